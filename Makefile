@@ -1,0 +1,45 @@
+# Two commands: `make app` opens the app, `make test` checks everything.
+#   make app STUDY=path/to/study.yaml PORT=8600     another study, another port
+PYTHON ?= python3
+PORT ?= 8501
+STUDY ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: app test lint unit chromium screenshots clean
+
+app: $(VENV)/.installed
+	PARETOSCOPE_STUDY="$(STUDY)" $(BIN)/python app.py --port $(PORT)
+
+test: lint unit
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed-dev chromium
+	$(BIN)/python -m pytest
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Paretoscope needs Python 3.11 or newer: make app PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+# The browser journeys drive Debian's Chromium. Installed where we may; tests skip by name where there is none (never in CI).
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		echo "No Chromium and no right to install one: the browser journeys will be skipped."
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

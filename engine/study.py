@@ -1,0 +1,329 @@
+"""The study file: a family, its objectives and slider ranges, read and checked without opening a model.
+
+    study.yaml ──► Study ─┬─ FamilySpec   base, experts, target: paths only
+                          ├─ Objective …  data + scorer + options + direction
+                          └─ ranges       method -> coefficient -> (low, high)
+
+Relative paths are relative to the file. Scorer options are every objective key that is not listed here;
+`engine.scoring` checks them against the scorer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.errors import BadInput, Problem, bad, unknown
+from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
+
+Direction = Literal["maximize", "minimize"]
+Split = Literal["explore", "report"]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+STUDY_KEYS = ("study", "family", "objectives", "ranges")
+FAMILY_KEYS = ("base", "experts", "target", "tokenizer")
+OBJECTIVE_KEYS = (
+    "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
+    "report_fraction", "report_data", "temperature", "top_p", "top_k", "seed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FamilySpec:
+    """Where the models of a family lie; nothing is opened.
+
+    Attributes:
+        experts: name -> directory, in the order of the file; a LoRA adapter is recognised when it is opened.
+        tokenizer: "base" or an expert's name: whose tokenizer, chat template and generation_config apply.
+    """
+
+    base: Path
+    experts: Mapping[str, Path]
+    target: Path | None = None
+    tokenizer: str = "base"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "experts", FrozenDict(self.experts))
+
+    @property
+    def names(self) -> Names:
+        return Names(tuple(self.experts), self.target is not None)
+
+    def path_of(self, name: str) -> Path:
+        """Directory of a model by its name; raises `BadInput` with near matches."""
+        if name == "base":
+            return self.base
+        if name == "target" and self.target is not None:
+            return self.target
+        if name not in self.experts:
+            raise unknown("family", "model", name, self.names.models)
+        return self.experts[name]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a mixture is measured on: data, scorer, options and direction.
+
+    Attributes:
+        data: JSONL file; None for scorers that need none (cost).
+        direction: None until `engine.scoring` fills in the scorer's natural one.
+        options: the scorer's own options, unchecked.
+        report_fraction: share of the rows held back from exploring, by content hash.
+    """
+
+    name: str
+    scorer: str
+    data: Path | None = None
+    direction: Direction | None = None
+    chat: bool = False
+    max_new_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    limit: int | None = None
+    report_fraction: float = 0.3
+    report_data: Path | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=FrozenDict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", FrozenDict(self.options))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A named, resumable study; identified by its file's resolved path."""
+
+    name: str
+    path: Path
+    family: FamilySpec
+    objectives: tuple[Objective, ...]
+    ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=FrozenDict)
+
+    def objective(self, name: str) -> Objective:
+        for each in self.objectives:
+            if each.name == name:
+                return each
+        raise unknown(str(self.path), "objective", name, [each.name for each in self.objectives])
+
+    def select(self, names: list[str] | tuple[str, ...] | None) -> tuple[Objective, ...]:
+        """The objectives named, in that order; all of them where none is named."""
+        return self.objectives if not names else tuple(self.objective(name) for name in names)
+
+    def slider_range(self, method: Method, coefficient: str) -> tuple[float, float]:
+        """(low, high) of one coefficient's slider: the study's own, else the method's default."""
+        return self.ranges.get(method.name, {}).get(coefficient, method.default_range)
+
+
+class _Reader:
+    """Collects every problem of a study file before any is raised."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+
+    def problem(self, where: str, what: str, fix: str = "") -> None:
+        self.problems.append(Problem(f"{self.path}: {where}", what, fix))
+
+    def mapping(self, data: Any, where: str, keys: tuple[str, ...] | None = None) -> dict[str, Any]:
+        if not isinstance(data, Mapping):
+            self.problem(where, f"expected a mapping, got {type(data).__name__}")
+            return {}
+        for key in data:
+            if keys is not None and key not in keys:
+                self.problems.extend(
+                    unknown(f"{self.path}: {where}", "key", str(key), keys).problems
+                )
+        return {str(key): value for key, value in data.items()}
+
+    def place(self, value: Any, where: str) -> Path:
+        if not isinstance(value, str) or not value:
+            self.problem(where, f"expected a path, got {value!r}")
+            return self.path.parent
+        return (self.path.parent / Path(value).expanduser()).resolve()
+
+    def model(self, value: Any, where: str) -> Path:
+        """An existing path wins; otherwise a hub id already in the local cache; the network is never asked."""
+        place = self.place(value, where)
+        if (
+            place.exists()
+            or not isinstance(value, str)
+            or not re.fullmatch(r"[\w.\-]+/[\w.\-]+", value)
+        ):
+            return place
+        from huggingface_hub import try_to_load_from_cache
+
+        for name in ("config.json", "adapter_config.json"):
+            found = try_to_load_from_cache(value, name)
+            if isinstance(found, str):
+                return Path(found).parent
+        return place
+
+    def number(self, value: Any, where: str, low: float, high: float, kind: type = float) -> Any:
+        good = (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        )
+        if not good or not low <= value <= high or (kind is int and value != int(value)):
+            self.problem(where, f"{value!r} is not a number from {low:g} to {high:g}")
+            return kind(low)
+        return kind(value)
+
+    def family(self, data: Any) -> FamilySpec:
+        data = self.mapping(data, "family", FAMILY_KEYS)
+        if "base" not in data:
+            self.problem("family", "the key 'base' is missing", "Give the base model's directory.")
+        experts = self.mapping(data.get("experts"), "family.experts")
+        if not experts:
+            self.problem(
+                "family.experts", "no expert is named", "Give at least one: name: directory."
+            )
+        for name in experts:
+            if not NAME.fullmatch(name) or name in ("base", "target"):
+                self.problem(
+                    "family.experts",
+                    f"{name!r} cannot name an expert",
+                    "Letters, digits, _ . -; not base.",
+                )
+        tokenizer = data.get("tokenizer", "base")
+        if tokenizer != "base" and tokenizer not in experts:
+            found = unknown(
+                f"{self.path}: family.tokenizer", "model", str(tokenizer), ("base", *experts)
+            )
+            self.problems.extend(found.problems)
+        return FamilySpec(
+            base=self.model(data.get("base", "?"), "family.base"),
+            experts={
+                name: self.model(value, f"family.experts.{name}") for name, value in experts.items()
+            },
+            target=self.model(data["target"], "family.target")
+            if data.get("target") is not None
+            else None,
+            tokenizer=str(tokenizer),
+        )
+
+    def objective(self, data: Any, index: int) -> Objective | None:
+        where = f"objectives[{index}]"
+        data = self.mapping(data, where)
+        if not data:
+            return None
+        for key in ("name", "scorer"):
+            if not isinstance(data.get(key), str):
+                self.problem(
+                    where, f"the key {key!r} is missing", "Every objective has a name and a scorer."
+                )
+                return None
+        name = data["name"]
+        where = f"objective {name}"
+        if not NAME.fullmatch(name):
+            self.problem(
+                where, f"{name!r} cannot name an objective", "Letters, digits, _ . - only."
+            )
+        direction = data.get("direction")
+        if direction not in (None, "maximize", "minimize"):
+            self.problems.extend(
+                unknown(
+                    f"{self.path}: {where}", "direction", str(direction), ("maximize", "minimize")
+                ).problems
+            )
+        stop = data.get("stop", [])
+        stop = [stop] if isinstance(stop, str) else stop
+        if not isinstance(stop, list) or not all(isinstance(each, str) and each for each in stop):
+            self.problem(where, f"stop must be a list of texts, got {stop!r}")
+            stop = []
+        if not isinstance(data.get("chat", False), bool):
+            self.problem(where, f"chat must be true or false, got {data['chat']!r}")
+        limit = data.get("limit")
+        return Objective(
+            name=name,
+            scorer=data["scorer"],
+            data=self.place(data["data"], where) if data.get("data") is not None else None,
+            direction=direction,
+            chat=data.get("chat", False) is True,
+            max_new_tokens=self.number(
+                data.get("max_new_tokens", 64), f"{where}.max_new_tokens", 1, 1 << 20, int
+            ),
+            stop=tuple(stop),
+            limit=None if limit is None else self.number(limit, f"{where}.limit", 1, 1 << 40, int),
+            report_fraction=self.number(
+                data.get("report_fraction", 0.3), f"{where}.report_fraction", 0.0, 1.0
+            ),
+            report_data=self.place(data["report_data"], where)
+            if data.get("report_data") is not None
+            else None,
+            temperature=self.number(
+                data.get("temperature", 0.0), f"{where}.temperature", 0.0, 100.0
+            ),
+            top_p=self.number(data.get("top_p", 1.0), f"{where}.top_p", 0.0, 1.0),
+            top_k=self.number(data.get("top_k", 0), f"{where}.top_k", 0, 1 << 40, int),
+            seed=self.number(data.get("seed", 0), f"{where}.seed", 0, 1 << 62, int),
+            options={key: value for key, value in data.items() if key not in OBJECTIVE_KEYS},
+        )
+
+    def ranges(self, data: Any, names: Names) -> dict[str, FrozenDict]:
+        found: dict[str, FrozenDict] = {}
+        for method, pairs in self.mapping(data or {}, "ranges").items():
+            try:
+                allowed = find_method(method, f"{self.path}: ranges").coefficient_names(names)
+            except BadInput as error:
+                self.problems.extend(error.problems)
+                continue
+            kept = {}
+            for name, pair in self.mapping(pairs, f"ranges.{method}").items():
+                where = f"ranges.{method}.{name}"
+                if name not in allowed:
+                    self.problems.extend(
+                        unknown(f"{self.path}: {where}", "coefficient", name, allowed).problems
+                    )
+                elif not isinstance(pair, list) or len(pair) != 2:
+                    self.problem(where, f"expected [low, high], got {pair!r}")
+                else:
+                    low, high = (self.number(each, where, -100.0, 100.0) for each in pair)
+                    if not low < high:
+                        self.problem(where, f"low {low:g} is not below high {high:g}")
+                    kept[name] = (low, high)
+            found[method] = FrozenDict(kept)
+        return found
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study file.
+
+    Raises:
+        BadInput: no such file, not YAML (file and line), or every problem of its keys and values at once.
+    """
+    path = Path(path).expanduser().resolve()
+    if path.is_dir():
+        path = path / "study.yaml"
+    data = read_yaml(path)
+    if not isinstance(data, Mapping):
+        raise bad(str(path), "not a study: expected a mapping with study, family and objectives")
+    reader = _Reader(path)
+    data = reader.mapping(data, "study", STUDY_KEYS)
+    name = data.get("study", path.stem)
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        reader.problem("study", f"{name!r} cannot name a study", "Letters, digits, _ . - only.")
+    if "family" not in data:
+        reader.problem("study", "the key 'family' is missing", "Name base and experts.")
+        raise BadInput(*reader.problems)
+    family = reader.family(data["family"])
+    rows = data.get("objectives")
+    if not isinstance(rows, list) or not rows:
+        reader.problem(
+            "objectives", "no objective is given", "List at least one: name, data, scorer."
+        )
+        rows = []
+    objectives = [each for index, row in enumerate(rows) if (each := reader.objective(row, index))]
+    seen: set[str] = set()
+    for each in objectives:
+        if each.name in seen:
+            reader.problem(f"objective {each.name}", "two objectives have this name", "Rename one.")
+        seen.add(each.name)
+    ranges = reader.ranges(data.get("ranges"), family.names)
+    if reader.problems:
+        raise BadInput(*reader.problems)
+    return Study(str(name), path, family, tuple(objectives), FrozenDict(ranges))
