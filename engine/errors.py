@@ -1,7 +1,8 @@
 """The errors of Paretoscope: one small tree, so that every caller can tell bad input from a fault.
 
-An error that a person can act on says three things: where (a file and line, a tensor, a parameter), what is wrong
-(with both values), and what to do. The command line prints `str(error)` and exits with `exit_code`.
+An error that a person can act on says three things: where (a file and line, a tensor, a
+parameter), what is wrong (with both values), and what to do. The command line prints `str(error)`
+and exits with `exit_code`.
 """
 
 from __future__ import annotations

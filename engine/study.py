@@ -1,11 +1,11 @@
-"""The study file: a family, its objectives and slider ranges, read and checked without opening a model.
+"""The study file: a family, its objectives and slider ranges, read without opening a model.
 
     study.yaml ──► Study ─┬─ FamilySpec   base, experts, target: paths only
                           ├─ Objective …  data + scorer + options + direction
                           └─ ranges       method -> coefficient -> (low, high)
 
-Relative paths are relative to the file. Scorer options are every objective key that is not listed here;
-`engine.scoring` checks them against the scorer.
+Relative paths are relative to the file. Scorer options are every objective key that is not listed
+here; `engine.scoring` checks them against the scorer.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class FamilySpec:
     """Where the models of a family lie; nothing is opened.
 
     Attributes:
-        experts: name -> directory, in the order of the file; a LoRA adapter is recognised when it is opened.
-        tokenizer: "base" or an expert's name: whose tokenizer, chat template and generation_config apply.
+        experts: name -> directory, in the order of the file; full checkpoints and LoRA adapters.
+        tokenizer: "base" or an expert's name: whose tokenizer, template, generation_config.
     """
 
     base: Path
@@ -148,7 +148,7 @@ class _Reader:
         return (self.path.parent / Path(value).expanduser()).resolve()
 
     def model(self, value: Any, where: str) -> Path:
-        """An existing path wins; otherwise a hub id already in the local cache; the network is never asked."""
+        """An existing path wins, then a hub id in the local cache; the network is never asked."""
         place = self.place(value, where)
         if (
             place.exists()
@@ -294,7 +294,7 @@ def load_study(path: str | Path) -> Study:
     """Read a study file.
 
     Raises:
-        BadInput: no such file, not YAML (file and line), or every problem of its keys and values at once.
+        BadInput: no such file, not YAML (file and line), or every problem of its keys and values.
     """
     path = Path(path).expanduser().resolve()
     if path.is_dir():
