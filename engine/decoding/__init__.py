@@ -1,0 +1,16 @@
+"""Logit space: methods that mix the outputs of several models at every token, and the loop that
+runs them.
+
+    method file ──► Mixture ──────► Batch ─────────────────┬─► loop.generate
+    (torch-free)    names, weights  all modules' forwards,  └─► teacher_forced
+                                    combined in float32
+
+Importing this package registers the methods and imports no torch; `batch`, `loop`, `sampling` and
+`teacher_forced` do.
+"""
+
+from __future__ import annotations
+
+from engine.decoding import logit_fusion, proxy_tuning, single
+
+__all__ = ["logit_fusion", "proxy_tuning", "single"]

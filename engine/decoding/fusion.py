@@ -1,0 +1,91 @@
+"""What a logit-space method comes to: a few models, a weight each, and how their logits are put
+together.
+
+    linear       l = Σ_m w_m l_m                          raw logits; equal to mixing
+    log-probabilities, up to a constant forward_kl   l = −logsumexp_m(log w_m − log p_m)      MOD,
+    arXiv 2406.18853; needs w > 0
+
+A `Mixture` knows names only, so methods stay torch-free; `combine` does the arithmetic, in float32.
+Ids outside the vocabulary are masked after combining, never here: −inf times a zero or negative
+weight is no number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["linear", "forward_kl"]
+
+NOTHING = 1e-12
+"""A weight below this is rounding: 1 − 0.1 − 0.2 − 0.7 is −3e-17, not worth a model's forward."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The models that run at every token, and their weights.
+
+    Attributes:
+        models: names of the family, each once; logits are accumulated in this order.
+        weights: one a model, none of them 0; above 0 for "forward_kl".
+        kind: how the logits are put together, see the module.
+    """
+
+    models: tuple[str, ...]
+    weights: tuple[float, ...]
+    kind: Kind = "linear"
+
+    def __post_init__(self) -> None:
+        if not self.models or len(self.models) != len(self.weights):
+            raise ValueError(f"a mixture needs a weight a model: {self.models}, {self.weights}")
+        if len(set(self.models)) != len(self.models):
+            raise ValueError(f"a model is named twice: {self.models}")
+        if not all(math.isfinite(weight) and weight != 0.0 for weight in self.weights):
+            raise ValueError(f"weights must be finite and not 0: {self.weights}")
+        if self.kind == "forward_kl" and min(self.weights) < 0.0:
+            raise ValueError(f"forward_kl takes the logarithm of its weights: {self.weights}")
+
+
+def mix(terms: Iterable[tuple[str, float]], kind: Kind = "linear") -> Mixture:
+    """The mixture of (model, weight) terms: a model's terms are added up, weight 0 drops it."""
+    parts: dict[str, list[float]] = {}
+    for model, weight in terms:
+        parts.setdefault(model, []).append(weight)
+    totals = {model: math.fsum(weights) for model, weights in parts.items()}
+    kept = {model: weight for model, weight in totals.items() if abs(weight) > NOTHING}
+    return Mixture(tuple(kept), tuple(kept.values()), kind)
+
+
+def combine(mixture: Mixture, logits: Sequence[Tensor]) -> Tensor:
+    """The mixture's logits.
+
+    Args:
+        logits: one tensor a model in the mixture's order, float32 [..., vocabulary], all of one
+            shape; not changed.
+
+    Returns:
+        float32 [..., vocabulary]: for "forward_kl" up to normalisation. One model of weight 1 comes
+        back as it is, not copied.
+    """
+    import torch
+
+    if len(logits) != len(mixture.models):
+        raise ValueError(f"{len(logits)} logits for the models {mixture.models}")
+    if len(logits) == 1 and (mixture.kind == "forward_kl" or mixture.weights[0] == 1.0):
+        return logits[0]
+    if mixture.kind == "forward_kl":
+        total: Tensor | None = None
+        for weight, each in zip(mixture.weights, logits, strict=True):
+            term = (each.logsumexp(-1, keepdim=True) + math.log(weight)) - each
+            total = term if total is None else torch.logaddexp(total, term)
+        assert total is not None
+        return total.neg_()
+    total = logits[0] * mixture.weights[0]
+    for weight, each in zip(mixture.weights[1:], logits[1:], strict=True):
+        total.add_(each, alpha=weight)
+    return total

@@ -1,0 +1,110 @@
+"""What goes into the decode loop: something that can be run, prompts, and how they are batched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from engine.decoding.fusion import Mixture
+from engine.errors import bad
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+Tick = Callable[[], None]
+
+
+class Fused(Protocol):
+    """What can be run: `engine.compose.ComposedModel`, or anything of this shape.
+
+    Attributes:
+        modules: one a model of the mixture, in its order; a single one where `mixture` is None.
+        mixture: None runs the module as transformers would: its own logits, neither masked nor
+        widened.
+        vocabulary: ids from this one on are masked after combining; None masks none.
+        rows: every model's logits are cut to this many ids; None leaves them.
+    """
+
+    @property
+    def modules(self) -> tuple[PreTrainedModel, ...]: ...
+    @property
+    def mixture(self) -> Mixture | None: ...
+    @property
+    def vocabulary(self) -> int | None: ...
+    @property
+    def rows(self) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The canonical shape of a batch.
+
+    Attributes:
+        rows: prompts a batch.
+        multiple: a batch is padded to a multiple of this many columns.
+    """
+
+    rows: int = 64
+    multiple: int = 16
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.multiple < 1:
+            raise ValueError(f"no batch has this shape: {self}")
+
+    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Indices of the prompts, sorted by (length, index) and cut into batches."""
+        order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
+        return [order[start : start + self.rows] for start in range(0, len(order), self.rows)]
+
+    def width(self, longest: int) -> int:
+        return -(-longest // self.multiple) * self.multiple
+
+
+CANONICAL = Bucket()
+
+
+def no_tick() -> None:
+    """The default tick: nothing waits, nobody cancels."""
+
+
+def embedded(module: PreTrainedModel) -> int:
+    """Rows of the input embedding."""
+    return int(cast("Tensor", module.get_input_embeddings().weight).shape[0])
+
+
+def check_ids(
+    model: Fused, prompts: Sequence[Sequence[int]], room: Sequence[int], after: str
+) -> None:
+    """Refuses what the models cannot take, before any of them runs.
+
+    Args:
+        room: tokens that will follow each prompt.
+        after: what those tokens are, for the message.
+
+    Raises:
+        BadInput: a prompt without ids, with an id that a model has no embedding for, or too long
+            with what follows.
+    """
+    limits = [
+        getattr(each.config.get_text_config(), "max_position_embeddings", None)
+        for each in model.modules
+    ]
+    limit = min((each for each in limits if each), default=None)
+    known = min(embedded(each) for each in model.modules)
+    for index, (ids, more) in enumerate(zip(prompts, room, strict=True)):
+        if not ids:
+            raise bad(f"prompt {index}", "it has no tokens", "Give a text, or use chat: true.")
+        if limit is not None and len(ids) + more > limit:
+            raise bad(
+                f"prompt {index}",
+                f"{len(ids)} tokens and {more} {after} exceed the models' {limit} positions",
+                "Shorten the prompt or lower max_new_tokens.",
+            )
+        if not 0 <= min(ids) <= max(ids) < known:
+            raise bad(
+                f"prompt {index}",
+                f"ids from {min(ids)} to {max(ids)}, but the models embed 0 to {known - 1} only",
+                "Check that the tokenizer belongs to this family.",
+            )

@@ -1,0 +1,56 @@
+"""Static logit fusion: a weighted mean of the experts, in logits or by forward KL.
+
+    w = c / Σ c over the experts and the base
+    reverse_kl   l = Σ w_i l_i                                  geometric mean of the distributions
+    forward_kl   l = −logsumexp_i(−log p_i + log w_i)           harmonic mean; w ≥ 0
+
+Multi-objective decoding (MOD), arXiv 2406.18853.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from engine.decoding.fusion import Mixture, mix
+from engine.errors import bad
+from engine.method import Names, method
+
+
+def check_weights(coefficients: Mapping[str, float], parameters: Mapping[str, Any]) -> None:
+    """Refuses weights below 0 under forward KL, which takes their logarithm."""
+    if parameters.get("kind") != "forward_kl":
+        return
+    total = math.fsum(coefficients.values())
+    for name, value in coefficients.items():
+        if value * total < 0.0:
+            raise bad(
+                f"coefficient {name}",
+                f"{value:g} is a negative weight, and forward_kl takes the logarithm of weights",
+                "Use 0 or more, or kind reverse_kl.",
+            )
+
+
+@method(
+    space="logit",
+    summary="Weighted mean of the experts' and the base's logits",
+    source="arXiv 2406.18853",
+    names_base=True,
+    simplex=True,
+    default_range=(0.0, 1.0),
+    check=check_weights,
+)
+def logit_fusion(
+    coefficients: Mapping[str, float],
+    names: Names,
+    *,
+    kind: Literal["reverse_kl", "forward_kl"] = "reverse_kl",
+) -> Mixture:
+    """Base and experts in the proportions of the coefficients; one-hot is that model exactly."""
+    chosen = [(name, coefficients.get(name, 0.0)) for name in ("base", *names.experts)]
+    total = math.fsum(value for _, value in chosen)
+    return mix(
+        ((name, value / total) for name, value in chosen),
+        "forward_kl" if kind == "forward_kl" else "linear",
+    )

@@ -1,0 +1,119 @@
+"""The decode loop: prompts in, token ids out, for one model or several fused.
+
+Prompts are sorted by length and cut into the bucket's batches; each batch is read once, then grows
+a column a step. Rows that are finished leave the batch. One transfer from the device a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from engine.decoding.batch import Batch
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
+from engine.decoding.sampling import GREEDY, Sampling, choose, row_keys
+from engine.errors import ParetoscopeError, bad
+
+__all__ = ["Bucket", "Fused", "Generation", "Sampling", "Tick", "generate"]
+
+Ended = Literal["end", "stop", "length"]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What followed one prompt.
+
+    Attributes:
+        token_ids: the new tokens, without the end token.
+        ended: by an end token, by `stopped`, or by max_new_tokens.
+    """
+
+    token_ids: tuple[int, ...]
+    ended: Ended
+
+
+def generate(
+    model: Fused,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    end_ids: frozenset[int],
+    sampling: Sampling = GREEDY,
+    stopped: Callable[[int, list[int]], bool] | None = None,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+    on_tokens: Callable[[int, int], None] | None = None,
+) -> list[Generation]:
+    """Continue every prompt.
+
+    Args:
+        prompts: token ids, special tokens included.
+        end_ids: an id of these ends its row and is not part of the result.
+        stopped: called with (prompt index, its new ids so far) after each new token; true ends the
+            row.
+        bucket: batch make-up; in float32 it changes no text, save where the two best logits are
+            within 1e-4.
+        tick: called before each forward of each module; what it raises ends the call.
+        on_tokens: called with (prompt index, new id) for each token that is part of the result,
+            before `stopped`.
+
+    Returns:
+        One generation a prompt, in the order of the prompts.
+
+    Raises:
+        BadInput: an empty prompt, one too long for a model with max_new_tokens, or an id no model
+        embeds.
+        ParetoscopeError: the logits are not numbers.
+    """
+    if max_new_tokens < 1:
+        raise bad("max_new_tokens", f"expected 1 or more, got {max_new_tokens}")
+    check_ids(model, prompts, [max_new_tokens] * len(prompts), "new ones")
+    results: dict[int, Generation] = {}
+
+    def ending(index: int, token: int, written: list[int]) -> Ended | None:
+        if token in end_ids:
+            return "end"
+        written.append(token)
+        if on_tokens is not None:
+            on_tokens(index, token)
+        if stopped is not None and stopped(index, written):
+            return "stop"
+        return "length" if len(written) >= max_new_tokens else None
+
+    for indices in bucket.batches([len(ids) for ids in prompts]):
+        batch = Batch(model, [prompts[index] for index in indices], bucket, tick)
+        (_, logits) = list(batch.read())[-1]
+        alive = [(index, list[int]()) for index in indices]
+        keys = row_keys(sampling.seed, indices, batch.device)
+        sound: Tensor | None = None
+        for position in range(max_new_tokens):
+            last = logits[:, -1]
+            chosen = choose(last, sampling, keys, position)
+            finite = last.gather(1, chosen[:, None]).isfinite().all()
+            sound = finite if sound is None else sound & finite
+            staying = []
+            for row, ((index, written), token) in enumerate(
+                zip(alive, chosen.tolist(), strict=True)
+            ):
+                ended = ending(index, token, written)
+                if ended is None:
+                    staying.append(row)
+                else:
+                    results[index] = Generation(tuple(written), ended)
+            if not staying:
+                break
+            if len(staying) < len(alive):
+                alive = [alive[row] for row in staying]
+                kept = torch.tensor(staying, device=batch.device)
+                chosen, keys = chosen[kept], keys[kept]
+                batch.select(staying)
+            logits = batch.feed(chosen[:, None])
+        if sound is not None and not bool(sound):
+            raise ParetoscopeError(
+                "the logits are not finite: the model overflows; use another --compute-dtype"
+            )
+    return [results[index] for index in range(len(prompts))]

@@ -1,0 +1,32 @@
+"""Proxy-tuning: small experts steer a larger target by what they learned over the base.
+
+    l = t + Σ c_i (e_i − b)         t = b where the family has no target
+
+arXiv 2401.08565 (one expert, c = 1); EFT's up-scaling and its mixing of traits (arXiv 2310.12962)
+are the same sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.decoding.fusion import Mixture, mix
+from engine.method import Names, method
+
+
+@method(
+    space="logit",
+    summary="The target's logits plus what each expert learned over the base",
+    source="arXiv 2401.08565",
+    default_range=(0.0, 2.0),
+)
+def proxy_tuning(coefficients: Mapping[str, float], names: Names) -> Mixture:
+    """t + Σ c_i (e_i − b): zeros are the target exactly; one-hot without a target, that expert."""
+    chosen = [(name, coefficients.get(name, 0.0)) for name in names.experts]
+    return mix(
+        [
+            ("target" if names.has_target else "base", 1.0),
+            *chosen,
+            *(("base", -weight) for _, weight in chosen),
+        ]
+    )

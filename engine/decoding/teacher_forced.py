@@ -1,0 +1,182 @@
+"""Scores of given texts: no token is picked, every one is fed and its probability read.
+
+    context c c c c | continuation x y z        fed: c c c c x y
+                            log p of x y z      read at:   c x y
+
+The same batches as the decode loop (left-padded, so all continuations end in the last column) and
+the same logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from engine.decoding.batch import Batch
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
+
+
+def _token_log_probs(logits: Tensor, ids: Tensor) -> Tensor:
+    """log p of `ids` [rows, columns] under `logits` [rows, columns, vocabulary], float32."""
+    return logits.gather(-1, ids[..., None]).squeeze(-1) - logits.logsumexp(-1)
+
+
+def _check(
+    model: Fused, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+) -> None:
+    if len(contexts) != len(continuations):
+        raise ValueError(f"{len(contexts)} contexts for {len(continuations)} continuations")
+    check_ids(model, contexts, [0] * len(contexts), "more")
+    fed = [[*context, *more] for context, more in zip(contexts, continuations, strict=True)]
+    check_ids(model, fed, [0] * len(fed), "more")
+
+
+def _batches(
+    contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]], bucket: Bucket
+) -> Iterator[tuple[list[int], list[list[int]]]]:
+    """(indices, ids to feed) of each batch; continuations without tokens are left out."""
+    some = [index for index, more in enumerate(continuations) if len(more)]
+    fed = [[*contexts[index], *continuations[index][:-1]] for index in some]
+    for chosen in bucket.batches([len(ids) for ids in fed]):
+        yield [some[each] for each in chosen], [fed[each] for each in chosen]
+
+
+def _align(rows: Sequence[Sequence[int]], width: int, device: torch.device, left: bool) -> Tensor:
+    """int64 [rows, width]: ids padded with 0 on the left or the right."""
+    filled = [
+        [0] * (width - len(ids)) + list(ids) if left else list(ids) + [0] * (width - len(ids))
+        for ids in rows
+    ]
+    return torch.tensor(filled, dtype=torch.int64, device=device).view(len(rows), width)
+
+
+def log_probs(
+    model: Fused,
+    contexts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+) -> list[Tensor]:
+    """log p of every continuation token, given its context and the tokens before it.
+
+    Returns:
+        One tensor a pair, float32 [len(continuation)] on the CPU, in the order given.
+
+    Raises:
+        BadInput: an empty context, a text too long for a model, or an id no model embeds.
+    """
+    _check(model, contexts, continuations)
+    results = [torch.zeros(0) for _ in contexts]
+    for indices, fed in _batches(contexts, continuations, bucket):
+        batch = Batch(model, fed, bucket, tick)
+        wanted = [continuations[index] for index in indices]
+        span = max(len(ids) for ids in wanted)
+        targets = _align(wanted, span, batch.device, left=True)
+        parts = []
+        for column, logits in batch.read(span):
+            place = column - (batch.width - span)
+            parts.append(_token_log_probs(logits, targets[:, place : place + logits.shape[1]]))
+        table = torch.cat(parts, 1).cpu()
+        for row, (index, ids) in enumerate(zip(indices, wanted, strict=True)):
+            results[index] = table[row, span - len(ids) :].clone()
+    return results
+
+
+def choice_log_probs(
+    model: Fused,
+    prompts: Sequence[Sequence[int]],
+    choices: Sequence[Sequence[Sequence[int]]],
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+) -> list[list[Tensor]]:
+    """log p of every token of every choice; a prompt is read once, its choices go on from its
+    cache.
+
+    Args:
+        choices: for each prompt the token ids of its choices.
+
+    Returns:
+        For each prompt one tensor a choice, float32 [len(choice)] on the CPU, in the order given.
+
+    Raises:
+        BadInput: as for `log_probs`.
+    """
+    if len(prompts) != len(choices):
+        raise ValueError(f"{len(prompts)} prompts for choices of {len(choices)}")
+    for prompt, each in zip(prompts, choices, strict=True):
+        _check(model, [prompt] * max(1, len(each)), each or [[]])
+    results = [[torch.zeros(0) for _ in each] for each in choices]
+    for indices in bucket.batches([len(ids) for ids in prompts]):
+        batch = Batch(model, [prompts[index] for index in indices], bucket, tick)
+        (_, logits) = list(batch.read())[-1]
+        first = logits[:, -1].log_softmax(-1)
+        pairs = [
+            (row, number)
+            for row, index in enumerate(indices)
+            for number in range(len(choices[index]))
+        ]
+        pairs = [(row, number) for row, number in pairs if len(choices[indices[row]][number])]
+        for start in range(0, len(pairs), bucket.rows):
+            group = pairs[start : start + bucket.rows]
+            rows = [row for row, _ in group]
+            wanted = [choices[indices[row]][number] for row, number in group]
+            heads = torch.tensor([ids[0] for ids in wanted], device=batch.device)
+            parts = [first[torch.tensor(rows, device=batch.device), heads][:, None]]
+            longest = max(len(ids) for ids in wanted)
+            if longest > 1:
+                table = _align(wanted, longest, batch.device, left=False)
+                rest = batch.branch(rows)
+                logits = rest.feed(table[:, :-1], keep=longest - 1)
+                parts.append(_token_log_probs(logits, table[:, 1:]))
+            found = torch.cat(parts, 1).cpu()
+            for line, ((row, number), ids) in enumerate(zip(group, wanted, strict=True)):
+                results[indices[row]][number] = found[line, : len(ids)].clone()
+    return results
+
+
+def kl_to(
+    model: Fused,
+    other: Fused,
+    contexts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+) -> list[Tensor]:
+    """KL(model ‖ other) of the next-token distributions where each continuation token is predicted.
+
+    Both distributions are taken over the ids that both models can say (common rows and vocabulary).
+
+    Returns:
+        One tensor a pair, float32 [len(continuation)] on the CPU, in nats, never below 0, in the
+        order given.
+
+    Raises:
+        BadInput: as for `log_probs`, on either model.
+    """
+    _check(model, contexts, continuations)
+    _check(other, contexts, continuations)
+    results = [torch.zeros(0) for _ in contexts]
+    for indices, fed in _batches(contexts, continuations, bucket):
+        lengths = [len(continuations[index]) for index in indices]
+        span = max(lengths)
+        pair = [Batch(each, fed, bucket, tick) for each in (model, other)]
+        limits = [
+            each.vocabulary
+            for each in (model, other)
+            if each.mixture is not None and each.vocabulary
+        ]
+        parts = []
+        values = max(each.values for each in pair)  # the same chunks for both
+        for (_, ours), (_, theirs) in zip(*(each.read(span, values) for each in pair), strict=True):
+            common = min(ours.shape[-1], theirs.shape[-1], *limits)
+            p, q = (each[..., :common].log_softmax(-1) for each in (ours, theirs.to(ours.device)))
+            parts.append((p.exp() * (p - q)).sum(-1).clamp(min=0.0))
+        table = torch.cat(parts, 1).cpu()
+        for row, (index, length) in enumerate(zip(indices, lengths, strict=True)):
+            results[index] = table[row, span - length :].clone()
+    return results
