@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -59,9 +59,8 @@ class _Stage:
 
 def _stage(module: PreTrainedModel, widen: bool) -> _Stage:
     config = module.config.get_text_config()
-    inner = (
-        module.get_base_model() if hasattr(module, "get_base_model") else module
-    )  # PEFT's wrapper
+    unwrap = cast("Callable[[], PreTrainedModel] | None", getattr(module, "get_base_model", None))
+    inner = module if unwrap is None else unwrap()  # PEFT's wrapper takes anything and says nothing
     names = frozenset(inspect.signature(inner.forward).parameters)
     # a ready 4-d mask spares building one a step; only where one boolean mask serves every layer
     plain = (
