@@ -1,0 +1,283 @@
+"""The app's end of a connection, shared by all executors that talk the protocol.
+
+    submit, cancel ──► sender thread ──►  engine
+    Handle ◄── reader thread ◄── frames ──┘
+                  └─► rows ──► on_rows (fsync) ──► ack
+
+The reader thread also starts the engine at the first job, notices that it died or hangs, fails the
+one job that had
+the device, and starts it again with the jobs that are left: those queued, and a parked sweep from
+what is saved.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+from engine.errors import JobFailed
+from engine.run.executor import Handle, OnRows
+from engine.run.protocol import FINAL, Event, Job, pack, submit_message, unpack, unpack_event
+from engine.run.pulse import Pulse
+from engine.run.record import Ending, Record, died, receive, send
+
+log = logging.getLogger(__name__)
+
+STARTS = 2  # failed starts in a row before the jobs that wait are failed
+
+
+class ConnectedExecutor(ABC):
+    """An executor over a connection; a subclass says how the engine is started, ended and found
+    dead.
+
+    Args:
+        on_rows: saves rows; a row is acknowledged, and its event given, only after it returned.
+        hang_seconds: the longest time between two quanta of a running job.
+        load_seconds: the longest time without one while models load.
+    """
+
+    def __init__(self, on_rows: OnRows | None, hang_seconds: float, load_seconds: float) -> None:
+        self._on_rows = on_rows
+        self._pulse = Pulse(hang_seconds, load_seconds)
+        self._lock = threading.Condition(threading.RLock())
+        self._records: dict[str, Record] = {}
+        self._stack: list[str] = []
+        self._outgoing: SimpleQueue[bytes | None] | None = None
+        self._thread: threading.Thread | None = None
+        self._wanted = False
+        self._closed = False
+        self._last_number = 0
+        self._starts = 0
+        self._leaving: Ending | None = None
+
+    @abstractmethod
+    def _connect(self) -> Connection:
+        """Start the engine, or reach the one that runs; raises `JobFailed`."""
+
+    @abstractmethod
+    def _ending(self) -> Ending | None:
+        """After a connection was lost: why, or None where the engine lives and can be reached
+        again."""
+
+    @abstractmethod
+    def _kill(self) -> None:
+        """End the engine now."""
+
+    def submit(self, job: Job) -> Handle:
+        handle = Handle(job, self._cancel)
+        with self._lock:
+            if self._closed:
+                raise JobFailed("the executor is closed")
+            self._records[job.id] = Record(job, handle)
+            self._wanted = True
+            if self._pulse.state == "idle":
+                self._pulse.moved()
+            if self._outgoing is not None:
+                self._outgoing.put(submit_message(job))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._main, name="executor", daemon=True)
+                self._thread.start()
+            self._lock.notify_all()
+        return handle
+
+    def state(self) -> str:
+        return self._pulse.state
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._outgoing is not None:
+                self._outgoing.put(pack({"op": "stop"}))
+            self._lock.notify_all()
+        if self._thread is not None:
+            self._thread.join(3.0)
+        self._kill()
+        if self._thread is not None:
+            self._thread.join(3.0)
+        self._fail_all({"failure": "cancelled", "reason": "the executor was closed"})
+        self._pulse.change("stopped")
+
+    def __enter__(self) -> ConnectedExecutor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _cancel(self, job_id: str) -> None:
+        with self._lock:
+            if job_id not in self._records:
+                return
+            if self._outgoing is not None:
+                self._outgoing.put(pack({"op": "cancel", "job": job_id}))
+            else:
+                self._finish(
+                    Event("failed", job_id, {"failure": "cancelled", "reason": "cancelled"})
+                )
+
+    def _main(self) -> None:
+        while self._await_work():
+            try:
+                connection = self._connect()
+            except JobFailed as error:
+                self._settle(died(str(error)))
+                continue
+            self._serve(connection)
+            ending = self._ending()
+            if ending is not None:
+                self._settle(ending)
+
+    def _await_work(self) -> bool:
+        with self._lock:
+            self._lock.wait_for(lambda: self._wanted or self._closed)
+            if not self._closed and self._pulse.state == "stopped":
+                self._pulse.change("starting")
+            return not self._closed
+
+    def _serve(self, connection: Connection) -> None:
+        """Talk until the connection ends, or the engine hangs and is killed."""
+        outgoing: SimpleQueue[bytes | None] = SimpleQueue()
+        with self._lock:
+            for record in self._records.values():
+                outgoing.put(submit_message(record.to_submit()))
+            if self._closed:
+                outgoing.put(pack({"op": "stop"}))
+            self._outgoing = outgoing
+        sender = threading.Thread(target=send, args=(connection, outgoing), daemon=True)
+        sender.start()
+        try:
+            while (frames := receive(connection)) is not None:
+                self._read(frames)
+                if not frames and self._records and self._pulse.stopped:
+                    reason = f"the worker hung: no step for {self._pulse.limit:g} s"
+                    self._leaving = Ending({"failure": "hung", "reason": reason})
+                    self._kill()
+                    break
+        except (ValueError, KeyError, TypeError) as error:
+            log.error("the engine sent what cannot be read", exc_info=error)
+            self._leaving = died(f"the worker sent what cannot be read ({error})")
+            self._kill()
+        finally:
+            with self._lock:
+                self._outgoing = None
+            outgoing.put(None)
+            sender.join(5.0)
+            connection.close()
+
+    def _read(self, frames: Sequence[bytes]) -> None:
+        rows: list[tuple[int, Event]] = []
+        for frame in frames:
+            header, body = unpack(frame)
+            match header["op"]:
+                case "event":
+                    event, number = unpack_event(header, body), int(header.get("number", 0))
+                    self._pulse.moved()
+                    if event.kind == "result":
+                        rows.append((number, event))
+                        continue
+                    self._save(rows)
+                    rows = []
+                    self._deliver(event, number)
+                case "heartbeat":
+                    self._pulse.heard(header)
+                    if header["state"] == "idle":
+                        self._starts = 0
+                case "restart":
+                    self._leaving = Ending({}, blame=False)
+                case "refused":
+                    self._leaving = Ending(header["data"], blame=False, refused=True)
+        self._save(rows)
+
+    def _acknowledge(self, numbers: list[int]) -> None:
+        with self._lock:
+            self._last_number = max(self._last_number, *numbers)
+            if self._outgoing is not None:
+                self._outgoing.put(pack({"op": "ack", "numbers": numbers}))
+
+    def _save(self, rows: list[tuple[int, Event]]) -> None:
+        """Save rows, then acknowledge them, then tell their jobs; a row that came before is only
+        acknowledged."""
+        fresh = [(number, event) for number, event in rows if number > self._last_number]
+        if fresh and self._on_rows is not None:
+            try:
+                self._on_rows([event.data["row"] for _, event in fresh])
+            except Exception as error:
+                log.error("rows could not be saved", exc_info=error)
+                reason = f"a result could not be saved ({type(error).__name__}: {error})"
+                for job_id in {event.job for _, event in fresh}:
+                    self._cancel(job_id)
+                    self._finish(Event("failed", job_id, {"failure": "error", "reason": reason}))
+                return
+        if rows:
+            self._acknowledge([number for number, _ in rows])
+        for _, event in fresh:
+            record = self._records.get(event.job)
+            if record is not None:
+                if "id" in event.data["row"]:
+                    record.saved.append(event.data["row"]["id"])
+                record.handle.take(event)
+
+    def _deliver(self, event: Event, number: int) -> None:
+        if number:
+            again = number <= self._last_number
+            self._acknowledge([number])
+            if again:
+                return
+        if event.kind in FINAL:
+            self._finish(event)
+            return
+        with self._lock:
+            record = self._records.get(event.job)
+            if event.kind == "started":
+                self._starts = 0
+                self._move_top("parked")
+                self._stack.append(event.job)
+        if record is not None:
+            record.handle.take(event)
+
+    def _move_top(self, state: Any) -> None:
+        if self._stack and self._stack[-1] in self._records:
+            self._records[self._stack[-1]].handle.move(state)
+
+    def _finish(self, event: Event) -> None:
+        with self._lock:
+            record = self._records.pop(event.job, None)
+            if event.job in self._stack:
+                self._stack.remove(event.job)
+                self._move_top("running")
+        if record is not None:
+            record.handle.take(event)
+
+    def _fail_all(self, data: Mapping[str, Any]) -> None:
+        for job_id in list(self._records):
+            self._finish(Event("failed", job_id, data))
+
+    def _settle(self, ending: Ending) -> None:
+        """The engine is gone: fail the job at fault, keep the others for the engine that starts
+        next."""
+        with self._lock:
+            if self._leaving is not None:
+                ending, self._leaving = self._leaving, None
+            at_fault = (
+                self._stack[-1] if self._stack and ending.blame and not self._closed else None
+            )
+            if not self._stack and ending.blame:
+                self._starts += 1
+            give_up = ending.refused or self._starts >= STARTS
+            self._stack, self._last_number = [], 0
+            self._pulse.change("stopped")
+            self._wanted = not give_up
+            for record in self._records.values():
+                record.handle.move("queued")
+        if at_fault is not None:
+            log.warning("job %s failed: %s", at_fault, ending.data["reason"])
+            self._finish(Event("failed", at_fault, ending.data))
+        if give_up:
+            self._starts = 0
+            self._fail_all(ending.data)
