@@ -1,0 +1,528 @@
+"""What every number is held against: the same mixtures in the plainest code that can be written.
+
+Nothing here imports the engine. Merges are whole-model formulas with full sorts; a text is a loop
+of batch one without any cache; a score reads its JSONL line by line. Slow on purpose, and short
+enough to check by reading.
+
+    merged(base, experts, method, …) ─► rounded ─► load_merged ─┐
+    Fused([models], weights, …) ────────────────────────────────┼─► greedy ─► score
+    unmerged(base, adapters, …)  (peft, no merge) ──────────────┘
+
+It does not know batches, padding, buckets, numerics keys or workspaces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+TIE = 1e-4  # two float32 evaluations of one model may disagree about an argmax closer than this
+
+# --------------------------------------------------------------------------------------- weights
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def state(place: Path) -> dict[str, Tensor]:
+    """Every tensor of a checkpoint directory, or of one safetensors file, as stored."""
+    place = Path(place)
+    files = [place] if place.is_file() else sorted(place.glob("*.safetensors"))
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        tensors |= load_file(file)
+    config = read_json(place / "config.json") if place.is_dir() else {}
+    if config.get("tie_word_embeddings"):  # one parameter under two names counts once
+        tensors.pop("lm_head.weight", None)
+    return tensors
+
+
+def is_adapter(place: Path) -> bool:
+    return (Path(place) / "adapter_config.json").exists()
+
+
+def lora_deltas(place: Path) -> dict[str, Tensor]:
+    """Weight name -> scale · B A in float64."""
+    config, tensors = read_json(place / "adapter_config.json"), state(place)
+    deltas = {}
+    for key, a in tensors.items():
+        if not key.endswith(".lora_A.weight"):
+            continue
+        module = key.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
+        b = tensors[key.replace("lora_A", "lora_B")]
+
+        def of(pattern: str, default: float, module: str = module) -> float:
+            for suffix, value in (config.get(pattern) or {}).items():
+                if re.match(rf"(.*\.)?({suffix})$", module):
+                    return value
+            return default
+
+        rank, alpha = of("rank_pattern", config["r"]), of("alpha_pattern", config["lora_alpha"])
+        scale = alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
+        deltas[f"{module}.weight"] = scale * (b.double() @ a.double())
+    return deltas
+
+
+def pcb_basis(
+    vectors: Tensor, ratio: float = 0.1, variant: str = "main"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """PCB-Merging (arXiv 2410.02396) on task vectors [n, d] float32: (W, C, S), each [n, d]."""
+    q, inter_kind = {
+        "main": (1e-4, "raw"),
+        "nlp": (1e-2, "raw"),
+        "vision": (1e-2, "mixed"),
+        "vision_es": (1e-2, "pairwise"),
+    }[variant]
+    n, d = vectors.shape
+
+    def winsor(x: Tensor, low: float, high: float) -> Tensor:
+        ordered = x.sort(dim=1).values
+        floor, ceiling = ordered[:, int(d * low)], ordered[:, int(d * (1 - high) - 1)]
+        return torch.minimum(torch.maximum(x, floor[:, None]), ceiling[:, None])
+
+    def minmax(x: Tensor) -> Tensor:
+        low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+        return torch.where(high > low, (x - low) / (high - low), torch.zeros_like(x))
+
+    sign = vectors.sign()
+    magnitude = winsor(vectors.abs(), q, q)
+    clamped = sign * magnitude
+    normal = minmax(magnitude)
+    intra = torch.exp(n * normal**2)
+    if inter_kind == "raw":
+        inter = torch.tanh(vectors * vectors.sum(0))
+    elif inter_kind == "mixed":
+        inter = torch.tanh(vectors * (sign * normal).sum(0))
+    else:
+        signed = sign * normal
+        inter = torch.stack([torch.tanh(row * signed).sum(0) for row in signed])
+    scale = minmax(winsor(intra * inter, 1 - ratio, 0))
+    scale[(vectors == 0).all(1)] = 0  # published: NaN; an expert equal to the base has no say
+    return clamped * scale / scale.sum(0).clamp_min(1e-12), clamped, scale
+
+
+def merged(
+    base: Path,
+    experts: Mapping[str, Path],
+    method: str,
+    coefficients: Mapping[str, float],
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[str, Tensor]:
+    """Weights of a mixture, unrounded: name -> float32 (integer tensors as in the base).
+
+    Rows that base and an expert share are merged; a row the expert lacks does not differ from the
+    base's; a row the base lacks comes from the expert that has it, the first of several.
+    """
+    options = {"strength": 1.0, "ratio": 0.1, "variant": "main", **(parameters or {})}
+    zero = state(base)
+    full = {name: state(place) for name, place in experts.items() if not is_adapter(place)}
+    deltas = {name: lora_deltas(place) for name, place in experts.items() if is_adapter(place)}
+    names = sorted(name for name, tensor in zero.items() if tensor.is_floating_point())
+    c = {name: options["strength"] * float(coefficients.get(name, 0.0)) for name in experts}
+
+    taus: dict[str, dict[str, Tensor]] = {name: {} for name in experts}
+    for name in names:
+        for expert in experts:
+            tau = taus[expert][name] = torch.zeros_like(zero[name], dtype=torch.float64)
+            if expert in full:
+                theirs = full[expert][name].double()
+                shared = (slice(0, min(len(tau), len(theirs))),) if tau.ndim else ()
+                tau[shared] = theirs[shared] - zero[name][shared].double()
+            elif name in deltas[expert]:
+                tau += deltas[expert][name]
+
+    if method == "pcb":
+        flat = torch.stack(
+            [torch.cat([taus[e][name].float().flatten() for name in names]) for e in experts]
+        )
+        basis, _, _ = pcb_basis(flat, options["ratio"], options["variant"])
+        for expert, row in zip(experts, basis, strict=True):
+            parts = row.double().split([taus[expert][name].numel() for name in names])
+            for name, part in zip(names, parts, strict=True):
+                taus[expert][name] = part.reshape(taus[expert][name].shape)
+
+    if method == "linear":  # Σ c θ / Σ c with θ = θ0 + τ
+        total = sum(float(value) for value in coefficients.values())
+        c = {name: float(coefficients.get(name, 0.0)) / total for name in experts}
+
+    result = {name: tensor for name, tensor in zero.items() if name not in names}
+    for name in names:
+        origin = zero[name].double()
+        value = (origin + sum(c[e] * taus[e][name] for e in experts)).float()
+        for tensors in full.values():
+            if value.ndim and len(tensors[name]) > len(value):
+                value = torch.cat([value, tensors[name][len(value) :].float()])
+        result[name] = value
+    return result
+
+
+def rounded(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    return {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def load(place: Path) -> torch.nn.Module:
+    """A model as it is, computing in float32."""
+    model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, local_files_only=True)
+    return model.eval().requires_grad_(False)
+
+
+def load_merged(base: Path, tensors: Mapping[str, Tensor]) -> torch.nn.Module:
+    """A plain transformers model of the base's architecture that holds these weights."""
+    model = load(base)
+    rows = len(tensors["model.embed_tokens.weight"])
+    if rows != model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(rows, mean_resizing=False)
+    missing, unexpected = model.load_state_dict(
+        {name: tensor.float() for name, tensor in tensors.items()}, strict=False
+    )
+    assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
+    model.tie_weights()
+    return model.eval().requires_grad_(False)
+
+
+def unmerged(
+    base: Path, adapters: Mapping[str, Path], coefficients: Mapping[str, float]
+) -> torch.nn.Module:
+    """Task arithmetic over LoRA adapters as peft runs it: all active, scales times coefficients."""
+    from peft import PeftModel
+    from peft.tuners.lora import LoraLayer
+
+    used = {name: place for name, place in adapters.items() if coefficients.get(name)}
+    if not used:
+        return load(base)
+    model: Any = None
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # peft asks transformers for a renamed property
+        for name, place in used.items():
+            if model is None:
+                model = PeftModel.from_pretrained(load(base), str(place), adapter_name=name)
+            else:
+                model.load_adapter(str(place), adapter_name=name)
+    model.base_model.set_adapter(list(used))
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            for name in used:
+                if name in module.scaling:
+                    module.scaling[name] *= coefficients[name]
+    return model.eval().requires_grad_(False)
+
+
+# --------------------------------------------------------------------------------------- texts
+
+
+@dataclass
+class Fused:
+    """Several models whose logits are combined at every step.
+
+    Attributes:
+        rows: vocabulary rows that every model is cut to.
+        vocabulary: len(tokenizer); ids from here on are masked after combining.
+        kind: "linear" (Σ w l), or "forward_kl" (−logsumexp(−log p + log w)).
+    """
+
+    models: Sequence[torch.nn.Module]
+    weights: Sequence[float]
+    rows: int
+    vocabulary: int
+    kind: str = "linear"
+
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        each = [logits(model, ids)[:, : self.rows] for model in self.models]
+        if self.kind == "linear":
+            total = torch.zeros_like(each[0])
+            for weight, one in zip(self.weights, each, strict=True):
+                total = total + weight * one
+        else:
+            kept = [(w, one) for w, one in zip(self.weights, each, strict=True) if w != 0]
+            stack = torch.stack([-one.log_softmax(-1) + math.log(w) for w, one in kept])
+            total = -stack.logsumexp(0)
+        total[:, self.vocabulary :] = -math.inf
+        return total
+
+
+Speaker = torch.nn.Module | Fused
+
+
+@torch.inference_mode()
+def logits(speaker: Speaker, ids: Sequence[int]) -> Tensor:
+    """Raw logits float32 [len(ids), rows] of the token after each position; no cache."""
+    if isinstance(speaker, Fused):
+        return speaker.logits(ids)
+    return speaker(torch.tensor([list(ids)]), use_cache=False).logits[0].float()
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A greedy text.
+
+    Attributes:
+        ids: without the end token.
+        margins: top minus second logit at each step, the end token's step included.
+        ended: "end", "stop" or "length".
+    """
+
+    ids: tuple[int, ...]
+    margins: tuple[float, ...] = field(repr=False)
+    ended: str
+
+    @property
+    def margin(self) -> float:
+        return min(self.margins, default=math.inf)
+
+    @property
+    def close(self) -> tuple[int, ...]:
+        """Steps at which another correct float32 evaluation may choose otherwise."""
+        return tuple(step for step, margin in enumerate(self.margins) if margin < TIE)
+
+    def agrees(self, ids: Sequence[int], tie: float = TIE) -> bool:
+        """Whether `ids` is this text, or parts from it at a tie."""
+        ids = tuple(ids)
+        if ids == self.ids:
+            return True
+        pairs = zip(ids, self.ids, strict=False)
+        step = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(ids), len(self.ids)))
+        return step < len(self.margins) and self.margins[step] < tie
+
+
+def greedy(
+    speaker: Speaker,
+    tokenizer: Any,
+    prompt: Sequence[int],
+    max_new_tokens: int,
+    end_ids: frozenset[int] | set[int],
+    stop: Sequence[str] = (),
+) -> Spoken:
+    """Argmax decoding, the lowest id among equals.
+
+    The token that completes a stop text is kept in the ids.
+    """
+    ids: list[int] = []
+    margins: list[float] = []
+    while len(ids) < max_new_tokens:
+        last = logits(speaker, [*prompt, *ids])[-1]
+        top = last.topk(2).values
+        margins.append(float(top[0] - top[1]))
+        chosen = int((last == top[0]).nonzero()[0])
+        if chosen in end_ids:
+            return Spoken(tuple(ids), tuple(margins), "end")
+        ids.append(chosen)
+        if stop and any(text in decode(tokenizer, ids) for text in stop):
+            return Spoken(tuple(ids), tuple(margins), "stop")
+    return Spoken(tuple(ids), tuple(margins), "length")
+
+
+def load_tokenizer(place: Path) -> Any:
+    return AutoTokenizer.from_pretrained(place, local_files_only=True)
+
+
+def end_tokens(place: Path, tokenizer: Any) -> frozenset[int]:
+    """Union of generation_config, config and tokenizer."""
+    found: set[int] = set()
+    for name in ("generation_config.json", "config.json"):
+        value = read_json(place / name).get("eos_token_id")
+        found |= set(value) if isinstance(value, list) else {value}
+    return frozenset((found | {tokenizer.eos_token_id}) - {None})
+
+
+def encode(tokenizer: Any, prompt: str | list[dict[str, str]], chat: bool = False) -> list[int]:
+    """Token ids of a prompt.
+
+    Messages, or a prompt under `chat`, go through the chat template and get no second BOS.
+    """
+    if isinstance(prompt, str) and not chat:
+        return list(tokenizer(prompt)["input_ids"])
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    found = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True)
+    return list(found["input_ids"] if isinstance(found, Mapping) else found)
+
+
+def continuation(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    return tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """The text before the first stop text."""
+    ends = [text.index(each) for each in stop if each in text]
+    return text[: min(ends)] if ends else text
+
+
+# --------------------------------------------------------------------------------------- scores
+
+
+def content(row: Mapping[str, Any]) -> str:
+    """What a row is told apart by: its prompt, or the canonical JSON of its messages."""
+    if "prompt" in row:
+        return row["prompt"]
+    return json.dumps(row["messages"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def rows_of(objective: Mapping[str, Any], folder: Path, split: str = "explore") -> list[dict]:
+    """The rows of one split, in file order, after `limit`."""
+    other = objective.get("report_data")
+    place = folder / (other if other and split == "report" else objective["data"])
+    lines = place.read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines if line.strip()]
+    if not other:
+        fraction = objective.get("report_fraction", 0.3)
+        kept = []
+        for row in rows:
+            digest = hashlib.sha256(content(row).encode()).hexdigest()
+            held_back = int(digest[:8], 16) / 2**32 < fraction
+            if held_back == (split == "report"):
+                kept.append(row)
+        rows = kept
+    if objective.get("limit"):
+        digests = [hashlib.sha256(content(row).encode()).hexdigest() for row in rows]
+        order = sorted(range(len(rows)), key=lambda i: (digests[i], i))
+        rows = [rows[i] for i in sorted(order[: objective["limit"]])]
+    return rows
+
+
+@dataclass(frozen=True)
+class Scored:
+    """mean and stderr are None where they do not exist; `spoken`: the texts behind the values."""
+
+    mean: float | None
+    stderr: float | None
+    n: int
+    values: tuple[float, ...]
+    spoken: tuple[Spoken, ...] = ()
+
+
+def wilson(successes: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    p = successes / n
+    centre, reach = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return (centre - reach) / (1 + z * z / n), (centre + reach) / (1 + z * z / n)
+
+
+def summary(values: Sequence[float], spoken: Sequence[Spoken] = ()) -> Scored:
+    n = len(values)
+    mean = sum(values) / n if n else None
+    stderr = None
+    if n > 1:
+        variance = sum((value - mean) ** 2 for value in values) / (n - 1)
+        stderr = math.sqrt(variance / n)
+    return Scored(mean, stderr, n, tuple(values), tuple(spoken))
+
+
+def perplexity(sums: Sequence[float], lengths: Sequence[int]) -> Scored:
+    """exp(Σ nll / Σ tokens); error of that ratio by the delta method, then of its exponential."""
+    n, total = len(sums), sum(lengths)
+    ratio = sum(sums) / total
+    value = math.exp(ratio)
+    values = tuple(s / k for s, k in zip(sums, lengths, strict=True))
+    if n < 2:
+        return Scored(value, None, n, values)
+    spread = sum((s - ratio * k) ** 2 for s, k in zip(sums, lengths, strict=True)) / (n - 1)
+    return Scored(value, value * math.sqrt(spread / n) / (total / n), n, values)
+
+
+def log_probs(speaker: Speaker, prompt: Sequence[int], tokens: Sequence[int]) -> Tensor:
+    """log p of each token of a continuation, teacher forced: float32 [len(tokens)]."""
+    every = logits(speaker, [*prompt, *tokens]).log_softmax(-1)
+    return torch.stack([every[len(prompt) - 1 + i, token] for i, token in enumerate(tokens)])
+
+
+def divergence(speaker: Speaker, base: Speaker, prompt: Sequence[int], ids: Sequence[int]) -> float:
+    """Mean over the generated tokens of KL(speaker ‖ base), over the rows that both have."""
+    here, there = (logits(each, [*prompt, *ids])[len(prompt) - 1 : -1] for each in (speaker, base))
+    rows = min(here.shape[-1], there.shape[-1])
+    p, q = (each[:, :rows].log_softmax(-1) for each in (here, there))
+    return float(torch.where(p > -math.inf, p.exp() * (p - q), 0.0).sum(-1).mean())
+
+
+def matches(objective: Mapping[str, Any], text: str, targets: Sequence[str]) -> bool:
+    kind, fold = objective["scorer"], bool(objective.get("ignore_case"))
+
+    def plain(value: str) -> str:
+        value = " ".join(value.split())
+        return value.lower() if fold else value
+
+    if kind == "exact_match":
+        return plain(text) in [plain(each) for each in targets]
+    if kind == "contains":
+        return any(each.lower() in text.lower() if fold else each in text for each in targets)
+    if kind == "refusal":
+        return any(each.lower() in text.lower() for each in objective["phrases"])
+    found = re.search(objective["pattern"], text)
+    if found is None or not found.re.groups:
+        return found is not None
+    return found.group(1) in targets
+
+
+def score(
+    objective: Mapping[str, Any],
+    folder: Path,
+    speaker: Speaker,
+    tokenizer: Any,
+    end_ids: frozenset[int],
+    *,
+    base: Speaker | None = None,
+    split: str = "explore",
+) -> Scored:
+    """One mixture on one objective, an entry of a study file's `objectives`."""
+    kind, chat = objective["scorer"], bool(objective.get("chat"))
+    stop = objective.get("stop", [])
+    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else min(end_ids)
+    values: list[float] = []
+    sums: list[float] = []
+    lengths: list[int] = []
+    spoken: list[Spoken] = []
+    for row in rows_of(objective, folder, split):
+        prompt = encode(tokenizer, row.get("prompt", row.get("messages")), chat)
+        targets = row["targets"] if "targets" in row else [row.get("target", "")]
+        if kind == "choice":
+            totals = []
+            for choice in row["choices"]:
+                total = float(
+                    log_probs(speaker, prompt, continuation(tokenizer, f" {choice}")).sum()
+                )
+                bytes_ = len(choice.encode()) if objective.get("normalize") == "bytes" else 1
+                totals.append(total / bytes_)
+            answer = row["answer"]
+            right = answer if isinstance(answer, int) else row["choices"].index(answer)
+            values.append(float(totals.index(max(totals)) == right))
+        elif kind in ("nll", "perplexity"):
+            tokens = continuation(tokenizer, targets[0])
+            tokens += [end] if chat or "messages" in row else []
+            each = log_probs(speaker, prompt, tokens)
+            sums.append(-float(each.double().sum()))
+            lengths.append(len(tokens))
+        else:
+            text = greedy(
+                speaker, tokenizer, prompt, objective.get("max_new_tokens", 64), end_ids, stop
+            )
+            spoken.append(text)
+            if kind == "kl_to_base":
+                assert base is not None
+                values.append(divergence(speaker, base, prompt, text.ids) if text.ids else 0.0)
+            else:
+                said = cut(decode(tokenizer, text.ids), stop)
+                values.append(float(matches(objective, said, targets)))
+    if kind == "perplexity":
+        return perplexity(sums, lengths)
+    if kind == "nll":
+        values = [s / k for s, k in zip(sums, lengths, strict=True)]
+    return summary(values, spoken)
