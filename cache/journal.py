@@ -1,0 +1,251 @@
+"""Append-only journals: the truth about every point that was ever scored.
+
+    <workspace>/journal/<started>-<pid>-<random>.jsonl      one file a writer process, one JSON row a line
+
+A writer holds an exclusive `flock` on its file as long as it lives; the kernel lets go of it however the process
+ends. So "is the writer dead" is asked of the lock, never of a process id that may have been given out again.
+
+`Journal.append` returns once its rows are fsynced: they are *acknowledged*. A row is a line with its newline; what
+follows the last newline was never acknowledged and is never read. After a failed write the file is cut back to its
+last whole line and left, and the next append starts a new one: a reader may have seen the whole lines already, and
+after a failed fsync nothing more can be known about a file's pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cache.rows import clean, decode, encode
+from engine.errors import ParetoscopeError, bad
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+SUFFIX = ".jsonl"
+UNFINISHED = ".new"
+BATCH = 100
+CHUNK = 8 << 20
+
+
+class NotSaved(ParetoscopeError):
+    """The disk did not take the rows; none of those named in the failed call counts as saved."""
+
+
+def storage_error(error: OSError, path: Path) -> ParetoscopeError:
+    """The error of this tree for a file that cannot be written: who can mend it, and how."""
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return NotSaved(
+            f"{path}: there is no room to write ({reason}). What this call was to save is not saved; "
+            f"everything acknowledged before is. Free some space, then try again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return bad(
+            str(path),
+            f"cannot be written ({reason})",
+            "Choose another workspace with --workspace or PARETOSCOPE_HOME, or make this one yours.",
+        )
+    return NotSaved(f"{path}: writing failed ({reason}). What this call was to save is not saved.")
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: a new file is only there once its directory is synced."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory, and those above it, readable by its owner alone (0700).
+
+    Raises:
+        BadInput: it cannot be created, or something that is not a directory has its name.
+    """
+    try:
+        if not path.is_dir():
+            if not path.parent.exists():
+                make_directory(path.parent)
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+            if not path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "something else has this name", str(path))
+            sync_directory(path.parent)
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the exclusive lock of an open file; False where another process holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class Journal:
+    """This process's own journal file, created by the first append. Thread safe."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path: Path | None = None
+        self._descriptor = -1
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write rows and return once they are on disk, in batches of at most 100 rows an fsync.
+
+        Raises:
+            ValueError: a row is not one (`cache.rows.clean`); nothing was written.
+            NotSaved: the disk is full or failed. Rows of earlier batches may be on disk; writing them again is
+                harmless, since rows of one id count once.
+            BadInput: the workspace cannot be written.
+        """
+        lines = [encode(clean(row)) for row in rows]
+        with self._lock:
+            for start in range(0, len(lines), BATCH):
+                self._write(b"".join(lines[start : start + BATCH]))
+
+    def close(self) -> None:
+        """Let go of the file and its lock; a later append starts a new one."""
+        with self._lock:
+            self._leave()
+
+    def _write(self, data: bytes) -> None:
+        written = 0
+        try:
+            if self._descriptor < 0 or os.fstat(self._descriptor).st_nlink == 0:
+                self._start()
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+            os.fsync(self._descriptor)
+        except BaseException as error:
+            whole = data.rfind(b"\n", 0, written) + 1
+            if self._descriptor >= 0:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self._size + whole)
+            path = self.path or self.directory
+            self._leave()
+            if isinstance(error, OSError):
+                raise storage_error(error, path) from error
+            raise
+        self._size += written
+
+    def _start(self) -> None:
+        """Create the file under another name, lock it, then rename: no one sees it unlocked."""
+        self._leave()
+        make_directory(self.directory)
+        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
+        unfinished = self.directory / f".{name}{UNFINISHED}"
+        header = encode(
+            {"kind": "journal", "schema": SCHEMA, "pid": os.getpid(), "at": time.time()}
+        )
+        self._descriptor = os.open(
+            unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.write(self._descriptor, header) != len(header):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._descriptor)
+            path = self.directory / f"{name}{SUFFIX}"
+            os.rename(unfinished, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(unfinished)
+            self._leave()
+            raise
+        sync_directory(self.directory)
+        self.path, self._size = path, len(header)
+
+    def _leave(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self.path, self._size = -1, None, 0
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What a journal holds from some byte on.
+
+    Attributes:
+        rows: (byte position after the row's line, the row), in the order of the file.
+        end: byte position after the last whole line; where to read on.
+        rest: bytes after it: more lines, or a torn one where a further call makes no headway.
+        damaged: whole lines that are not JSON objects; they were logged and passed over.
+    """
+
+    rows: list[tuple[int, dict[str, Any]]]
+    end: int
+    rest: int
+    damaged: int
+
+
+def read_journal(path: Path, start: int = 0, chunk: int = CHUNK) -> Tail:
+    """Read whole lines from byte `start`, about `chunk` bytes of them; call again from `end` for more.
+
+    Raises:
+        FileNotFoundError: the journal is gone (compacted).
+        BadInput: the journal was written by a newer version.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(start)
+        data = file.read(chunk)
+        while b"\n" not in data and (more := file.read(chunk)):
+            data += more
+    whole = data.rfind(b"\n") + 1
+    rows: list[tuple[int, dict[str, Any]]] = []
+    position, damaged = start, 0
+    for line in data[:whole].split(b"\n")[:-1]:
+        position += len(line) + 1
+        try:
+            row = decode(line)
+        except ValueError as error:
+            damaged += 1
+            log.warning("%s: the line before byte %d is not a row (%s)", path, position, error)
+            continue
+        if row.get("kind") == "journal":
+            _check_header(row, path)
+        else:
+            rows.append((position, row))
+    end = start + whole
+    return Tail(rows, end, size - end, damaged)
+
+
+def _check_header(row: Mapping[str, Any], path: Path) -> None:
+    if row.get("schema") != SCHEMA:
+        raise bad(
+            str(path),
+            f"this journal has schema {json.dumps(row.get('schema'))}, this program reads {SCHEMA}",
+            "Use the newer Paretoscope that wrote it, or another workspace.",
+        )
+
+
+def list_journals(directory: Path) -> dict[str, int]:
+    """Name (without suffix) -> size in bytes of every journal there is, oldest first."""
+    found: dict[str, int] = {}
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(SUFFIX):
+                    with contextlib.suppress(FileNotFoundError):
+                        found[entry.name.removesuffix(SUFFIX)] = entry.stat().st_size
+    except FileNotFoundError:
+        return {}
+    return dict(sorted(found.items()))

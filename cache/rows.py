@@ -1,0 +1,109 @@
+"""What one row of the journal is: a flat JSON object of a known kind.
+
+    score     one composed model on one objective: mean, standard error, per-example values
+    failure   why a point could not be scored
+    others    kept and given back as they are (`Store.records`)
+
+The known fields have types, because the index stores them in columns; whatever else a row carries travels along.
+A number that does not exist is null: NaN and infinities are written as null.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+TEXT = (
+    "kind", "id", "point", "family", "objective", "objective_fingerprint", "scorer", "split",
+    "numerics", "texts", "error",
+)  # fmt: skip
+WHOLE = ("n", "tokens")
+NUMBER = ("mean", "stderr", "low", "high", "seconds", "at")
+MAPPING = ("recipe", "versions")
+FIELDS = (*TEXT, *WHOLE, *NUMBER, *MAPPING, "values")
+
+REQUIRED = {
+    "score": ("point", "family", "objective", "objective_fingerprint", "split", "numerics"),
+    "failure": ("point", "family", "split", "numerics", "error"),
+}
+
+
+def score_id(point: str, objective_fingerprint: str, split: str, numerics: str) -> str:
+    """The idempotency key of a score row: 64 hex digits over what a score depends on."""
+    key = "\n".join((point, objective_fingerprint, split, numerics))
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _number(name: str, value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} must be a number or null, got {value!r}")
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def _field(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in TEXT:
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be a text, got {value!r}")
+        return str(value)
+    if name in WHOLE:
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ValueError(f"{name} must be a whole number, got {value!r}")
+        return int(value)
+    if name in NUMBER:
+        return _number(name, value)
+    if name in MAPPING:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{name} must be a mapping, got {value!r}")
+        return dict(value)
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise ValueError(f"{name} must be a list of numbers, got {value!r}")
+    return [None if each is None else _number(name, each) for each in value]
+
+
+def clean(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row as it is stored: types checked, `id` and `at` filled in where missing.
+
+    Raises:
+        ValueError: a field of the wrong type, or one missing that the row's kind needs.
+    """
+    found = {
+        str(name): _field(name, value) if name in FIELDS else value for name, value in row.items()
+    }
+    kind = found.get("kind")
+    if not kind:
+        raise ValueError("a row needs a kind")
+    for name in REQUIRED.get(kind, ()):
+        if not found.get(name):
+            raise ValueError(f"a row of kind {kind} needs {name}")
+    if found.get("at") is None:
+        found["at"] = time.time()
+    if not found.get("id"):
+        found["id"] = (
+            score_id(
+                *(found[name] for name in ("point", "objective_fingerprint", "split", "numerics"))
+            )
+            if kind == "score"
+            else hashlib.sha256(encode(found)).hexdigest()
+        )
+    return found
+
+
+def encode(row: Mapping[str, Any]) -> bytes:
+    """One line of JSON with its newline; a newline within a text is escaped, so a line is a row."""
+    return (json.dumps(row, allow_nan=False, separators=(",", ":")) + "\n").encode("ascii")
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """The row of one line; raises `ValueError` where the line is not a JSON object."""
+    row = json.loads(line, parse_constant=lambda _: None)
+    if not isinstance(row, dict):
+        raise ValueError("not a JSON object")
+    return row

@@ -1,0 +1,259 @@
+"""Segments: the journals of dead writers, compacted to Parquet.
+
+    journal/a.jsonl  journal/b.jsonl   ──►   segments/c.parquet, which says {a: bytes read, b: bytes read}
+
+Every row keeps where it came from, as `source` (journal name) and `position` (byte after its line). A reader knows
+up to which byte it has read each journal, so it takes from a segment exactly the rows it lacks: a segment beside
+the journals it was made from (killed between rename and unlink), or beside the smaller segments it replaces, adds
+nothing twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cache.journal import (
+    SUFFIX,
+    UNFINISHED,
+    list_journals,
+    make_directory,
+    read_journal,
+    storage_error,
+    sync_directory,
+    try_lock,
+)
+from cache.rows import FIELDS, MAPPING, NUMBER, TEXT, WHOLE, clean
+from engine.errors import BadInput, bad
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+METADATA = b"paretoscope"
+SMALL = 8 << 20
+HOUR = 3600.0
+
+
+def _kind_of(name: str) -> pa.DataType:
+    if name == "values":
+        return pa.list_(pa.float64())
+    return pa.int64() if name in WHOLE else pa.float64() if name in NUMBER else pa.string()
+
+
+# `extra` holds what a row carries beyond the known fields, as JSON
+COLUMNS = pa.schema(
+    [
+        *(pa.field(name, _kind_of(name)) for name in FIELDS),
+        pa.field("extra", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("position", pa.int64()),
+    ]
+)
+
+
+def _cells(source: str, position: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    cells = {name: row.get(name) for name in (*TEXT, *WHOLE, *NUMBER, "values")}
+    for name in MAPPING:
+        cells[name] = None if row.get(name) is None else json.dumps(row[name])
+    extra = {name: value for name, value in row.items() if name not in FIELDS}
+    cells["extra"] = json.dumps(extra) if extra else None
+    return {**cells, "source": source, "position": position}
+
+
+def to_table(source: str, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> pa.Table:
+    """Rows of one journal, (position, row), as columns; a row that does not fit them is logged and left out."""
+    rows = list(rows)
+    cells = [_cells(source, *each) for each in rows]
+    try:
+        return pa.Table.from_pylist(cells, schema=COLUMNS)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        fitting = []
+    for position, row in rows:
+        try:
+            each = pa.Table.from_pylist([_cells(source, position, clean(row))], schema=COLUMNS)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            log.warning("%s: the line before byte %d is not a row (%s)", source, position, error)
+        else:
+            fitting.append(each)
+    return pa.concat_tables(fitting) if fitting else COLUMNS.empty_table()
+
+
+def journal_tables(path: Path, start: int) -> Iterator[tuple[pa.Table, int, int]]:
+    """(rows, end, damaged lines) of a journal from byte `start` to its last whole line, chunk by chunk."""
+    while True:
+        tail = read_journal(path, start)
+        if tail.end == start:
+            return
+        table = to_table(path.name.removesuffix(SUFFIX), tail.rows)
+        yield table, tail.end, tail.damaged + len(tail.rows) - table.num_rows
+        start = tail.end
+
+
+def list_segments(directory: Path) -> list[str]:
+    """Names of the segments there are, oldest first."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+        return sorted(entry.name for entry in entries if entry.name.endswith(".parquet"))
+    return []
+
+
+def segment_sources(path: Path) -> dict[str, int]:
+    """Journal name -> bytes of it that a segment holds.
+
+    Raises:
+        FileNotFoundError: the segment is gone (merged into a larger one).
+        BadInput: it cannot be read, or a newer version wrote it.
+    """
+    try:
+        metadata = json.loads((pq.read_schema(path).metadata or {})[METADATA])
+    except (pa.ArrowInvalid, KeyError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if metadata.get("schema") != SCHEMA:
+        raise bad(
+            str(path),
+            f"this segment has schema {metadata.get('schema')}, this program reads {SCHEMA}",
+            "Use the newer Paretoscope that wrote it, or another workspace.",
+        )
+    return {str(name): int(end) for name, end in metadata["sources"].items()}
+
+
+def _unreadable(path: Path, error: Exception) -> BadInput:
+    return bad(
+        str(path),
+        f"this segment of saved points cannot be read ({error})",
+        "Restore it from a copy, or move it out of the way to go on without its points.",
+    )
+
+
+def read_segment(path: Path, known: Mapping[str, int]) -> pa.Table:
+    """The rows of a segment that lie after the byte each journal is `known` up to."""
+    try:
+        table = pq.read_table(path, schema=COLUMNS, memory_map=False, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise _unreadable(path, error) from error
+    sources = table.column("source").combine_chunks().dictionary_encode()
+    limits = pa.array([known.get(name, 0) for name in sources.dictionary.to_pylist()], pa.int64())
+    if not len(limits):
+        return table
+    return table.filter(pc.greater(table.column("position"), limits.take(sources.indices)))
+
+
+def write_segment(directory: Path, table: pa.Table, sources: Mapping[str, int]) -> Path:
+    """Write a segment so that it is there whole or not at all: another name, fsync, rename, fsync.
+
+    Raises:
+        NotSaved, BadInput: the disk does not take it; nothing has changed then.
+    """
+    make_directory(directory)
+    name = f"{time.time_ns():020d}-{secrets.token_hex(4)}.parquet"
+    unfinished = directory / f".{name}{UNFINISHED}"
+    metadata = json.dumps({"schema": SCHEMA, "sources": dict(sources)})
+    try:
+        with open(unfinished, "xb") as file:
+            pq.write_table(
+                table.replace_schema_metadata({METADATA: metadata}), file, compression="zstd"
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(unfinished, directory / name)
+        sync_directory(directory)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise storage_error(error, directory / name) from error
+    return directory / name
+
+
+def compact(journals: Path, segments: Path, least: int = 8, large: int = 1 << 20) -> int:
+    """Move the journals of dead writers into one segment; the caller must be the only one to do so.
+
+    Nothing is done for fewer than `least` of them that hold less than `large` bytes together: a segment is not
+    worth its file then. A journal with a damaged line stays as it is, for a person to look at. Small segments are
+    merged when there are `least` of them.
+
+    Returns:
+        How many journals went.
+    """
+    remove_unfinished(journals, segments)
+    sizes = list_journals(journals)
+    held: dict[str, int] = {}
+    try:
+        for name in sizes:
+            descriptor = os.open(journals / f"{name}{SUFFIX}", os.O_RDONLY)
+            if try_lock(descriptor):
+                held[name] = descriptor
+            else:
+                os.close(descriptor)
+        enough = len(held) >= least or sum(sizes[name] for name in held) >= large
+        gone = _compact(journals, segments, list(held)) if enough else 0
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
+    merge(segments, least)
+    return gone
+
+
+def _compact(journals: Path, segments: Path, names: list[str]) -> int:
+    tables, sources = [], {}
+    for name in names:
+        path, end, found, damaged = journals / f"{name}{SUFFIX}", 0, [], 0
+        try:
+            for table, end, bad_lines in journal_tables(path, 0):
+                found.append(table)
+                damaged += bad_lines
+        except BadInput as error:
+            log.warning("%s", error)
+            continue
+        if damaged:
+            continue
+        if torn := path.stat().st_size - end:
+            log.warning("%s: dropped its torn last line (%d bytes, never saved)", path, torn)
+        tables += found
+        sources[name] = end
+    rows = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
+    if rows.num_rows:
+        write_segment(segments, rows, sources)
+    for name in sources:
+        (journals / f"{name}{SUFFIX}").unlink()
+    if sources:
+        sync_directory(journals)
+        log.info("compacted %d journals, %d rows", len(sources), rows.num_rows)
+    return len(sources)
+
+
+def merge(segments: Path, least: int = 8) -> None:
+    """Merge the small segments into one when there are `least` of them; the caller must be the only one to do so."""
+    small = [name for name in list_segments(segments) if (segments / name).stat().st_size < SMALL]
+    if len(small) < least:
+        return
+    known: dict[str, int] = {}
+    tables = []
+    for name in small:
+        tables.append(read_segment(segments / name, known))
+        for source, end in segment_sources(segments / name).items():
+            known[source] = max(known.get(source, 0), end)
+    write_segment(segments, pa.concat_tables(tables), known)
+    for name in small:
+        (segments / name).unlink()
+    sync_directory(segments)
+
+
+def remove_unfinished(*directories: Path) -> None:
+    """Remove what writers that were killed left half made, once it is an hour old."""
+    for directory in directories:
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(UNFINISHED) and time.time() - entry.stat().st_mtime > HOUR:
+                    os.unlink(entry.path)
