@@ -1,0 +1,178 @@
+"""From weights and bounds to one point of the front: the augmented Chebyshev scalarisation.
+
+With f minimised after sign flips, t_i = (f_i − ideal_i) / (nadir_i − ideal_i) and weights w that sum to one,
+
+    s = max_i w_i t_i + ρ Σ_i w_i t_i,    ρ = 1e-6,
+
+and the point of least s is recommended. Unlike a weighted sum it reaches the concave parts of a front (Steuer &
+Choo 1983). Ideal and nadir are the best and worst values of the whole non-dominated set, before any bound, or the
+ranges a study has frozen: a bound must not change what a weight means. An objective without a range adds 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from engine.errors import bad, unknown
+from engine.front.pareto import MARGIN, Bools, Floats, front_mask, to_minimize
+
+RHO = 1e-6
+# two values nearer than this are a tie: sums of the same terms in another order differ by less
+TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class Range:
+    """Best and worst value of one objective, in its own units and whatever its direction."""
+
+    ideal: float
+    nadir: float
+
+    @property
+    def reference(self) -> float:
+        """The worst value moved out by 10 % of the range; where that is zero it stays."""
+        return self.nadir + MARGIN * (self.nadir - self.ideal)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What the mean of an objective must reach (`at_least`) or not exceed (`at_most`)."""
+
+    name: str
+    kind: Literal["at_least", "at_most"]
+    value: float
+
+    def violation(self, values: Floats) -> Floats:
+        """How far each value [n] is on the wrong side, 0 where the bound is met."""
+        gap = self.value - values if self.kind == "at_least" else values - self.value
+        return np.maximum(gap, 0.0)
+
+
+@dataclass(frozen=True)
+class Unmet:
+    """A bound that the recommended point does not meet; moved to `closest` it would be met."""
+
+    name: str
+    bound: float
+    closest: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Index of the recommended point among `values`, and the bounds that no point could meet together."""
+
+    index: int
+    unmet: tuple[Unmet, ...]
+
+
+def ranges_of(names: Sequence[str], values: ArrayLike, maximize: ArrayLike) -> dict[str, Range]:
+    """Range of each objective over `values` [n ≥ 1, m]: of a front, or of a study's single models to freeze."""
+    flip = np.asarray(maximize, dtype=bool)
+    points = np.asarray(values, dtype=np.float64).reshape(-1, len(flip))
+    low, high = points.min(axis=0), points.max(axis=0)
+    return {
+        name: Range(float(high[i]), float(low[i]))
+        if flip[i]
+        else Range(float(low[i]), float(high[i]))
+        for i, name in enumerate(names)
+    }
+
+
+def scale_weights(names: Sequence[str], weights: Mapping[str, float]) -> Floats:
+    """Weights in the order of `names`, float64 [m], scaled to sum one; those not named are 0.
+
+    Raises:
+        BadInput: an unknown name, a negative or non-finite weight, or none above 0.
+    """
+    for name, weight in weights.items():
+        if name not in names:
+            raise unknown(f"weight {name}", "objective", name, names)
+        if not (math.isfinite(weight) and weight >= 0):
+            raise bad(
+                f"weight {name}", f"{weight:g} is not a weight", "Give a number of 0 or more."
+            )
+    found = np.array([weights.get(name, 0.0) for name in names], dtype=np.float64)
+    if not found.max(initial=0.0) > 0:
+        raise bad("weights", "every weight is 0", "Give at least one objective a weight above 0.")
+    found /= found.max()  # so that the sum of huge weights stays finite
+    return found / found.sum()
+
+
+def _check_bounds(names: Sequence[str], bounds: Sequence[Bound]) -> None:
+    for bound in bounds:
+        if bound.name not in names:
+            raise unknown(f"bound on {bound.name}", "objective", bound.name, names)
+        if not math.isfinite(bound.value):
+            raise bad(f"bound on {bound.name}", f"{bound.value:g} is not finite", "Give a number.")
+
+
+def terms(
+    names: Sequence[str], values: ArrayLike, maximize: Bools, ranges: Mapping[str, Range]
+) -> Floats:
+    """t of the module's formula, float64 [n, m]: 0 at the ideal, 1 at the nadir, 0 where there is no range."""
+    points = to_minimize(values, maximize)
+    ideal = to_minimize([ranges[name].ideal for name in names], maximize)[0]
+    width = to_minimize([ranges[name].nadir for name in names], maximize)[0] - ideal
+    flat = width == 0
+    return np.where(flat, 0.0, (points - ideal) / np.where(flat, 1.0, width))
+
+
+def chebyshev(scaled: Floats, weights: Floats) -> Floats:
+    """s of the module's formula, float64 [n], from terms [n, m] and weights [m]; smaller is better."""
+    weighted = scaled * weights
+    return weighted.max(axis=1) + RHO * weighted.sum(axis=1)
+
+
+def recommend(
+    names: Sequence[str],
+    values: ArrayLike,
+    maximize: ArrayLike,
+    weights: Mapping[str, float],
+    bounds: Sequence[Bound] = (),
+    ranges: Mapping[str, Range] | None = None,
+) -> Recommendation:
+    """The point of the front that suits the weights best among those that meet every bound.
+
+    Ties go to the smaller weighted sum, then to the earlier point. Where no point of the front meets every bound,
+    the one of least violation is taken (summed over the bounds, each in units of its objective's range), and the
+    bounds it misses are named with the value it has: bounds moved there are met by it.
+
+    Args:
+        values: float64 [n ≥ 1, m], finite.
+        ranges: frozen ranges; by default those of the front.
+
+    Raises:
+        BadInput: weights or bounds that cannot be used.
+    """
+    flip = np.asarray(maximize, dtype=bool)
+    points = np.asarray(values, dtype=np.float64).reshape(-1, len(flip))
+    scaled_weights = scale_weights(names, weights)
+    _check_bounds(names, bounds)
+    front = np.flatnonzero(front_mask(points, flip))
+    members = points[front]
+    ranges = ranges if ranges is not None else ranges_of(names, members, flip)
+    scaled = terms(names, members, flip, ranges)
+
+    violation = np.zeros(len(front))
+    for bound in bounds:
+        spread = abs(ranges[bound.name].nadir - ranges[bound.name].ideal) or 1.0
+        violation += bound.violation(members[:, names.index(bound.name)]) / spread
+    least = violation.min()
+    candidates = np.flatnonzero(violation <= (least + TIE if least else 0.0))
+    for measure in (chebyshev(scaled, scaled_weights), scaled @ scaled_weights):
+        kept = measure[candidates]
+        candidates = candidates[kept <= kept.min() + TIE]
+    chosen = int(candidates[0])
+
+    unmet = []
+    for bound in bounds:
+        value = members[chosen, names.index(bound.name)]
+        if bound.violation(value) > 0:
+            unmet.append(Unmet(bound.name, bound.value, float(value)))
+    return Recommendation(int(front[chosen]), tuple(unmet))

@@ -1,0 +1,297 @@
+"""Points as a table, and the two documents made from it: the front and a recommendation.
+
+CSV file ──► read_csv ──────┐
+points of a study ──► Table ┴──► front_report, recommend_report ──► JSON for the command line and the app
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from engine.errors import bad, unknown
+from engine.front.pareto import (
+    Bools,
+    Floats,
+    as_maximize,
+    front_mask,
+    hypervolume,
+    ranks,
+    reference_point,
+)
+from engine.front.preference import Bound, Range, ranges_of, recommend
+
+
+class Measured(Protocol):
+    """A point with its scores, as the store gives it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def recipe(self) -> Mapping[str, Any]: ...
+    @property
+    def scores(self) -> Mapping[str, Mapping[str, Any]]: ...
+    @property
+    def seconds(self) -> float | None: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Table:
+    """Points over objectives.
+
+    Attributes:
+        names: the m objectives.
+        maximize: bool [m].
+        ids: n ids, all different.
+        values: float64 [n, m] means; NaN where a point has none.
+        failed: bool [n]: a missing value of this point means that it failed, not that it was never measured.
+        documents: the n points as JSON documents.
+    """
+
+    names: tuple[str, ...]
+    maximize: Bools
+    ids: tuple[str, ...]
+    values: Floats
+    failed: Bools
+    documents: tuple[Mapping[str, Any], ...]
+
+    def select(self, names: Sequence[str] | None) -> Table:
+        """Over the objectives named only, in that order; raises `BadInput` for a name that is none."""
+        if not names:
+            return self
+        for name in names:
+            if name not in self.names:
+                raise unknown("objectives", "objective", name, self.names)
+        if len(set(names)) < len(names):
+            raise bad("objectives", f"one is named twice in {', '.join(names)}", "Name each once.")
+        columns = [self.names.index(name) for name in names]
+        return Table(
+            tuple(names), self.maximize[columns], self.ids, self.values[:, columns], self.failed,
+            self.documents,
+        )  # fmt: skip
+
+    @property
+    def complete(self) -> Bools:
+        """bool [n]: which points have a value for every objective."""
+        return np.asarray(np.isfinite(self.values).all(axis=1), dtype=bool)
+
+
+def point_document(point: Measured) -> dict[str, Any]:
+    """A point as every command prints it: id, recipe, scores, seconds, error."""
+    return {
+        "id": point.id,
+        "recipe": dict(point.recipe),
+        "scores": {name: dict(score) for name, score in point.scores.items()},
+        "seconds": point.seconds,
+        "error": point.error,
+    }
+
+
+def table_of(points: Iterable[Measured], directions: Mapping[str, str]) -> Table:
+    """A table of a study's points over objectives name -> "maximize" | "minimize", in the order given."""
+    points = list(points)
+    names = tuple(directions)
+    means = [[point.scores.get(name, {}).get("mean") for name in names] for point in points]
+    values = np.array(means, dtype=np.float64).reshape(len(points), len(names))
+    return Table(
+        names,
+        as_maximize(tuple(directions.values())),
+        tuple(point.id for point in points),
+        np.where(np.isfinite(values), values, np.nan),
+        np.array([point.error is not None for point in points], dtype=bool),
+        tuple(point_document(point) for point in points),
+    )
+
+
+def _number(cell: str) -> float:
+    """A cell's value; NaN for an empty, non-numeric or non-finite one."""
+    try:
+        value = float(cell) if "_" not in cell else math.nan
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def _header(
+    cells: list[str], directions: Sequence[str], where: str
+) -> tuple[list[str], int | None]:
+    names = [cell.strip() for cell in cells]
+    for name in names:
+        if not name:
+            raise bad(where, "a column has no name", "Name every objective in the first line.")
+        if names.count(name) > 1:
+            raise bad(where, f"two columns are named {name!r}", "Rename one.")
+    id_column = names.index("id") if "id" in names else None
+    objectives = [name for name in names if name != "id"]
+    if not objectives:
+        raise bad(where, "there is no column of an objective", "Add one beside id.")
+    if len(directions) != len(objectives):
+        raise bad(
+            where,
+            f"{len(objectives)} objectives ({', '.join(objectives)}) and {len(directions)} directions",
+            "Give one of max, min for each objective, in the order of the columns.",
+        )
+    return objectives, id_column
+
+
+def read_csv(path: str | Path, directions: Sequence[str]) -> Table:
+    """Read a CSV file: a point a row, a header of objective names, an optional column `id`.
+
+    Without ids the row number from 0 is the id. An empty or non-numeric cell is a failed score. Blank lines are
+    passed over.
+
+    Args:
+        directions: max or min for each objective, in the order of the columns.
+
+    Raises:
+        BadInput: with file and line: no such file, not a table, ids that repeat, directions that do not fit.
+    """
+    path = Path(path)
+    maximize = as_maximize(directions, "--directions")
+    ids: list[str] = []
+    rows: list[list[float]] = []
+    seen: dict[str, int] = {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            header = next((cells for cells in reader if cells), None)
+            if header is None:
+                raise bad(str(path), "the file is empty", "The first line names the objectives.")
+            names, id_column = _header(header, directions, f"{path}:{reader.line_num}")
+            for cells in reader:
+                if not cells:
+                    continue
+                where = f"{path}:{reader.line_num}"
+                if len(cells) != len(header):
+                    raise bad(
+                        where,
+                        f"{len(cells)} cells, and the header has {len(header)}",
+                        "Leave a cell empty where a score is missing.",
+                    )
+                each = str(len(ids)) if id_column is None else cells.pop(id_column).strip()
+                if not each:
+                    raise bad(where, "this point has no id", "Give it one, or drop the column.")
+                if each in seen:
+                    raise bad(where, f"id {each!r} is also in line {seen[each]}", "Rename one.")
+                seen[each] = reader.line_num
+                ids.append(each)
+                rows.append([_number(cell) for cell in cells])
+    except csv.Error as error:
+        raise bad(f"{path}:{reader.line_num}", f"not CSV ({error})") from error
+    except UnicodeDecodeError as error:
+        raise bad(str(path), f"not UTF-8 text (byte {error.start})", "Save it as UTF-8.") from error
+    except OSError as error:
+        raise bad(str(path), f"cannot be read ({error.strerror})", "Check the path.") from error
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    blank = {"stderr": None, "n": None, "low": None, "high": None}
+    documents = tuple(
+        {
+            "id": each,
+            "recipe": None,
+            "scores": {
+                name: {"mean": value, **blank}
+                for name, value in zip(names, row, strict=True)
+                if not math.isnan(value)
+            },
+            "seconds": None,
+            "error": None,
+        }
+        for each, row in zip(ids, rows, strict=True)
+    )
+    return Table(
+        tuple(names), maximize, tuple(ids), values, np.ones(len(rows), dtype=bool), documents
+    )
+
+
+def frozen_ranges(table: Table) -> dict[str, Range] | None:
+    """The ranges that a study freezes: those over its `single` points, None until each has every score."""
+    if not len(table.ids) or not table.complete.all():
+        return None
+    return ranges_of(table.names, table.values, table.maximize)
+
+
+def front_report(
+    table: Table,
+    objectives: Sequence[str] | None = None,
+    reference: Sequence[float] | None = None,
+    ranges: Mapping[str, Range] | None = None,
+) -> dict[str, Any]:
+    """The document of the command `front`.
+
+    Args:
+        objectives: over which of them; default all.
+        reference: of the hypervolume, a value an objective; default that of `ranges`, else
+            `pareto.reference_point` of the front. Without a complete point there is none.
+
+    Raises:
+        BadInput: an unknown objective, a reference of another length or not finite.
+    """
+    table = table.select(objectives)
+    if reference is not None and len(reference) != len(table.names):
+        raise bad(
+            "reference",
+            f"{len(reference)} values for {len(table.names)} objectives",
+            f"Give one each for {', '.join(table.names)}.",
+        )
+    if reference is not None and not np.isfinite(reference).all():
+        raise bad("reference", "a value is not finite", "Give numbers.")
+    kept = np.flatnonzero(table.complete)
+    values = table.values[kept]
+    mask = front_mask(values, table.maximize)
+    corner: Floats | None = None
+    if reference is not None:
+        corner = np.asarray(reference, dtype=np.float64)
+    elif ranges is not None:
+        corner = np.array([ranges[name].reference for name in table.names])
+    elif len(kept):
+        corner = reference_point(values[mask], table.maximize)
+    volume = None if corner is None else hypervolume(values[mask], table.maximize, corner)
+    order = ranks(values, table.maximize)
+    return {
+        "objectives": list(table.names),
+        "front": [table.ids[row] for row in kept[mask]],
+        "ranks": {table.ids[row]: int(rank) for row, rank in zip(kept, order, strict=True)},
+        "hypervolume": volume,
+        "reference": None if corner is None else corner.tolist(),
+        "points": len(table.ids),
+        "failed": int((table.failed & ~table.complete).sum()),
+        "incomplete": int((~table.failed & ~table.complete).sum()),
+    }
+
+
+def recommend_report(
+    table: Table,
+    weights: Mapping[str, float],
+    bounds: Sequence[Bound] = (),
+    objectives: Sequence[str] | None = None,
+    ranges: Mapping[str, Range] | None = None,
+) -> dict[str, Any]:
+    """The document of the command `recommend`.
+
+    Raises:
+        BadInput: no point has a score for every objective, or weights and bounds that cannot be used.
+    """
+    table = table.select(objectives)
+    kept = np.flatnonzero(table.complete)
+    if not len(kept):
+        raise bad(
+            "recommend",
+            f"none of {len(table.ids)} points has a score for each of {', '.join(table.names)}",
+            "Evaluate some first, or name fewer objectives.",
+        )
+    found = recommend(table.names, table.values[kept], table.maximize, weights, bounds, ranges)
+    return {
+        "point": dict(table.documents[kept[found.index]]),
+        "unmet": [
+            {"name": each.name, "bound": each.bound, "closest": each.closest}
+            for each in found.unmet
+        ],
+    }
