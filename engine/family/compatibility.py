@@ -1,0 +1,242 @@
+"""Can these models be combined? Answered from headers, configurations and tokenizers alone.
+
+    base ─┬─ expert (full)      same architecture, tensors and shapes; vocabulary rows may differ
+          ├─ expert (LoRA)      its modules exist in the base and have its shapes
+          └─ target             any architecture, as long as its ids mean the same tokens
+
+Every problem is collected, each with both sides of the disagreement. What this does not see:
+values. Weights that are not finite are found by the pass that fingerprints them
+(`engine.family.fingerprint`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from engine.errors import BadInput, IncompatibleFamily, Problem
+from engine.family.checkpoint import Checkpoint, open_checkpoint
+from engine.family.structure import Structure, compare_config, merge_structure, place_adapter
+from engine.family.tokenizer import TokenizerFiles, config_end_ids
+from engine.family.vocabulary import VocabularyRows, token_problems
+from engine.recipe import FrozenDict, Names
+from engine.study import FamilySpec
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models that have been found to fit together.
+
+    Attributes:
+        spec: where they lie.
+        tokenizer: of the model that `tokenizer:` names; None where only weights are merged.
+        rows: vocabulary rows that every model has, the target included: what fused logits are cut
+            to.
+        vocabulary: ids that may be chosen: those of the tokenizer, within `rows`; `rows` without a
+            tokenizer.
+        merged_rows: vocabulary rows of a merged model.
+        tensors: names of the float tensors that weight space is about, sorted; a tied output
+            projection is not in it.
+        vocabulary_tensors: of these, the ones with a row a token, and how their rows are put
+            together.
+        tied: stored output projection -> the embedding that it is; such tensors are not merged on
+            their own.
+        end_ids: ids that end a text.
+        notes: what is allowed but worth knowing, as sentences.
+    """
+
+    spec: FamilySpec
+    base: Checkpoint
+    experts: Mapping[str, Checkpoint]
+    target: Checkpoint | None
+    tokenizer: TokenizerFiles | None
+    rows: int
+    vocabulary: int
+    merged_rows: int
+    tensors: tuple[str, ...]
+    vocabulary_tensors: Mapping[str, VocabularyRows] = field(default_factory=FrozenDict)
+    tied: Mapping[str, str] = field(default_factory=FrozenDict)
+    end_ids: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> Names:
+        return self.spec.names
+
+    @property
+    def models(self) -> dict[str, Checkpoint]:
+        """Every model by name, in the order of `Names.models`."""
+        target = {} if self.target is None else {"target": self.target}
+        return {"base": self.base, **target, **self.experts}
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """A model by its name; raises `BadInput` with near matches."""
+        self.spec.path_of(name)
+        return self.models[name]
+
+
+class _Inspection:
+    """Collects the problems of one family."""
+
+    def __init__(self, spec: FamilySpec, text: bool) -> None:
+        self.spec = spec
+        self.text = text
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+
+    def problem(self, where: str, what: str, fix: str) -> None:
+        self.problems.append(Problem(where, what, fix))
+
+    def open(self, name: str) -> Checkpoint | None:
+        try:
+            found = open_checkpoint(self.spec.path_of(name), name)
+        except BadInput as error:
+            self.problems.extend(error.problems)
+            return None
+        where = f"{name} ({found.path})"
+        if name in ("base", "target") and found.kind == "lora":
+            self.problem(
+                where,
+                "a LoRA adapter cannot be the " + name,
+                "Name the model that it was trained on.",
+            )
+            return None
+        if found.kind == "raw" and (self.text or name == "target"):
+            self.problem(
+                where,
+                "a raw state dict has no config and no tokenizer: it can be merged, not run",
+                "Give a Hugging Face directory, or use the command `merge`.",
+            )
+        return found
+
+    def tokenizers(self, models: Mapping[str, Checkpoint]) -> dict[str, TokenizerFiles]:
+        """The tokenizers that are there; a problem for each that ought to be."""
+        found: dict[str, TokenizerFiles] = {}
+        base = models.get("base")
+        for name, each in models.items():
+            if each.kind == "raw":
+                continue
+            needed = self.text and name in (self.spec.tokenizer, "target")
+            if not needed and not TokenizerFiles.present(each.path):
+                if (
+                    each.kind == "full"
+                    and base is not None
+                    and each.rows != base.rows
+                    and self.text
+                ):
+                    self.problem(
+                        f"{name} ({each.path})",
+                        f"it has no tokenizer, and {each.rows} rows where base has {base.rows}, "
+                        "so its ids cannot be compared",
+                        "Copy the tokenizer it was trained with into its directory.",
+                    )
+                elif each.kind == "full":
+                    self.notes.append(
+                        f"{name} has no tokenizer of its own; its ids are taken to be the family's."
+                    )
+                continue
+            try:
+                found[name] = TokenizerFiles.open(each.path)
+            except BadInput as error:
+                self.problems.extend(error.problems)
+        self.problems.extend(token_problems(found))
+        return found
+
+    def run(self) -> Family | None:
+        """The family, or None where problems were found."""
+        opened = {name: self.open(name) for name in self.spec.names.models}
+        models = {name: each for name, each in opened.items() if each is not None}
+        tokenizers = self.tokenizers(models)
+        base, target = models.get("base"), models.get("target")
+        if base is None:
+            return None
+        experts: dict[str, Checkpoint] = {}
+        for name in self.spec.experts:
+            if name not in models:
+                continue
+            expert = models[name]
+            try:
+                if expert.kind == "lora":
+                    expert = place_adapter(base, expert)
+                elif expert.kind == "full" and base.kind == "full":
+                    self.notes += compare_config(base, expert)
+            except BadInput as error:
+                self.problems.extend(error.problems)
+            experts[name] = expert
+        structure = merge_structure(base, experts)
+        self.problems.extend(structure.problems)
+        merged_rows = structure.rows or base.rows
+        chosen = tokenizers.get(self.spec.tokenizer)
+        if chosen is not None and merged_rows and chosen.size > merged_rows:
+            self.problem(
+                f"tokenizer of {self.spec.tokenizer} ({chosen.path})",
+                f"it has {chosen.size} ids but the merged model has {merged_rows} vocabulary rows",
+                "Name as `tokenizer:` a model whose ids have rows, or add the expert with them.",
+            )
+        if self.problems:
+            return None
+        return self._family(base, experts, target, chosen, structure, merged_rows)
+
+    def _family(
+        self,
+        base: Checkpoint,
+        experts: dict[str, Checkpoint],
+        target: Checkpoint | None,
+        chosen: TokenizerFiles | None,
+        structure: Structure,
+        merged_rows: int,
+    ) -> Family:
+        sized = [base, *([] if target is None else [target]), *experts.values()]
+        rows = min((each.rows for each in sized if each.kind != "lora" and each.rows), default=0)
+        end_ids = frozenset[int]()
+        if chosen is not None:
+            end_ids = chosen.end_ids
+            if (self.spec.tokenizer in experts) and experts[self.spec.tokenizer].kind == "lora":
+                end_ids |= config_end_ids(base.path)
+                chosen = replace(chosen, end_ids=end_ids)
+            if chosen.size > rows:
+                short = [
+                    each.name for each in sized if each.kind != "lora" and each.rows < chosen.size
+                ]
+                self.notes.append(
+                    f"{', '.join(short)}: fewer rows than the tokenizer has ids ({chosen.size})."
+                )
+        return Family(
+            spec=self.spec,
+            base=base,
+            experts=FrozenDict(experts),
+            target=target,
+            tokenizer=chosen,
+            rows=rows,
+            vocabulary=rows if chosen is None else min(rows, chosen.size),
+            merged_rows=merged_rows,
+            tensors=structure.tensors,
+            vocabulary_tensors=FrozenDict(structure.vocabulary),
+            tied=FrozenDict(structure.tied),
+            end_ids=end_ids,
+            notes=tuple(self.notes),
+        )
+
+
+def open_family(spec: FamilySpec, *, text: bool = True) -> Family:
+    """Open every model by its headers and check that they fit together.
+
+    Args:
+        text: the family is to be run, so it needs configurations and a tokenizer; without it only
+            weights have to fit, and raw state dicts are welcome (the command `merge`).
+
+    Raises:
+        IncompatibleFamily: carries every problem found.
+    """
+    inspection = _Inspection(spec, text)
+    family = inspection.run()
+    if family is None:
+        raise IncompatibleFamily(*inspection.problems)
+    return family
+
+
+def check_family(spec: FamilySpec, *, text: bool = True) -> list[Problem]:
+    """Every problem that `open_family` would raise; empty where there is none."""
+    inspection = _Inspection(spec, text)
+    inspection.run()
+    return inspection.problems

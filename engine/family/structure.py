@@ -1,0 +1,193 @@
+"""Tensors against tensors: does an expert have what the base has, in the same shapes?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.errors import BadInput, Problem
+from engine.family.adapter import LoraPair
+from engine.family.checkpoint import EMBEDDINGS, HEADS, Checkpoint
+from engine.family.vocabulary import VocabularyRows, combine_rows, is_vocabulary
+
+_SAME = "Experts must be fine-tunes of the base itself."
+
+# configuration keys that decide shapes, under the names that model families give them
+SIZES = (
+    "hidden_size", "n_embd", "d_model", "num_hidden_layers", "n_layer", "num_layers",
+    "num_attention_heads", "n_head", "num_key_value_heads", "head_dim", "intermediate_size",
+    "n_inner", "num_experts", "num_local_experts",
+)  # fmt: skip
+# keys that shapes do not show; a merged model follows the base in them
+BEHAVIOUR = (
+    "hidden_act",
+    "activation_function",
+    "rms_norm_eps",
+    "layer_norm_epsilon",
+    "sliding_window",
+)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What weight space looks like for a family; see `Family` for the fields it fills.
+
+    Attributes:
+        rows: vocabulary rows of a merged model, 0 where no tensor has a row a token.
+    """
+
+    tensors: tuple[str, ...]
+    vocabulary: Mapping[str, VocabularyRows]
+    tied: Mapping[str, str]
+    rows: int
+    problems: tuple[Problem, ...] = field(default=())
+
+
+def _more(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def _rope(checkpoint: Checkpoint) -> Any:
+    """The rotary base, which transformers 5 moved into rope_parameters."""
+    nested = checkpoint.setting("rope_parameters")
+    inner = nested.get("rope_theta") if isinstance(nested, dict) else None
+    return checkpoint.setting("rope_theta", inner)
+
+
+def compare_config(base: Checkpoint, expert: Checkpoint) -> list[str]:
+    """Notes on settings that differ harmlessly.
+
+    Raises:
+        BadInput: another architecture, or sizes that differ, with both values.
+    """
+    where = f"{expert.name} ({expert.path / 'config.json'})"
+    problems = []
+    for key in ("model_type", "architectures"):
+        mine, theirs = base.config.get(key), expert.config.get(key)
+        if mine and theirs and mine != theirs:
+            problems.append(Problem(where, f"{key} is {theirs!r} where base has {mine!r}", _SAME))
+    for key in SIZES:
+        mine, theirs = base.setting(key), expert.setting(key)
+        if mine is not None and theirs is not None and mine != theirs:
+            problems.append(Problem(where, f"{key} is {theirs!r} where base has {mine!r}", _SAME))
+    if problems:
+        raise BadInput(*problems)
+    notes = []
+    for key in BEHAVIOUR:
+        mine, theirs = base.setting(key), expert.setting(key)
+        if mine is not None and theirs is not None and mine != theirs:
+            notes.append(
+                f"{expert.name}: {key} is {theirs!r}, base has {mine!r}; merged models follow base."
+            )
+    if (
+        _rope(base) is not None
+        and _rope(expert) is not None
+        and float(_rope(base)) != float(_rope(expert))
+    ):
+        theirs, mine = _rope(expert), _rope(base)
+        notes.append(
+            f"{expert.name}: rope_theta is {theirs!r}, base has {mine!r}; merged models follow it."
+        )
+    return notes
+
+
+def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
+    """The LoRA expert with its factors keyed by the base checkpoint's own tensor names.
+
+    Raises:
+        BadInput: a module that the base lacks, a shape that differs, or a factor on tied
+            embeddings.
+    """
+    assert expert.adapter is not None
+    placed: dict[str, LoraPair] = {}
+    unknown: list[str] = []
+    problems: list[Problem] = []
+    where = f"{expert.name} ({expert.path})"
+    for name, pair in expert.adapter.pairs.items():
+        if base.tied and (EMBEDDINGS.search(name) or HEADS.search(name)):
+            what = f"it adapts {pair.module}, which in base is one tensor for input and output"
+            fix = "Merge it into the base with peft's merge_and_unload; name that as an expert."
+            problems.append(Problem(where, what, fix))
+            continue
+        found = _find(base, name)
+        if found is None:
+            unknown.append(pair.module)
+        elif base.tensors[found].shape != pair.shape:
+            theirs, mine = list(pair.shape), list(base.tensors[found].shape)
+            what = (
+                f"its factors for {pair.module} make {theirs} but tensor {found} of base is {mine}"
+            )
+            problems.append(Problem(where, what, "Name the base that this adapter was trained on."))
+        else:
+            placed[found] = pair
+    if unknown:
+        what = f"it adapts the module {unknown[0]}{_more(unknown)}, which base does not have"
+        problems.append(Problem(where, what, "Name the base that this adapter was trained on."))
+    if len(problems) > 4:
+        rest = f"{len(problems) - 3} more modules do not fit"
+        problems = [
+            *problems[:3],
+            Problem(where, rest, "Name the base that this adapter was trained on."),
+        ]
+    if problems:
+        raise BadInput(*problems)
+    return replace(expert, adapter=expert.adapter.with_pairs(placed))
+
+
+def _find(base: Checkpoint, name: str) -> str | None:
+    """A module's tensor in the base: by its name, else the one name with another prefix."""
+    if name in base.tensors:
+        return name
+    close = [
+        each for each in base.tensors if each.endswith("." + name) or name.endswith("." + each)
+    ]
+    return close[0] if len(close) == 1 else None
+
+
+def merge_structure(base: Checkpoint, experts: Mapping[str, Checkpoint]) -> Structure:
+    """Compare base and full experts tensor by tensor; the result carries what does not fit."""
+    problems: list[Problem] = []
+    whole = {name: each for name, each in experts.items() if each.kind != "lora"}
+    tied: dict[str, str] = {}
+    if base.tied and base.embedding is not None:
+        for each in (base, *whole.values()):
+            tied |= {head: base.embedding for head in each.weights if _is_head(head)}
+    mine = {name: info for name, info in base.weights.items() if name not in tied}
+    rows = {
+        name: {"base": info.shape[0]} for name, info in mine.items() if is_vocabulary(base, name)
+    }
+    for name, expert in whole.items():
+        where = f"{name} ({expert.path})"
+        if base.tied and expert.kind == "full" and not expert.tied:
+            what = (
+                "its output projection is a tensor of its own; that of base is the input embedding"
+            )
+            problems.append(Problem(where, what, _SAME))
+            continue
+        theirs = {key: info for key, info in expert.weights.items() if key not in tied}
+        missing, extra = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())
+        if missing:
+            what = f"tensor {missing[0]}{_more(missing)} of base is missing"
+            problems.append(Problem(where, what, _SAME))
+        if extra:
+            what = f"tensor {extra[0]}{_more(extra)} is not in base"
+            problems.append(Problem(where, what, _SAME))
+        wrong = []
+        for key in sorted(mine.keys() & theirs.keys()):
+            first, second = mine[key].shape, theirs[key].shape
+            if key in rows and is_vocabulary(expert, key) and first[1:] == second[1:]:
+                rows[key][name] = second[0]
+            elif first != second:
+                wrong.append(key)
+        if wrong:
+            first, second = mine[wrong[0]].shape, theirs[wrong[0]].shape
+            what = f"tensor {wrong[0]}{_more(wrong)} is {list(second)} but {list(first)} in base"
+            problems.append(Problem(where, what, _SAME))
+    vocabulary = {name: combine_rows(each) for name, each in rows.items()}
+    merged = max((each.merged for each in vocabulary.values()), default=0)
+    return Structure(tuple(sorted(mine)), vocabulary, tied, merged, tuple(problems))
+
+
+def _is_head(name: str) -> bool:
+    return bool(HEADS.search(name)) and name.endswith(".weight")

@@ -1,0 +1,274 @@
+"""What a tokenizer's files say, without loading the tokenizer: ids, end tokens, chat template.
+
+Two models can be combined when an id means the same token to both. That is a question about the map
+from id to token, not about `config.vocab_size` (rows are padded) and not about how text is cut
+(both sides are fed the same ids). The map is that of transformers: vocabulary, then added tokens at
+the ids the file gives, then special tokens that the configuration names but the file lacks,
+appended at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from engine.errors import bad
+
+MAX_JSON = 200_000_000
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+    "generation_config.json",
+)  # fmt: skip
+_SPECIAL = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; raises `BadInput` naming the file and the line."""
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise bad(
+                str(path), f"larger than {MAX_JSON} bytes", "This is not the file of a model."
+            )
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise bad(
+            str(path), "no such file", "Check the path, or download the model again."
+        ) from None
+    except OSError as error:
+        raise bad(
+            str(path), f"cannot be read ({error.strerror or error})", "Check its permissions."
+        ) from None
+    except json.JSONDecodeError as error:
+        raise bad(
+            f"{path}:{error.lineno}", f"not JSON ({error.msg})", "Download the file again."
+        ) from None
+    except (ValueError, RecursionError):
+        raise bad(str(path), "not JSON", "Download the file again.") from None
+    if not isinstance(data, dict):
+        raise bad(
+            str(path),
+            f"expected a JSON object, got {type(data).__name__}",
+            "Download the file again.",
+        )
+    return data
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    return read_object(path) if path.is_file() else {}
+
+
+def _content(token: Any) -> str | None:
+    """The text of a token that is written as a text or as an object."""
+    if isinstance(token, Mapping):
+        token = token.get("content")
+    return token if isinstance(token, str) else None
+
+
+def ids_of(value: Any) -> frozenset[int]:
+    """The ids in an `eos_token_id`, which is a number, a list of them or absent."""
+    values = value if isinstance(value, list) else [value]
+    return frozenset(
+        each for each in values if isinstance(each, int) and not isinstance(each, bool)
+    )
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """A tokenizer as its files describe it.
+
+    Attributes:
+        path: the directory.
+        tokens: id -> token, added tokens included.
+        end_ids: ids that end a text: generation_config, config and the tokenizer's own end token.
+        eos_id: the tokenizer's own end token.
+        chat_template: the Jinja text, None where there is none.
+    """
+
+    path: Path
+    tokens: Mapping[int, str]
+    end_ids: frozenset[int] = frozenset()
+    eos_id: int | None = None
+    chat_template: str | None = field(default=None, repr=False)
+
+    @staticmethod
+    def present(path: Path) -> bool:
+        """Whether the directory holds a tokenizer that `open` can read."""
+        return (path / "tokenizer.json").is_file() or (path / "vocab.json").is_file()
+
+    @classmethod
+    def open(cls, path: Path) -> TokenizerFiles:
+        """Read a directory's tokenizer.
+
+        Raises:
+            BadInput: there is none, it is in a form that needs another library, or a file is not
+                what it should be.
+        """
+        if not cls.present(path):
+            if (path / "tokenizer.model").is_file() or (path / "spiece.model").is_file():
+                raise bad(
+                    str(path),
+                    "only a sentencepiece tokenizer.model is here, no tokenizer.json",
+                    "Load it with AutoTokenizer where sentencepiece is there, and save it here.",
+                )
+            raise bad(
+                str(path),
+                "the tokenizer is missing: no tokenizer.json",
+                "Copy the tokenizer's files here, or name another model as `tokenizer:`.",
+            )
+        settings = _optional(path / "tokenizer_config.json")
+        tokens, owner = _tokens(path)
+        _add_named(tokens, settings, _optional(path / "special_tokens_map.json"))
+        ids = {token: number for number, token in tokens.items()}
+        eos = ids.get(_content(settings.get("eos_token")) or "")
+        if eos is None:
+            eos = ids.get(
+                _content(_optional(path / "special_tokens_map.json").get("eos_token")) or ""
+            )
+        ends = config_end_ids(path) | (frozenset() if eos is None else {eos})
+        if not tokens:
+            raise bad(str(owner), "the vocabulary is empty", "Download the file again.")
+        return cls(path, tokens, ends, eos, _chat_template(path, settings))
+
+    @property
+    def size(self) -> int:
+        """One more than the highest id: `len(tokenizer)` where ids have no gaps."""
+        return max(self.tokens) + 1
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 over the bytes of every file that can change a text or its end."""
+        whole = hashlib.sha256()
+        for name in TOKENIZER_FILES:
+            file = self.path / name
+            if file.is_file():
+                whole.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        whole.update(json.dumps(sorted(self.end_ids)).encode())
+        return whole.hexdigest()
+
+
+def config_end_ids(path: Path) -> frozenset[int]:
+    """The end tokens that a directory's generation_config.json and config.json name."""
+    config = _optional(path / "config.json")
+    nested = config.get("text_config")
+    found = ids_of(_optional(path / "generation_config.json").get("eos_token_id"))
+    found |= ids_of(config.get("eos_token_id"))
+    return found | ids_of(nested.get("eos_token_id") if isinstance(nested, dict) else None)
+
+
+def _tokens(path: Path) -> tuple[dict[int, str], Path]:
+    """(id -> token, their file), from tokenizer.json, else vocab.json and added_tokens.json."""
+    file = path / "tokenizer.json"
+    if not file.is_file():
+        file = path / "vocab.json"
+        pairs: list[tuple[Any, Any]] = list(read_object(file).items()) + list(
+            _optional(path / "added_tokens.json").items()
+        )
+    else:
+        data = read_object(file)
+        model = data.get("model")
+        vocabulary = model.get("vocab") if isinstance(model, dict) else None
+        if isinstance(vocabulary, dict):
+            pairs = list(vocabulary.items())
+        elif isinstance(vocabulary, list):  # Unigram: [token, score] by id
+            pairs = [
+                (each[0] if isinstance(each, list) and each else None, i)
+                for i, each in enumerate(vocabulary)
+            ]
+        else:
+            raise bad(str(file), "it has no model.vocab", "Download the file again.")
+        for each in data.get("added_tokens") or []:
+            if not isinstance(each, dict):
+                raise bad(
+                    str(file),
+                    f"the added token {str(each)[:80]!r} is not an object",
+                    "Download it again.",
+                )
+            pairs.append((each.get("content"), each.get("id")))
+    tokens: dict[int, str] = {}
+    for token, number in pairs:
+        if (
+            not isinstance(token, str)
+            or isinstance(number, bool)
+            or not isinstance(number, int)
+            or number < 0
+        ):
+            raise bad(
+                str(file),
+                f"the entry {str(token)[:40]!r}: {str(number)[:40]} is not token and id",
+                "Mend it.",
+            )
+        tokens[number] = token
+    return tokens, file
+
+
+def _add_named(
+    tokens: dict[int, str], settings: Mapping[str, Any], special: Mapping[str, Any]
+) -> None:
+    """Append, as transformers does, tokens that the configuration alone names."""
+    decoder = settings.get("added_tokens_decoder")
+    named: list[Any] = []
+    if isinstance(decoder, dict):
+        named += [decoder[key] for key in sorted(decoder, key=lambda key: (len(key), key))]
+    for source in (settings, special):
+        named += [source.get(key) for key in _SPECIAL]
+        more = source.get("additional_special_tokens") or source.get("extra_special_tokens") or []
+        named += (
+            list(more.values())
+            if isinstance(more, dict)
+            else more
+            if isinstance(more, list)
+            else []
+        )
+    known = set(tokens.values())
+    for each in named:
+        text = _content(each)
+        if text and text not in known:
+            tokens[max(tokens, default=-1) + 1] = text
+            known.add(text)
+
+
+def _chat_template(path: Path, settings: Mapping[str, Any]) -> str | None:
+    """The default chat template: its own file, else the one in a JSON file."""
+    file = path / "chat_template.jinja"
+    if file.is_file():
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise bad(str(file), f"cannot be read ({error})", "Download the file again.") from None
+    found = _optional(path / "chat_template.json").get("chat_template") or settings.get(
+        "chat_template"
+    )
+    if isinstance(found, list):
+        named = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
+        found = named.get("default")
+    return found if isinstance(found, str) else None
+
+
+def compare(
+    first: TokenizerFiles, second: TokenizerFiles, below: int | None = None
+) -> tuple[int, str, str] | None:
+    """The first id that means different tokens to the two, with both tokens; None where they agree.
+
+    Only ids that both have are compared, below `below` where it is given: tokens added at the end
+    of one are fine.
+    """
+    for number in sorted(first.tokens.keys() & second.tokens.keys()):
+        if below is not None and number >= below:
+            return None
+        if first.tokens[number] != second.tokens[number]:
+            return number, first.tokens[number], second.tokens[number]
+    return None

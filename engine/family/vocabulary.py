@@ -1,0 +1,85 @@
+"""Vocabulary rows: merging tensors with a row a token when the numbers of rows differ.
+
+    base    512 rows   ████████████████████
+    helpful 514 rows   ████████████████████▒▒   rows 0…511 are merged, 512 and 513 are of
+    honest  508 rows   ██████████████████       helpful, who alone has them; honest counts as
+                                                base from 508 on
+
+Rows differ because a fine-tune added tokens or because rows were padded to a multiple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.errors import Problem
+from engine.family.checkpoint import EMBEDDINGS, HEADS, Checkpoint
+from engine.family.tokenizer import TokenizerFiles, compare
+
+
+@dataclass(frozen=True)
+class ExtraRows:
+    """Rows start … stop − 1, taken as they are from one model."""
+
+    start: int
+    stop: int
+    model: str
+
+
+@dataclass(frozen=True)
+class VocabularyRows:
+    """How one tensor's first dimension is put together.
+
+    Attributes:
+        common: rows of the base; these are merged, and an expert that lacks one of them does not
+            differ from the base there.
+        merged: rows of the result.
+        extra: who supplies the rows from `common` to `merged`; no gaps.
+    """
+
+    common: int
+    merged: int
+    extra: tuple[ExtraRows, ...] = ()
+
+
+def is_vocabulary(checkpoint: Checkpoint, name: str) -> bool:
+    """Whether a tensor has one row a token: by its name, or by config.json's vocab_size."""
+    shape = checkpoint.tensors[name].shape
+    if not shape:
+        return False
+    return bool(EMBEDDINGS.search(name) or HEADS.search(name)) or shape[0] == checkpoint.setting(
+        "vocab_size"
+    )
+
+
+def combine_rows(rows: Mapping[str, int]) -> VocabularyRows:
+    """The plan for one tensor from model -> rows, base first and experts in family order.
+
+    Rows that the base lacks come from the first expert that has them.
+    """
+    extra: list[ExtraRows] = []
+    start = rows["base"]
+    for model, stop in rows.items():
+        if stop > start:
+            extra.append(ExtraRows(start, stop, model))
+            start = stop
+    return VocabularyRows(rows["base"], start, tuple(extra))
+
+
+def token_problems(tokenizers: Mapping[str, TokenizerFiles]) -> list[Problem]:
+    """Every model whose ids mean other tokens than a model's before it, by its first such id."""
+    problems = []
+    seen: dict[str, TokenizerFiles] = {}
+    for name, files in tokenizers.items():
+        for other, known in seen.items():
+            found = compare(known, files)
+            if found is not None:
+                number, first, second = found
+                what = f"id {number} is the token {first!r} in {other} and {second!r} in {name}"
+                fix = "Models of a family share their token ids; leave one of the two out."
+                problems.append(Problem(f"tokenizer of {name} ({files.path})", what, fix))
+                break
+        else:
+            seen[name] = files
+    return problems
