@@ -2,3 +2,9 @@
 
 Importing it registers every method; nothing imported here needs torch.
 """
+
+from __future__ import annotations
+
+from engine import decoding, merging
+
+__all__ = ["decoding", "merging"]

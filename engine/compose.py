@@ -1,0 +1,291 @@
+"""Recipe → composed model: the only door into both wings.
+
+    weight space   basis (cached by structural parameters) ─► one live module, rewritten in place
+    LoRA only      task arithmetic over adapters ─► base with scaled adapters, nothing merged
+    logit space    several modules as they are ─► a mixture of their logits at every step
+
+A composed model of weight space is a view of the live module: composing another recipe makes it
+stale, `Composer.restore` writes it back, always from θ0 and therefore bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from engine.decoding.fusion import Mixture
+from engine.errors import bad
+from engine.family.compatibility import Family
+from engine.family.text import Text
+from engine.family.weights import load_module
+from engine.merging.adapters import AdapterModel
+from engine.merging.basis import Basis, Elementwise, Tensors, nothing
+from engine.merging.merged_model import MergedModel, resize_rows
+from engine.recipe import Recipe, find_method
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+BUCKETS = 1
+"""Version of everything that fixes a batch's shape; raised when any of it changes."""
+
+_BASES_KEPT = 2  # structural settings whose basis stays in memory
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """What a score's digits depend on beside recipe, family and objective.
+
+    Attributes:
+        device: kind of device, "cpu" or "cuda".
+        dtype: compute dtype, "float32", "bfloat16" or "float16".
+        buckets: version of the canonical batch shapes.
+    """
+
+    device: str
+    dtype: str
+    buckets: int = BUCKETS
+
+    def __str__(self) -> str:
+        return f"{self.device}/{self.dtype}/{self.buckets}"
+
+
+@dataclass(eq=False)
+class ComposedModel:
+    """What a recipe runs as.
+
+    Attributes:
+        recipe: the resolved recipe.
+        modules: transformers models in eval mode, in the mixture's order.
+        mixture: how their logits are combined; None for one module whose logits stay untouched.
+        vocabulary: ids from here on are masked after combining; None masks nothing.
+        rows: logits of every module are cut to these common rows; None cuts nothing.
+        cost: parameters run per generated token ÷ the base's.
+        text: the family's tokenizer, template and end tokens.
+    """
+
+    recipe: Recipe
+    modules: tuple[PreTrainedModel, ...]
+    mixture: Mixture | None
+    vocabulary: int | None
+    rows: int | None
+    cost: float
+    text: Text
+    coefficients: Mapping[str, float] = field(default_factory=dict)
+
+
+def pick_device(device: str) -> torch.device:
+    """The torch device named; "auto" is CUDA where there is one. Raises `BadInput`."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise bad("--device", f"{device!r} is not a device", "Use auto, cpu or cuda.") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise bad("--device", "no CUDA device is available", "Use --device cpu.")
+    return chosen
+
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def pick_dtype(name: str | None, device: torch.device, family: Family) -> torch.dtype:
+    """The compute dtype: float32 on a CPU, the checkpoint's on a GPU, unless it is named."""
+    if name is None:
+        name = "float32" if device.type == "cpu" else family.base.dtype
+    if name not in DTYPES:
+        raise bad("--compute-dtype", f"{name!r} is not a dtype", f"Use {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+class Composer:
+    """Composes recipes on one family, on one device.
+
+    Args:
+        family: checked for compatibility.
+        device: "auto", "cpu" or "cuda".
+        compute_dtype: None for the default of the device.
+    """
+
+    def __init__(
+        self, family: Family, *, device: str = "auto", compute_dtype: str | None = None
+    ) -> None:
+        self.family = family
+        self.device = pick_device(device)
+        self.dtype = pick_dtype(compute_dtype, self.device, family)
+        self.numerics = Numerics(self.device.type, str(self.dtype).removeprefix("torch."))
+        self.text = Text(family)
+        self.live: ComposedModel | None = None
+        self._tick: Callable[[], None] = nothing
+        self._modules: dict[str, PreTrainedModel] = {}
+        self._merged: MergedModel | None = None
+        self._adapters: AdapterModel | None = None
+        self._bases: OrderedDict[tuple[str, Any], Basis] = OrderedDict()
+        self._tensors: Tensors | None = None
+
+    # ---- doors -------------------------------------------------------------------------------
+
+    def compose(self, recipe: Recipe, tick: Callable[[], None] = nothing) -> ComposedModel:
+        """The composed model of a resolved recipe.
+
+        Args:
+            tick: called at every tensor or chunk; may raise `Cancelled`, and may compose and
+                restore other models before it returns.
+
+        Raises:
+            BadInput: merged weights overflow; a model lacks rows that the tokenizer needs.
+        """
+        method = find_method(recipe.method)
+        with self._ticking(tick):
+            if method.space == "logit":
+                mixture = method.build(
+                    recipe.coefficients, self.family.names, **dict(recipe.parameters)
+                )
+                return self._fused(recipe, mixture)
+            strength = float(recipe.parameters.get("strength", 1.0))
+            coefficients = {k: v * strength for k, v in recipe.coefficients.items()}
+            unmerged = runs_unmerged(recipe, self.family)
+            module = self.adapters.module if unmerged else self.merged.module
+            adapters = self.adapters.parameters(coefficients) if unmerged else 0
+            size = sum(each.numel() for each in module.parameters()) if not unmerged else 0
+            size = size or self.family.base.parameters + adapters
+            model = ComposedModel(
+                recipe=recipe,
+                modules=(module,),
+                mixture=None,
+                vocabulary=None,
+                rows=None,
+                cost=size / self.family.base.parameters,
+                text=self.text,
+                coefficients=coefficients,
+            )
+            self._write(model)
+            return model
+
+    def module(self, name: str) -> ComposedModel:
+        """One model of the family as it is: base, target or an expert."""
+        return self.compose(Recipe("single", {}, {"model": name}), self._tick)
+
+    def restore(self, model: ComposedModel | None) -> None:
+        """Write the live weights of `model` again if another recipe was written since."""
+        if model is not None and model is not self.live:
+            self._write(model)
+
+    def basis(self, recipe: Recipe, *, keep: bool = True) -> Basis:
+        """The basis of a weight-space recipe; computed once per structural parameters.
+
+        Args:
+            keep: hold what a slider move needs in memory; False recomputes it at every pass.
+        """
+        method = find_method(recipe.method)
+        structural = method.structural(recipe.parameters)
+        key = (method.name, tuple(sorted(structural.items())))
+        if key not in self._bases:
+            basis = method.build(self.tensors, **structural)
+            if keep and isinstance(basis, Elementwise):
+                basis = basis.materialise()
+            self._bases[key] = basis
+            while len(self._bases) > _BASES_KEPT:
+                self._bases.popitem(last=False)
+        self._bases.move_to_end(key)
+        return self._bases[key]
+
+    # ---- parts, made when first needed --------------------------------------------------------
+
+    @property
+    def tensors(self) -> Tensors:
+        """The family's tensors on disk."""
+        if self._tensors is None:
+            self._tensors = Tensors(self.family, self.device, lambda: self._tick())
+        return self._tensors
+
+    @property
+    def merged(self) -> MergedModel:
+        """The live module."""
+        if self._merged is None:
+            module, places = load_module(self.family.base, self.device, self.dtype)
+            resize_rows(module, self.family.merged_rows)
+            self._merged = MergedModel(module, places)
+        return self._merged
+
+    @property
+    def adapters(self) -> AdapterModel:
+        """The base with every LoRA expert loaded beside it."""
+        if self._adapters is None:
+            module, _ = load_module(self.family.base, self.device, self.dtype, mapped=False)
+            lora = {k: v.path for k, v in self.family.experts.items() if v.kind == "lora"}
+            self._adapters = AdapterModel(module, lora)
+        return self._adapters
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _ticking(self, tick: Callable[[], None]) -> Iterator[None]:
+        previous, self._tick = self._tick, tick
+        try:
+            yield
+        finally:
+            self._tick = previous
+
+    def _write(self, model: ComposedModel) -> None:
+        self.live = model  # before the first tensor: a tick may park this write and restore it
+        try:
+            if self._adapters is not None and model.modules[0] is self._adapters.module:
+                self._adapters.set(model.coefficients)
+            else:
+                self.merged.write(self.basis(model.recipe), model.coefficients, self._tick)
+        except BaseException:
+            self.live = None
+            raise
+
+    def _plain(self, name: str) -> PreTrainedModel:
+        """A model of the family by itself, loaded once."""
+        if name in self._modules:
+            return self._modules[name]
+        experts = self.family.experts
+        if name in experts and experts[name].kind == "lora":
+            module, _ = load_module(self.family.base, self.device, self.dtype, mapped=False)
+            alone = AdapterModel(module, {name: experts[name].path})
+            alone.set({name: 1.0})
+            module = alone.module
+        else:
+            own = {"base": self.family.base, "target": self.family.target, **experts}[name]
+            assert own is not None
+            module, _ = load_module(own, self.device, self.dtype, mapped=False)
+        self._modules[name] = module
+        self._tick()
+        return module
+
+    def _fused(self, recipe: Recipe, mixture: Mixture) -> ComposedModel:
+        modules = tuple(self._plain(name) for name in mixture.models)
+        counts = [sum(each.numel() for each in module.parameters()) for module in modules]
+        rows = min(len(module.get_output_embeddings().weight) for module in modules)
+        alone = recipe.method == "single"
+        return ComposedModel(
+            recipe=recipe,
+            modules=modules,
+            mixture=None if alone else mixture,
+            vocabulary=None if alone else self.text.size,
+            rows=None if alone else rows,
+            cost=math.fsum(counts) / self.family.base.parameters,
+            text=self.text,
+        )
+
+
+def runs_unmerged(recipe: Recipe, family: Family) -> bool:
+    """Whether a recipe is task arithmetic over LoRA experts alone, which is exact without
+    merging.
+    """
+    used = [name for name, value in recipe.coefficients.items() if value != 0.0]
+    return (
+        recipe.method == "task_arithmetic"
+        and bool(used)
+        and all(family.experts[name].kind == "lora" for name in used)
+    )

@@ -1,0 +1,262 @@
+"""Bases: what writes θ(c) for any coefficients c, one tensor at a time.
+
+    Tensors    base and experts as they lie on disk, read lazily; knows rows that only some have
+    Affine     θ(c) = Σ_m a_m(c) θ_m                       stores nothing
+    Elementwise  θ(c) = θ0 + Σ c_i W_i, W = weigh(τ)       computes W anew at every pass
+    Sparse     the same with W kept as a bitmap and float32 values
+
+All sums are float32, start from θ0 and round nowhere. A product and its addition are two roundings,
+never fused, so that a result does not depend on where a chunk begins. Vocabularies: the base's rows
+are merged, a row that an expert lacks counts as the base's, and a row that the base lacks is copied
+from the first expert that has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engine.family.compatibility import Family
+from engine.family.headers import FLOAT_DTYPES
+from engine.family.weights import Reader
+
+CHUNK = 1 << 22
+"""Elements of one chunk: 16 MB of float32 an expert, and the quantum of a cancel."""
+
+_SHIFTS = torch.arange(8, dtype=torch.uint8)
+
+
+def nothing() -> None:
+    """The tick of work that nobody waits to interrupt."""
+
+
+class Basis(Protocol):
+    """Writes merged tensors; linear in the coefficients once built."""
+
+    tensors: Tensors
+
+    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
+        """Write θ(c)[name] into `out`, float32, of `tensors.shape(name)`."""
+
+
+class Tensors:
+    """The float tensors of a family, by name; nothing is read before it is asked for.
+
+    Args:
+        family: its base gives names and dtypes of the result; LoRA experts give deltas.
+        device: where the arithmetic runs.
+        tick: called once a chunk.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        device: torch.device | str = "cpu",
+        tick: Callable[[], None] = nothing,
+    ) -> None:
+        self.family = family
+        self.device = torch.device(device)
+        self.tick = tick
+        self.names = family.tensors
+        self.experts = tuple(family.experts)
+        self.full = tuple(name for name in self.experts if family.experts[name].kind != "lora")
+        self._readers = {"base": Reader(family.base)}
+        self._readers |= {name: Reader(each) for name, each in family.experts.items()}
+
+    @property
+    def size(self) -> int:
+        """Elements that are merged."""
+        return sum(self.merged_shape(name).numel() for name in self.names)
+
+    def dtype(self, name: str) -> torch.dtype:
+        """Dtype of a tensor in the base checkpoint."""
+        stored = FLOAT_DTYPES[self.family.base.tensors[name].dtype]
+        return getattr(torch, stored)
+
+    def shape(self, name: str) -> torch.Size:
+        """Shape of a result: the base's, with the rows that only an expert has."""
+        own = self.family.base.tensors[name].shape
+        plan = self.family.vocabulary_tensors.get(name)
+        return torch.Size(own if plan is None else (plan.merged, *own[1:]))
+
+    def merged_shape(self, name: str) -> torch.Size:
+        """Shape of the part that is merged: the base's."""
+        return torch.Size(self.family.base.tensors[name].shape)
+
+    def read(self, model: str, name: str) -> Tensor:
+        """The merged part of a tensor, as stored; rows that an expert lacks are the base's."""
+        plan = self.family.vocabulary_tensors.get(name)
+        if plan is None or model == "base":
+            return self._readers[model].read(name).to(self.device)
+        found = self._readers[model].read(name, slice(0, plan.common))
+        if len(found) < plan.common:
+            missing = slice(len(found), plan.common)
+            found = torch.cat([found, self._readers["base"].read(name, missing).to(found.dtype)])
+        return found.to(self.device)
+
+    def delta(self, expert: str, name: str) -> Tensor | None:
+        """s·B·A of a LoRA expert, float32, or None where it leaves the tensor alone."""
+        found = self._readers[expert].delta(name)
+        return None if found is None else found.to(self.device)
+
+    def fill_extra_rows(self, name: str, out: Tensor) -> None:
+        """Copy the rows that the base lacks from the expert that supplies them."""
+        plan = self.family.vocabulary_tensors.get(name)
+        for extra in () if plan is None else plan.extra:
+            rows = slice(extra.start, extra.stop)
+            out[rows] = self._readers[extra.model].read(name, rows).to(self.device)
+
+    def vectors(self, name: str) -> Iterator[tuple[int, Tensor]]:
+        """Task vectors of one tensor: (start, τ [n, k] float32) over its flat merged part."""
+        base = self.read("base", name).reshape(-1)
+        full = {each: self.read(each, name).reshape(-1) for each in self.full}
+        deltas = {each: self.delta(each, name) for each in self.experts if each not in full}
+        for start in range(0, base.numel(), CHUNK):
+            zero = base[start : start + CHUNK].to(torch.float32)
+            chunk = torch.zeros(len(self.experts), len(zero), device=self.device)
+            for row, expert in zip(chunk, self.experts, strict=True):
+                if expert in full:
+                    torch.sub(full[expert][start : start + CHUNK].to(torch.float32), zero, out=row)
+                elif (delta := deltas[expert]) is not None:
+                    row.copy_(delta.reshape(-1)[start : start + CHUNK])
+            self.tick()
+            yield start, chunk
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Task vectors of the whole model, chunk by chunk, [n, k] float32."""
+        for name in self.names:
+            for _, chunk in self.vectors(name):
+                yield chunk
+
+    def affine(self, weights: Callable[[Mapping[str, float]], dict[str, float]]) -> Affine:
+        return Affine(self, weights)
+
+    def elementwise(self, weigh: Callable[[Tensor], Tensor]) -> Elementwise:
+        return Elementwise(self, weigh)
+
+
+def _merged_part(tensors: Tensors, name: str, out: Tensor) -> Tensor:
+    shape = tensors.merged_shape(name)
+    return out[: shape[0]] if shape else out
+
+
+def _accumulate(out: Tensor, values: Tensor, weight: float) -> None:
+    out.add_(values.to(torch.float32) * weight)
+
+
+class Affine:
+    """θ(c) = Σ_m a_m(c) θ_m from the checkpoints as they are.
+
+    Args:
+        weights: coefficients -> weight of each model, "base" included where it has one.
+    """
+
+    def __init__(
+        self, tensors: Tensors, weights: Callable[[Mapping[str, float]], dict[str, float]]
+    ) -> None:
+        self.tensors = tensors
+        self.weights = weights
+
+    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
+        """Write θ(c)[name]; models of weight 0 are not read."""
+        tensors = self.tensors
+        given = self.weights(coefficients)
+        adapters = [each for each in tensors.experts if each not in tensors.full]
+        # a LoRA expert is θ0 + Δ: its weight goes to the base, and to Δ
+        given["base"] = math.fsum([given.get("base", 0.0), *(given[each] for each in adapters)])
+        merged = _merged_part(tensors, name, out)
+        used = [each for each in ("base", *tensors.full) if given[each] != 0.0]
+        if not used:
+            merged.zero_()
+        for position, model in enumerate(used):
+            theirs = tensors.read(model, name)
+            if position:
+                _accumulate(merged, theirs, given[model])
+            else:
+                merged.copy_(theirs)
+                if given[model] != 1.0:
+                    merged.mul_(given[model])
+        for expert in adapters:
+            if given[expert] != 0.0 and (delta := tensors.delta(expert, name)) is not None:
+                _accumulate(merged, delta, given[expert])
+        tensors.fill_extra_rows(name, out)
+        tensors.tick()
+
+
+class Elementwise:
+    """θ(c) = θ0 + Σ c_i W_i, where W is a function of the task vectors at the same elements.
+
+    Args:
+        weigh: τ [n, k] float32 -> W [n, k] float32.
+    """
+
+    def __init__(self, tensors: Tensors, weigh: Callable[[Tensor], Tensor]) -> None:
+        self.tensors = tensors
+        self.weigh = weigh
+
+    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
+        """Write θ(c)[name], computing W on the way."""
+        tensors = self.tensors
+        flat = _merged_part(tensors, name, out).view(-1)
+        flat.copy_(tensors.read("base", name).reshape(-1))
+        for start, vectors in tensors.vectors(name):
+            part = flat[start : start + vectors.shape[1]]
+            for expert, row in zip(tensors.experts, self.weigh(vectors), strict=True):
+                if coefficients[expert] != 0.0:
+                    _accumulate(part, row, coefficients[expert])
+        tensors.fill_extra_rows(name, out)
+
+    def materialise(self) -> Sparse:
+        """The same basis with W kept in memory, so that a slider move only reads it."""
+        return Sparse(self)
+
+
+class Sparse:
+    """A basis whose W_i are kept as one bit an element and a float32 value where W_i ≠ 0."""
+
+    def __init__(self, source: Elementwise) -> None:
+        self.tensors = source.tensors
+        self._parts: dict[str, list[tuple[int, int, list[tuple[Tensor, Tensor]]]]] = {}
+        for name in self.tensors.names:
+            parts = self._parts[name] = []
+            for start, vectors in self.tensors.vectors(name):
+                kept = [_pack(row) for row in source.weigh(vectors)]
+                parts.append((start, vectors.shape[1], kept))
+
+    @property
+    def bytes(self) -> int:
+        """Memory that W takes."""
+        kept = (pair for parts in self._parts.values() for part in parts for pair in part[2])
+        return sum(bits.numel() + 4 * values.numel() for bits, values in kept)
+
+    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
+        """Write θ(c)[name] from the stored W; bit-equal to `Elementwise.combine`."""
+        tensors = self.tensors
+        flat = _merged_part(tensors, name, out).view(-1)
+        flat.copy_(tensors.read("base", name).reshape(-1))
+        for start, length, kept in self._parts[name]:
+            part = flat[start : start + length]
+            for expert, (bits, values) in zip(tensors.experts, kept, strict=True):
+                weight = coefficients[expert]
+                if weight != 0.0 and len(values):
+                    mask = _unpack(bits, length)
+                    part[mask] = part[mask] + values * weight
+            tensors.tick()
+        tensors.fill_extra_rows(name, out)
+
+
+def _pack(row: Tensor) -> tuple[Tensor, Tensor]:
+    """(bitmap uint8 [⌈k / 8⌉], the non-zero values) of a row of k float32."""
+    mask = row != 0
+    padded = torch.zeros(-(-len(row) // 8) * 8, dtype=torch.uint8, device=row.device)
+    padded[: len(row)] = mask
+    bits = (padded.view(-1, 8) << _SHIFTS.to(row.device)).sum(1, dtype=torch.uint8)
+    return bits, row[mask]
+
+
+def _unpack(bits: Tensor, length: int) -> Tensor:
+    return ((bits.unsqueeze(1) >> _SHIFTS.to(bits.device)) & 1).view(-1)[:length].bool()

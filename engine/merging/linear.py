@@ -1,0 +1,35 @@
+"""Linear averaging of full weights: (c_base θ0 + Σ c_i θ_i) / Σ c.
+
+Model soups, rewarded soups (arXiv 2306.04488) and, with {base: 1 − α, x: α}, WiSE-FT (arXiv
+2109.01903).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from engine.method import method
+
+if TYPE_CHECKING:
+    from engine.merging.basis import Basis, Tensors
+
+
+def normalised(coefficients: Mapping[str, float]) -> dict[str, float]:
+    """c / Σ c; the sum is not 0, which resolving the recipe has checked."""
+    total = math.fsum(coefficients.values())
+    return {name: value / total for name, value in coefficients.items()}
+
+
+@method(
+    space="weight",
+    summary="Average the models' weights; only the proportions of the sliders matter.",
+    source="arXiv 2306.04488, arXiv 2109.01903",
+    names_base=True,
+    simplex=True,
+    default_range=(0.0, 1.5),
+)
+def linear(tensors: Tensors) -> Basis:
+    """(c_base θ0 + Σ c_i θ_i) / Σ c."""
+    return tensors.affine(normalised)

@@ -1,0 +1,117 @@
+"""PCB-Merging: parameter competition balancing (arXiv 2410.02396), in its four published variants.
+
+    winsorise |τ| → C, N      intra = exp(n N²)      inter = tanh(…)      B = intra · inter
+    S = min–max of B above its (1 − ratio) quantile      W_i = C_i S_i / max(Σ_j S_j, 1e-12)
+
+All quantiles and min–max run per expert over the whole flattened model. W does not depend on the
+sliders, so θ(c) = θ0 + Σ c_i W_i. A corner of the sliders is not the expert: about `ratio` of the
+coordinates are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+from engine.method import Bounds, method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.merging.basis import Basis, Tensors
+
+
+class _Variant(NamedTuple):
+    winsor: float
+    inter: Literal["raw", "mixed", "pairwise"]
+
+
+VARIANTS = {
+    "main": _Variant(1e-4, "raw"),
+    "nlp": _Variant(1e-2, "raw"),
+    "vision": _Variant(1e-2, "mixed"),
+    "vision_es": _Variant(1e-2, "pairwise"),
+}
+
+
+class Balance:
+    """The scores of one variant, given the winsor limits of every expert.
+
+    Args:
+        low, high: winsor limits of |τ|, [n, 1] float32.
+    """
+
+    def __init__(self, variant: _Variant, low: Tensor, high: Tensor) -> None:
+        self.inter = variant.inter
+        self.low, self.high = low, high
+        span = high - low
+        self.empty = span <= 0  # an expert equal to the base: the published code divides 0 by 0
+        self.span = span.masked_fill(self.empty, 1.0)
+
+    def clipped(self, vectors: Tensor) -> Tensor:
+        """A = winsorised |τ|, [n, k]."""
+        return vectors.abs().clamp(self.low, self.high)
+
+    def scores(self, vectors: Tensor) -> Tensor:
+        """B = intra · inter, [n, k] float32; 0 for an expert without differences."""
+        count = len(vectors)
+        scaled = (self.clipped(vectors) - self.low) / self.span
+        intra = (count * scaled**2).exp()
+        if self.inter == "raw":
+            inter = (vectors * vectors.sum(0)).tanh()
+        elif self.inter == "mixed":
+            inter = (vectors * (vectors.sign() * scaled).sum(0)).tanh()
+        else:
+            signed = vectors.sign() * scaled
+            inter = (signed.unsqueeze(1) * signed.unsqueeze(0)).tanh().sum(1)
+        return (intra * inter).masked_fill(self.empty, 0.0)
+
+
+@method(
+    space="weight",
+    summary="Let the experts compete for each weight and keep the winners' share.",
+    source="arXiv 2410.02396",
+    strength=True,
+)
+def pcb(
+    tensors: Tensors,
+    *,
+    ratio: Annotated[float, Bounds(0.0, 1.0, open_low=True)] = 0.1,
+    variant: Literal["main", "nlp", "vision", "vision_es"] = "main",
+) -> Basis:
+    """θ0 + Σ c_i W_i.
+
+    Args:
+        ratio: share of each expert's coordinates that competes.
+        variant: which of the official implementations; they disagree, so it is part of the recipe.
+    """
+    import torch
+
+    from engine.merging.selection import order_statistics
+
+    chosen = VARIANTS[variant]
+    total = tensors.size
+    ranks = [int(total * chosen.winsor), int(total * (1 - chosen.winsor) - 1)]
+    limits = torch.tensor(
+        order_statistics(lambda: (chunk.abs() for chunk in tensors.chunks()), ranks),
+        device=tensors.device,
+    )
+    balance = Balance(chosen, limits[:, :1], limits[:, 1:])
+
+    def stream() -> Iterator[Tensor]:
+        return (balance.scores(chunk) for chunk in tensors.chunks())
+
+    threshold = min(int(total * (1 - ratio)), total - 1)
+    floors = torch.tensor(order_statistics(stream, [threshold, total - 1]), device=tensors.device)
+    floor, top = floors[:, :1], floors[:, 1:]
+    empty = balance.empty | (top <= floor)
+    span = (top - floor).masked_fill(empty, 1.0)
+
+    def weigh(vectors: Tensor) -> Tensor:
+        """W, [n, k] float32, from task vectors [n, k]."""
+        share = (balance.scores(vectors).clamp(floor, top) - floor) / span
+        share = share.masked_fill(empty, 0.0)
+        winners = vectors.sign() * balance.clipped(vectors)
+        return winners * share / share.sum(0).clamp_min(1e-12)
+
+    return tensors.elementwise(weigh)

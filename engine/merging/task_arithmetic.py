@@ -1,0 +1,32 @@
+"""Task arithmetic: θ(c) = θ0 + Σ c_i τ_i (arXiv 2212.04089, section 2).
+
+Written as (1 − Σ c_i) θ0 + Σ c_i θ_i on the checkpoints as they are: no task vector is stored, and
+zero and one-hot coefficients give the base and the expert bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from engine.method import method
+
+if TYPE_CHECKING:
+    from engine.merging.basis import Basis, Tensors
+
+
+def affine_weights(coefficients: Mapping[str, float]) -> dict[str, float]:
+    """Weight of every model, base included; they sum to one."""
+    return {"base": 1.0 - math.fsum(coefficients.values()), **coefficients}
+
+
+@method(
+    space="weight",
+    summary="Add each expert's difference from the base, scaled by its slider.",
+    source="arXiv 2212.04089",
+    strength=True,
+)
+def task_arithmetic(tensors: Tensors) -> Basis:
+    """θ0 + Σ c_i τ_i; corners are the experts themselves."""
+    return tensors.affine(affine_weights)
