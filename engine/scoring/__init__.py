@@ -1,0 +1,13 @@
+"""Objectives in, scores out.
+
+    Objective ─► rows ─► token ids ─► what the model did ─► values ─► Score
+                 data    encoding     evaluate              a scorer  scores
+
+Importing this registers every scorer. Only `engine.scoring.evaluate` needs torch.
+"""
+
+from __future__ import annotations
+
+from engine.scoring import likelihood, text_scorers
+
+__all__ = ["likelihood", "text_scorers"]

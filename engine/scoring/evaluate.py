@@ -1,0 +1,230 @@
+"""Scores of one composed model: encode, run, measure, one objective after the other.
+
+    text, kl     generate with the objective's settings (shared by objectives that ask for the same)
+    kl           then both models read what was generated
+    likelihood   one teacher-forced pass over prompt + target (shared likewise)
+    choice       each prompt once, its choices from there
+
+Batches are those of the bucket, so a score depends on neither load nor what else is evaluated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, no_tick
+from engine.decoding.loop import Generation, generate
+from engine.decoding.sampling import GREEDY, Sampling
+from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
+from engine.scoring.plan import Scored, Task, tasks
+from engine.scoring.progress import Meter, ProgressNote, RowsWritten
+from engine.scoring.scores import Score, summarise
+from engine.scoring.stops import StopWatch, cut
+from engine.study import Objective, Split
+
+__all__ = ["Metadata", "ProgressNote", "evaluate"]
+
+
+class Metadata(TypedDict):
+    """What is known of an evaluation beside its score.
+
+    Keys:
+        seconds: spent on this objective; what it shares with an earlier one is counted there.
+        tokens: generated with end tokens (text, kl) or measured (likelihood, choice); None for
+            cost.
+        tokens_per_second: of the generation; None where nothing was generated.
+        texts: one a row, cut at the first stop; None where nothing was generated.
+    """
+
+    seconds: float
+    tokens: int | None
+    tokens_per_second: float | None
+    texts: list[str] | None
+
+
+@dataclass(frozen=True)
+class _Generated:
+    generations: list[Generation]
+    texts: list[str]
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """What a scorer looks at, one observation a row."""
+
+    observations: Sequence[Any]
+    tokens: int | None = None
+    weights: Sequence[float] | None = None
+    generated: _Generated | None = None
+
+
+@dataclass
+class _Run:
+    """One composed model under evaluation, with what its objectives share."""
+
+    model: Scored
+    base: Callable[[], Fused]
+    bucket: Bucket
+    tick: Tick
+    meter: Meter
+    generations: dict[Any, _Generated] = field(default_factory=dict)
+    measured: dict[Any, list[list[float]]] = field(default_factory=dict)
+
+    def batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """The bucket's batches one by one, with a note of progress after each."""
+        done = 0
+        for indices in self.bucket.batches(lengths):
+            yield indices
+            done += len(indices)
+            self.meter.at(done)
+
+    def generate(self, task: Task) -> _Generated:
+        each, text = task.objective, self.model.text
+        sampling = GREEDY
+        if each.temperature > 0.0:
+            sampling = Sampling(each.temperature, each.top_p, each.top_k, each.seed)
+        key = (task.prompts, each.max_new_tokens, each.stop, sampling)
+        if key in self.generations:
+            return self.generations[key]
+        start = time.perf_counter()
+        batches = self.bucket.batches([len(ids) for ids in task.prompts])
+        generations = generate(
+            self.model,
+            task.prompts,
+            max_new_tokens=each.max_new_tokens,
+            end_ids=text.end_ids,
+            sampling=sampling,
+            stopped=StopWatch(each.stop, text.decode) if each.stop else None,
+            bucket=self.bucket,
+            tick=self.tick,
+            on_tokens=RowsWritten(self.meter, batches),
+        )
+        texts = [cut(text.decode(found.token_ids), each.stop) for found in generations]
+        tokens = sum(len(found.token_ids) + (found.ended == "end") for found in generations)
+        seconds = time.perf_counter() - start
+        self.generations[key] = _Generated(generations, texts, tokens, seconds)
+        return self.generations[key]
+
+    def text(self, task: Task) -> _Observed:
+        found = self.generate(task)
+        return _Observed(found.texts, found.tokens, generated=found)
+
+    def kl(self, task: Task) -> _Observed:
+        found = self.generate(task)
+        # any id does as the end: a divergence is of what stands before it, and the last is not fed
+        spoken = [
+            (*each.token_ids, 0) if each.ended == "end" else each.token_ids
+            for each in found.generations
+        ]
+        base = self.base()
+
+        def measure(prompts: list[Any], texts: list[Any]) -> list[Any]:
+            return kl_to(self.model, base, prompts, texts, bucket=self.bucket, tick=self.tick)
+
+        return _Observed(self.teacher_forced(task, spoken, measure), found.tokens, generated=found)
+
+    def likelihood(self, task: Task) -> _Observed:
+        targets = tuple(answers[0] for answers in task.answers)
+
+        def measure(prompts: list[Any], texts: list[Any]) -> list[Any]:
+            return log_probs(self.model, prompts, texts, bucket=self.bucket, tick=self.tick)
+
+        key = (task.prompts, targets)
+        if key not in self.measured:
+            self.measured[key] = self.teacher_forced(task, targets, measure)
+        tokens = [len(each) for each in targets]
+        return _Observed(self.measured[key], sum(tokens), tokens)
+
+    def teacher_forced(
+        self,
+        task: Task,
+        texts: Sequence[Sequence[int]],
+        measure: Callable[[list[Any], list[Any]], list[Any]],
+    ) -> list[list[float]]:
+        """`measure` of (prompts, texts), one list of floats a row, batch by batch."""
+        results: list[list[float]] = [[] for _ in texts]
+        lengths = [len(a) + len(b) - 1 for a, b in zip(task.prompts, texts, strict=True)]
+        for indices in self.batches(lengths):
+            parts = measure([task.prompts[i] for i in indices], [texts[i] for i in indices])
+            for index, part in zip(indices, parts, strict=True):
+                results[index] = part.tolist()
+        return results
+
+    def choice(self, task: Task) -> _Observed:
+        results: list[list[float]] = [[] for _ in task.rows]
+        for indices in self.batches([len(ids) for ids in task.prompts]):
+            found = choice_log_probs(
+                self.model,
+                [task.prompts[index] for index in indices],
+                [task.answers[index] for index in indices],
+                bucket=self.bucket,
+                tick=self.tick,
+            )
+            for index, parts in zip(indices, found, strict=True):
+                results[index] = [float(part.double().sum()) for part in parts]
+        return _Observed(results, sum(len(ids) for each in task.answers for ids in each))
+
+    def cost(self, task: Task) -> _Observed:
+        return _Observed([float(self.model.cost)])
+
+    def score(self, task: Task) -> tuple[Score, Metadata]:
+        start = time.perf_counter()
+        scorer, options = task.scorer, task.objective.options
+        self.meter.begin(task.objective.name, max(1, len(task.rows)))
+        observe = {
+            "text": self.text,
+            "kl": self.kl,
+            "likelihood": self.likelihood,
+            "choice": self.choice,
+            "none": self.cost,
+        }
+        seen = observe[scorer.kind](task)
+        rows = task.rows or [None]
+        values = [
+            scorer.function(observation, row, **options)
+            for observation, row in zip(seen.observations, rows, strict=True)
+        ]
+        score, made = summarise(scorer, values, seen.weights), seen.generated
+        return score, Metadata(
+            seconds=time.perf_counter() - start,
+            tokens=seen.tokens,
+            tokens_per_second=made.tokens / made.seconds if made and made.seconds > 0 else None,
+            texts=list(made.texts) if made else None,
+        )
+
+
+def evaluate(
+    model: Scored,
+    objectives: Sequence[Objective],
+    split: Split = "explore",
+    *,
+    base: Callable[[], Fused],
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+    progress: Callable[[ProgressNote], None] | None = None,
+) -> Iterator[tuple[Objective, Score, Metadata]]:
+    """Score a composed model on objectives, in their order; each comes as soon as it is there.
+
+    Args:
+        base: gives the family's base as it is; called for `kl_to_base` only.
+        bucket: make-up of every batch; part of a score's numerics.
+        tick: called before each forward; what it raises ends the evaluation, and the objectives
+            that came before stand.
+        progress: called at most ten times a second.
+
+    Yields:
+        (objective as it was given, score, metadata).
+
+    Raises:
+        BadInput: anything wrong with any objective or row, with its file and line, at the first
+            step and before any forward.
+    """
+    run = _Run(model, base, bucket, tick, Meter(progress))
+    for objective, task in zip(objectives, tasks(model, objectives, split), strict=True):
+        score, metadata = run.score(task)
+        yield objective, score, metadata

@@ -1,0 +1,104 @@
+"""Objectives as a whole: checked before any heavy work, and fingerprinted for the key of a
+score."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput, Problem
+from engine.scoring.data import read_bytes, read_file, read_rows
+from engine.scoring.registry import check_objective, find_scorer
+from engine.study import Objective, Study
+
+
+def _content(path: Path | None, objective: Objective) -> str | None:
+    if path is None:
+        return None
+    return hashlib.sha256(read_bytes(path, f"objective {objective.name}")).hexdigest()
+
+
+def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> str:
+    """64 hex digits over all that a score of this objective depends on beside recipe, family, split
+    and numerics.
+
+    Its name, its direction and where its files lie are not part of it: renaming, turning round or
+        moving an objective
+    keeps its scores.
+
+    Args:
+        tokenizer_files_hash: fingerprint of tokenizer, chat template and generation_config.
+
+    Raises:
+        BadInput: an unknown scorer or option, or a data file that cannot be read.
+    """
+    where = f"objective {objective.name}"
+    scorer = find_scorer(objective.scorer, where)
+    whole: dict[str, Any] = {
+        "scorer": scorer.name,
+        "version": scorer.version,
+        "options": dict(scorer.resolve(objective.options, where)),
+        "data": _content(objective.data, objective),
+        "report_data": _content(objective.report_data, objective),
+        "chat": objective.chat,
+        "tokenizer": tokenizer_files_hash,
+        "max_new_tokens": objective.max_new_tokens,
+        "stop": list(objective.stop),
+        "limit": objective.limit,
+        "report_fraction": objective.report_fraction,
+        "temperature": objective.temperature,
+        "top_p": objective.top_p,
+        "top_k": objective.top_k,
+        "seed": objective.seed,
+    }
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _problems(objective: Objective, chat_template: bool, path: Path) -> list[Problem]:
+    """What is wrong with a checked objective's data."""
+    problems: list[Problem] = []
+    templated = objective.chat
+    try:
+        rows = read_rows(objective, "explore")
+        templated = templated or any(row.messages is not None for row in rows)
+    except BadInput as error:
+        problems.extend(error.problems)
+    if objective.report_data is not None:
+        try:
+            read_file(objective.report_data, objective)
+        except BadInput as error:
+            problems.extend(error.problems)
+    if templated and not chat_template and objective.data is not None:
+        where = f"{path}: objective {objective.name}"
+        what = "it goes through the chat template, and the tokenizer has none"
+        fix = "Name another model as `tokenizer:`, or set chat: false."
+        problems.append(Problem(where, what, fix))
+    return problems
+
+
+def prepare(study: Study, *, chat_template: bool = True) -> tuple[Objective, ...]:
+    """Every objective of a study with its direction and options filled in, its data files checked.
+
+    Args:
+        chat_template: whether the family's tokenizer has one.
+
+    Raises:
+        BadInput: every problem of every objective and data file at once. A report split without
+            rows is not one of them: only an export needs it.
+    """
+    ready: list[Objective] = []
+    problems: list[Problem] = []
+    for each in study.objectives:
+        try:
+            checked = check_objective(each, study.path)
+        except BadInput as error:
+            problems.extend(error.problems)
+            continue
+        ready.append(checked)
+        problems.extend(_problems(checked, chat_template, study.path))
+    if problems:
+        raise BadInput(*dict.fromkeys(problems))
+    return tuple(ready)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import BadInput
+from engine.scoring.objectives import objective_fingerprint, prepare
+from engine.study import FamilySpec, Objective, Study
+
+
+def write(path: Path, *rows: Any) -> Path:
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = ({"prompt": f"q{n}", "target": "x"} for n in range(8))
+    return write(tmp_path / "facts.jsonl", *rows)
+
+
+def study(tmp_path: Path, *objectives: Objective) -> Study:
+    family = FamilySpec(tmp_path / "base", {"helpful": tmp_path / "helpful"})
+    return Study("trio", tmp_path / "study.yaml", family, objectives)
+
+
+def test_a_fingerprint_ignores_name_direction_place_and_spelt_out_defaults(
+    data: Path, tmp_path: Path
+) -> None:
+    each = Objective("facts", "exact_match", data)
+    found = objective_fingerprint(each, "t")
+    assert len(found) == 64
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(data.read_bytes())
+    for change in (
+        {"name": "other"},
+        {"direction": "minimize"},
+        {"data": copy},
+        {"options": {"ignore_case": False}},
+    ):
+        assert objective_fingerprint(dataclasses.replace(each, **change), "t") == found
+
+
+def test_a_fingerprint_changes_with_all_that_changes_a_score(data: Path, tmp_path: Path) -> None:
+    other = write(tmp_path / "other.jsonl", {"prompt": "q", "target": "x"})
+    each = Objective("facts", "exact_match", data)
+    changes: list[dict[str, Any]] = [
+        {"scorer": "contains"},
+        {"data": other},
+        {"report_data": other},
+        {"chat": True},
+        {"max_new_tokens": 3},
+        {"stop": ("\n",)},
+        {"limit": 3},
+        {"report_fraction": 0.5},
+        {"temperature": 1.0},
+        {"top_p": 0.5},
+        {"top_k": 3},
+        {"seed": 1},
+        {"options": {"ignore_case": True}},
+    ]
+    found = [objective_fingerprint(each, "t"), objective_fingerprint(each, "u")]
+    found += [objective_fingerprint(dataclasses.replace(each, **change), "t") for change in changes]
+    assert len(set(found)) == len(found)
+
+
+def test_a_fingerprint_of_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="there is no such file"):
+        objective_fingerprint(Objective("facts", "exact_match", tmp_path / "no"), "t")
+
+
+def test_prepare_fills_in_every_objective(data: Path, tmp_path: Path) -> None:
+    facts, price = prepare(
+        study(tmp_path, Objective("facts", "exact_match", data), Objective("price", "cost"))
+    )
+    assert facts.direction == "maximize" and facts.options == {"ignore_case": False}
+    assert price.direction == "minimize"
+
+
+def test_prepare_collects_the_problems_of_all(data: Path, tmp_path: Path) -> None:
+    broken = write(tmp_path / "broken.jsonl", {"prompt": "a"}, {"target": "x"})
+    with pytest.raises(BadInput) as caught:
+        prepare(
+            study(
+                tmp_path,
+                Objective("a", "exact_mach", data),
+                Objective("b", "exact_match", broken),
+                Objective("c", "exact_match", data, report_data=broken),
+                Objective("d", "exact_match", tmp_path / "absent.jsonl"),
+                Objective("e", "regex", data, options={"pattern": "("}),
+                Objective("f", "exact_match", data),
+            )
+        )
+    places = [each.where for each in caught.value.problems]
+    study_file = tmp_path / "study.yaml"
+    assert places == [
+        f"{study_file}: objective a",
+        f"{broken}:1",
+        f"{broken}:2",
+        f"objective d: {tmp_path / 'absent.jsonl'}",
+        f"{study_file}: objective e: option pattern",
+    ]
+
+
+def test_prepare_wants_rows_to_explore_but_not_to_report(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.jsonl", {"prompt": "a", "target": "x"})
+    prepare(study(tmp_path, Objective("a", "exact_match", one, report_fraction=0.0)))
+    with pytest.raises(BadInput, match="explore split"):
+        prepare(study(tmp_path, Objective("a", "exact_match", one, report_fraction=1.0)))
+
+
+def test_prepare_says_that_there_is_no_chat_template(data: Path, tmp_path: Path) -> None:
+    spoken = write(tmp_path / "m.jsonl", {"messages": [{"role": "user", "content": "a"}]})
+    chat = Objective("a", "exact_match", data, chat=True)
+    messages = Objective("b", "kl_to_base", spoken, report_fraction=0.0)
+    plain = Objective("c", "exact_match", data)
+    whole = study(tmp_path, chat, messages, plain)
+    assert len(prepare(whole)) == 3
+    with pytest.raises(BadInput) as caught:
+        prepare(whole, chat_template=False)
+    assert [each.where.split("objective ")[1] for each in caught.value.problems] == ["a", "b"]
