@@ -25,8 +25,8 @@ def proxy_tuning(coefficients: Mapping[str, float], names: Names) -> Mixture:
     chosen = [(name, coefficients.get(name, 0.0)) for name in names.experts]
     return mix(
         [
-            ("target" if names.has_target else "base", 1.0),
-            *chosen,
+            *chosen,  # the differences first: they nearly cancel, which keeps float32 errors small
             *(("base", -weight) for _, weight in chosen),
+            ("target" if names.has_target else "base", 1.0),
         ]
     )
