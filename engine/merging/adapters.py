@@ -6,6 +6,7 @@ peft's; `add_weighted_adapter(combination_type="linear")` is not used: it mixes 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -34,6 +35,7 @@ class AdapterModel:
             wrapped.load_adapter(str(adapters[name]), adapter_name=name, is_trainable=False)
         wrapped.eval()
         self.names = tuple(adapters)
+        self._wrapped = wrapped
         self.module = cast("PreTrainedModel", wrapped.base_model.model)
         self._layers = [each for each in self.module.modules() if isinstance(each, LoraLayer)]
 
@@ -46,6 +48,31 @@ class AdapterModel:
                 layer.set_scale(name, coefficients[name])
         for parameter in self.module.parameters():
             parameter.requires_grad_(False)
+
+    def save_concatenated(self, coefficients: Mapping[str, float], out: Path) -> list[str]:
+        """Write Σ c_i Δ_i as one adapter whose rank is the sum of the ranks; exact.
+
+        Returns:
+            The names of the files: adapter_config.json, adapter_model.safetensors.
+        """
+        used = [name for name in self.names if coefficients.get(name, 0.0) != 0.0]
+        for layer in self._layers:
+            for name in used:
+                layer.set_scale(name, 1.0)
+        together = "concatenated"
+        self._wrapped.add_weighted_adapter(
+            used, [coefficients[name] for name in used], together, combination_type="cat"
+        )
+        try:
+            with tempfile.TemporaryDirectory(dir=out) as place:
+                self._wrapped.save_pretrained(place, selected_adapters=[together])
+                files = ["adapter_config.json", "adapter_model.safetensors"]
+                for name in files:
+                    (Path(place) / together / name).replace(out / name)
+        finally:
+            self._wrapped.delete_adapter(together)
+            self.set(coefficients)
+        return files
 
     def parameters(self, coefficients: Mapping[str, float]) -> int:
         """Parameters of the adapters that run beside the base."""

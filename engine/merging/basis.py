@@ -98,6 +98,10 @@ class Tensors:
             found = torch.cat([found, self._readers["base"].read(name, missing).to(found.dtype)])
         return found.to(self.device)
 
+    def untouched(self, name: str) -> Tensor:
+        """A tensor of the base that is not merged (an integer buffer), as stored."""
+        return self._readers["base"].read(name)
+
     def delta(self, expert: str, name: str) -> Tensor | None:
         """s·B·A of a LoRA expert, float32, or None where it leaves the tensor alone."""
         found = self._readers[expert].delta(name)

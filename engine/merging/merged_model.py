@@ -11,7 +11,7 @@ recipe.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +52,8 @@ def bind_to_buffers(module: nn.Module) -> dict[torch.dtype, Tensor]:
 
 def resize_rows(module: PreTrainedModel, rows: int) -> None:
     """Give the input and output embeddings of a transformers module `rows` rows; new ones are 0."""
-    if rows and module.get_input_embeddings().weight.shape[0] != rows:
+    embedding = cast(nn.Embedding, module.get_input_embeddings())
+    if rows and embedding.num_embeddings != rows:
         module.resize_token_embeddings(rows, mean_resizing=False)
         for parameter in module.parameters():
             parameter.requires_grad_(False)

@@ -1,0 +1,189 @@
+"""The papers of an export: README.md for people and hubs, paretoscope.json for machines."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.family.compatibility import Family
+from engine.method import find_method
+from engine.recipe import Recipe
+
+MANIFEST = "paretoscope.json"
+_CACHED = re.compile(r"models--([^/]+)--([^/]+)/snapshots/")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A score as the card shows it.
+
+    Attributes:
+        score: mean, stderr, n, low, high.
+        split: "report" for rows that no slider has seen.
+    """
+
+    objective: str
+    scorer: str
+    direction: str
+    split: str
+    score: Mapping[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class Papers:
+    """Everything that is said of an export.
+
+    Attributes:
+        kind: "merged", "copy", "adapter" or "decoding".
+        fingerprints: model name -> sha256 of its files.
+        difference: largest |logit difference| between the export and what was scored, where the
+            two are not the same weights; None where they are.
+    """
+
+    study: str
+    family: Family
+    recipe: Recipe
+    kind: str
+    numerics: str
+    point: str
+    fingerprints: Mapping[str, str]
+    scores: Sequence[Measured] = ()
+    difference: float | None = None
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def hub_id(path: Path) -> str | None:
+    """The hub id of a directory in the local hub cache; None for any other directory."""
+    match = _CACHED.search(path.as_posix() + "/")
+    return f"{match[1]}/{match[2]}" if match else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    packages = ("torch", "transformers", "peft", "safetensors", "tokenizers", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def manifest(papers: Papers) -> dict[str, Any]:
+    """The content of paretoscope.json."""
+    return {
+        "format": 1,
+        "study": papers.study,
+        "point": papers.point,
+        "kind": papers.kind,
+        "recipe": papers.recipe.as_dict(),
+        "numerics": papers.numerics,
+        "fingerprints": dict(papers.fingerprints),
+        "max_logit_difference": papers.difference,
+        "scores": [
+            {
+                "objective": each.objective,
+                "scorer": each.scorer,
+                "direction": each.direction,
+                "split": each.split,
+                **each.score,
+            }
+            for each in papers.scores
+        ],
+        "versions": versions(),
+    }
+
+
+def _number(value: float | int | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _front_matter(papers: Papers, name: str) -> str:
+    spec = papers.family.spec
+    ids = [found for path in (spec.base, *spec.experts.values()) if (found := hub_id(path))]
+    relation = "adapter" if papers.kind == "adapter" else "merge"
+    front: dict[str, Any] = {"library_name": "peft" if papers.kind == "adapter" else "transformers"}
+    if ids:
+        front |= {"base_model": ids, "base_model_relation": relation}
+    front["tags"] = ["merge", "paretoscope", papers.recipe.method]
+    results = [
+        {
+            "task": {"type": "text-generation"},
+            "dataset": {"name": f"{each.objective} ({each.split})", "type": each.objective},
+            "metrics": [{"type": each.scorer, "value": each.score["mean"], "name": each.scorer}],
+        }
+        for each in papers.scores
+        if each.score["mean"] is not None
+    ]
+    if results:
+        front["model-index"] = [{"name": name, "results": results}]
+    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+
+
+def _scores(papers: Papers) -> list[str]:
+    if not papers.scores:
+        return []
+    lines = [
+        "## Scores",
+        "",
+        "| objective | split | mean | standard error | n |",
+        "|---|---|---|---|---|",
+    ]
+    for each in papers.scores:
+        arrow = "↑" if each.direction == "maximize" else "↓"
+        score = each.score
+        cells = (_number(score["mean"]), _number(score["stderr"]), str(score["n"]))
+        lines.append(f"| {each.objective} {arrow} | {each.split} | {' | '.join(cells)} |")
+    return [*lines, "", "`report` rows were held back while the mixture was chosen.", ""]
+
+
+def _serving(papers: Papers) -> list[str]:
+    if papers.kind == "decoding":
+        return []
+    if papers.kind == "adapter":
+        return [
+            "## Use",
+            "",
+            "Load it on the base with `peft`, or serve it with vLLM's LoRA support.",
+            "",
+        ]
+    return [
+        "## Serve",
+        "",
+        "```",
+        "vllm serve DIR",
+        "python convert_hf_to_gguf.py DIR        # llama.cpp",
+        "FROM ./DIR                              # an Ollama Modelfile",
+        "```",
+        "",
+    ]
+
+
+def readme(papers: Papers, name: str) -> str:
+    """The card, in the hub's format."""
+    recipe, method = papers.recipe, find_method(papers.recipe.method)
+    lines = [
+        f"# {name}",
+        "",
+        f"A mixture made with `{recipe.method}` ({method.source}): {method.summary}",
+        "",
+        "```yaml",
+        recipe.to_yaml().rstrip(),
+        "```",
+        "",
+        *_scores(papers),
+        *_serving(papers),
+        *(f"{note}\n" for note in papers.notes),
+    ]
+    return f"---\n{_front_matter(papers, name)}---\n\n" + "\n".join(lines).rstrip() + "\n"
+
+
+def write_papers(papers: Papers, out: Path, name: str) -> list[str]:
+    """Write README.md and paretoscope.json; returns their names."""
+    (out / "README.md").write_text(readme(papers, name), encoding="utf-8")
+    text = json.dumps(manifest(papers), indent=2, ensure_ascii=False, allow_nan=False)
+    (out / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    return ["README.md", MANIFEST]

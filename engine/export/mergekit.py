@@ -1,0 +1,222 @@
+"""mergekit's YAML, read and written where both sides know the method (mergekit 0.1.5, LGPL;
+formulas only).
+
+    task_arithmetic   w_i, optionally ÷ Σ w (normalize), × lambda, on task vectors
+    linear            Σ w_m θ_m, ÷ Σ w unless normalize: false
+
+A setting is a number, a gradient (numbers spread over the depth), or a list of {filter, value}
+whose first matching tensor-name substring counts. Whatever else stands in the file is refused by
+name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.errors import BadInput, Problem, bad, unknown
+from engine.recipe import Recipe
+
+METHODS = ("linear", "task_arithmetic")
+_KEYS = ("merge_method", "models", "base_model", "parameters", "dtype", "out_dtype")
+_MODEL_KEYS = ("model", "parameters")
+_LAYER = re.compile(r"\.(?:layers|h|blocks?|layer)\.(\d+)\.")
+# they change how mergekit stores or schedules, never the result
+_HARMLESS = ("int8_mask",)
+
+
+@dataclass(frozen=True)
+class MergekitPlan:
+    """A mergekit merge as weights of full models, per tensor.
+
+    Attributes:
+        base: directory whose configuration the result takes.
+        models: name -> directory, the base left out.
+        weights: name (or "base") -> mergekit setting.
+        delta: whether the weights act on task vectors (task_arithmetic).
+    """
+
+    base: Path
+    models: Mapping[str, Path]
+    weights: Mapping[str, Any]
+    delta: bool
+    normalize: Any
+    scale: Any
+    dtype: str | None
+    path: str
+
+    def coefficients(self, tensor: str, layers: int) -> dict[str, float]:
+        """Weight of every model, "base" included, for one tensor of a model with `layers`
+        layers.
+        """
+        match = _LAYER.search(tensor)
+        depth = 0.0
+        if match:
+            depth = int(match[1]) / (layers - 1) if layers > 1 else 1.0
+        where = f"{self.path}: weight"
+        weights = {
+            name: setting_at(setting, tensor, depth, f"{where} of {name}")
+            for name, setting in self.weights.items()
+        }
+        total = math.fsum(weights.values())
+        if self.normalize:
+            if abs(total) < 1e-8:
+                if not self.delta:
+                    raise bad(
+                        where, f"the weights sum to 0 at {tensor} and normalize divides by it"
+                    )
+                total = 1.0
+            weights = {name: value / total for name, value in weights.items()}
+        if not self.delta:
+            return {"base": 0.0, **dict.fromkeys(self.models, 0.0), **weights}
+        scale = setting_at(self.scale, tensor, depth, f"{self.path}: lambda")
+        weights = {name: value * scale for name, value in weights.items() if name != "base"}
+        return {"base": 1.0 - math.fsum(weights.values()), **weights}
+
+
+def setting_at(setting: Any, tensor: str, depth: float, where: str) -> float:
+    """Value of a mergekit setting at a tensor.
+
+    Args:
+        depth: 0 for the first layer and what lies outside the layers, 1 for the last.
+    """
+    if isinstance(setting, Mapping):
+        setting = [setting]
+    if isinstance(setting, int | float) and not isinstance(setting, bool):
+        if not math.isfinite(setting):
+            raise bad(where, f"{setting!r} is not finite")
+        return float(setting)
+    if isinstance(setting, list) and setting:
+        if all(isinstance(each, Mapping) for each in setting):
+            for each in setting:
+                if each.get("filter") in (None, "*") or str(each["filter"]) in tensor:
+                    return setting_at(each.get("value"), tensor, depth, where)
+            raise bad(where, f"no filter matches {tensor}", "Add a last entry without a filter.")
+        values = [setting_at(each, tensor, depth, where) for each in setting]
+        position = depth * (len(values) - 1)
+        first = int(position)
+        second = min(len(values) - 1, first + 1)
+        part = position - first
+        return (1 - part) * values[first] + part * values[second]
+    raise bad(where, f"{setting!r} is neither a number, a gradient nor a list of filters")
+
+
+def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
+    """The plan of a parsed mergekit YAML.
+
+    Raises:
+        BadInput: a method, key or parameter that is not read here, each by name.
+    """
+    method = data.get("merge_method")
+    if method not in METHODS:
+        raise unknown(f"{file}: merge_method", "mergekit method read here", str(method), METHODS)
+    problems = []
+    for key in data:
+        if key not in _KEYS:
+            fix = f"Read here: {', '.join(_KEYS)}."
+            problems.append(Problem(f"{file}: {key}", "this mergekit key is not supported", fix))
+    allowed = (
+        ("weight", "normalize", "lambda")
+        if method == "task_arithmetic"
+        else ("weight", "normalize")
+    )
+    shared = dict(data.get("parameters") or {})
+    for name in shared:
+        if name not in (*allowed, *_HARMLESS):
+            problems.extend(
+                unknown(f"{file}: parameters", "parameter read here", name, allowed).problems
+            )
+    rows = data.get("models")
+    if not isinstance(rows, list) or not rows:
+        problems.append(
+            Problem(f"{file}: models", "no model is listed", "List them under models:.")
+        )
+        raise BadInput(*problems)
+    base = data.get("base_model")
+    base_path = _place(base, file) if isinstance(base, str) else None
+    if base_path is None and method == "task_arithmetic":
+        problems.append(
+            Problem(f"{file}: base_model", "task_arithmetic needs it", "Name the base.")
+        )
+    models: dict[str, Path] = {}
+    weights: dict[str, Any] = {}
+    for index, row in enumerate(rows):
+        if not isinstance(row, Mapping) or not isinstance(row.get("model"), str):
+            problems.append(Problem(f"{file}: models[{index}]", "the key 'model' is missing", ""))
+            continue
+        for key in row:
+            if key not in _MODEL_KEYS:
+                what = f"the key {key!r} is not supported"
+                problems.append(
+                    Problem(f"{file}: models[{index}]", what, "Use model and parameters.")
+                )
+        own = dict(row.get("parameters") or {})
+        for name in own:
+            if name not in (*allowed, *_HARMLESS):
+                where = f"{file}: models[{index}].parameters"
+                problems.extend(unknown(where, "parameter read here", name, allowed).problems)
+        path = _place(row["model"], file)
+        if base_path is None:
+            base_path = path
+        is_base = path == base_path and "base" not in weights
+        name = "base" if is_base else f"{path.name or 'model'}-{index}"
+        weight = own.get("weight", shared.get("weight"))
+        if weight is None and not (is_base and method == "task_arithmetic"):
+            problems.append(Problem(f"{file}: models[{index}]", "'weight' is missing", "Give one."))
+        if not is_base:
+            models[name] = path
+        if not (is_base and method == "task_arithmetic"):
+            weights[name] = weight
+    if problems or base_path is None:
+        raise BadInput(*problems)
+    return MergekitPlan(
+        base=base_path,
+        models=models,
+        weights=weights,
+        delta=method == "task_arithmetic",
+        normalize=bool(shared.get("normalize", method == "linear")),
+        scale=shared.get("lambda", 1.0),
+        dtype=data.get("out_dtype") or data.get("dtype"),
+        path=str(file),
+    )
+
+
+def _place(value: str, file: Path) -> Path:
+    return (file.parent / Path(value).expanduser()).resolve()
+
+
+def to_mergekit(recipe: Recipe, places: Mapping[str, str], dtype: str) -> str | None:
+    """mergekit YAML with the same result as a resolved recipe, or None where mergekit has none.
+
+    Args:
+        places: "base" and expert names -> what to write as the model (a hub id or a name).
+    """
+    if recipe.method == "task_arithmetic":
+        strength = float(recipe.parameters["strength"])
+        weights = {name: value * strength for name, value in recipe.coefficients.items()}
+        head: dict[str, Any] = {"base_model": places["base"]}
+        shared: dict[str, Any] = {"normalize": False}
+    elif recipe.method == "linear":
+        weights, head, shared = dict(recipe.coefficients), {}, {"normalize": True}
+    else:
+        return None
+    document = {
+        "merge_method": recipe.method,
+        **head,
+        "models": [
+            {"model": places[name], "parameters": {"weight": weight}}
+            for name, weight in weights.items()
+            if weight != 0.0
+        ]
+        or [{"model": places[next(iter(weights))], "parameters": {"weight": 0.0}}],
+        "parameters": shared,
+        "dtype": "float32",
+        "out_dtype": dtype,
+    }
+    return yaml.safe_dump(document, sort_keys=False)
