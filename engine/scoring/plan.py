@@ -56,8 +56,7 @@ def _problems(model: Fused, task: Task, split: Split) -> list[Problem]:
     if task.generates:
         room, after = [task.objective.max_new_tokens] * len(task.rows), "new ones"
     else:
-        # the last token is measured, never fed
-        room = [max((len(ids) - 1 for ids in each), default=0) for each in task.answers]
+        room = [max(map(len, each), default=0) for each in task.answers]
         after = "of the answer"
     fed = [ids for each in task.answers for ids in each]
     try:
