@@ -38,6 +38,7 @@ class Outbox:
         self._held: dict[int, bytes] = {}
         self._thinned: dict[tuple[str, str], Event] = {}
         self._sent_at: dict[tuple[str, str], float] = {}
+        self._drained = threading.Event()
 
     def put(self, event: Event) -> None:
         """Raises `ValueError` or `TypeError` here, on the thread at fault, where the data is not
@@ -54,6 +55,7 @@ class Outbox:
                 self._ready.append((self._held[self._numbers], self._numbers))
             else:
                 self._ready.append((frame, None))
+            self._drained.clear()
         self._wake()
 
     def say(self, header: dict[str, Any]) -> None:
@@ -95,6 +97,16 @@ class Outbox:
                     wait = left if wait is None else min(wait, left)
             ready, self._ready = self._ready, deque()
         return [frame for frame, _ in ready], wait
+
+    def sent(self) -> None:
+        """Called once the frames of the last `due` are on the wire."""
+        with self._lock:
+            if not self._ready:
+                self._drained.set()
+
+    def wait_until_sent(self, timeout: float) -> None:
+        """Wait until all that is not thinned is on the wire, or `timeout` seconds."""
+        self._drained.wait(timeout)
 
     def acknowledge(self, numbers: Iterable[int]) -> None:
         with self._lock:

@@ -119,11 +119,16 @@ def unpack(frame: bytes) -> tuple[dict[str, Any], bytes]:
     return header, frame[4 + length :]
 
 
+def _is_numbers(values: Any) -> bool:
+    return values is not None and None not in values
+
+
 def pack_event(event: Event, number: int | None = None) -> bytes:
-    """A frame of an event; a row's `values` go behind the header as little-endian float64."""
+    """A frame of an event; a row's `values` go behind the header as little-endian float64, unless
+    some are missing."""
     data, body = dict(event.data), b""
     row = data.get("row")
-    if event.kind == "result" and row and row.get("values") is not None:
+    if event.kind == "result" and row and _is_numbers(row.get("values")):
         values = array.array("d", row["values"])
         if sys.byteorder == "big":
             values.byteswap()
@@ -139,7 +144,7 @@ def unpack_event(header: Mapping[str, Any], body: bytes) -> Event:
     """The event of a frame's header and body."""
     data = dict(header["data"])
     row = data.get("row")
-    if header["kind"] == "result" and row and row.get("values") is not None:
+    if header["kind"] == "result" and row and isinstance(row.get("values"), int):
         values = array.array("d")
         values.frombytes(body)
         if sys.byteorder == "big":

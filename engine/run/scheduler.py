@@ -64,15 +64,19 @@ class Scheduler:
 
     Args:
         emit: takes every event; called from both threads.
+        announce: returns once a job's start is on the wire: a job that takes the process down
+            at once must not have its end blamed on the sweep that it parked.
     """
 
     def __init__(
         self,
         emit: Callable[[Event], None],
+        announce: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         share: Share | None = None,
     ) -> None:
         self._emit = emit
+        self._announce = announce
         self._clock = clock
         self.share = share or Share()
         self._changed = threading.Condition()
@@ -83,6 +87,7 @@ class Scheduler:
         self._stopped = False
         self._service: Service | None = None
         self._thread = 0
+        self._parking = False
         self._mark = clock()
         self.ticks = 0
         self.state: State = "loading"
@@ -174,6 +179,7 @@ class Scheduler:
             self._running = [*self._running, running]
         self.state = "loading"
         self._emit(Event("started", job.id))
+        self._announce()
         failure: Exception | None = None
         assert self._service is not None
         try:
@@ -212,7 +218,7 @@ class Scheduler:
             raise Cancelled("cancelled")
         if running.job.priority != "sweep" or not self._interactive:
             return
-        if threading.get_ident() != self._thread:
+        if self._parking or threading.get_ident() != self._thread:
             return
         self._account()
         if self.share.allows_interactive:
@@ -233,7 +239,11 @@ class Scheduler:
                 job = self._interactive.pop(0)
             self._execute(job)
         self.state = "loading"
-        put_back()
+        self._parking = True  # putting back ticks too, and must not make way again
+        try:
+            put_back()
+        finally:
+            self._parking = False
 
     def _account(self) -> None:
         """Book the time since the last call to whoever had the device; only while a sweep is there

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import AuthenticationError, Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -22,6 +23,7 @@ from engine.run.scheduler import Exhausted, Scheduler
 
 log = logging.getLogger(__name__)
 
+START_SECONDS = 0.1  # how long a job waits for its start to be on the wire
 FAREWELL_SECONDS = 5.0  # how long a server that has to end waits for its last acknowledgements
 
 
@@ -50,7 +52,9 @@ class Server:
         self._awake, self._waker = Pipe(duplex=False)
         self._waking = threading.Lock()
         self._outbox = Outbox(self._wake)
-        self._scheduler = Scheduler(self._outbox.put)
+        self._scheduler = Scheduler(
+            self._outbox.put, partial(self._outbox.wait_until_sent, START_SECONDS)
+        )
         self._ended = threading.Event()
 
     def run(self, make: Callable[[], Service]) -> None:
@@ -111,6 +115,7 @@ class Server:
             frames, pause = self._outbox.due()
             for frame in frames:
                 connection.send_bytes(frame)
+            self._outbox.sent()
             if self._ended.is_set() and not frames:
                 return
             now = time.monotonic()
