@@ -145,7 +145,7 @@ def llama_weights(shape: Shape, rows: int, seed: int, tied: bool = True) -> dict
 
     # longer rows win more often: the end tokens, so that some texts end before their limit, and
     # what can be read
-    embedding = normal(rows, hidden, scale=0.6)
+    embedding = normal(rows, hidden, scale=0.4)
     embedding[[*range(2, 5), *READABLE]] *= 1.3
     weights = {"model.embed_tokens.weight": embedding}
     for layer in range(shape["layers"]):
@@ -163,7 +163,7 @@ def llama_weights(shape: Shape, rows: int, seed: int, tied: bool = True) -> dict
         }
     weights["model.norm.weight"] = 1 + normal(hidden, scale=0.1)
     if not tied:
-        weights["lm_head.weight"] = normal(rows, hidden, scale=0.6)
+        weights["lm_head.weight"] = normal(rows, hidden, scale=0.4)
     return weights
 
 
@@ -268,10 +268,10 @@ class FamilyFiles:
         return place
 
 
-PHRASES = ("sorry", "cannot", "i ", "an")
+PHRASES = ("sorry", "Cannot", "an", "is")
 
 OBJECTIVES: tuple[dict[str, Any], ...] = (
-    {"name": "exact", "data": "data/exact.jsonl", "scorer": "exact_match", "max_new_tokens": 5,
+    {"name": "exact", "data": "data/exact.jsonl", "scorer": "exact_match", "max_new_tokens": 2,
      "direction": "maximize"},
     {"name": "has", "data": "data/contains.jsonl", "scorer": "contains", "max_new_tokens": 12,
      "chat": True, "ignore_case": True, "stop": ["e"]},
@@ -295,21 +295,23 @@ def write_lines(place: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     place.write_text(text, encoding="utf-8")
 
 
-def write_data(root: Path, base: Path) -> None:
-    """One JSONL of each kind; half the exact-match targets are what the base says."""
+def write_data(root: Path, base: Path, expert: Path) -> None:
+    """One JSONL of each kind; most exact-match targets are what the base or the expert says."""
     from tests import oracle
 
-    model, tokenizer = oracle.load(base), oracle.load_tokenizer(base)
+    model, other = oracle.load(base), oracle.load(expert)
+    tokenizer = oracle.load_tokenizer(base)
     words = " ".join(SENTENCES).replace(",", "").replace("?", "").replace(";", "").split()
     prompts = [" ".join(words[i : i + 3 + i % 4]) for i in range(0, 48, 2)]
 
     exact: list[dict[str, Any]] = []
     ends = oracle.end_tokens(base, tokenizer)
-    for i, prompt in enumerate(prompts[:16]):
-        ids = oracle.greedy(model, tokenizer, oracle.encode(tokenizer, prompt), 5, ends).ids
+    for i, prompt in enumerate(prompts):
+        speaker = (model, other)[i % 2]
+        ids = oracle.greedy(speaker, tokenizer, oracle.encode(tokenizer, prompt), 2, ends).ids
         said = oracle.decode(tokenizer, ids)
         row: dict[str, Any] = {"prompt": prompt}
-        row |= {"target": said} if i % 4 == 0 else {"targets": ["no", said if i % 2 else "é"]}
+        row |= {"target": said} if i % 3 == 0 else {"targets": ["no", said if i % 4 else "é"]}
         exact.append(row)
     write_lines(root / "data/exact.jsonl", exact)
 
@@ -322,8 +324,9 @@ def write_data(root: Path, base: Path) -> None:
             "messages": [
                 {"role": "system", "content": f"speak of {a}"},
                 {"role": "user", "content": f"{b} — ça va?"},
+                *([{"role": "assistant", "content": "a"}] if len(a) % 2 else []),
             ],
-            "target": "a",
+            **({} if len(a) % 2 else {"target": "a"}),
         }
         for a, b in zip(prompts[:6], prompts[6:12], strict=True)
     ]
@@ -377,7 +380,7 @@ def build_tied_family(root: Path) -> FamilyFiles:
     weights = llama_weights(LARGE, TARGET_ROWS, seed=9, tied=False)
     write_model(target, weights, llama_config(LARGE, TARGET_ROWS, tied=False))
     build_tokenizer(target)
-    write_data(root, base)
+    write_data(root, base, places["helpful"])
     family = FamilyFiles(root, base, target, places)
     family.study("helpful", "terse", target=True)
     return family

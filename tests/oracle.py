@@ -329,6 +329,12 @@ def greedy(
     return Spoken(tuple(ids), tuple(margins), "length")
 
 
+def parameters(speaker: Speaker) -> int:
+    """Parameters that run for a token, each counted once."""
+    models = set(speaker.models) if isinstance(speaker, Fused) else {speaker}
+    return sum(each.numel() for model in models for each in model.parameters())
+
+
 def load_tokenizer(place: Path) -> Any:
     return AutoTokenizer.from_pretrained(place, local_files_only=True)
 
@@ -382,7 +388,7 @@ def rows_of(objective: Mapping[str, Any], folder: Path, split: str = "explore") 
     """The rows of one split, in file order, after `limit`."""
     other = objective.get("report_data")
     place = folder / (other if other and split == "report" else objective["data"])
-    lines = place.read_text(encoding="utf-8").splitlines()
+    lines = place.read_text(encoding="utf-8").split("\n")  # no other character ends a line of JSON
     rows = [json.loads(line) for line in lines if line.strip()]
     if not other:
         fraction = objective.get("report_fraction", 0.3)
@@ -446,30 +452,29 @@ def log_probs(speaker: Speaker, prompt: Sequence[int], tokens: Sequence[int]) ->
 
 
 def divergence(speaker: Speaker, base: Speaker, prompt: Sequence[int], ids: Sequence[int]) -> float:
-    """Mean over the generated tokens of KL(speaker ‖ base), over the rows that both have."""
+    """Mean over generated tokens of KL(speaker ‖ base), over the ids that both can say."""
     here, there = (logits(each, [*prompt, *ids])[len(prompt) - 1 : -1] for each in (speaker, base))
-    rows = min(here.shape[-1], there.shape[-1])
-    p, q = (each[:, :rows].log_softmax(-1) for each in (here, there))
-    return float(torch.where(p > -math.inf, p.exp() * (p - q), 0.0).sum(-1).mean())
+    known = min(here.shape[-1], there.shape[-1])
+    if isinstance(speaker, Fused):
+        known = min(known, speaker.vocabulary)
+    p, q = (each[:, :known].log_softmax(-1) for each in (here, there))
+    return float((p.exp() * (p - q)).sum(-1).mean())
 
 
 def matches(objective: Mapping[str, Any], text: str, targets: Sequence[str]) -> bool:
-    kind, fold = objective["scorer"], bool(objective.get("ignore_case"))
-
-    def plain(value: str) -> str:
-        value = " ".join(value.split())
-        return value.lower() if fold else value
-
-    if kind == "exact_match":
-        return plain(text) in [plain(each) for each in targets]
+    kind = objective["scorer"]
+    if objective.get("ignore_case"):
+        text, targets = text.lower(), [each.lower() for each in targets]
     if kind == "contains":
-        return any(each.lower() in text.lower() if fold else each in text for each in targets)
+        return any(each in text for each in targets)
     if kind == "refusal":
         return any(each.lower() in text.lower() for each in objective["phrases"])
-    found = re.search(objective["pattern"], text)
-    if found is None or not found.re.groups:
-        return found is not None
-    return found.group(1) in targets
+    if kind == "regex":
+        found = re.search(objective["pattern"], text)
+        if found is None or not found.re.groups:
+            return found is not None
+        text = found.group(1)
+    return " ".join(text.split()) in [" ".join(each.split()) for each in targets]
 
 
 def score(
@@ -484,6 +489,9 @@ def score(
 ) -> Scored:
     """One mixture on one objective, an entry of a study file's `objectives`."""
     kind, chat = objective["scorer"], bool(objective.get("chat"))
+    if kind == "cost":
+        assert base is not None
+        return summary([parameters(speaker) / parameters(base)])
     stop = objective.get("stop", [])
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else min(end_ids)
     values: list[float] = []
@@ -491,16 +499,18 @@ def score(
     lengths: list[int] = []
     spoken: list[Spoken] = []
     for row in rows_of(objective, folder, split):
-        prompt = encode(tokenizer, row.get("prompt", row.get("messages")), chat)
         targets = row["targets"] if "targets" in row else [row.get("target", "")]
+        asked = row.get("prompt", row.get("messages"))
+        if not isinstance(asked, str) and asked[-1]["role"] == "assistant":
+            targets, asked = [asked[-1]["content"]], asked[:-1]
+        prompt = encode(tokenizer, asked, chat)
         if kind == "choice":
             totals = []
             for choice in row["choices"]:
-                total = float(
-                    log_probs(speaker, prompt, continuation(tokenizer, f" {choice}")).sum()
-                )
-                bytes_ = len(choice.encode()) if objective.get("normalize") == "bytes" else 1
-                totals.append(total / bytes_)
+                said = f" {choice}"
+                total = float(log_probs(speaker, prompt, continuation(tokenizer, said)).sum())
+                size = len(said.encode()) if objective.get("normalize") == "bytes" else 1
+                totals.append(total / size)
             answer = row["answer"]
             right = answer if isinstance(answer, int) else row["choices"].index(answer)
             values.append(float(totals.index(max(totals)) == right))
@@ -517,7 +527,9 @@ def score(
             spoken.append(text)
             if kind == "kl_to_base":
                 assert base is not None
-                values.append(divergence(speaker, base, prompt, text.ids) if text.ids else 0.0)
+                # the end token was generated too; which one does not matter to the divergence
+                said_ids = [*text.ids, end] if text.ended == "end" else text.ids
+                values.append(divergence(speaker, base, prompt, said_ids))
             else:
                 said = cut(decode(tokenizer, text.ids), stop)
                 values.append(float(matches(objective, said, targets)))
