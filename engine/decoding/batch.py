@@ -21,15 +21,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from engine.decoding.fusion import combine
+from engine.decoding.growing_cache import branch_cache, growing_cache
 from engine.decoding.inputs import Bucket, Fused, Tick, embedded
 from engine.decoding.projection import float32_logits
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import DynamicCache, PreTrainedModel
 
 PREFILL_TOKENS = 2048
 """Tokens of one prefill chunk over all rows: tens of milliseconds, so that a tick is never far."""
@@ -69,22 +68,14 @@ def _stage(module: PreTrainedModel, widen: bool) -> _Stage:
         and set(getattr(config, "layer_types", None) or ("full_attention",)) == {"full_attention"}
         and hasattr(inner.base_model, "rotary_emb")
     )
-    return _Stage(module, DynamicCache(config=module.config), names, plain, widen)
-
-
-def _branch_cache(cache: DynamicCache, rows: Tensor) -> DynamicCache:
-    """A cache of the rows chosen (with repeats); the original stays as it is."""
-    if all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers):
-        branch = copy.copy(cache)  # selecting and appending make new tensors, the old ones stay
-        branch.layers = [copy.copy(layer) for layer in cache.layers]
-    else:
-        branch = copy.deepcopy(cache)
-    branch.batch_select_indices(rows)
-    return branch
+    return _Stage(module, growing_cache(module.config), names, plain, widen)
 
 
 class Batch:
     """Rows of token ids with their caches; `feed` appends columns and returns the combined logits.
+
+    Args:
+        widen: float32 from the output projection on for a plain model too; a fused one always is.
 
     Attributes:
         width: columns of the padded prompts.
@@ -92,7 +83,12 @@ class Batch:
     """
 
     def __init__(
-        self, model: Fused, prompts: Sequence[Sequence[int]], bucket: Bucket, tick: Tick
+        self,
+        model: Fused,
+        prompts: Sequence[Sequence[int]],
+        bucket: Bucket,
+        tick: Tick,
+        widen: bool = False,
     ) -> None:
         self.model = model
         self.tick = tick
@@ -103,7 +99,8 @@ class Batch:
         self.prompts = torch.tensor(padded, device=self.device)
         self.pads = torch.tensor([self.width - len(ids) for ids in prompts], device=self.device)
         self.padded = any(len(ids) < self.width for ids in prompts)
-        self.stages = tuple(_stage(module, model.mixture is not None) for module in model.modules)
+        widen = widen or model.mixture is not None
+        self.stages = tuple(_stage(module, widen) for module in model.modules)
         self._reserve(self.width)
 
     def __len__(self) -> int:
@@ -205,7 +202,7 @@ class Batch:
         chosen = torch.tensor(rows, device=self.device)
         other = copy.copy(self)
         other.stages = tuple(
-            replace(each, cache=_branch_cache(each.cache, chosen)) for each in self.stages
+            replace(each, cache=branch_cache(each.cache, chosen)) for each in self.stages
         )
         other._take(chosen)
         return other

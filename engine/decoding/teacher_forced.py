@@ -160,11 +160,13 @@ def kl_to(
     """
     _check(model, contexts, continuations)
     _check(other, contexts, continuations)
+    # rounded logits on one side only would show as a divergence of a model to itself
+    widen = any(each.mixture is not None for each in (model, other))
     results = [torch.zeros(0) for _ in contexts]
     for indices, fed in _batches(contexts, continuations, bucket):
         lengths = [len(continuations[index]) for index in indices]
         span = max(lengths)
-        pair = [Batch(each, fed, bucket, tick) for each in (model, other)]
+        pair = [Batch(each, fed, bucket, tick, widen) for each in (model, other)]
         limits = [
             each.vocabulary
             for each in (model, other)

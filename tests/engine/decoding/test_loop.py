@@ -109,10 +109,12 @@ def test_texts_do_not_depend_on_the_batch(fused, prompts):
     assert parted(fused, prompts[:8], alone[:8], found) == []
 
 
-def test_small_prefill_chunks_change_nothing(fused, prompts, monkeypatch):
-    whole = texts(fused, prompts)
-    monkeypatch.setattr(batch_module, "PREFILL_TOKENS", 64 * 3)
-    assert parted(fused, prompts, whole, texts(fused, prompts)) == []
+@pytest.mark.parametrize("kind", KINDS)
+def test_small_prefill_chunks_change_nothing(tiny, runs, prompts, kind, monkeypatch):
+    model, some = runs((tiny(kind, 1),)), prompts[:16]
+    whole = texts(model, some)
+    monkeypatch.setattr(batch_module, "PREFILL_TOKENS", 16 * 3)
+    assert parted(model, some, whole, texts(model, some)) == []
 
 
 def test_tables_grow(fused, prompts, monkeypatch):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -102,6 +104,17 @@ def test_choices_are_scored_as_whole_texts_are(fused, prompts, bucket):
             assert torch.allclose(a, b, atol=5e-5, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["mistral", "gemma2", "gpt2"])
+def test_choices_of_other_architectures(tiny, runs, prompts, kind):
+    model = runs((tiny(kind, 1),))
+    choices = [[[5, 6, 7], [8], [9, 10]]] * 10
+    found = choice_log_probs(model, prompts[:10], choices)
+    for prompt, given, each in zip(prompts, choices, found, strict=False):
+        for choice, values in zip(given, each, strict=True):
+            want = plain(model, prompt, choice).gather(-1, torch.tensor(choice)[:, None])[:, 0]
+            assert torch.allclose(values, want, atol=5e-5, rtol=0)
+
+
 def test_a_prompt_is_read_once_for_its_choices(fused, prompts):
     calls = 0
 
@@ -128,6 +141,12 @@ def test_kl_is_the_formula(fused, tiny, runs, pairs, bucket):
 
 def test_kl_of_a_model_to_itself_is_zero(fused, pairs):
     assert all(each.abs().max() == 0.0 for each in kl_to(fused, fused, *pairs))
+
+
+def test_kl_of_a_16_bit_model_steered_by_nothing_is_zero(tiny, runs, pairs):
+    module = copy.deepcopy(tiny("llama", 1)).bfloat16()
+    steered = runs((module,), Mixture(("t",), (1.0,)))
+    assert all(each.abs().max() == 0.0 for each in kl_to(steered, runs((module,)), *pairs))
 
 
 def test_kl_between_models_of_other_sizes(tiny, runs, pairs, monkeypatch):

@@ -1,0 +1,96 @@
+"""A key-value cache that is written in place and copied only when its room runs out.
+
+`DynamicLayer` of transformers copies all keys and values at every step to append one column; this
+one keeps spare columns behind them. What attention sees are views of the same numbers.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedConfig
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+SPARE = 64
+"""Columns allocated beyond those needed; a quarter of those in use where that is more."""
+
+
+class GrowingLayer(DynamicLayer):
+    """Keys and values [rows, heads, columns, width] of one attention layer, with room to grow."""
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        super().lazy_initialization(key_states, value_states)
+        self.used = 0
+        self.rooms = (key_states[:, :, :0], value_states[:, :, :0])
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Append columns; returns all keys and all values so far, as views."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start, columns = self.used, key_states.shape[2]
+        stop = start + columns
+        keys, values = self.rooms
+        if stop > keys.shape[2]:
+            keys, values = self.rooms = (_wider(keys, start, stop), _wider(values, start, stop))
+        keys.narrow(2, start, columns).copy_(key_states)
+        values.narrow(2, start, columns).copy_(value_states)
+        self.used = stop
+        self.keys, self.values = keys.narrow(2, 0, stop), values.narrow(2, 0, stop)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep these rows, in new tensors: a shallow copy of this layer stays as it is."""
+        if self.is_initialized:
+            self.rooms = (self.rooms[0][indices], self.rooms[1][indices])
+            self._show()
+
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        self.batch_select_indices(beam_idx)
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        if self.is_initialized:
+            rows = torch.arange(len(self.rooms[0]), device=self.rooms[0].device)
+            self.batch_select_indices(rows.repeat_interleave(repeats))
+
+    def crop(self, tokens_to_remove: int) -> None:
+        """Forget that many of the last columns; given as 0 or less, as `DynamicLayer` has it."""
+        if tokens_to_remove > 0:
+            raise ValueError(f"crop takes 0 or less, got {tokens_to_remove}")
+        if self.is_initialized:
+            self.used = max(0, self.used + tokens_to_remove)
+            self._show()
+
+    def _show(self) -> None:
+        self.keys, self.values = (room.narrow(2, 0, self.used) for room in self.rooms)
+
+
+def _wider(room: Tensor, used: int, needed: int) -> Tensor:
+    rows, heads, _, width = room.shape
+    wider = room.new_empty(rows, heads, needed + max(SPARE, needed // 4), width)
+    wider.narrow(2, 0, used).copy_(room.narrow(2, 0, used))
+    return wider
+
+
+def growing_cache(config: PreTrainedConfig) -> DynamicCache:
+    """The cache that transformers would make, its plain attention layers replaced."""
+    cache = DynamicCache(config=config)
+    cache.layers = [
+        GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
+    ]
+    return cache
+
+
+def branch_cache(cache: DynamicCache, rows: Tensor) -> DynamicCache:
+    """A cache of the rows chosen, repeats allowed; the original stays as it is."""
+    if all(type(layer) in (GrowingLayer, DynamicSlidingWindowLayer) for layer in cache.layers):
+        branch = copy.copy(cache)  # selecting makes new tensors
+        branch.layers = [copy.copy(layer) for layer in cache.layers]
+    else:
+        branch = copy.deepcopy(cache)
+    branch.batch_select_indices(rows)
+    return branch
