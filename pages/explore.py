@@ -1,0 +1,164 @@
+"""Explore: sliders on the right, what each mixture gives up and gains on the left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pandas as pd
+import streamlit as st
+
+from engine.recipe import Recipe
+from pages.parts import components, controls, figures, jobs, state
+from pages.parts.view import Axis, Measured, axes_of, front_words, readout, rows
+
+backend = state.enter("Explore")
+axes = axes_of(backend.objectives)
+by_name = {axis.name: axis for axis in axes}
+evaluation = f"{state.session()}:evaluate"
+
+
+def restore(measured: Measured) -> None:
+    """Once a session: the point that the URL names, loaded into the sliders."""
+    if st.session_state.get("restored") or backend.opened is None:
+        return
+    st.session_state["restored"] = True
+    row = measured.row_of.get(st.query_params.get("point", ""))
+    if row is not None:
+        controls.load_recipe(measured.recipes[row])
+
+
+def load_point(point: str | None) -> None:
+    """A point was chosen on the chart or in the table: its recipe goes into the sliders."""
+    row = backend.measured().row_of.get(point or "")
+    if row is not None:
+        controls.load_recipe(backend.measured().recipes[row])
+
+
+def clicked() -> None:
+    load_point(st.session_state["chart"].get("clicked"))
+    st.rerun("controls")
+
+
+def picked() -> None:
+    chosen = st.session_state["table"]["selection"]["rows"]
+    if chosen:
+        load_point(st.session_state["table_ids"][chosen[0]])
+    st.rerun("controls")
+
+
+def choose_axes() -> list[Axis]:
+    """Two or three objectives; also in the URL."""
+    names = list(by_name)
+    label = {name: axis.label for name, axis in by_name.items()}
+    first, second, third = st.columns(3)
+    x = first.selectbox(
+        "Across", names, key="x", bind="query-params", format_func=lambda name: label[name]
+    )
+    y = second.selectbox(
+        "Up", names, index=min(1, len(names) - 1), key="y", bind="query-params",
+        format_func=lambda name: label[name],
+    )  # fmt: skip
+    z = third.selectbox(
+        "Depth", names, index=None, key="z", bind="query-params", placeholder="none",
+        format_func=lambda name: label[name], disabled=len(names) < 3,
+    )  # fmt: skip
+    chosen = [x, y] + ([z] if z and z not in (x, y) else [])
+    return [by_name[name] for name in chosen]
+
+
+def drawn(measured: Measured, chosen: list[Axis]) -> tuple[bytes, pd.DataFrame, str]:
+    """Figure and table, made again only when points or axes changed."""
+    key = (id(measured), tuple(axis.name for axis in chosen))
+    kept = st.session_state.get("drawn")
+    if kept is None or kept[0] != key:
+        front = measured.front_of(chosen)
+        figure = figures.tradeoff(measured, chosen, front)
+        revision = hashlib.blake2b(json.dumps(figure).encode(), digest_size=8).hexdigest()
+        words = front_words(measured, chosen, front)
+        table = pd.DataFrame(rows(measured, axes, front))
+        # the measured points are kept with the key: an id is only unique while its object lives
+        kept = (key, measured, components.packed(revision, figure), table, words)
+        st.session_state["drawn"] = kept
+    return kept[2], kept[3], kept[4]
+
+
+@st.fragment(key="chart_panel")
+def chart_panel() -> None:
+    measured = backend.measured()
+    chosen = choose_axes()
+    if not len(measured):
+        jobs.first_steps(backend)
+        return
+    data, table, words = drawn(measured, chosen)
+    components.chart(data, key="chart", on_click=clicked)
+    bars = "" if len(measured) <= figures.BARS_UP_TO else " of the front and the models"
+    with st.container(key="words"):
+        st.text(f"{words} Bars{bars} and ± are one standard error. A click loads a point's recipe.")
+    st.session_state["table_ids"] = table["point"].tolist()
+    st.dataframe(
+        table, key="table", on_select=picked, selection_mode="single-row", hide_index=True,
+        height=min(38 + 35 * len(table), 420),
+        column_config={
+            "front": st.column_config.CheckboxColumn(
+                "front", help="On the front over the axes chosen above"
+            ),
+            "recipe": st.column_config.TextColumn("recipe", width="large"),
+        },
+    )  # fmt: skip
+
+
+def remember(point: str | None) -> None:
+    """The URL names the point whose recipe is in hand, if it is measured."""
+    if backend.opened is None or st.query_params.get("point") == point:
+        return
+    if point is not None:
+        st.query_params["point"] = point
+    elif "point" in st.query_params:
+        del st.query_params["point"]
+
+
+def start_evaluation(recipe: Recipe) -> None:
+    backend.evaluate([recipe], f"Scoring {recipe}", evaluation)
+    st.rerun()
+
+
+@st.fragment(key="controls")
+def recipe_panel() -> None:
+    measured = backend.measured()
+    with st.container(key="controls"):
+        recipe, refusal = controls.recipe_in_hand(backend.study, backend.names)
+    if recipe is None:
+        st.text(refusal)
+        return
+    if controls.find_method(recipe.method).simplex:
+        st.text(f"Shares: {controls.shares(recipe)}")
+    shown = readout(measured, axes, recipe)
+    components.readout(shown | {"recipe": recipe.key})
+    found = measured.nearest(recipe)
+    exact = found is not None and found.exact
+    point = measured.ids[found.row] if exact else None
+    whole = exact and measured.complete(found.row)
+    remember(point)
+    left, right = st.columns(2)
+    left.button(
+        "Evaluate", key="evaluate", type="primary", width="stretch",
+        disabled=whole or backend.opened is None,
+        help="Measured already" if whole else "Score this recipe on every objective",
+        on_click=start_evaluation, args=(recipe,),
+    )  # fmt: skip
+    if right.button(
+        "Export…", key="export", width="stretch", disabled=not exact,
+        help="Write this point as a checkpoint" if exact else "Evaluate the recipe first",
+    ):  # fmt: skip
+        st.switch_page("pages/export.py", query_params={"point": point})
+
+
+components.library()
+restore(backend.measured())
+wide, narrow = st.columns([2.6, 1], gap="medium")
+with narrow:
+    recipe_panel()
+    jobs.activity(backend, (evaluation, "singles"))
+with wide:
+    chart_panel()

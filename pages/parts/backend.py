@@ -1,0 +1,244 @@
+"""The one door from the pages to store and engine: a study, its points, its jobs.
+
+    pages ──► Backend ─┬─► Store      points, read again when another process wrote some
+                       └─► Executor   open, evaluate, export: in the worker, never in this process
+
+Imports neither Streamlit nor torch. Thread safe: several browser sessions share one backend.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import engine  # noqa: F401  (registers every method)
+from cache.store import Store
+from engine.errors import BadInput, Problem
+from engine.family.compatibility import Family, open_family
+from engine.recipe import Names, Recipe, point_id, resolve
+from engine.run.executor import Executor, Handle, Status
+from engine.run.protocol import Job
+from engine.scoring.objectives import prepare
+from engine.study import Objective, Study, load_study
+from pages.parts.view import Measured, measure
+
+WorkerName = Literal["starting", "ready", "busy", "failed"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the engine found when it opened the study.
+
+    Attributes:
+        family: fingerprint of the family.
+        objectives: name -> fingerprint.
+        numerics: device kind, compute dtype and bucket version, as scores are keyed.
+    """
+
+    family: str
+    objectives: Mapping[str, str]
+    numerics: str
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """The worker in one word, and why where it failed."""
+
+    name: WorkerName
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job with what it is for, in words."""
+
+    what: str
+    handle: Handle
+
+    @property
+    def status(self) -> Status:
+        return self.handle.status()
+
+
+def read_study(path: Path) -> tuple[Study, tuple[Objective, ...], Family]:
+    """A study with its objectives checked and its family opened by headers.
+
+    Raises:
+        BadInput: every problem of study file, data and models at once.
+    """
+    study = load_study(path)
+    problems: list[Problem] = []
+    objectives: tuple[Objective, ...] = ()
+    family: Family | None = None
+    try:
+        objectives = prepare(study)
+    except BadInput as error:
+        problems.extend(error.problems)
+    try:
+        family = open_family(study.family)
+    except BadInput as error:
+        problems.extend(error.problems)
+    if problems or family is None:
+        raise BadInput(*problems)
+    return study, objectives, family
+
+
+class Backend:
+    """A study on a store and an executor.
+
+    Args:
+        objectives: checked, directions filled in.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        objectives: Sequence[Objective],
+        family: Family,
+        workspace: Path,
+        store: Store,
+        executor: Executor,
+    ) -> None:
+        self.study = study
+        self.objectives = tuple(objectives)
+        self.family = family
+        self.workspace = workspace
+        self.store = store
+        self.executor = executor
+        self.opened: Opened | None = None
+        self._lock = threading.RLock()
+        self._tasks: dict[str, Task] = {}
+        self._measured: tuple[Any, Measured] | None = None
+        self._singles_asked = False
+
+    @property
+    def names(self) -> Names:
+        return self.study.family.names
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.objectives)
+
+    # the worker
+
+    def advance(self) -> None:
+        """Called about once a second: open the study, then have the models as they are scored; read
+        what other processes wrote."""
+        with self._lock:
+            opening = self._tasks.get("open")
+            if opening is None:
+                self._tasks["open"] = self._submit("Opening the study", "open", {}, "open")
+            elif self.opened is None and opening.status.state == "done":
+                result = opening.handle.result(0)
+                self.opened = Opened(
+                    result["family"], dict(result["objectives"]), str(result["numerics"])
+                )
+            if self.opened is not None and not self._singles_asked:
+                self._singles_asked = True
+                self._score_singles()
+        self.store.refresh()
+
+    def _score_singles(self) -> None:
+        measured = self.measured()
+        missing = []
+        for name in self.names.models:
+            recipe = resolve(Recipe("single", {}, {"model": name}), self.names)
+            row = measured.row_of.get(self.point_id(recipe))
+            if row is None or not measured.complete(row):
+                missing.append(recipe)
+        if missing:
+            self.evaluate(missing, f"Scoring {', '.join(map(str, missing))}", "singles")
+
+    def restart(self) -> None:
+        """Open the study again after a failure; the executor starts a new worker for it."""
+        with self._lock:
+            self._tasks.pop("open", None)
+            self._tasks.pop("singles", None)
+            self.opened = None
+            self._singles_asked = False
+        self.advance()
+
+    def worker(self) -> WorkerState:
+        """What the worker does now; why, where it failed."""
+        state = self.executor.state()
+        with self._lock:
+            opening = self._tasks.get("open")
+        if opening is not None and opening.status.state == "failed":
+            return WorkerState("failed", opening.status.reason or "")
+        if state == "stopped" and self.opened is not None:
+            return WorkerState("failed", self._last_reason())
+        if self.opened is None or state in ("starting", "stopped"):
+            return WorkerState("starting")
+        return WorkerState("ready" if state == "idle" else "busy")
+
+    def _last_reason(self) -> str:
+        with self._lock:
+            reasons = [task.status.reason for task in self._tasks.values() if task.status.reason]
+        return reasons[-1] if reasons else "the worker ended"
+
+    # points
+
+    def measured(self) -> Measured:
+        """The study's points as columns; built again only when rows came."""
+        opened = self.opened
+        if opened is None:
+            return Measured(self.objective_names)
+        with self._lock:
+            key = (self.store.version, opened)
+            if self._measured is None or self._measured[0] != key:
+                points = self.store.points(
+                    opened.family, opened.objectives, "explore", opened.numerics
+                )
+                self._measured = (key, measure(points, self.objective_names))
+            return self._measured[1]
+
+    def point_id(self, recipe: Recipe) -> str:
+        """The id of a resolved recipe's point; only once the study is open."""
+        assert self.opened is not None
+        return point_id(recipe, self.opened.family)
+
+    # jobs
+
+    def _submit(self, what: str, kind: str, payload: Mapping[str, Any], session: str) -> Task:
+        payload = {"study": str(self.study.path), **payload}
+        return Task(what, self.executor.submit(Job(kind, payload, session=session)))
+
+    def task(self, session: str) -> Task | None:
+        """The latest job of a session; None where it has none."""
+        with self._lock:
+            return self._tasks.get(session)
+
+    def evaluate(self, recipes: Iterable[Recipe], what: str, session: str) -> Task:
+        """Score recipes on every objective; what is scored already is not run again."""
+        payload = {"recipes": [each.as_dict() for each in recipes], "split": "explore"}
+        task = self._submit(what, "evaluate", payload, session)
+        with self._lock:
+            self._tasks[session] = task
+        return task
+
+    def export(
+        self, recipe: Recipe, out: Path, *, adapter: bool, verify: bool, session: str
+    ) -> Task:
+        """Write a recipe's checkpoint to a directory on this machine."""
+        payload = {
+            "recipe": recipe.as_dict(),
+            "out": str(out),
+            "adapter": adapter,
+            "verify": verify,
+        }
+        task = self._submit(f"Exporting {recipe}", "export", payload, session)
+        with self._lock:
+            self._tasks[session] = task
+        return task
+
+    def adapter_only(self, recipe: Recipe) -> bool:
+        """Whether a recipe can leave as one LoRA adapter: task arithmetic over adapters alone."""
+        if recipe.method != "task_arithmetic":
+            return False
+        taking_part = [name for name, value in recipe.coefficients.items() if value]
+        return bool(taking_part) and all(
+            self.family.experts[name].kind == "lora" for name in taking_part
+        )

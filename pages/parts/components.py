@@ -1,0 +1,68 @@
+"""The inline components: plotly.js once per session, the chart, the lines beside the sliders.
+
+library   4.8 MB of plotly.js from the installed package, sent until the browser says it has it
+chart     the figure as bytes; drawn again only when its revision changes
+readout   a few hundred bytes at each move of a slider: text, and where the chart's ring stands
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+
+
+def _text(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+_library = st.components.v2.component("paretoscope.library", js=_text("library.js"))
+_chart = st.components.v2.component(
+    "paretoscope.chart",
+    html='<div class="frame"><div class="tradeoff"></div>'
+    '<div class="ring" hidden><span></span></div></div>',
+    css=_text("chart.css"),
+    js=_text("chart.js"),
+    isolate_styles=False,
+)
+_readout = st.components.v2.component(
+    "paretoscope.readout",
+    html='<div class="readout" aria-live="polite"></div>',
+    css=_text("readout.css"),
+    js=_text("readout.js"),
+    isolate_styles=False,
+)
+
+
+@st.cache_resource
+def _plotly_js() -> bytes:
+    import plotly
+
+    return (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes()
+
+
+def library() -> None:
+    """Bring plotly.js to the browser, once per session: no CDN, works offline."""
+    ready = (st.session_state.get("library") or {}).get("ready", False)
+    _library(key="library", data=b"" if ready else _plotly_js(), on_ready_change=lambda: None)
+
+
+def packed(revision: str, figure: Mapping[str, Any]) -> bytes:
+    """A figure as the chart component takes it. Bytes, because Streamlit passes them on unread."""
+    text = json.dumps({"revision": revision, "figure": figure}, allow_nan=False)
+    return text.encode()
+
+
+def chart(data: bytes, *, key: str, on_click: Callable[[], None]) -> None:
+    """Mount the chart; in the callback `st.session_state[key]["clicked"]` is the point clicked."""
+    _chart(key=key, data=data, on_clicked_change=on_click)
+
+
+def readout(data: Mapping[str, Any]) -> None:
+    """Show what is known of the recipe in hand and move the ring."""
+    _readout(key="readout", data=dict(data))

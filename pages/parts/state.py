@@ -1,0 +1,197 @@
+"""What every page starts with: configuration, the study, the header. One call: `enter`.
+
+A page may be entered past app.py (until the first `st.navigation` of a server process Streamlit
+runs pages/*.py directly), so nothing a page needs is set up anywhere else.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from cache.store import Store
+from engine.errors import BadInput, Problem
+from engine.run.executor import Executor
+from pages.parts.backend import Backend, WorkerState, read_study
+from pages.parts.view import Measured
+
+ROOT = Path(__file__).resolve().parents[2]
+POLL_SECONDS = 1.0
+
+WORKER_WORDS = {
+    "starting": "worker starting",
+    "ready": "worker ready",
+    "busy": "worker busy",
+    "failed": "worker failed",
+}
+WORKER_COLOURS = {"starting": "gray", "ready": "green", "busy": "blue", "failed": "red"}
+
+
+def workspace() -> Path:
+    """`$PARETOSCOPE_HOME`, else ~/.paretoscope."""
+    return Path(os.environ.get("PARETOSCOPE_HOME") or "~/.paretoscope").expanduser().absolute()
+
+
+def study_path() -> Path:
+    """`$PARETOSCOPE_STUDY`, else the demo, written into the workspace at first use."""
+    chosen = os.environ.get("PARETOSCOPE_STUDY")
+    if chosen:
+        path = Path(chosen).expanduser().absolute()
+        return path / "study.yaml" if path.is_dir() else path
+    demo = workspace() / "demo" / "study.yaml"
+    if not demo.exists():
+        from engine.demo import write_demo
+
+        write_demo(demo.parent)
+    return demo
+
+
+@st.cache_resource(show_spinner=False)
+def _settled() -> bool:
+    """Once per server process: what is imported stays, so the collector may skip it."""
+    gc.collect()
+    gc.freeze()
+    return True
+
+
+@st.cache_resource(show_spinner=False)
+def _engine(home: Path) -> tuple[Store, Executor]:
+    """Store and executor of a workspace, one of each per server process."""
+    from engine.run.local import LocalExecutor
+
+    store = Store.open(home)
+    executor = LocalExecutor(
+        home,
+        device=os.environ.get("PARETOSCOPE_DEVICE") or "auto",
+        compute_dtype=os.environ.get("PARETOSCOPE_COMPUTE_DTYPE") or None,
+        on_rows=store.append,
+    )
+    atexit.register(store.close)
+    atexit.register(executor.close)
+    return store, executor
+
+
+@st.cache_resource(show_spinner="Reading the study")
+def _backend(path: Path, changed: int, home: Path) -> Backend:
+    """The backend of a study file; a changed file is read anew. A refusal is not remembered."""
+    study, objectives, family = read_study(path)
+    store, executor = _engine(home)
+    return Backend(study, objectives, family, home, store, executor)
+
+
+def connect() -> Backend:
+    """The backend of the study chosen; raises `BadInput` with every problem."""
+    path = study_path()
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _backend(path, changed, workspace())
+
+
+def session() -> str:
+    """A name of this browser session, under which its jobs run."""
+    return st.session_state.setdefault("session", uuid.uuid4().hex)
+
+
+def navigation() -> st.Page:
+    """The pages of the app; `/explore` is the first page's second address."""
+    st.session_state["navigated"] = True
+    return st.navigation(
+        [
+            st.Page(ROOT / "pages" / "explore.py", title="Explore", icon=":material/scatter_plot:"),
+            st.Page(ROOT / "pages" / "export.py", title="Export", icon=":material/download:"),
+        ],
+        position="top",
+    )
+
+
+def show_problems(problems: Sequence[Problem]) -> None:
+    """Every problem: where, what, what to do. Shown as text, never as Markdown."""
+    for problem in problems:
+        with st.container(border=True, gap="xsmall"):
+            st.text(problem.where)
+            st.code(problem.what, language=None, wrap_lines=True)
+            if problem.fix:
+                st.text(problem.fix)
+
+
+def header_text(backend: Backend, measured: Measured) -> tuple[str, str]:
+    """Family and numerics, and the counts, in words."""
+    names = backend.names
+    experts = f"{len(names.experts)} expert{'s' if len(names.experts) != 1 else ''}"
+    family = f"base, {experts}" + (", target" if names.has_target else "")
+    if backend.opened is not None:
+        device, dtype, *_ = backend.opened.numerics.split("/")
+        family += f" · {device}, {dtype}"
+    counts = f"{len(measured)} point{'s' if len(measured) != 1 else ''}"
+    if measured.failures:
+        counts += f", {len(measured.failures)} failed"
+    return family, counts
+
+
+def _seen(backend: Backend, worker: WorkerState) -> tuple[object, ...]:
+    """What the pages show of the backend; a change draws them again."""
+    singles = backend.task("singles")
+    return (
+        backend.store.version,
+        backend.opened,
+        worker.name == "failed",
+        singles is not None and singles.status.over,
+    )
+
+
+@st.fragment(run_every=POLL_SECONDS, key="header")
+def _header(backend: Backend, drawn: list[bool]) -> None:
+    """One line on every page, and the pulse of the app: once a second it looks for what is new."""
+    backend.advance()
+    worker = backend.worker()
+    seen = _seen(backend, worker)
+    if drawn and st.session_state.get("seen") != seen:
+        st.rerun()
+    drawn.append(True)
+    st.session_state["seen"] = seen
+    family, counts = header_text(backend, backend.measured())
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="medium", key="study_header"
+    ):
+        st.text(backend.study.name, width="content")
+        st.text(family, width="content")
+        st.text(counts, width="content")
+        st.badge(WORKER_WORDS[worker.name], color=WORKER_COLOURS[worker.name])
+        if worker.name == "failed" and st.button("Restart worker", key="restart", type="tertiary"):
+            backend.restart()
+            st.rerun()
+    if worker.name == "failed":
+        st.error("The worker failed. Points measured so far are safe.", icon=":material/error:")
+        st.code(worker.reason, language=None, wrap_lines=True)
+
+
+def enter(title: str) -> Backend:
+    """Configure the page, open the study and draw the header; every page calls this first.
+
+    Where the study cannot be opened, each problem is shown and the page ends here.
+    """
+    st.set_page_config(
+        page_title=f"{title} · Paretoscope",
+        # a local file: an icon by name would be fetched from the network
+        page_icon=ROOT / "pages" / "parts" / "icon.svg",
+        layout="wide",
+    )
+    if not st.session_state.pop("navigated", False):
+        navigation()
+        st.session_state.pop("navigated", None)
+    st.html(ROOT / "pages" / "parts" / "style.css")
+    _settled()
+    try:
+        backend = connect()
+    except BadInput as error:
+        st.error("This study cannot be opened.", icon=":material/error:")
+        show_problems(error.problems)
+        st.text("Mend the study, then reload this page.")
+        st.stop()
+    _header(backend, [])
+    return backend

@@ -1,0 +1,322 @@
+"""From points to what a page shows: columns, the front, the nearest point, words. Pure; no widget.
+
+Point … ──► Measured ─┬─ front_of(axes)        which rows are on the front
+                      ├─ nearest(recipe)       the exact point, else the closest in coefficients
+                      └─ rows(), readout()     the table and the lines beside the sliders
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from engine.front.pareto import front_mask
+from engine.recipe import METHODS, Recipe, recipe_from_dict
+from engine.scoring.registry import find_scorer
+from engine.study import Objective
+
+UNITS = {
+    "nll": "nats a token",
+    "perplexity": "perplexity",
+    "kl_to_base": "nats a token",
+    "cost": "× the base's parameters",
+}
+
+
+class PointLike(Protocol):
+    """What is read of a point of the store."""
+
+    id: str
+    recipe: Mapping[str, Any]
+    scores: Mapping[str, Mapping[str, Any]]
+    seconds: float | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An objective as an axis of a chart.
+
+    Attributes:
+        unit: in words; empty where the scorer names none.
+    """
+
+    name: str
+    maximize: bool
+    unit: str = ""
+
+    @property
+    def arrow(self) -> str:
+        return "↑" if self.maximize else "↓"
+
+    @property
+    def label(self) -> str:
+        """For a list to choose from: the name and where better lies."""
+        return f"{self.name} {self.arrow}"
+
+    @property
+    def title(self) -> str:
+        """For the chart: direction and unit in words."""
+        words = "maximise" if self.maximize else "minimise"
+        return f"{self.name} {self.arrow} {words}" + (f" ({self.unit})" if self.unit else "")
+
+
+def axes_of(objectives: Iterable[Objective]) -> tuple[Axis, ...]:
+    """The axes of checked objectives (direction filled in), in the study's order."""
+    found = []
+    for each in objectives:
+        scorer = find_scorer(each.scorer)
+        unit = "share of examples" if scorer.proportion else UNITS.get(each.scorer, "")
+        found.append(Axis(each.name, each.direction == "maximize", unit))
+    return tuple(found)
+
+
+def number(mean: float, stderr: float | None = None) -> str:
+    """A score in words, always with its standard error where there is one: `0.612 ± 0.028`."""
+    if not np.isfinite(mean):
+        return "not measured"
+    text = f"{mean:.3f}" if abs(mean) < 1000 else f"{mean:.4g}"
+    if stderr is not None and np.isfinite(stderr):
+        text += f" ± {stderr:.3f}" if stderr < 1000 else f" ± {stderr:.4g}"
+    return text
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """One line: method, coefficients that are not 0, parameters that are not the default."""
+    text = str(recipe)
+    method = METHODS.get(recipe.method)
+    if method is None or recipe.method == "single":
+        return text
+    defaults = {each.name: each.default for each in method.parameters}
+    extra = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in recipe.parameters.items()
+        if defaults.get(name) != value
+    ]
+    return f"{text} [{', '.join(extra)}]" if extra else text
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The measured point that a recipe is shown by.
+
+    Attributes:
+        row: its row in `Measured`.
+        distance: Euclidean distance in coefficients.
+        exact: whether it is the recipe itself.
+    """
+
+    row: int
+    distance: float
+    exact: bool
+
+
+def _shape(recipe: Recipe) -> tuple[Any, ...]:
+    """What two recipes must share for their coefficients to be compared."""
+    return recipe.method, tuple(sorted(recipe.parameters.items()))
+
+
+def _position(recipe: Recipe, names: Sequence[str]) -> tuple[float, ...]:
+    """A recipe's place among coefficients of these names; proportions where its method knows only
+    those. A model as it is stands where it alone has the weight 1, base and target at 0."""
+    if recipe.method == "single":
+        model = recipe.parameters.get("model")
+        return tuple(float(name == model) for name in names)
+    values = tuple(recipe.coefficients.get(name, 0.0) for name in names)
+    method = METHODS.get(recipe.method)
+    total = sum(values)
+    if method is not None and method.simplex and total:
+        return tuple(value / total for value in values)
+    return values
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Points as columns.
+
+    Attributes:
+        names: objectives, the columns of `mean`.
+        mean: float64 [points, objectives]; NaN where a point has no such score.
+        stderr: float64 [points, objectives]; NaN where there is none.
+        n: int64 [points, objectives]; examples behind each mean, 0 where not measured.
+        failures: point id -> reason, of points that have no scores.
+    """
+
+    names: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+    recipes: tuple[Recipe, ...] = ()
+    mean: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    stderr: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    n: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        return {point: row for row, point in enumerate(self.ids)}
+
+    @cached_property
+    def singles(self) -> np.ndarray:
+        """bool [points]: base, target and experts as they are."""
+        return np.array([each.method == "single" for each in self.recipes], dtype=bool)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(recipe_text(each) for each in self.recipes)
+
+    @cached_property
+    def _shapes(self) -> dict[tuple[Any, ...], np.ndarray]:
+        """Method and parameters -> rows."""
+        rows: dict[tuple[Any, ...], list[int]] = {}
+        for row, each in enumerate(self.recipes):
+            rows.setdefault(_shape(each), []).append(row)
+        return {shape: np.array(found) for shape, found in rows.items()}
+
+    @cached_property
+    def _places(self) -> dict[tuple[Any, ...], np.ndarray]:
+        """(method and parameters or None for all, names) -> positions, filled by `nearest`."""
+        return {}
+
+    def _positions(self, shape: tuple[Any, ...] | None, names: tuple[str, ...]) -> np.ndarray:
+        """float64 [rows of that shape, names]; of every row where the shape is None."""
+        key = (shape, names)
+        if key not in self._places:
+            rows = range(len(self)) if shape is None else self._shapes[shape]
+            self._places[key] = np.array([_position(self.recipes[row], names) for row in rows])
+        return self._places[key]
+
+    def column(self, name: str) -> int:
+        return self.names.index(name)
+
+    def complete(self, row: int) -> bool:
+        """Whether every objective of the study is measured."""
+        return bool(np.isfinite(self.mean[row]).all())
+
+    def nearest(self, recipe: Recipe) -> Nearest | None:
+        """The measured point closest in coefficients: of the same method and parameters where that
+        has points, else of all. None where nothing is measured.
+        """
+        if not len(self):
+            return None
+        shape = _shape(recipe)
+        names = tuple(recipe.coefficients)
+        same = shape in self._shapes
+        if not names:
+            return Nearest(int(self._shapes[shape][0]), 0.0, True) if same else None
+        positions = self._positions(shape if same else None, names)
+        distance = np.sqrt(((positions - np.array(_position(recipe, names))) ** 2).sum(axis=1))
+        best = int(distance.argmin())
+        row = int(self._shapes[shape][best]) if same else best
+        return Nearest(row, float(distance[best]), same and distance[best] < 1e-9)
+
+    def front_of(self, axes: Sequence[Axis]) -> np.ndarray:
+        """bool [points]: on the front over these axes; duplicates kept, incomplete set aside."""
+        columns = [self.column(axis.name) for axis in axes]
+        values = self.mean[:, columns]
+        mask = np.zeros(len(self), dtype=bool)
+        complete = np.isfinite(values).all(axis=1)
+        if complete.any():
+            mask[complete] = front_mask(values[complete], [axis.maximize for axis in axes])
+        return mask
+
+
+def measure(points: Iterable[PointLike], names: Sequence[str]) -> Measured:
+    """Columns of the points that have a score; the others are counted as failures."""
+    ids, recipes, mean, stderr, count, failures = [], [], [], [], [], {}
+    for point in points:
+        scores = [point.scores.get(name) or {} for name in names]
+        if not any(score.get("mean") is not None for score in scores):
+            if point.error:
+                failures[point.id] = point.error
+            continue
+        ids.append(point.id)
+        recipes.append(recipe_from_dict(point.recipe))
+        mean.append([_or_nan(score.get("mean")) for score in scores])
+        stderr.append([_or_nan(score.get("stderr")) for score in scores])
+        count.append([score.get("n") or 0 for score in scores])
+    shape = (len(ids), len(names))
+    return Measured(
+        tuple(names),
+        tuple(ids),
+        tuple(recipes),
+        np.array(mean, dtype=float).reshape(shape),
+        np.array(stderr, dtype=float).reshape(shape),
+        np.array(count, dtype=np.int64).reshape(shape),
+        failures,
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else float(value)
+
+
+def rows(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> list[dict[str, Any]]:
+    """The table under the chart: front members first, then in the order measured."""
+    order = np.argsort(~front, kind="stable")
+    found = []
+    for row in order.tolist():
+        line: dict[str, Any] = {
+            "front": bool(front[row]),
+            "recipe": measured.texts[row],
+        }
+        for axis in axes:
+            column = measured.column(axis.name)
+            line[axis.label] = number(measured.mean[row, column], measured.stderr[row, column])
+        line["point"] = measured.ids[row]
+        found.append(line)
+    return found
+
+
+def front_words(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> str:
+    """How many points are on the front, and how many the chart cannot show."""
+    over = ", ".join(axis.label for axis in axes)
+    text = f"{int(front.sum())} of {len(measured)} points on the front over {over}."
+    columns = [measured.column(axis.name) for axis in axes]
+    missing = int((~np.isfinite(measured.mean[:, columns])).any(axis=1).sum())
+    return f"{text} {missing} not shown: a score is missing." if missing else text
+
+
+def readout(measured: Measured, axes: Sequence[Axis], recipe: Recipe) -> dict[str, Any]:
+    """What stands beside the sliders and where the ring goes.
+
+    Returns:
+        {"title", "note", "lines": [[objective, text]], "values": {objective: mean} or None,
+        "exact", "label"}; only measured numbers, never an estimate for the recipe in hand.
+    """
+    found = measured.nearest(recipe)
+    if found is None:
+        return {
+            "title": "Not measured yet: Evaluate",
+            "note": "",
+            "lines": [],
+            "values": None,
+            "exact": False,
+            "label": "",
+        }
+    mean, stderr = measured.mean[found.row], measured.stderr[found.row]
+    lines, values = [], {}
+    for axis in axes:
+        column = measured.column(axis.name)
+        lines.append([axis.label, number(mean[column], stderr[column])])
+        if np.isfinite(mean[column]):
+            values[axis.name] = float(mean[column])
+    if found.exact:
+        title, note, label = "Measured", f"Point {measured.ids[found.row]}", "this recipe"
+    else:
+        title = "Not measured yet: Evaluate"
+        label = f"nearest measured, {found.distance:.2f} away"
+        note = f"{label.capitalize()}: {measured.texts[found.row]}"
+    return {
+        "title": title,
+        "note": note,
+        "lines": lines,
+        "values": values,
+        "exact": found.exact,
+        "label": label,
+    }
