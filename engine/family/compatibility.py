@@ -130,7 +130,7 @@ class _Inspection:
                         "so its ids cannot be compared",
                         "Copy the tokenizer it was trained with into its directory.",
                     )
-                elif each.kind == "full":
+                elif each.kind == "full" and self.text:
                     self.notes.append(
                         f"{name} has no tokenizer of its own; its ids are taken to be the family's."
                     )

@@ -110,10 +110,11 @@ class Reader:
         pair = self.checkpoint.adapter.pairs.get(name)
         if pair is None:
             return None
-        down, up = self._read(pair.a.name).float(), self._read(pair.b.name).float()
+        # float64: what a merge then does to a delta (PCB ranks it) magnifies its last digit
+        down, up = self._read(pair.a.name).double(), self._read(pair.b.name).double()
         kept = slice(None) if rows is None else rows
         product = (up @ down[:, kept]).T if pair.transposed else up[kept] @ down
-        return (product * pair.scale).contiguous()
+        return (product * pair.scale).float().contiguous()
 
     def close(self) -> None:
         self._open.clear()

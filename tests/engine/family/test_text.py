@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from transformers import AutoTokenizer
+
+from engine.errors import BadInput
+from engine.family.compatibility import open_family
+from engine.family.text import Text
+from engine.study import FamilySpec
+from tests.families import ADDED, VOCABULARY, FamilyFiles
+
+
+def open_text(files: FamilyFiles, tokenizer: str = "base") -> Text:
+    places = {name: files.experts[name] for name in ("helpful", "coder", "terse")}
+    return Text(open_family(FamilySpec(files.base, places, None, tokenizer)))
+
+
+def test_prompts_as_they_are(pristine: FamilyFiles) -> None:
+    text = open_text(pristine)
+    theirs = AutoTokenizer.from_pretrained(pristine.base, local_files_only=True)
+    prompt = "the quick  brown fox , \n sees"
+    assert text.encode(prompt) == theirs(prompt)["input_ids"]
+    assert text.continuation(prompt) == theirs(prompt, add_special_tokens=False)["input_ids"]
+    assert text.decode(text.continuation(prompt)) == prompt
+    assert text.size == VOCABULARY
+
+
+def test_chat_has_one_opening_token(pristine: FamilyFiles) -> None:
+    text = open_text(pristine)
+    theirs = AutoTokenizer.from_pretrained(pristine.base, local_files_only=True)
+    messages = [{"role": "user", "content": "the sea"}]
+    ids = text.encode("the sea", chat=True)
+    expected = theirs.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
+    assert ids == expected == text.encode_messages(messages)
+    assert ids.count(theirs.bos_token_id) == 1
+    assert theirs.decode(ids).endswith("<|turn|>assistant:")
+
+
+def test_decode_leaves_out_special_tokens(pristine: FamilyFiles) -> None:
+    text = open_text(pristine)
+    ids = text.continuation("the sea")
+    assert text.decode([*ids, text.end_token]) == "the sea"
+
+
+def test_end_tokens(files: FamilyFiles) -> None:
+    file = files.base / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"eos_token_id": [5, 6]}))
+    text = open_text(files)
+    theirs = AutoTokenizer.from_pretrained(files.base, local_files_only=True)
+    assert {5, 6, theirs.eos_token_id} <= text.end_ids
+    assert text.end_token == theirs.eos_token_id
+
+
+def test_end_token_without_one_in_the_tokenizer(files: FamilyFiles) -> None:
+    file = files.base / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    settings.pop("eos_token")
+    file.write_text(json.dumps(settings))
+    (files.base / "special_tokens_map.json").unlink(missing_ok=True)
+    config = files.base / "generation_config.json"
+    config.write_text(json.dumps({"eos_token_id": [9, 5]}))
+    text = open_text(files)
+    assert text.end_token == min(text.end_ids)
+    config.write_text("{}")
+    model = files.base / "config.json"
+    model.write_text(json.dumps(json.loads(model.read_text()) | {"eos_token_id": None}))
+    with pytest.raises(BadInput, match="no end token"):
+        _ = open_text(files).end_token
+
+
+def test_the_choice_decides(pristine: FamilyFiles) -> None:
+    text = open_text(pristine, "coder")
+    assert text.size == VOCABULARY + len(ADDED)
+    assert len(text.continuation(ADDED[0])) == 1 < len(open_text(pristine).continuation(ADDED[0]))
+
+
+def test_adapter_with_tokenizer_files(files: FamilyFiles) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(files.base / name, files.experts["terse"])
+    text = open_text(files, "terse")
+    assert text.encode("the sea") == open_text(files).encode("the sea")
+
+
+def test_chat_without_a_template(files: FamilyFiles) -> None:
+    (files.base / "chat_template.jinja").unlink(missing_ok=True)
+    file = files.base / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    settings.pop("chat_template", None)
+    file.write_text(json.dumps(settings))
+    text = open_text(files)
+    assert not text.has_chat_template and text.encode("the sea")
+    with pytest.raises(BadInput, match="no chat template"):
+        text.encode("the sea", chat=True)
+
+
+def test_template_that_refuses(files: FamilyFiles) -> None:
+    (files.base / "chat_template.jinja").write_text("{{ raise_exception('roles must alternate') }}")
+    with pytest.raises(BadInput, match="roles must alternate"):
+        open_text(files).encode("the sea", chat=True)
+
+
+def test_merge_only_family_has_no_text(files: FamilyFiles) -> None:
+    (files.base / "tokenizer.json").unlink()
+    family = open_family(FamilySpec(files.base, {"helpful": files.experts["helpful"]}), text=False)
+    with pytest.raises(BadInput, match="the tokenizer is missing"):
+        Text(family)
