@@ -110,9 +110,13 @@ class AdapterConfig:
 def _pattern(patterns: Mapping[str, Any], module: str) -> str:
     """The first pattern that matches the name or its last parts; the name itself if none does."""
     for pattern in patterns:
-        if re.match(rf"(.*\.)?({pattern})$", module):
+        if re.match(_whole(pattern), module):
             return pattern
     return module
+
+
+def _whole(pattern: str) -> str:
+    return rf"(.*\.)?({pattern})$"
 
 
 def _number(value: Any) -> bool:
@@ -151,9 +155,8 @@ def read_adapter(path: Path) -> AdapterConfig:
         problem(
             f"r is {data.get('r')!r}, not a whole number above 0", "Take the file as peft saved it."
         )
-    if not isinstance(data.get("lora_alpha"), int | float) or isinstance(
-        data.get("lora_alpha"), bool
-    ):
+    alpha = data.get("lora_alpha")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
         problem(
             f"lora_alpha is {data.get('lora_alpha')!r}, not a number",
             "Take the file as peft saved it.",
@@ -167,7 +170,7 @@ def read_adapter(path: Path) -> AdapterConfig:
             continue
         for pattern in patterns:
             try:
-                re.compile(pattern)
+                re.compile(_whole(pattern))
             except re.error as error:
                 problem(f"{key}: {pattern!r} is not a regular expression ({error})", "Mend it.")
     if problems:

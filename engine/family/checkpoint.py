@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -14,10 +13,9 @@ from typing import Any, Literal
 from engine.errors import BadInput, Problem, bad
 from engine.family.adapter import AdapterConfig, pair_up, read_adapter
 from engine.family.headers import FLOAT_DTYPES, TensorInfo, read_header
+from engine.family.shards import CONVERT, PICKLES, no_weights, read_weights
 from engine.family.tokenizer import read_object
 from engine.recipe import FrozenDict
-
-logger = logging.getLogger(__name__)
 
 Kind = Literal["full", "lora", "raw"]
 
@@ -28,11 +26,6 @@ HEADS = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output_projection)\.(?:weight|
 # masks and tables that old checkpoints stored and every loader computes anew
 _COMPUTED = re.compile(
     r"(?:rotary_emb\.inv_freq|\.attn\.(?:masked_)?bias|\.attention\.(?:masked_)?bias)$"
-)
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-_CONVERT = (
-    "Convert it to safetensors where you trust it: load it there and save_pretrained it again. "
-    "Those formats are pickles, and opening a pickle runs whatever code it holds."
 )
 
 
@@ -105,7 +98,10 @@ class Checkpoint:
     @property
     def embedding(self) -> str | None:
         """Name of the input embedding."""
-        return next((name for name in self.tensors if EMBEDDINGS.search(name)), None)
+        for name, info in self.tensors.items():
+            if info.shape and EMBEDDINGS.search(name):
+                return name
+        return None
 
     @property
     def tied(self) -> bool:
@@ -157,7 +153,16 @@ def open_checkpoint(path: Path, name: str = "base") -> Checkpoint:
             truncated headers, an index that disagrees with its shards, quantised weights, an
             adapter that is not plain LoRA.
     """
-    path = Path(path)
+    try:
+        return _open(Path(path), name)
+    except OSError as error:
+        where = f"{name} ({error.filename or path})"
+        raise bad(
+            where, f"cannot be read ({error.strerror or error})", "Check permissions."
+        ) from None
+
+
+def _open(path: Path, name: str) -> Checkpoint:
     if not path.exists():
         raise bad(
             f"{name} ({path})",
@@ -165,8 +170,8 @@ def open_checkpoint(path: Path, name: str = "base") -> Checkpoint:
             "Check the path; nothing is downloaded.",
         )
     if path.is_file():
-        if path.suffix in _PICKLES:
-            raise bad(f"{name} ({path})", f"{path.suffix} weights are not opened", _CONVERT)
+        if path.suffix in PICKLES:
+            raise bad(f"{name} ({path})", f"{path.suffix} weights are not opened", CONVERT)
         if path.suffix != ".safetensors":
             raise bad(
                 f"{name} ({path})",
@@ -178,7 +183,7 @@ def open_checkpoint(path: Path, name: str = "base") -> Checkpoint:
         adapter = read_adapter(path)
         file = path / "adapter_model.safetensors"
         if not file.is_file():
-            raise _no_weights(path, name, file.name)
+            raise no_weights(path, name, file.name)
         tensors = read_header(file)
         return Checkpoint(
             path, name, FrozenDict(), tensors, "lora", pair_up(adapter, tensors, file)
@@ -197,7 +202,7 @@ def open_checkpoint(path: Path, name: str = "base") -> Checkpoint:
     except BadInput as error:
         problems.extend(error.problems)
     try:
-        tensors = _usable(path, _weights(path, name))
+        tensors = _usable(path, read_weights(path, name))
     except BadInput as error:
         problems.extend(error.problems)
     if problems:
@@ -233,86 +238,4 @@ def _usable(path: Path, tensors: dict[str, TensorInfo]) -> dict[str, TensorInfo]
         if each.dtype.startswith("F") and not each.is_float:
             what = f"tensor {each.name} is {each.dtype}, a quantised type"
             raise bad(str(each.file), what, "Use the model as it was before quantisation.")
-    return tensors
-
-
-def _no_weights(path: Path, name: str, expected: str) -> BadInput:
-    """The error for missing weights, which says what lies there instead."""
-    there = sorted(each.name for each in path.iterdir() if each.is_file())
-    pickles = [each for each in there if Path(each).suffix in _PICKLES]
-    if pickles:
-        return bad(
-            f"{name} ({path})",
-            f"only pickled weights are here ({', '.join(pickles[:3])})",
-            _CONVERT,
-        )
-    others = [each for each in there if each.endswith((".safetensors", ".gguf"))]
-    seen = f"; there is {', '.join(others[:3])}" if others else ""
-    return bad(f"{name} ({path})", f"there is no {expected}{seen}", "Download the weights again.")
-
-
-def _weights(path: Path, name: str) -> dict[str, TensorInfo]:
-    """All tensors of a directory: model.safetensors, else the shards of its index."""
-    single = path / "model.safetensors"
-    if single.is_file():
-        return read_header(single)
-    index = path / "model.safetensors.index.json"
-    if not index.is_file():
-        raise _no_weights(path, name, "model.safetensors")
-    places = read_object(index).get("weight_map")
-    if (
-        not isinstance(places, dict)
-        or not places
-        or not all(isinstance(each, str) for each in places.values())
-    ):
-        raise bad(
-            str(index), "weight_map must map tensor names to files", "Download the index again."
-        )
-    problems: list[Problem] = []
-    tensors: dict[str, TensorInfo] = {}
-    for shard in sorted(set(places.values())):
-        # a plain name cannot lead out of the directory; links are followed: the hub caches links
-        if (
-            not shard.endswith(".safetensors")
-            or shard != Path(shard).name
-            or "\\" in shard
-            or "\0" in shard
-        ):
-            what = (
-                f"the shard {shard!a} is not the plain name of a .safetensors file beside the index"
-            )
-            problems.append(
-                Problem(
-                    str(index), what, "Do not use this download; shards lie beside their index."
-                )
-            )
-            continue
-        if not (path / shard).is_file():
-            problems.append(
-                Problem(
-                    str(index), f"the shard {shard} is missing", "Download it, or mend the index."
-                )
-            )
-            continue
-        try:
-            found = read_header(path / shard)
-        except BadInput as error:
-            problems.extend(error.problems)
-            continue
-        for key in sorted(found.keys() & tensors.keys()):
-            what = f"tensor {key} stands in {tensors[key].file.name} and in {shard}"
-            problems.append(Problem(str(index), what, "Keep one of the two."))
-        absent = sorted(key for key, place in places.items() if place == shard and key not in found)
-        if absent:
-            more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
-            what = f"tensor {absent[0]}{more} is not in {shard}, where the index has it"
-            problems.append(Problem(str(index), what, "Download the shard again."))
-        unlisted = sorted(found.keys() - places.keys())
-        if unlisted:
-            logger.warning(
-                "%s: %s has tensors that the index does not list: %s", index, shard, unlisted[:3]
-            )
-        tensors.update(found)
-    if problems:
-        raise BadInput(*problems)
     return tensors

@@ -16,7 +16,13 @@ from dataclasses import dataclass, field, replace
 
 from engine.errors import BadInput, IncompatibleFamily, Problem
 from engine.family.checkpoint import Checkpoint, open_checkpoint
-from engine.family.structure import Structure, compare_config, merge_structure, place_adapter
+from engine.family.structure import (
+    Structure,
+    align_names,
+    compare_config,
+    merge_structure,
+    place_adapter,
+)
 from engine.family.tokenizer import TokenizerFiles, config_end_ids
 from engine.family.vocabulary import VocabularyRows, token_problems
 from engine.recipe import FrozenDict, Names
@@ -162,6 +168,8 @@ class _Inspection:
                     self.notes += compare_config(base, expert)
             except BadInput as error:
                 self.problems.extend(error.problems)
+            if expert.kind != "lora":
+                expert = align_names(base, expert)
             experts[name] = expert
         structure = merge_structure(base, experts)
         self.problems.extend(structure.problems)

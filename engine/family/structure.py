@@ -80,11 +80,7 @@ def compare_config(base: Checkpoint, expert: Checkpoint) -> list[str]:
             notes.append(
                 f"{expert.name}: {key} is {theirs!r}, base has {mine!r}; merged models follow base."
             )
-    if (
-        _rope(base) is not None
-        and _rope(expert) is not None
-        and float(_rope(base)) != float(_rope(expert))
-    ):
+    if None not in (_rope(base), _rope(expert)) and _rope(base) != _rope(expert):
         theirs, mine = _rope(expert), _rope(base)
         notes.append(
             f"{expert.name}: rope_theta is {theirs!r}, base has {mine!r}; merged models follow it."
@@ -133,6 +129,31 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
     if problems:
         raise BadInput(*problems)
     return replace(expert, adapter=expert.adapter.with_pairs(placed))
+
+
+def align_names(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
+    """The expert under the base's tensor names, where all differ by one prefix ("transformer.").
+
+    Some checkpoints store the inner model alone and some the whole; the tensors are the same.
+    """
+    mine, theirs = base.weights, expert.weights
+    if not mine or mine.keys() <= theirs.keys():
+        return expert
+    first = min(mine)
+    for key in theirs:
+        if key.endswith("." + first):
+            renamed = {each.removeprefix(key[: -len(first)]): each for each in expert.tensors}
+        elif first.endswith("." + key):
+            renamed = {first[: -len(key)] + each: each for each in expert.tensors}
+        else:
+            continue
+        tensors = {new: expert.tensors[old] for new, old in renamed.items()}
+        if (
+            len(tensors) == len(expert.tensors)
+            and mine.keys() - set(base.tied_heads) <= tensors.keys()
+        ):
+            return replace(expert, tensors=tensors)
+    return expert
 
 
 def _find(base: Checkpoint, name: str) -> str | None:

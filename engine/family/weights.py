@@ -87,8 +87,9 @@ class Reader:
         return self._open[path]
 
     def _read(self, name: str, rows: slice | None = None) -> torch.Tensor:
-        file = self._file(self.checkpoint.tensors[name].file)
-        return file.get_tensor(name) if rows is None else file.get_slice(name)[rows]
+        info = self.checkpoint.tensors[name]
+        file = self._file(info.file)
+        return file.get_tensor(info.name) if rows is None else file.get_slice(info.name)[rows]
 
     def read(self, name: str, rows: slice | None = None) -> torch.Tensor:
         """A tensor as stored, on the CPU; `rows` takes a range of its first dimension.

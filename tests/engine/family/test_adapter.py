@@ -77,6 +77,8 @@ def test_patterns_match_as_in_peft() -> None:
         ({"peft_type": "IA3"}, "'IA3'"),
         ({"r": 0}, "r is 0"),
         ({"r": True}, "r is True"),
+        ({"lora_alpha": float("nan")}, "lora_alpha is nan"),
+        ({"rank_pattern": {"(?i)q": 3}}, "not a regular expression"),
         ({"lora_alpha": None}, "lora_alpha is None"),
         ({"rank_pattern": {"(": 3}}, "not a regular expression"),
         ({"alpha_pattern": {"q": "x"}}, "alpha_pattern must map"),

@@ -147,3 +147,16 @@ def test_shards_may_be_links(files: FamilyFiles, tmp_path: Path) -> None:
         each.rename(blob)
         each.symlink_to(blob)
     assert open_checkpoint(place).kind == "full"
+
+
+def test_embedding_of_an_impossible_shape(tmp_path: Path) -> None:
+    save_file({"model.embed_tokens.weight": torch.tensor(1.0)}, tmp_path / "x.safetensors")
+    assert open_checkpoint(tmp_path / "x.safetensors").rows == 0
+
+
+def test_unreadable_directory(files: FamilyFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    refused(files.base, "Permission denied")

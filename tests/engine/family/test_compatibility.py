@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.errors import IncompatibleFamily
 from engine.family.compatibility import check_family, open_family
+from engine.family.weights import Reader
 from engine.study import FamilySpec
 from tests import families
 from tests.families import (
@@ -251,3 +252,24 @@ def test_merging_needs_no_tokenizer(files: FamilyFiles) -> None:
     assert family.tokenizer is None and family.vocabulary == family.rows == BASE_ROWS
     assert family.notes == ()
     refused(spec(files, "helpful", target=False), "the tokenizer is missing")
+
+
+def test_names_that_differ_by_the_prefix_of_the_model(files: FamilyFiles) -> None:
+    file = files.experts["padded"] / "model.safetensors"
+    tensors = load_file(file)
+    save_file({name.removeprefix("model."): each for name, each in tensors.items()}, file)
+    family = open_family(spec(files, "padded"))
+    name = "model.layers.1.mlp.up_proj.weight"
+    assert torch.equal(Reader(family.experts["padded"]).read(name), tensors[name])
+    save_file({f"outer.{name}": each for name, each in tensors.items()}, file)
+    family = open_family(spec(files, "padded"))
+    assert torch.equal(Reader(family.experts["padded"]).read(name), tensors[name])
+    save_file({f"outer{len(name)}.{name}": each for name, each in tensors.items()}, file)
+    refused(spec(files, "padded"), "of base is missing", "is not in base")
+
+
+def test_settings_of_odd_types_do_not_break_the_check(files: FamilyFiles) -> None:
+    edit(files.experts["helpful"] / "config.json", rope_theta="x", vocab_size="y", text_config=3)
+    assert check_family(spec(files, "helpful")) == []
+    edit(files.experts["helpful"] / "config.json", hidden_size=[48], architectures=7)
+    refused(spec(files, "helpful"), "hidden_size is [48]", "architectures is 7")

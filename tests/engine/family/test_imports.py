@@ -7,7 +7,7 @@ import pytest
 
 TORCH_FREE = (
     "headers", "tokenizer", "adapter", "checkpoint", "vocabulary", "structure", "compatibility",
-    "fingerprint", "memory",
+    "fingerprint", "memory", "shards",
 )  # fmt: skip
 
 
