@@ -1,0 +1,297 @@
+"""The jobs "open", "evaluate" and "sweep": recipes in, one score row an objective out.
+
+    recipe ── compose ── evaluate ──► row ──► (texts to the blobs) ──► emit, as soon as it is there
+       └─ fails ──► failure row, and the next recipe
+
+Only what is missing is computed: a row's id says recipe, family, objective, split and numerics, and
+the payload lists the ids that are there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cache.blobs import Blobs
+
+from cache.rows import score_id
+from engine.decoding.inputs import Tick
+from engine.errors import BadInput, Cancelled, ParetoscopeError, Problem, bad
+from engine.family.memory import memory_needed
+from engine.recipe import Recipe, point_id
+from engine.run.opened import OpenFamily
+from engine.run.protocol import Emit, is_out_of_memory
+from engine.run.service import Service, recipe_of, study_of
+from engine.scoring.data import read_rows
+from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
+from engine.scoring.objectives import objective_fingerprint, prepare
+from engine.scoring.registry import check_objective
+from engine.scoring.scores import Score
+from engine.study import Objective, Split, Study
+
+log = logging.getLogger(__name__)
+
+
+def open_study(
+    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+) -> Mapping[str, Any]:
+    """Check a study as a whole, and say how its scores are keyed.
+
+    Args:
+        payload: study: path of its file.
+
+    Returns:
+        family: fingerprint; objectives: name -> fingerprint; directions: name -> direction;
+        numerics; memory: bytes needed and there; names: {"experts", "has_target", "models"};
+        notes: what is allowed but worth knowing.
+    """
+    study = study_of(payload)
+    with service.families.use(study.family, tick) as opened:
+        tokenizer, names = opened.family.tokenizer, opened.family.names
+        template = tokenizer is not None and tokenizer.chat_template is not None
+        objectives = prepare(study, chat_template=template)
+        return {
+            "family": opened.fingerprint,
+            "objectives": _fingerprints(objectives, opened),
+            "directions": {each.name: each.direction for each in objectives},
+            "numerics": str(opened.composer.numerics),
+            "memory": memory_needed(opened.family, opened.composer.dtype.itemsize),
+            "names": {
+                "experts": list(names.experts),
+                "has_target": names.has_target,
+                "models": list(names.models),
+            },
+            "notes": list(opened.family.notes),
+        }
+
+
+def evaluate_recipes(
+    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+) -> Mapping[str, Any]:
+    """Score recipes on objectives; emits a result row for each score, and for each failure.
+
+    Args:
+        payload: study: path; recipes: list of mappings; objectives: names, all where none is given;
+            split: "explore" (default) or "report"; have: ids of the rows that are there.
+
+    Returns:
+        points: the recipes' point ids in their order, null for one that is not a recipe of this
+        family; errors: place in that list (as a string) -> why it failed; family; numerics;
+        objectives: name -> fingerprint.
+
+    Raises:
+        BadInput: the study, its family or its data cannot be used, or no recipe can.
+    """
+    study = study_of(payload)
+    objectives = checked_objectives(study, payload.get("objectives"))
+    split = split_of(payload)
+    for each in objectives:
+        read_rows(each, split)
+    recipes = payload.get("recipes")
+    if not isinstance(recipes, Sequence) or isinstance(recipes, str) or not recipes:
+        raise bad("job", "it holds no recipes", "Give a list of recipes.")
+    with service.families.use(study.family, tick) as opened:
+        evaluation = Evaluation(
+            service.workspace, opened, objectives, split, frozenset(payload.get("have") or ())
+        )
+        points: list[str | None] = []
+        failures: dict[int, Exception] = {}
+        for index, data in enumerate(recipes):
+            emit("progress", {"done": index, "total": len(recipes)})
+            try:
+                recipe = recipe_of(data, opened, _where(index, len(recipes)))
+            except BadInput as error:
+                points.append(None)
+                failures[index] = error
+                continue
+            points.append(point_id(recipe, opened.fingerprint))
+            try:
+                for row in evaluation.rows(recipe, Progress(emit, index, len(recipes)), tick):
+                    emit("result", {"row": row})
+            except Cancelled:
+                raise
+            except Exception as error:
+                failures[index] = error
+                emit("result", {"row": evaluation.failure(recipe, error)})
+                if is_out_of_memory(error):
+                    raise
+        emit("progress", {"done": len(recipes), "total": len(recipes)})
+        _raise_if_all_bad(failures, len(recipes))
+        return {
+            "points": points,
+            "errors": {str(index): reason(error) for index, error in failures.items()},
+            "family": opened.fingerprint,
+            "numerics": str(opened.composer.numerics),
+            "objectives": evaluation.fingerprints,
+        }
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Tells how far a recipe is, as one of several."""
+
+    emit: Emit
+    index: int
+    total: int
+
+    def __call__(self, note: ProgressNote) -> None:
+        rows = {"objective": note.objective, "rows": note.done, "of_rows": note.total}
+        self.emit("progress", {"done": self.index, "total": self.total, **rows})
+
+
+class Evaluation:
+    """Objectives, split and numerics that recipes are scored on.
+
+    Args:
+        have: ids of rows that are there already.
+    """
+
+    def __init__(
+        self,
+        workspace: Path,
+        opened: OpenFamily,
+        objectives: Sequence[Objective],
+        split: Split,
+        have: frozenset[str],
+    ) -> None:
+        self.opened = opened
+        self.objectives = objectives
+        self.split = split
+        self.have = have
+        self.numerics = str(opened.composer.numerics)
+        self.fingerprints = _fingerprints(objectives, opened)
+        self._blobs = Blobs(workspace)
+
+    def rows(self, recipe: Recipe, progress: Progress, tick: Tick) -> Iterator[dict[str, Any]]:
+        """A score row for each objective that is missing, as soon as it is there."""
+        point = point_id(recipe, self.opened.fingerprint)
+        missing = [each for each in self.objectives if self._id(point, each) not in self.have]
+        if not missing:
+            return
+        composer = self.opened.composer
+        progress.emit("loading")
+        model = composer.compose(recipe, tick)
+        parked = self.opened.parked_seconds
+        for objective, score, metadata in evaluate(
+            model,
+            missing,
+            self.split,
+            base=lambda: composer.module("base"),
+            tick=tick,
+            progress=progress,
+        ):
+            lost, parked = self.opened.parked_seconds - parked, self.opened.parked_seconds
+            yield self._row(recipe, point, objective, score, metadata, lost)
+
+    def _id(self, point: str, objective: Objective) -> str:
+        return score_id(point, self.fingerprints[objective.name], self.split, self.numerics)
+
+    def _row(
+        self,
+        recipe: Recipe,
+        point: str,
+        objective: Objective,
+        score: Score,
+        metadata: Metadata,
+        parked_seconds: float,
+    ) -> dict[str, Any]:
+        name = self._id(point, objective)
+        return {
+            "kind": "score",
+            "id": name,
+            **self._common(recipe),
+            "objective": objective.name,
+            "objective_fingerprint": self.fingerprints[objective.name],
+            "scorer": objective.scorer,
+            **score.as_dict(),
+            "values": list(score.values),
+            "seconds": max(0.0, metadata["seconds"] - parked_seconds),
+            "tokens": metadata["tokens"],
+            "texts": self._keep(name, metadata["texts"]),
+            "at": time.time(),
+            "versions": {name: version(name) for name in ("torch", "transformers")},
+        }
+
+    def failure(self, recipe: Recipe, error: Exception) -> dict[str, Any]:
+        """The row that says why a recipe has no score."""
+        if not isinstance(error, ParetoscopeError):
+            log.error("%s could not be scored", recipe, exc_info=error)
+        return {
+            "kind": "failure",
+            **self._common(recipe),
+            "error": reason(error),
+            "at": time.time(),
+        }
+
+    def _common(self, recipe: Recipe) -> dict[str, Any]:
+        return {
+            "point": point_id(recipe, self.opened.fingerprint),
+            "recipe": recipe.as_dict(),
+            "family": self.opened.fingerprint,
+            "split": self.split,
+            "numerics": self.numerics,
+        }
+
+    def _keep(self, name: str, texts: Sequence[str] | None) -> str | None:
+        """The blob that holds the texts of a score; None where there are none, or no room."""
+        if texts is None:
+            return None
+        key = f"texts/{name}"
+        try:
+            self._blobs.put_text(key, json.dumps(list(texts)))
+        except (OSError, ParetoscopeError) as error:
+            log.warning("texts were not kept: %s", error)
+            return None
+        return key
+
+
+def checked_objectives(study: Study, names: Sequence[str] | None) -> list[Objective]:
+    """Objectives by name, all where none is named, with direction and options filled in."""
+    chosen = study.select(list(names) if names else None)
+    problems: list[Problem] = []
+    found = []
+    for each in chosen:
+        try:
+            found.append(check_objective(each, study.path))
+        except BadInput as error:
+            problems.extend(error.problems)
+    if problems:
+        raise BadInput(*problems)
+    return found
+
+
+def split_of(payload: Mapping[str, Any]) -> Split:
+    split = payload.get("split", "explore")
+    if split == "explore" or split == "report":
+        return split
+    raise bad("split", f"there is no split {split!r}", "Use explore or report.")
+
+
+def reason(error: Exception) -> str:
+    """What a failure says: the error's message, with its type where it is not one of ours."""
+    if isinstance(error, ParetoscopeError):
+        return str(error)
+    if is_out_of_memory(error):
+        return f"out of memory ({str(error) or type(error).__name__})"
+    return f"{type(error).__name__}: {error}"
+
+
+def _fingerprints(objectives: Sequence[Objective], opened: OpenFamily) -> dict[str, str]:
+    return {each.name: objective_fingerprint(each, opened.tokenizer_hash) for each in objectives}
+
+
+def _where(index: int, total: int) -> str:
+    return "recipe" if total == 1 else f"recipe {index + 1} of {total}"
+
+
+def _raise_if_all_bad(failures: Mapping[int, Exception], total: int) -> None:
+    """Bad input is the job's fault where no recipe is left, and a recipe's own otherwise."""
+    wrong = [error for error in failures.values() if isinstance(error, BadInput)]
+    if len(wrong) == total:
+        raise BadInput(*(problem for error in wrong for problem in error.problems))

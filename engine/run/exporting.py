@@ -1,0 +1,140 @@
+"""The jobs "export" and "merge": checkpoints out.
+
+An export measures the report split, which no slider has seen: once, because its rows are saved like
+any other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.decoding.inputs import Tick
+from engine.errors import BadInput, bad
+from engine.export.card import Measured, Papers
+from engine.export.mergefile import merge
+from engine.export.point import export_point, papers_kind
+from engine.export.shards import parse_size
+from engine.recipe import Recipe, point_id
+from engine.run.evaluating import Evaluation, Progress, checked_objectives
+from engine.run.opened import OpenFamily
+from engine.run.protocol import Emit
+from engine.run.service import Service, recipe_of, study_of
+from engine.scoring.data import read_rows
+from engine.study import Objective, Study
+
+log = logging.getLogger(__name__)
+
+
+def export_recipe(
+    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+) -> Mapping[str, Any]:
+    """Write a recipe as a checkpoint, an adapter or a folder that decodes.
+
+    Args:
+        payload: study, recipe, out: a directory that does not exist or is empty; adapter, verify
+            (False); scores: what the card shows, each with objective, scorer, direction, split and
+            score. Without `scores` the report split is measured here, and its rows are emitted.
+
+    Returns:
+        out, files, verified, max_logit_difference, point.
+
+    Raises:
+        BadInput: the study, the recipe or the output cannot be used.
+        ParetoscopeError: the disk is full, or a verification failed.
+    """
+    study = study_of(payload)
+    out = _path(payload, "out")
+    with service.families.use(study.family, tick) as opened:
+        recipe = recipe_of(payload.get("recipe"), opened)
+        scores = payload.get("scores")
+        measured = (
+            _report(service, study, recipe, opened, emit, tick)
+            if scores is None
+            else [Measured(**each) for each in scores]
+        )
+        adapter = bool(payload.get("adapter", False))
+        papers = Papers(
+            study=study.name,
+            family=opened.family,
+            recipe=recipe,
+            kind=papers_kind(recipe, adapter),
+            numerics=str(opened.composer.numerics),
+            point=point_id(recipe, opened.fingerprint),
+            fingerprints=opened.models,
+            scores=measured,
+        )
+        emit("loading")
+        verify = bool(payload.get("verify", False))
+        exported = export_point(
+            opened.composer, papers, out, adapter=adapter, verify=verify, tick=tick
+        )
+        return {
+            "out": str(exported.out),
+            "files": list(exported.files),
+            "verified": exported.verified,
+            "max_logit_difference": exported.max_logit_difference,
+            "point": papers.point,
+        }
+
+
+def merge_checkpoints(
+    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+) -> Mapping[str, Any]:
+    """Merge what a merge file or mergekit YAML asks for.
+
+    Args:
+        payload: config, out; dtype ("base"), shard_size ("5GB"), memory ("8GB").
+
+    Returns:
+        out, files, seconds.
+    """
+    return merge(
+        _path(payload, "config"),
+        _path(payload, "out"),
+        dtype=payload.get("dtype", "base"),
+        shard=parse_size(payload.get("shard_size", "5GB"), "shard_size"),
+        memory=parse_size(payload.get("memory", "8GB"), "memory"),
+        device=service.device,
+        workspace=service.workspace,
+        tick=tick,
+    )
+
+
+def _path(payload: Mapping[str, Any], name: str) -> Path:
+    value = payload.get(name)
+    if not isinstance(value, str) or not value:
+        raise bad(name, f"expected a path, got {value!r}")
+    return Path(value).expanduser().absolute()
+
+
+def _report(
+    service: Service, study: Study, recipe: Recipe, opened: OpenFamily, emit: Emit, tick: Tick
+) -> list[Measured]:
+    """The recipe's scores on the report split, of the objectives that hold rows back."""
+    held = _held_back(checked_objectives(study, None))
+    if not held:
+        return []
+    evaluation = Evaluation(service.workspace, opened, held, "report", frozenset())
+    directions = {each.name: str(each.direction) for each in held}
+    measured = []
+    for row in evaluation.rows(recipe, Progress(emit, 0, 1), tick):
+        emit("result", {"row": row})
+        score = {name: row[name] for name in ("mean", "stderr", "n", "low", "high")}
+        name = row["objective"]
+        measured.append(Measured(name, row["scorer"], directions[name], "report", score))
+    return measured
+
+
+def _held_back(objectives: Sequence[Objective]) -> list[Objective]:
+    held = []
+    for each in objectives:
+        try:
+            read_rows(each, "report")
+        except BadInput:
+            log.warning("%s has no rows held back for reporting", each.name)
+            continue
+        held.append(each)
+    return held

@@ -1,0 +1,106 @@
+"""The job "generate": prompts through one composed model, texts streamed as they grow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.decoding.inputs import Tick
+from engine.decoding.loop import generate
+from engine.decoding.sampling import Sampling
+from engine.errors import bad
+from engine.family.text import Text
+from engine.run.protocol import TEXT_SECONDS, Emit
+from engine.run.service import Service, recipe_of, study_of
+from engine.scoring.stops import StopWatch, cut
+
+
+class Stream:
+    """Emits the texts so far, at most once in 30 ms; decodes only then, and only what has grown."""
+
+    def __init__(self, emit: Emit, text: Text, stops: Sequence[str]) -> None:
+        self._emit = emit
+        self._text = text
+        self._stops = stops
+        self._ids: dict[int, list[int]] = {}
+        self._grown: set[int] = set()
+        self._next = 0.0
+
+    def __call__(self, index: int, token: int) -> None:
+        self._ids.setdefault(index, []).append(token)
+        self._grown.add(index)
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + TEXT_SECONDS
+            texts = {
+                str(each): cut(self._text.decode(self._ids[each]), self._stops)
+                for each in sorted(self._grown)
+            }
+            self._grown.clear()
+            self._emit("text", {"texts": texts})
+
+
+def generate_texts(
+    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+) -> Mapping[str, Any]:
+    """Continue prompts with a recipe.
+
+    Args:
+        payload: study, recipe, prompts, and optionally chat (False), max_new_tokens (64),
+            temperature (0: greedy), top_p (1), top_k (0), seed (0), stop ([]).
+
+    Returns:
+        recipe: resolved; outputs: {"prompt", "text", "token_ids"} in the order of the prompts; the
+        end token is not in token_ids.
+
+    Raises:
+        BadInput: the study, the recipe or a setting cannot be used.
+    """
+    study = study_of(payload)
+    prompts = _texts(payload, "prompts")
+    stops = _texts(payload, "stop")
+    if not prompts:
+        raise bad("prompts", "no prompt is given", "Give at least one.")
+    if not all(stops):
+        raise bad("stop", "an empty text stops everything", "Give a text.")
+    try:
+        sampling = Sampling(
+            float(payload.get("temperature") or 0.0),
+            float(payload.get("top_p", 1.0)),
+            int(payload.get("top_k", 0)),
+            int(payload.get("seed", 0)),
+        )
+    except (TypeError, ValueError) as error:
+        raise bad("sampling", str(error), "temperature ≥ 0, 0 ≤ top_p ≤ 1, top_k ≥ 0.") from None
+    with service.families.use(study.family, tick) as opened:
+        recipe = recipe_of(payload.get("recipe"), opened)
+        model = opened.composer.compose(recipe, tick)
+        text = model.text
+        ids = [text.encode(prompt, bool(payload.get("chat", False))) for prompt in prompts]
+        generations = generate(
+            model,
+            ids,
+            max_new_tokens=int(payload.get("max_new_tokens", 64)),
+            end_ids=text.end_ids,
+            sampling=sampling,
+            stopped=StopWatch(stops, text.decode) if stops else None,
+            tick=tick,
+            on_tokens=Stream(emit, text, stops),
+        )
+        texts = [cut(text.decode(each.token_ids), stops) for each in generations]
+        emit("text", {"texts": {str(index): each for index, each in enumerate(texts)}})
+        outputs = [
+            {"prompt": prompt, "text": said, "token_ids": list(each.token_ids)}
+            for prompt, said, each in zip(prompts, texts, generations, strict=True)
+        ]
+        return {"recipe": recipe.as_dict(), "outputs": outputs}
+
+
+def _texts(payload: Mapping[str, Any], name: str) -> list[str]:
+    found = payload.get(name) or []
+    if isinstance(found, str):
+        found = [found]
+    if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
+        raise bad(name, f"expected a list of texts, got {found!r}")
+    return list(found)
