@@ -1,11 +1,11 @@
-"""The index: every row of every journal and segment in one DuckDB table, derived and always rebuildable.
+"""The index: every row there is in one DuckDB table, derived and always rebuildable.
 
-One append-only table without a primary key, two views that say what counts now:
-
-    current    the newest score of each (point, objective fingerprint, split, numerics)
+    rows       append-only, without a primary key
+    current    view: the newest score of each (point, objective fingerprint, split, numerics)
     sources    up to which byte each journal has been read
 
-Rows and `sources` change in one transaction, so a killed owner's index is short of rows at worst, and reads on.
+Rows and `sources` change in one transaction, so a killed owner's index is short of rows at worst,
+and reads on.
 """
 
 from __future__ import annotations
@@ -54,17 +54,18 @@ SCHEMA_SQL = (
     "CREATE TABLE version (schema INTEGER)",
     f"INSERT INTO version VALUES ({SCHEMA})",
     f"""CREATE VIEW current AS SELECT * FROM rows WHERE kind = 'score' QUALIFY row_number() OVER (
-        PARTITION BY family, point, objective_fingerprint, split, numerics ORDER BY {NEWEST}) = 1""",
+        PARTITION BY family, point, objective_fingerprint, split, numerics
+        ORDER BY {NEWEST}) = 1""",
 )
 
 
 class Index:
     """One DuckDB database, on disk or in memory: a single writer, any number of reading threads.
 
-    It does not know where rows come from; `cache.store` feeds it.
+    It does not know where rows come from; `cache.follow` feeds it.
 
     Raises:
-        duckdb.Error: the file is damaged, of another schema or held by another process: remove it and rebuild.
+        duckdb.Error: the file is damaged, of another schema or held: remove it and rebuild.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -115,7 +116,7 @@ class Index:
         self.known.update(read_to)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, list[Any]]:
-        """Columns of a result as lists, missing values as None; each thread reads with its own cursor."""
+        """Columns of a result as lists, missing values as None; a cursor a reading thread."""
         cursor = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._local.cursor = self._connection.cursor()

@@ -1,14 +1,16 @@
 """Append-only journals: the truth about every point that was ever scored.
 
-    <workspace>/journal/<started>-<pid>-<random>.jsonl      one file a writer process, one JSON row a line
+    <workspace>/journal/<started>-<pid>-<random>.jsonl    one file a writer, one JSON row a line
 
-A writer holds an exclusive `flock` on its file as long as it lives; the kernel lets go of it however the process
-ends. So "is the writer dead" is asked of the lock, never of a process id that may have been given out again.
+A writer holds an exclusive `flock` on its file as long as it lives; the kernel lets go of it
+however the process ends. So "is the writer dead" is asked of the lock, never of a process id that
+may have been given out again.
 
-`Journal.append` returns once its rows are fsynced: they are *acknowledged*. A row is a line with its newline; what
-follows the last newline was never acknowledged and is never read. After a failed write the file is cut back to its
-last whole line and left, and the next append starts a new one: a reader may have seen the whole lines already, and
-after a failed fsync nothing more can be known about a file's pages.
+`Journal.append` returns once its rows are fsynced: they are *acknowledged*. A row is a line with
+its newline; what follows the last newline was never acknowledged and is never read. After a failed
+write the file is cut back to its last whole line and left, and the next append starts a new one: a
+reader may have seen the whole lines already, and after a failed fsync nothing more can be known
+about a file's pages.
 """
 
 from __future__ import annotations
@@ -23,11 +25,10 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache.rows import clean, decode, encode
+from cache.rows import clean, encode, pack
 from engine.errors import ParetoscopeError, bad
 
 log = logging.getLogger(__name__)
@@ -48,20 +49,20 @@ def storage_error(error: OSError, path: Path) -> ParetoscopeError:
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return NotSaved(
-            f"{path}: there is no room to write ({reason}). What this call was to save is not saved; "
-            f"everything acknowledged before is. Free some space, then try again."
+            f"{path}: there is no room to write ({reason}). What was to be saved now is not; "
+            "everything acknowledged before is. Free some space, then try again."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return bad(
             str(path),
             f"cannot be written ({reason})",
-            "Choose another workspace with --workspace or PARETOSCOPE_HOME, or make this one yours.",
+            "Choose another workspace (--workspace, PARETOSCOPE_HOME) or make this one writable.",
         )
-    return NotSaved(f"{path}: writing failed ({reason}). What this call was to save is not saved.")
+    return NotSaved(f"{path}: writing failed ({reason}). What was to be saved now is not.")
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable: a new file is only there once its directory is synced."""
+    """Make names durable: a new file is only there once its directory is synced."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -112,11 +113,11 @@ class Journal:
 
         Raises:
             ValueError: a row is not one (`cache.rows.clean`); nothing was written.
-            NotSaved: the disk is full or failed. Rows of earlier batches may be on disk; writing them again is
-                harmless, since rows of one id count once.
+            NotSaved: the disk is full or failed. Rows of earlier batches may be on disk; writing
+                them again is harmless, since rows of one id count once.
             BadInput: the workspace cannot be written.
         """
-        lines = [encode(clean(row)) for row in rows]
+        lines = [encode(pack(clean(row))) for row in rows]
         with self._lock:
             for start in range(0, len(lines), BATCH):
                 self._write(b"".join(lines[start : start + BATCH]))
@@ -179,60 +180,34 @@ class Journal:
         self._descriptor, self.path, self._size = -1, None, 0
 
 
-@dataclass(frozen=True)
-class Tail:
-    """What a journal holds from some byte on.
-
-    Attributes:
-        rows: (byte position after the row's line, the row), in the order of the file.
-        end: byte position after the last whole line; where to read on.
-        rest: bytes after it: more lines, or a torn one where a further call makes no headway.
-        damaged: whole lines that are not JSON objects; they were logged and passed over.
-    """
-
-    rows: list[tuple[int, dict[str, Any]]]
-    end: int
-    rest: int
-    damaged: int
-
-
-def read_journal(path: Path, start: int = 0, chunk: int = CHUNK) -> Tail:
-    """Read whole lines from byte `start`, about `chunk` bytes of them; call again from `end` for more.
+def read_journal(path: Path, start: int = 0, chunk: int = CHUNK) -> bytes:
+    """About `chunk` bytes of whole lines from byte `start`; empty where there is none (yet).
 
     Raises:
         FileNotFoundError: the journal is gone (compacted).
         BadInput: the journal was written by a newer version.
     """
     with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
         file.seek(start)
         data = file.read(chunk)
         while b"\n" not in data and (more := file.read(chunk)):
             data += more
-    whole = data.rfind(b"\n") + 1
-    rows: list[tuple[int, dict[str, Any]]] = []
-    position, damaged = start, 0
-    for line in data[:whole].split(b"\n")[:-1]:
-        position += len(line) + 1
-        try:
-            row = decode(line)
-        except ValueError as error:
-            damaged += 1
-            log.warning("%s: the line before byte %d is not a row (%s)", path, position, error)
-            continue
-        if row.get("kind") == "journal":
-            _check_header(row, path)
-        else:
-            rows.append((position, row))
-    end = start + whole
-    return Tail(rows, end, size - end, damaged)
+    data = data[: data.rfind(b"\n") + 1]
+    if start == 0 and data:
+        _check_header(data[: data.index(b"\n")], path)
+    return data
 
 
-def _check_header(row: Mapping[str, Any], path: Path) -> None:
-    if row.get("schema") != SCHEMA:
+def _check_header(line: bytes, path: Path) -> None:
+    try:
+        schema = json.loads(line)["schema"]
+    except (ValueError, KeyError, TypeError):
+        log.warning("%s: its first line is not a journal's", path)
+        return
+    if schema != SCHEMA:
         raise bad(
             str(path),
-            f"this journal has schema {json.dumps(row.get('schema'))}, this program reads {SCHEMA}",
+            f"this journal has schema {schema!r}, this program reads {SCHEMA}",
             "Use the newer Paretoscope that wrote it, or another workspace.",
         )
 

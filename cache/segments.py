@@ -1,27 +1,29 @@
 """Segments: the journals of dead writers, compacted to Parquet.
 
-    journal/a.jsonl  journal/b.jsonl   ──►   segments/c.parquet, which says {a: bytes read, b: bytes read}
+    journal/a.jsonl  journal/b.jsonl   ──►   segments/c.parquet, which says {a: bytes, b: bytes}
 
-Every row keeps where it came from, as `source` (journal name) and `position` (byte after its line). A reader knows
-up to which byte it has read each journal, so it takes from a segment exactly the rows it lacks: a segment beside
-the journals it was made from (killed between rename and unlink), or beside the smaller segments it replaces, adds
-nothing twice.
+Every row keeps where it came from, as `source` (journal name) and `position` (byte after its line).
+A reader knows up to which byte it has read each journal, so it takes from a segment exactly the
+rows it lacks: a segment beside the journals it was made from (killed between rename and unlink), or
+beside the smaller segments it replaces, adds nothing twice.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from cache.journal import (
@@ -34,7 +36,7 @@ from cache.journal import (
     sync_directory,
     try_lock,
 )
-from cache.rows import FIELDS, MAPPING, NUMBER, TEXT, WHOLE, clean
+from cache.rows import FIELDS, NUMBER, WHOLE
 from engine.errors import BadInput, bad
 
 log = logging.getLogger(__name__)
@@ -51,53 +53,55 @@ def _kind_of(name: str) -> pa.DataType:
     return pa.int64() if name in WHOLE else pa.float64() if name in NUMBER else pa.string()
 
 
-# `extra` holds what a row carries beyond the known fields, as JSON
-COLUMNS = pa.schema(
-    [
-        *(pa.field(name, _kind_of(name)) for name in FIELDS),
-        pa.field("extra", pa.string()),
-        pa.field("source", pa.string()),
-        pa.field("position", pa.int64()),
-    ]
-)
+# what a line holds (`cache.rows.pack`), and with it where the line came from
+WRITTEN = pa.schema([pa.field(name, _kind_of(name)) for name in (*FIELDS, "extra")])
+COLUMNS = WRITTEN.append(pa.field("source", pa.string())).append(pa.field("position", pa.int64()))
 
 
-def _cells(source: str, position: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    cells = {name: row.get(name) for name in (*TEXT, *WHOLE, *NUMBER, "values")}
-    for name in MAPPING:
-        cells[name] = None if row.get(name) is None else json.dumps(row[name])
-    extra = {name: value for name, value in row.items() if name not in FIELDS}
-    cells["extra"] = json.dumps(extra) if extra else None
-    return {**cells, "source": source, "position": position}
+def to_table(data: bytes, source: str, start: int) -> tuple[pa.Table, int]:
+    """Whole lines of a journal, from byte `start` of it, as columns.
+
+    Returns:
+        The rows, and how many lines are no rows; each of them is logged.
+    """
+    lines = data.split(b"\n")[:-1]
+    ends = start + np.cumsum([len(line) + 1 for line in lines])
+    if start == 0:  # the header
+        data, lines, ends = data[ends[0] :], lines[1:], ends[1:]
+    rows, kept = _parse(data), np.arange(len(lines))
+    if rows is None or rows.num_rows != len(lines):
+        each = [_parse(line) for line in lines]
+        good = [row is not None and row.num_rows == 1 for row in each]
+        for end in ends[~np.array(good)]:
+            log.warning("%s: the line before byte %d is not a row", source, end)
+        rows = pa.concat_tables([row for row, fits in zip(each, good, strict=True) if fits])
+        kept = np.flatnonzero(good)
+    origin = pa.array([source] * len(kept), pa.string()), pa.array(ends[kept], pa.int64())
+    return pa.Table.from_arrays([*rows.columns, *origin], schema=COLUMNS), len(lines) - len(kept)
 
 
-def to_table(source: str, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> pa.Table:
-    """Rows of one journal, (position, row), as columns; a row that does not fit them is logged and left out."""
-    rows = list(rows)
-    cells = [_cells(source, *each) for each in rows]
+def _parse(data: bytes) -> pa.Table | None:
+    """Lines as columns, or None where one of them does not fit."""
+    if not data:
+        return WRITTEN.empty_table()
     try:
-        return pa.Table.from_pylist(cells, schema=COLUMNS)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        fitting = []
-    for position, row in rows:
-        try:
-            each = pa.Table.from_pylist([_cells(source, position, clean(row))], schema=COLUMNS)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            log.warning("%s: the line before byte %d is not a row (%s)", source, position, error)
-        else:
-            fitting.append(each)
-    return pa.concat_tables(fitting) if fitting else COLUMNS.empty_table()
+        return pa_json.read_json(
+            io.BytesIO(data),
+            read_options=pa_json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+            parse_options=pa_json.ParseOptions(
+                explicit_schema=WRITTEN, unexpected_field_behavior="ignore"
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
 
 
 def journal_tables(path: Path, start: int) -> Iterator[tuple[pa.Table, int, int]]:
-    """(rows, end, damaged lines) of a journal from byte `start` to its last whole line, chunk by chunk."""
-    while True:
-        tail = read_journal(path, start)
-        if tail.end == start:
-            return
-        table = to_table(path.name.removesuffix(SUFFIX), tail.rows)
-        yield table, tail.end, tail.damaged + len(tail.rows) - table.num_rows
-        start = tail.end
+    """(rows, end, damaged lines) from byte `start` to the last whole line, chunk by chunk."""
+    while data := read_journal(path, start):
+        rows, damaged = to_table(data, path.name.removesuffix(SUFFIX), start)
+        start += len(data)
+        yield rows, start, damaged
 
 
 def list_segments(directory: Path) -> list[str]:
@@ -179,9 +183,9 @@ def write_segment(directory: Path, table: pa.Table, sources: Mapping[str, int]) 
 def compact(journals: Path, segments: Path, least: int = 8, large: int = 1 << 20) -> int:
     """Move the journals of dead writers into one segment; the caller must be the only one to do so.
 
-    Nothing is done for fewer than `least` of them that hold less than `large` bytes together: a segment is not
-    worth its file then. A journal with a damaged line stays as it is, for a person to look at. Small segments are
-    merged when there are `least` of them.
+    Nothing is done for fewer than `least` of them that hold less than `large` bytes together: a
+    segment is not worth its file then. A journal with a damaged line stays as it is, for a person
+    to look at. Small segments are merged when there are `least` of them.
 
     Returns:
         How many journals went.
@@ -210,9 +214,9 @@ def _compact(journals: Path, segments: Path, names: list[str]) -> int:
     for name in names:
         path, end, found, damaged = journals / f"{name}{SUFFIX}", 0, [], 0
         try:
-            for table, end, bad_lines in journal_tables(path, 0):
+            for table, upto, lost in journal_tables(path, 0):
                 found.append(table)
-                damaged += bad_lines
+                end, damaged = upto, damaged + lost
         except BadInput as error:
             log.warning("%s", error)
             continue
@@ -234,7 +238,7 @@ def _compact(journals: Path, segments: Path, names: list[str]) -> int:
 
 
 def merge(segments: Path, least: int = 8) -> None:
-    """Merge the small segments into one when there are `least` of them; the caller must be the only one to do so."""
+    """Merge the small segments when there are `least`; the caller must be the only one to."""
     small = [name for name in list_segments(segments) if (segments / name).stat().st_size < SMALL]
     if len(small) < least:
         return

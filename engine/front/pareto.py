@@ -1,10 +1,12 @@
 """Non-dominated points, their ranks and the volume they dominate.
 
-A point dominates another when it is nowhere worse and somewhere better. Points that are equal do not dominate each
-other, so every duplicate of a front point is on the front: accuracies tie constantly.
+A point dominates another when it is nowhere worse and somewhere better. Points that are equal do
+not dominate each other, so every duplicate of a front point is on the front: accuracies tie
+constantly.
 
-Everywhere here: `values` is float64 [n points, m objectives] in the objectives' own units, without NaN or infinity
-(set failed points aside first; `engine.front.table` does), and `maximize` is bool [m].
+Everywhere here: `values` is float64 [n points, m objectives] in the objectives' own units, without
+NaN or infinity (set failed points aside first; `engine.front.table` does), and `maximize` is bool
+[m].
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def as_maximize(directions: Sequence[str], where: str = "directions") -> Bools:
 
 
 def to_minimize(values: ArrayLike, maximize: ArrayLike) -> Floats:
-    """float64 [n, m] with the signs of maximised columns flipped, so that smaller is better everywhere.
+    """float64 [n, m], maximised columns with their signs flipped: smaller is better everywhere.
 
     Raises:
         ValueError: a value is not finite, or the shapes do not fit.
@@ -64,11 +66,13 @@ def ranks(values: ArrayLike, maximize: ArrayLike) -> NDArray[np.int64]:
 
 
 def reference_point(values: ArrayLike, maximize: ArrayLike) -> Floats:
-    """The default reference of the hypervolume, float64 [m]: the worst value of each objective moved out by 10 % of
-    its range over `values` (the front, at least one point).
+    """The default reference of the hypervolume, float64 [m].
 
-    An objective on which all of them agree has no range, so its reference stays at that value and the hypervolume
-    is 0: state a reference to compare such fronts.
+    Each objective's worst value over `values` (the front, at least one point), moved out by 10 % of
+    its range there.
+
+    An objective on which all of them agree has no range, so its reference stays at that value and
+    the hypervolume is 0: state a reference to compare such fronts.
     """
     flip = np.asarray(maximize, dtype=bool)
     points = to_minimize(values, flip)
@@ -78,9 +82,10 @@ def reference_point(values: ArrayLike, maximize: ArrayLike) -> Floats:
 
 
 def hypervolume(values: ArrayLike, maximize: ArrayLike, reference: ArrayLike) -> float:
-    """Volume that the points dominate, up to `reference` float64 [m], in the product of the objectives' own units.
+    """Volume that the points dominate up to `reference`, float64 [m], in the objectives' own units.
 
-    Exact. A point that is not better than the reference in every objective adds nothing; no points have volume 0.
+    Exact. A point that is not better than the reference in every objective adds nothing; no points
+    have volume 0.
     """
     points = to_minimize(values, maximize)
     corner = to_minimize(reference, maximize)[0]

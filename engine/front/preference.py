@@ -1,12 +1,14 @@
 """From weights and bounds to one point of the front: the augmented Chebyshev scalarisation.
 
-With f minimised after sign flips, t_i = (f_i − ideal_i) / (nadir_i − ideal_i) and weights w that sum to one,
+With f minimised after sign flips, t_i = (f_i − ideal_i) / (nadir_i − ideal_i) and weights w that
+sum to one,
 
     s = max_i w_i t_i + ρ Σ_i w_i t_i,    ρ = 1e-6,
 
-and the point of least s is recommended. Unlike a weighted sum it reaches the concave parts of a front (Steuer &
-Choo 1983). Ideal and nadir are the best and worst values of the whole non-dominated set, before any bound, or the
-ranges a study has frozen: a bound must not change what a weight means. An objective without a range adds 0.
+and the point of least s is recommended. Unlike a weighted sum it reaches the concave parts of a
+front (Steuer & Choo 1983). Ideal and nadir are the best and worst values of the whole non-dominated
+set, before any bound, or the ranges a study has frozen: a bound must not change what a weight
+means. An objective without a range adds 0.
 """
 
 from __future__ import annotations
@@ -65,14 +67,14 @@ class Unmet:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Index of the recommended point among `values`, and the bounds that no point could meet together."""
+    """Index of the recommended point among `values`, and the bounds that it does not meet."""
 
     index: int
     unmet: tuple[Unmet, ...]
 
 
 def ranges_of(names: Sequence[str], values: ArrayLike, maximize: ArrayLike) -> dict[str, Range]:
-    """Range of each objective over `values` [n ≥ 1, m]: of a front, or of a study's single models to freeze."""
+    """Range of each objective over `values` [n ≥ 1, m]: a front, or a study's single models."""
     flip = np.asarray(maximize, dtype=bool)
     points = np.asarray(values, dtype=np.float64).reshape(-1, len(flip))
     low, high = points.min(axis=0), points.max(axis=0)
@@ -115,7 +117,7 @@ def _check_bounds(names: Sequence[str], bounds: Sequence[Bound]) -> None:
 def terms(
     names: Sequence[str], values: ArrayLike, maximize: Bools, ranges: Mapping[str, Range]
 ) -> Floats:
-    """t of the module's formula, float64 [n, m]: 0 at the ideal, 1 at the nadir, 0 where there is no range."""
+    """t of the module's formula, float64 [n, m]: 0 at the ideal, 1 at the nadir."""
     points = to_minimize(values, maximize)
     ideal = to_minimize([ranges[name].ideal for name in names], maximize)[0]
     width = to_minimize([ranges[name].nadir for name in names], maximize)[0] - ideal
@@ -124,7 +126,7 @@ def terms(
 
 
 def chebyshev(scaled: Floats, weights: Floats) -> Floats:
-    """s of the module's formula, float64 [n], from terms [n, m] and weights [m]; smaller is better."""
+    """s of the module's formula, float64 [n], from terms [n, m] and weights [m]; less is better."""
     weighted = scaled * weights
     return weighted.max(axis=1) + RHO * weighted.sum(axis=1)
 
@@ -139,9 +141,10 @@ def recommend(
 ) -> Recommendation:
     """The point of the front that suits the weights best among those that meet every bound.
 
-    Ties go to the smaller weighted sum, then to the earlier point. Where no point of the front meets every bound,
-    the one of least violation is taken (summed over the bounds, each in units of its objective's range), and the
-    bounds it misses are named with the value it has: bounds moved there are met by it.
+    Ties go to the smaller weighted sum, then to the earlier point. Where no point of the front
+    meets every bound, the one of least violation is taken (summed over the bounds, each in units of
+    its objective's range), and the bounds it misses are named with the value it has: bounds moved
+    there are met by it.
 
     Args:
         values: float64 [n ≥ 1, m], finite.

@@ -1,7 +1,8 @@
 """Points as a table, and the two documents made from it: the front and a recommendation.
 
 CSV file ──► read_csv ──────┐
-points of a study ──► Table ┴──► front_report, recommend_report ──► JSON for the command line and the app
+points of a study ──► Table ┴──► front_report, recommend_report ──► JSON for the command line and
+the app
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Table:
         maximize: bool [m].
         ids: n ids, all different.
         values: float64 [n, m] means; NaN where a point has none.
-        failed: bool [n]: a missing value of this point means that it failed, not that it was never measured.
+        failed: bool [n]: a missing value of this point means that it failed, not that it was never
+            measured.
         documents: the n points as JSON documents.
     """
 
@@ -64,7 +66,7 @@ class Table:
     documents: tuple[Mapping[str, Any], ...]
 
     def select(self, names: Sequence[str] | None) -> Table:
-        """Over the objectives named only, in that order; raises `BadInput` for a name that is none."""
+        """Over the objectives named only, in that order; raises `BadInput` for another name."""
         if not names:
             return self
         for name in names:
@@ -96,7 +98,7 @@ def point_document(point: Measured) -> dict[str, Any]:
 
 
 def table_of(points: Iterable[Measured], directions: Mapping[str, str]) -> Table:
-    """A table of a study's points over objectives name -> "maximize" | "minimize", in the order given."""
+    """A table of a study's points over objectives, name -> "maximize" | "minimize", in order."""
     points = list(points)
     names = tuple(directions)
     means = [[point.scores.get(name, {}).get("mean") for name in names] for point in points]
@@ -136,7 +138,8 @@ def _header(
     if len(directions) != len(objectives):
         raise bad(
             where,
-            f"{len(objectives)} objectives ({', '.join(objectives)}) and {len(directions)} directions",
+            f"{len(objectives)} objectives ({', '.join(objectives)}),"
+            f" but {len(directions)} directions",
             "Give one of max, min for each objective, in the order of the columns.",
         )
     return objectives, id_column
@@ -145,14 +148,15 @@ def _header(
 def read_csv(path: str | Path, directions: Sequence[str]) -> Table:
     """Read a CSV file: a point a row, a header of objective names, an optional column `id`.
 
-    Without ids the row number from 0 is the id. An empty or non-numeric cell is a failed score. Blank lines are
-    passed over.
+    Without ids the row number from 0 is the id. An empty or non-numeric cell is a failed score.
+    Blank lines are passed over.
 
     Args:
         directions: max or min for each objective, in the order of the columns.
 
     Raises:
-        BadInput: with file and line: no such file, not a table, ids that repeat, directions that do not fit.
+        BadInput: with file and line: no such file, not a table, ids that repeat, directions that do
+            not fit.
     """
     path = Path(path)
     maximize = as_maximize(directions, "--directions")
@@ -212,7 +216,7 @@ def read_csv(path: str | Path, directions: Sequence[str]) -> Table:
 
 
 def frozen_ranges(table: Table) -> dict[str, Range] | None:
-    """The ranges that a study freezes: those over its `single` points, None until each has every score."""
+    """The ranges a study freezes: over its `single` points, None until each has every score."""
     if not len(table.ids) or not table.complete.all():
         return None
     return ranges_of(table.names, table.values, table.maximize)
@@ -277,7 +281,8 @@ def recommend_report(
     """The document of the command `recommend`.
 
     Raises:
-        BadInput: no point has a score for every objective, or weights and bounds that cannot be used.
+        BadInput: no point has a score for every objective, or weights and bounds that cannot be
+            used.
     """
     table = table.select(objectives)
     kept = np.flatnonzero(table.complete)

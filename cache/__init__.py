@@ -1,0 +1,1 @@
+"""What is kept on disk: the journals of scores, their index, and blobs."""
