@@ -261,11 +261,11 @@ def _decoding(
         names += write_papers(mine, partial, out.name)
     if not verify:
         return Exported(out, tuple(sorted(names)))
-    code = runpy.run_path(str(out / "custom_generate" / "generate.py"))
-    read = code["SETTINGS"]
+    written = runpy.run_path(str(out / "custom_generate" / "generate.py"))
+    read = written["SETTINGS"]
     with torch.inference_mode():
         parts = [each(input_ids=ids).logits[..., : read["rows"]].float() for each in model.modules]
-        again = code["combine"](parts, read["weights"], read["kind"])
+        again = written["combine"](parts, read["weights"], read["kind"])
     found = float((again.log_softmax(-1) - live.log_softmax(-1)).abs().max())
     if found > TOLERANCE:
         raise ParetoscopeError(f"{out}: the folder's logits differ by {found:.3g}")

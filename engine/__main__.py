@@ -1,0 +1,234 @@
+"""The command line: everything the app does, headless.
+
+    python -m engine COMMAND … [--json]
+
+With --json one JSON document stands on standard output and nothing else (sweep: JSON Lines);
+progress and warnings go to standard error. Exit: 0 done; 2 bad input; 1 anything else; 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engine.errors import BadInput, Cancelled, ParetoscopeError, bad
+
+log = logging.getLogger("paretoscope")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+class _Wanted(argparse.Action):
+    """Keeps --recipe and --point in the order they were given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        kind = "recipe" if option_string == "--recipe" else "point"
+        wanted = list(getattr(namespace, "wanted", None) or [])
+        namespace.wanted = [*wanted, *((kind, value) for value in values)]
+
+
+def _names(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(each) for each in text.split(",")]
+
+
+def _pair(text: str) -> tuple[str, float]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, float(value)
+
+
+def _common() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    common.add_argument(
+        "--workspace", type=Path, help="default $PARETOSCOPE_HOME or ~/.paretoscope"
+    )
+    common.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    common.add_argument("--compute-dtype", help="float32, bfloat16 or float16; default by device")
+    return common
+
+
+def _want(parser: argparse.ArgumentParser, several: bool) -> None:
+    count = "+" if several else 1
+    parser.add_argument(
+        "--recipe", nargs=count, action=_Wanted, metavar="FILE", help="a recipe file"
+    )
+    parser.add_argument("--point", nargs=count, action=_Wanted, metavar="ID", help="a point's id")
+    parser.set_defaults(wanted=[], several=several)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = _Parser(prog="python -m engine", description="Paretoscope, headless.")
+    commands: argparse._SubParsersAction[_Parser] = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND"
+    )
+    common = _common()
+
+    def add(name: str, help: str) -> _Parser:
+        return commands.add_parser(name, help=help, description=help, parents=[common])
+
+    sub = add("merge", "merge what a merge file or mergekit YAML asks for")
+    sub.add_argument("config", metavar="CONFIG")
+    sub.add_argument("out", metavar="OUT")
+    sub.add_argument("--dtype", default="base", help="base, float32, bfloat16 or float16")
+    sub.add_argument("--shard-size", default="5GB")
+    sub.add_argument("--memory", default="8GB", help="limit on what the merge holds at a time")
+
+    sub = add("generate", "answers of one recipe")
+    sub.add_argument("study", metavar="STUDY")
+    _want(sub, several=False)
+    sub.add_argument("--prompt", nargs="+", action="extend", required=True, metavar="TEXT")
+    sub.add_argument("--chat", action="store_true", help="wrap each prompt in the chat template")
+    sub.add_argument("--max-new-tokens", type=int, default=64)
+    sub.add_argument("--temperature", type=float, default=0.0)
+    sub.add_argument("--top-p", type=float, default=1.0)
+    sub.add_argument("--top-k", type=int, default=0)
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--stop", nargs="+", action="extend", default=[], metavar="TEXT")
+
+    sub = add("evaluate", "scores of recipes or points")
+    sub.add_argument("study", metavar="STUDY")
+    _want(sub, several=True)
+    sub.add_argument("--objectives", type=_names)
+    sub.add_argument("--split", choices=("explore", "report"), default="explore")
+
+    sub = add("sweep", "evaluate a design over a method's sliders")
+    sub.add_argument("study", metavar="STUDY")
+    sub.add_argument("--method", nargs="+", action="extend", required=True)
+    sub.add_argument("--points", type=int, required=True, help="how many a method")
+    sub.add_argument("--strategy", choices=("grid", "sobol", "suggest"), default="grid")
+    sub.add_argument("--objectives", type=_names)
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--executor", choices=("local", "inline", "ray"), default="local")
+
+    for name, help in (
+        ("front", "the non-dominated points"),
+        ("recommend", "the front point that serves a preference best"),
+    ):
+        sub = add(name, help)
+        sub.add_argument("study", metavar="STUDY", nargs="?")
+        sub.add_argument("--csv", type=Path, metavar="FILE")
+        sub.add_argument("--directions", type=_names, help="max or min, an objective each")
+        sub.add_argument("--objectives", type=_names)
+        if name == "front":
+            sub.add_argument("--reference", type=_numbers, help="of the hypervolume")
+        else:
+            pairs = {"nargs": "+", "action": "extend", "type": _pair, "metavar": "name=value"}
+            sub.add_argument("--weight", required=True, **pairs)  # type: ignore[arg-type]
+            sub.add_argument("--at-least", default=[], **pairs)  # type: ignore[arg-type]
+            sub.add_argument("--at-most", default=[], **pairs)  # type: ignore[arg-type]
+
+    sub = add("export", "write a point as a checkpoint, adapter or decoding folder")
+    sub.add_argument("study", metavar="STUDY")
+    _want(sub, several=False)
+    sub.add_argument("out", metavar="OUT")
+    sub.add_argument("--adapter", action="store_true", help="a LoRA adapter, exact")
+    sub.add_argument("--verify", action="store_true", help="reload and compare")
+    sub.set_defaults(objectives=None)
+
+    sub = add("check", "every problem of a study, before anything heavy")
+    sub.add_argument("study", metavar="STUDY")
+
+    sub = add("demo", "write the shipped study, or train it anew")
+    sub.add_argument("dir", metavar="DIR")
+    sub.add_argument("--train", action="store_true", help="rebuild the models from their seed")
+    sub.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    """Checks that argparse has no words for."""
+    from cache.store import default_workspace
+
+    args.workspace = (args.workspace or default_workspace()).expanduser().absolute()
+    if hasattr(args, "several"):
+        if not args.wanted:
+            raise bad(args.command, "neither --recipe nor --point is given", "Give one.")
+        if len(args.wanted) > 1 and not args.several:
+            raise bad(args.command, "several recipes are given", "Give one --recipe or --point.")
+
+
+def _show(command: str, document: Mapping[str, Any]) -> str:
+    from engine.commands.report import REPORTS
+
+    return REPORTS[command](document)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def _exit_code(command: str, document: Mapping[str, Any]) -> int:
+    if command == "check":
+        return 0 if document["ok"] else 2
+    if command == "evaluate":
+        return int(any(point["error"] is not None for point in document["points"]))
+    return int(bool(document.get("failed"))) if command == "sweep" else 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    _prepare(args)
+    from engine.commands import COMMANDS
+
+    result = COMMANDS[args.command](args)
+    code = 0
+    documents = result if isinstance(result, Iterator) else iter([result])
+    for document in documents:
+        code = _exit_code(args.command, document)
+        if args.json:
+            _print(json.dumps(document, ensure_ascii=False, allow_nan=False))
+        else:
+            _print(_show(args.command, document))
+    return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    args = build_parser().parse_args(argv)
+    try:
+        return _run(args)
+    except BadInput as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except (KeyboardInterrupt, Cancelled):
+        sys.stderr.write("interrupted; what was saved stays saved\n")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except ParetoscopeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""front, recommend, check: what needs no model and no torch."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
+from engine.commands.session import Session, has_template
+from engine.errors import BadInput, Problem, bad
+from engine.family.compatibility import check_family, open_family
+from engine.family.memory import memory_needed
+from engine.front.preference import Bound
+from engine.front.table import (
+    Table,
+    front_report,
+    frozen_ranges,
+    read_csv,
+    recommend_report,
+    table_of,
+)
+from engine.scoring.objectives import prepare
+from engine.study import load_study
+
+
+def _table(args: Namespace) -> tuple[Table, Mapping[str, Any] | None]:
+    """The points asked for, and the frozen ranges where they are a study's."""
+    if args.csv is not None:
+        if args.study is not None:
+            raise bad("front", "both a study and --csv are given", "Give one of them.")
+        return read_csv(args.csv, args.directions or ()), None
+    if args.study is None:
+        raise bad("front", "neither a study nor --csv is given", "Give one of them.")
+    with Session(args) as session:
+        points = session.points(session.numerics_there())
+        directions = {each.name: str(each.direction) for each in session.objectives}
+        table = table_of(points, directions).select(args.objectives)
+        singles = [each for each in points if each.recipe["method"] == "single"]
+        complete = len(singles) == len(session.study.family.names.models)
+        ranges = None
+        if complete:
+            ranges = frozen_ranges(table_of(singles, directions).select(args.objectives))
+        return table, ranges
+
+
+def front(args: Namespace) -> dict[str, Any]:
+    """The non-dominated points."""
+    table, ranges = _table(args)
+    return front_report(table, args.objectives, args.reference, ranges)
+
+
+def recommend(args: Namespace) -> dict[str, Any]:
+    """The front point that serves a preference best."""
+    table, ranges = _table(args)
+    bounds = [Bound(name, "at_least", value) for name, value in args.at_least]
+    bounds += [Bound(name, "at_most", value) for name, value in args.at_most]
+    return recommend_report(table, dict(args.weight), bounds, args.objectives, ranges)
+
+
+def check(args: Namespace) -> dict[str, Any]:
+    """Every problem of a study, from headers, tokenizers and data alone."""
+    study = load_study(args.study)
+    problems: list[Problem] = check_family(study.family)
+    family = None if problems else open_family(study.family)
+    try:
+        prepare(study, chat_template=family is None or has_template(family))
+    except BadInput as error:
+        problems = [*problems, *error.problems]
+    memory = None if family is None else memory_needed(family)
+    return {
+        "ok": not problems,
+        "problems": [each.as_dict() for each in problems],
+        "memory": memory,
+    }

@@ -1,0 +1,114 @@
+"""The readable text of each command's document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.recipe import Recipe
+
+Document = Mapping[str, Any]
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for people; – where there is none."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def score(value: Mapping[str, Any]) -> str:
+    """mean ± standard error."""
+    error = value.get("stderr")
+    return number(value["mean"]) + ("" if error is None else f" ± {number(error, 2)}")
+
+
+def _recipe(data: Mapping[str, Any]) -> str:
+    return str(Recipe(data["method"], data["coefficients"], data["parameters"]))
+
+
+def point(document: Document) -> str:
+    """One point in a line, its scores in the study's order."""
+    if "done" in document:
+        return f"done: {document['points']} points, {document['failed']} failed"
+    parts = [f"{name} {score(value)}" for name, value in document["scores"].items()]
+    if document.get("error"):
+        parts.append(f"failed: {document['error']}")
+    return f"{document['id']}  {_recipe(document['recipe'])}: {', '.join(parts)}"
+
+
+def points(document: Document) -> str:
+    """Points, a line each."""
+    return "\n".join(point(each) for each in document["points"])
+
+
+def outputs(document: Document) -> str:
+    """Prompts and answers."""
+    lines = [_recipe(document["recipe"])]
+    for each in document["outputs"]:
+        lines += ["", f"> {each['prompt']}", each["text"]]
+    return "\n".join(lines)
+
+
+def front(document: Document) -> str:
+    """The front's ids and what it is worth."""
+    names = ", ".join(document["objectives"])
+    lines = [f"front over {names}: {len(document['front'])} of {document['points']} points"]
+    lines += [f"  {each}" for each in document["front"]]
+    if document["hypervolume"] is not None:
+        reference = ", ".join(number(each) for each in document["reference"])
+        lines.append(f"hypervolume {number(document['hypervolume'], 6)} to ({reference})")
+    if document["failed"] or document["incomplete"]:
+        lines.append(f"{document['failed']} failed, {document['incomplete']} incomplete: set aside")
+    return "\n".join(lines)
+
+
+def recommendation(document: Document) -> str:
+    """The recommended point and the bounds that nothing meets."""
+    chosen = document["point"]
+    shown = point(chosen) if chosen.get("recipe") else str(chosen["id"])
+    lines = [shown]
+    lines += [
+        f"no point meets {each['name']} {number(each['bound'])}; the closest is "
+        f"{number(each['closest'])}"
+        for each in document["unmet"]
+    ]
+    return "\n".join(lines)
+
+
+def written(document: Document) -> str:
+    """Where a result lies."""
+    lines = [f"{document['out']}:", *(f"  {name}" for name in document.get("files", ()))]
+    if "study" in document:
+        lines = [f"{document['study']}"]
+    if document.get("verified") is not None:
+        difference = number(document["max_logit_difference"])
+        lines.append(f"verified: largest logit difference {difference}")
+    return "\n".join(lines)
+
+
+def check(document: Document) -> str:
+    """Every problem, then the memory."""
+    lines = [
+        f"{each['where']}: {each['what']}. {each['fix']}".rstrip() for each in document["problems"]
+    ]
+    if document["ok"]:
+        lines.append("No problem found.")
+    if document["memory"]:
+        memory = {key: value / 1e9 for key, value in document["memory"].items()}
+        lines += [
+            f"{key.removesuffix('_bytes').replace('_', ' ')}: {value:.2f} GB"
+            for key, value in memory.items()
+        ]
+    return "\n".join(lines)
+
+
+REPORTS: dict[str, Callable[[Document], str]] = {
+    "merge": written,
+    "generate": outputs,
+    "evaluate": points,
+    "sweep": point,
+    "front": front,
+    "recommend": recommendation,
+    "export": written,
+    "check": check,
+    "demo": written,
+}

@@ -1,0 +1,174 @@
+"""A study opened for one command: its family, objectives, store and executor."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cache.rows import score_id
+from cache.store import Point, Store
+from engine.errors import bad, unknown
+from engine.family.compatibility import Family, open_family
+from engine.family.fingerprint import family_fingerprint
+from engine.recipe import Recipe, point_id, read_recipe, recipe_from_dict, resolve
+from engine.run.executor import Executor, Handle
+from engine.run.inline import InlineExecutor
+from engine.run.local import LocalExecutor
+from engine.run.protocol import Job
+from engine.scoring.objectives import objective_fingerprint, prepare
+from engine.study import Objective, load_study
+
+
+def progress(text: str) -> None:
+    """One line on standard error, over the last one where that is a terminal."""
+    end = "\r" if sys.stderr.isatty() else "\n"
+    sys.stderr.write(f"\033[K{text}{end}" if end == "\r" else f"{text}{end}")
+    sys.stderr.flush()
+
+
+class Session:
+    """A study opened for one command: its family, objectives, store and executor."""
+
+    def __init__(self, args: Namespace, *, executor: str = "inline") -> None:
+        self.args = args
+        self.study = load_study(args.study)
+        self.family = open_family(self.study.family)
+        self.objectives = prepare(self.study, chat_template=has_template(self.family))
+        self.store = Store.open(args.workspace)
+        self._kind = executor
+        self._executor: Executor | None = None
+        self._fingerprints: tuple[str, dict[str, str]] | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._executor is not None:
+            self._executor.close()
+        self.store.close()
+
+    @property
+    def executor(self) -> Executor:
+        """Made when first needed: it imports torch."""
+        if self._executor is None:
+            options = {
+                "device": self.args.device,
+                "compute_dtype": self.args.compute_dtype,
+                "on_rows": self.store.append,
+            }
+            if self._kind == "local":
+                self._executor = LocalExecutor(self.args.workspace, **options)
+            elif self._kind == "ray":
+                raise bad("--executor", "ray is not part of this version", "Use local or inline.")
+            else:
+                self._executor = InlineExecutor(self.args.workspace, **options)
+        return self._executor
+
+    @property
+    def family_fingerprint(self) -> str:
+        return self._prints()[0]
+
+    @property
+    def objective_fingerprints(self) -> dict[str, str]:
+        return self._prints()[1]
+
+    def _prints(self) -> tuple[str, dict[str, str]]:
+        if self._fingerprints is None:
+            self._fingerprints = fingerprints_of(self.family, self.objectives, self.args.workspace)
+        return self._fingerprints
+
+    def chosen(self) -> tuple[Objective, ...]:
+        """The objectives of --objectives, in its order, with scorer defaults filled in."""
+        by_name = {each.name: each for each in self.objectives}
+        return tuple(by_name[each.name] for each in self.study.select(self.args.objectives))
+
+    def recipes(self) -> list[Recipe]:
+        """The recipes of --recipe and --point, in the order of the arguments."""
+        found = []
+        for kind, value in self.args.wanted:
+            if kind == "recipe":
+                found.append(resolve(read_recipe(Path(value)), self.study.family.names, value))
+            else:
+                found.append(self.recipe_of(value))
+        return found
+
+    def recipe_of(self, point: str) -> Recipe:
+        """The recipe of a point of this workspace; raises `BadInput` where there is none."""
+        data = self.store.point(point)
+        if data is None:
+            known = [each.id for each in self.points(self.numerics_there())]
+            raise unknown("--point", "point", point, known[-20:])
+        return resolve(recipe_from_dict(data, point), self.study.family.names, point)
+
+    def numerics_there(self, split: str = "explore") -> str | None:
+        """The numerics of the newest scores of this family; None where there are none."""
+        found = self.store.numerics(self.family_fingerprint, split)
+        return found[0] if found else None
+
+    def points(self, numerics: str | None, split: str = "explore") -> list[Point]:
+        """Points of this family over the study's objectives as they are now."""
+        if numerics is None:
+            return []
+        return self.store.points(
+            self.family_fingerprint, self.objective_fingerprints, split, numerics
+        )
+
+    def submit(
+        self, kind: str, payload: Mapping[str, Any], priority: str = "interactive"
+    ) -> Handle:
+        job = Job(kind, {"study": str(self.study.path), **payload}, "command", priority)  # type: ignore[arg-type]
+        return self.executor.submit(job)
+
+    def run(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Submit a job, show its progress, wait for its result; an interrupt cancels it."""
+        handle = self.submit(kind, payload)
+        with cancelling(handle):
+            for event in handle.events():
+                if event.kind == "progress":
+                    progress(progress_line(event.data))
+            return handle.result()
+
+    def have(self, recipes: Sequence[Recipe], split: str, numerics: str) -> list[str]:
+        """Ids of the score rows that are there already."""
+        family, wanted = self.family_fingerprint, self.objective_fingerprints
+        return [
+            score_id(point, fingerprint, split, numerics)
+            for point in (point_id(each, family) for each in recipes)
+            for fingerprint in wanted.values()
+            if self.store.has(point, fingerprint, split, numerics)
+        ]
+
+
+@contextlib.contextmanager
+def cancelling(handle: Handle) -> Iterator[None]:
+    """Cancel the job when the block is interrupted."""
+    try:
+        yield
+    except BaseException:
+        handle.cancel()
+        raise
+
+
+def progress_line(data: Mapping[str, Any]) -> str:
+    """A progress event as one line."""
+    parts = [str(data[key]) for key in ("message", "recipe", "objective") if data.get(key)]
+    if data.get("total"):
+        parts.append(f"{data.get('done', 0)} of {data['total']}")
+    return " · ".join(parts) or "working"
+
+
+def has_template(family: Family) -> bool:
+    return family.tokenizer is not None and family.tokenizer.chat_template is not None
+
+
+def fingerprints_of(
+    family: Family, objectives: Sequence[Objective], workspace: Path
+) -> tuple[str, dict[str, str]]:
+    """(family fingerprint, objective name -> fingerprint)."""
+    assert family.tokenizer is not None
+    prints = {each.name: objective_fingerprint(each, family.tokenizer.hash) for each in objectives}
+    return family_fingerprint(family, workspace), prints

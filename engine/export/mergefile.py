@@ -1,0 +1,169 @@
+"""Merge files: a recipe with its models beside it, or a mergekit YAML, merged straight to disk.
+
+    base: models/base                 directories, or single .safetensors files (raw state dicts)
+    experts: {helpful: models/helpful}
+    method: pcb
+    coefficients: {helpful: 1.0}
+
+Nothing of a study is needed: no tokenizer, no data, no workspace. Relative paths are relative to
+    the file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.compose import DTYPES, pick_device
+from engine.errors import BadInput, Problem, bad, unknown
+from engine.export.checkpoint import SHARD, Coefficients, merge_to
+from engine.export.directory import check_output
+from engine.export.mergekit import read_mergekit
+from engine.family.compatibility import Family, open_family
+from engine.family.fingerprint import fingerprints
+from engine.merging.basis import CHUNK, Basis, Tensors, nothing
+from engine.method import find_method
+from engine.recipe import read_yaml, recipe_from_dict, resolve
+from engine.study import FamilySpec
+
+_KEYS = ("base", "experts", "method", "coefficients", "parameters")
+
+
+@dataclass(frozen=True)
+class MergePlan:
+    """What a merge file asks for, checked against its models' headers.
+
+    Attributes:
+        build: makes the basis on tensors.
+        coefficients: by tensor name.
+        dtype: None for the base checkpoint's own.
+    """
+
+    family: Family
+    build: Callable[[Tensors], Basis]
+    coefficients: Coefficients
+    dtype: torch.dtype | None
+
+
+def read_mergefile(file: Path) -> MergePlan:
+    """The plan of a merge file or mergekit YAML; opens headers only.
+
+    Raises:
+        BadInput: not YAML, keys missing or unknown, models that do not fit together.
+    """
+    data = read_yaml(file)
+    if not isinstance(data, Mapping):
+        raise bad(str(file), "expected a mapping", "See docs/methods.md for merge files.")
+    return _from_mergekit(data, file) if "merge_method" in data else _from_recipe(data, file)
+
+
+def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
+    problems: list[Problem] = []
+    for key in data:
+        if key not in _KEYS:
+            problems.extend(unknown(str(file), "key of a merge file", str(key), _KEYS).problems)
+    base, experts = data.get("base"), data.get("experts")
+    if not isinstance(base, str):
+        problems.append(Problem(str(file), "the key 'base' is missing", "Name the base model."))
+    if not isinstance(experts, Mapping) or not experts:
+        problems.append(Problem(str(file), "the key 'experts' is missing", "Give name: directory."))
+    elif not all(isinstance(each, str) for each in experts.values()):
+        problems.append(Problem(f"{file}: experts", "every expert needs a path", "name: directory"))
+    if problems:
+        raise BadInput(*problems)
+    assert isinstance(base, str) and isinstance(experts, Mapping)
+    spec = FamilySpec(
+        _place(base, file), {str(name): _place(path, file) for name, path in experts.items()}
+    )
+    recipe = recipe_from_dict(
+        {key: data[key] for key in ("method", "coefficients", "parameters") if key in data},
+        str(file),
+    )
+    recipe = resolve(recipe, spec.names, str(file))
+    method = find_method(recipe.method)
+    if method.space != "weight":
+        what = f"{method.name} works on logits and has no merged weights"
+        raise bad(f"{file}: method", what, "Use a weight-space method, or `export` a point.")
+    family = open_family(spec, text=False)
+    structural = method.structural(recipe.parameters)
+    strength = float(recipe.parameters.get("strength", 1.0))
+    coefficients = {name: value * strength for name, value in recipe.coefficients.items()}
+    return MergePlan(
+        family, lambda tensors: method.build(tensors, **structural), lambda _: coefficients, None
+    )
+
+
+def _from_mergekit(data: Mapping[str, Any], file: Path) -> MergePlan:
+    plan = read_mergekit(data, file)
+    family = open_family(FamilySpec(plan.base, plan.models), text=False)
+    layers = family.base.setting("num_hidden_layers") or family.base.setting("n_layer") or 1
+    dtype = None
+    if plan.dtype is not None:
+        if plan.dtype not in DTYPES:
+            raise unknown(f"{file}: dtype", "dtype", str(plan.dtype), DTYPES)
+        dtype = DTYPES[plan.dtype]
+    for name in family.tensors:
+        plan.coefficients(name, layers)  # every setting is read before anything is written
+    return MergePlan(
+        family,
+        lambda tensors: tensors.affine(dict),
+        lambda name: plan.coefficients(name, layers),
+        dtype,
+    )
+
+
+def _place(value: str, file: Path) -> Path:
+    return (file.parent / Path(value).expanduser()).resolve()
+
+
+def working_memory(family: Family) -> int:
+    """Bytes a streamed merge holds at its worst: the largest tensor and a few chunks an expert."""
+    largest = max(family.base.tensors[name].count for name in family.tensors)
+    return 4 * largest * (3 + len(family.experts)) + 4 * CHUNK * 6 * (1 + len(family.experts))
+
+
+def merge(
+    file: Path,
+    out: Path,
+    *,
+    dtype: str = "base",
+    shard: int = SHARD,
+    memory: int | None = None,
+    device: str = "auto",
+    workspace: Path,
+    tick: Callable[[], None] = nothing,
+) -> dict[str, Any]:
+    """Merge what a file asks for into a directory.
+
+    Args:
+        dtype: "base" for the checkpoint's own (or a mergekit file's), else float32, bfloat16,
+            float16.
+        shard: bytes of a file.
+        memory: limit in bytes on what the merge holds; it streams, one tensor at a time.
+
+    Returns:
+        {"out", "files", "seconds"}.
+
+    Raises:
+        BadInput: anything wrong with the file, its models or the output, before heavy work.
+    """
+    start = time.monotonic()
+    if dtype != "base" and dtype not in DTYPES:
+        raise unknown("--dtype", "dtype", dtype, ("base", *DTYPES))
+    check_output(out)
+    chosen = pick_device(device)
+    plan = read_mergefile(file)
+    needed = working_memory(plan.family)
+    if memory is not None and needed > memory:
+        what = f"this merge holds about {needed / 1e9:.2f} GB at a time"
+        raise bad("--memory", what, f"Allow at least that; {memory / 1e9:.2f} GB were given.")
+    fingerprints(plan.family, workspace, tick)  # finds weights that are not finite
+    basis = plan.build(Tensors(plan.family, chosen, tick))
+    wanted = plan.dtype if dtype == "base" else DTYPES[dtype]
+    files = merge_to(out, basis, plan.coefficients, dtype=wanted, shard=shard)
+    return {"out": str(out), "files": files, "seconds": round(time.monotonic() - start, 3)}

@@ -1,0 +1,1 @@
+"""Ask and tell: which recipes to evaluate next."""

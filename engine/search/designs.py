@@ -1,0 +1,110 @@
+"""Designs: recipes spread over the sliders of a method before anything is known.
+
+grid    floor(N^(1/k)) levels a coefficient, ends included; on a simplex the lattice of that many
+steps sobol   scrambled Sobol points; on a simplex through the exponential map, which spreads them
+evenly
+
+The same arguments give the same recipes in the same order, so that a sweep resumes where it
+stopped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+from engine.errors import bad
+from engine.method import Method
+from engine.recipe import Recipe, find_method, resolve
+from engine.study import Study
+
+DIGITS = 4
+"""Decimals of a designed coefficient: what a slider and a person can repeat."""
+
+
+def design(study: Study, method: str, points: int, strategy: str, seed: int = 0) -> list[Recipe]:
+    """Resolved recipes over the slider ranges of a study.
+
+    Args:
+        method: a registered method that has coefficients.
+        points: how many at most; a grid has floor(points^(1/k))^k.
+        strategy: "grid" or "sobol".
+        seed: of the scrambling; a grid has none.
+
+    Raises:
+        BadInput: no points, or a method or strategy that has no design.
+    """
+    spec = find_method(method, "--method")
+    names = spec.coefficient_names(study.family.names)
+    if not names:
+        raise bad(
+            "--method", f"{method} has no coefficients to sweep", "Its points are the models."
+        )
+    if points < 1:
+        raise bad("--points", f"expected 1 or more, got {points}")
+    if strategy not in ("grid", "sobol"):
+        raise bad("--strategy", f"there is no strategy named {strategy!r}", "Use grid or sobol.")
+    simplex = spec.simplex and method not in study.ranges
+    if simplex:
+        rows = (
+            _lattice(len(names), points) if strategy == "grid" else _dirichlet(names, points, seed)
+        )
+    else:
+        rows = _box(study, spec, names, points, strategy, seed)
+    found: dict[Recipe, None] = {}
+    for row in rows:
+        coefficients = {
+            name: round(value, DIGITS) + 0.0 for name, value in zip(names, row, strict=True)
+        }
+        if spec.simplex and abs(math.fsum(coefficients.values())) < 1e-12:
+            continue  # the method divides by the sum
+        found[resolve(Recipe(method, coefficients), study.family.names)] = None
+    return list(found)
+
+
+def levels(points: int, dimensions: int) -> int:
+    """floor(points^(1/dimensions)), exact for integers."""
+    count = max(1, round(points ** (1 / dimensions)))
+    while count**dimensions > points:
+        count -= 1
+    while (count + 1) ** dimensions <= points:
+        count += 1
+    return count
+
+
+def _box(
+    study: Study, spec: Method, names: Sequence[str], points: int, strategy: str, seed: int
+) -> Iterator[tuple[float, ...]]:
+    ranges = [study.slider_range(spec, name) for name in names]
+    if strategy == "sobol":
+        for row in _sobol(len(names), points, seed):
+            yield tuple(low + (high - low) * u for u, (low, high) in zip(row, ranges, strict=True))
+        return
+    count = levels(points, len(names))
+    steps = [step / (count - 1) for step in range(count)] if count > 1 else [0.5]
+    axes = [[low + (high - low) * step for step in steps] for low, high in ranges]
+    yield from itertools.product(*axes)
+
+
+def _lattice(dimensions: int, points: int) -> Iterator[tuple[float, ...]]:
+    steps = 1
+    while math.comb(steps + dimensions, dimensions - 1) <= points:
+        steps += 1
+    for bars in itertools.combinations(range(steps + dimensions - 1), dimensions - 1):
+        edges = (-1, *bars, steps + dimensions - 1)
+        counts = [after - before - 1 for before, after in itertools.pairwise(edges)]
+        yield tuple(count / steps for count in counts)
+
+
+def _dirichlet(names: Sequence[str], points: int, seed: int) -> Iterator[tuple[float, ...]]:
+    for row in _sobol(len(names), points, seed):
+        spread = [-math.log(max(u, 1e-9)) for u in row]
+        total = math.fsum(spread)
+        yield tuple(value / total for value in spread)
+
+
+def _sobol(dimensions: int, points: int, seed: int) -> Iterator[list[float]]:
+    from torch.quasirandom import SobolEngine
+
+    yield from SobolEngine(dimensions, scramble=True, seed=seed).draw(points).tolist()
