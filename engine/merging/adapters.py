@@ -7,6 +7,7 @@ peft's; `add_weighted_adapter(combination_type="linear")` is not used: it mixes 
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -28,9 +29,12 @@ class AdapterModel:
 
     def __init__(self, module: PreTrainedModel, adapters: Mapping[str, Path]) -> None:
         first, *others = adapters
-        wrapped = PeftModel.from_pretrained(
-            module, str(adapters[first]), adapter_name=first, is_trainable=False
-        )
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers 5 for a property that is being renamed
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            wrapped = PeftModel.from_pretrained(
+                module, str(adapters[first]), adapter_name=first, is_trainable=False
+            )
         for name in others:
             wrapped.load_adapter(str(adapters[name]), adapter_name=name, is_trainable=False)
         wrapped.eval()

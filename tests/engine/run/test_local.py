@@ -44,7 +44,13 @@ def rows() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def executor(tmp_path: Path, rows: list[dict[str, Any]]) -> Iterator[LocalExecutor]:
-    with LocalExecutor(tmp_path, on_rows=rows.extend, service=STUB, hang_seconds=1.0) as made:
+    with LocalExecutor(tmp_path, on_rows=rows.extend, service=STUB) as made:
+        yield made
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[LocalExecutor]:
+    with LocalExecutor(tmp_path, service=STUB, hang_seconds=2.0) as made:
         yield made
 
 
@@ -88,7 +94,7 @@ def test_a_killed_worker_fails_its_job_and_no_other(
     with pytest.raises(JobFailed, match="killed, probably out of memory"):
         doomed.result(5)
     assert doomed.status().failure == "died"
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 2
     assert waiting.result(20)["points"] == [str(index) for index in range(100, 130)]
     assert executor.pid != first
     assert len({row["id"] for row in rows}) == len(rows), "a row was saved twice"
@@ -116,27 +122,27 @@ def test_an_idle_worker_that_is_killed_is_ready_again_in_time(executor: LocalExe
     assert executor.submit(Job("evaluate", {"recipes": [1]})).result(20)["pid"] == executor.pid
 
 
-def test_a_stopped_worker_hangs(executor: LocalExecutor) -> None:
-    doomed, waiting = executor.submit(long_sweep(0, 1000)), executor.submit(long_sweep(100))
+def test_a_stopped_worker_hangs(impatient: LocalExecutor) -> None:
+    doomed, waiting = impatient.submit(long_sweep(0, 1000)), impatient.submit(long_sweep(100))
     until(lambda: doomed.status().state == "running")
     start = time.monotonic()
-    os.kill(pid_of(executor), signal.SIGSTOP)
-    with pytest.raises(JobFailed, match="hung: no step for 1 s"):
+    os.kill(pid_of(impatient), signal.SIGSTOP)
+    with pytest.raises(JobFailed, match="hung: no step for 2 s"):
         doomed.result(10)
     assert doomed.status().failure == "hung"
-    assert 0.9 < time.monotonic() - start < 3
+    assert 1.9 < time.monotonic() - start < 10
     waiting.result(20)
 
 
-def test_a_job_without_a_quantum_hangs_though_the_worker_talks(executor: LocalExecutor) -> None:
-    handle = executor.submit(Job("stick"))
+def test_a_job_without_a_quantum_hangs_though_the_worker_talks(impatient: LocalExecutor) -> None:
+    handle = impatient.submit(Job("stick"))
     with pytest.raises(JobFailed, match="hung"):
         handle.result(10)
-    executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
+    impatient.submit(Job("evaluate", {"recipes": [1]})).result(20)
 
 
-def test_loading_may_take_longer_than_a_quantum(executor: LocalExecutor) -> None:
-    executor.submit(Job("load", {"seconds": 1.6})).result(10)
+def test_loading_may_take_longer_than_a_quantum(impatient: LocalExecutor) -> None:
+    impatient.submit(Job("load", {"seconds": 3.0})).result(10)
 
 
 def test_a_worker_that_cannot_start_fails_every_job_and_tries_again_later(tmp_path: Path) -> None:

@@ -1,0 +1,416 @@
+"""The real service on a small family, over both executors."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cache.blobs import Blobs
+from cache.rows import score_id
+from cache.store import Store
+from engine.compose import ComposedModel, Composer
+from engine.errors import BadInput, Cancelled, IncompatibleFamily, JobFailed
+from engine.recipe import Recipe, point_id, resolve
+from engine.run.client import ConnectedExecutor
+from engine.run.inline import InlineExecutor
+from engine.run.local import LocalExecutor
+from engine.run.protocol import Job
+from engine.run.service import Service
+from tests.engine.run.small import build_small_study, recipe, single
+
+KINDS = {"inline": InlineExecutor, "local": LocalExecutor}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: Any) -> Path:
+    return build_small_study(tmp_path_factory.mktemp("family"), adapter=True)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def bench(request: pytest.FixtureRequest, study: Path, tmp_path_factory: Any) -> Iterator[Bench]:
+    workspace = tmp_path_factory.mktemp("workspace")
+    bench = Bench(study, workspace)
+    with KINDS[request.param](workspace, device="cpu", on_rows=bench.save) as bench.executor:
+        yield bench
+
+
+class Bench:
+    def __init__(self, study: Path, workspace: Path) -> None:
+        self.study = study
+        self.workspace = workspace
+        self.rows: list[dict[str, Any]] = []
+        self.executor: ConnectedExecutor
+
+    def save(self, rows: Any) -> None:
+        self.rows.extend(rows)
+
+    def job(self, kind: str, priority: str = "interactive", **payload: Any) -> Job:
+        return Job(kind, {"study": str(self.study), **payload}, kind, priority)  # type: ignore[arg-type]
+
+    def run(self, kind: str, **payload: Any) -> Any:
+        self.rows.clear()
+        return self.executor.submit(self.job(kind, **payload)).result(120)
+
+
+def values(rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[float]]:
+    return {(row["point"], row["objective"]): row["values"] for row in rows}
+
+
+def test_opening_says_how_scores_are_keyed(bench: Bench) -> None:
+    opened = bench.run("open")
+    assert opened["numerics"] == "cpu/float32/1"
+    assert set(opened["objectives"]) == {"has", "loss", "cost"}
+    assert opened["directions"] == {"has": "maximize", "loss": "minimize", "cost": "minimize"}
+    assert opened["names"]["models"] == ["base", "helpful", "terse"]
+    assert opened["memory"]["live_bytes"] > 0
+
+
+def test_a_score_row_is_whole_and_its_texts_are_kept(bench: Bench) -> None:
+    opened = bench.run("open")
+    result = bench.run("evaluate", recipes=[recipe(helpful=0.5)], objectives=["has", "cost"])
+    assert result["errors"] == {} and [row["objective"] for row in bench.rows] == ["has", "cost"]
+    row, cost = bench.rows
+    (point,) = result["points"]
+    fingerprint = opened["objectives"]["has"]
+    assert row["id"] == score_id(point, fingerprint, "explore", "cpu/float32/1")
+    assert row["recipe"] == {
+        "method": "task_arithmetic",
+        "coefficients": {"helpful": 0.5, "terse": 0.0},
+        "parameters": {"strength": 1.0},
+    }
+    assert row["family"] == opened["family"] and row["split"] == "explore"
+    assert row["n"] == len(row["values"]) and row["seconds"] > 0 and row["tokens"] > 0
+    texts = json.loads(Blobs(bench.workspace).get_text(row["texts"]))
+    assert len(texts) == row["n"]
+    assert cost["texts"] is None and cost["mean"] == 1.0 and cost["stderr"] is None
+
+
+def test_only_what_is_missing_is_evaluated(bench: Bench) -> None:
+    bench.run("evaluate", recipes=[recipe(helpful=0.25)], objectives=["has"])
+    have = [row["id"] for row in bench.rows]
+    bench.run("evaluate", recipes=[recipe(helpful=0.25), recipe(helpful=0.3)], have=have)
+    assert [row["objective"] for row in bench.rows] == ["loss", "cost", "has", "loss", "cost"]
+    assert not {row["id"] for row in bench.rows} & set(have)
+
+
+def test_a_bad_recipe_of_several_is_said_and_the_rest_goes_on(bench: Bench) -> None:
+    result = bench.run(
+        "evaluate", recipes=[recipe(nobody=1), recipe(helpful=1.0)], objectives=["cost"]
+    )
+    assert result["points"][0] is None and "nobody" in result["errors"]["0"]
+    assert [row["point"] for row in bench.rows] == [result["points"][1]]
+    with pytest.raises(BadInput, match="nobody"):
+        bench.run("evaluate", recipes=[recipe(nobody=1)])
+
+
+def test_a_recipe_that_fails_is_a_row_and_the_rest_goes_on(bench: Bench) -> None:
+    result = bench.run(
+        "evaluate", recipes=[recipe(helpful=1e39), recipe(helpful=1.0)], objectives=["loss"]
+    )
+    assert list(result["errors"]) == ["0"]
+    failure, score = bench.rows
+    assert failure["kind"] == "failure" and failure["point"] == result["points"][0]
+    assert failure["error"] == result["errors"]["0"]
+    assert score["kind"] == "score"
+
+
+@pytest.mark.parametrize(
+    ("payload", "what"),
+    [
+        ({"recipes": [single("base")], "objectives": ["lost"]}, "Did you mean loss"),
+        ({"recipes": [single("base")], "split": "train"}, "Use explore or report"),
+        ({"recipes": []}, "no recipes"),
+        ({"recipes": [single("base")], "study": "/nowhere/study.yaml"}, "no such file"),
+    ],
+)
+def test_what_cannot_be_done_is_said(bench: Bench, payload: dict[str, Any], what: str) -> None:
+    with pytest.raises(BadInput, match=what):
+        bench.run("evaluate", **payload)
+
+
+def test_an_unknown_kind_of_job_is_refused(bench: Bench) -> None:
+    with pytest.raises(BadInput, match="Did you mean evaluate"):
+        bench.run("evaluat")
+
+
+def test_generating_streams_and_ends_with_the_whole(bench: Bench) -> None:
+    payload = {"recipe": recipe(helpful=0.5), "prompts": ["the quick", "a kind answer"]}
+    handle = bench.executor.submit(bench.job("generate", **payload, max_new_tokens=20))
+    result = handle.result(60)
+    assert [each["prompt"] for each in result["outputs"]] == payload["prompts"]
+    assert {k: v for k, v in enumerate(each["text"] for each in result["outputs"])} == dict(
+        handle.status().texts
+    )
+    again = bench.run("generate", **payload, max_new_tokens=20)
+    assert again == result
+    stopped = bench.run(
+        "generate", **payload, max_new_tokens=20, stop=[result["outputs"][0]["text"][3]]
+    )
+    assert (
+        stopped["outputs"][0]["text"]
+        == result["outputs"][0]["text"].split(result["outputs"][0]["text"][3])[0]
+    )
+    with pytest.raises(BadInput, match="prompt"):
+        bench.run("generate", recipe=recipe(), prompts=[])
+    with pytest.raises(BadInput, match="sampl"):
+        bench.run("generate", **payload, temperature=-1)
+
+
+def test_a_sweep_under_a_slider_scores_as_one_alone(bench: Bench) -> None:
+    """Merged, unmerged and fused recipes on both sides, so that each live state is rewritten."""
+    recipes = [
+        recipe(helpful=0.5),
+        recipe(terse=0.7),
+        {"method": "proxy_tuning", "coefficients": {"helpful": 1.0}},
+        recipe(helpful=0.8, terse=0.2),
+        {"method": "linear", "coefficients": {"base": 0.5, "helpful": 0.5}},
+    ]
+    others = [
+        recipe(helpful=1.2),
+        recipe(terse=1.3),
+        {"method": "pcb", "coefficients": {"helpful": 1.0}},
+        {"method": "logit_fusion", "coefficients": {"helpful": 0.5, "terse": 0.5}},
+    ]
+    bench.run("sweep", recipes=recipes)
+    alone = values(bench.rows)
+    bench.run("evaluate", recipes=others)
+    others_alone = values(bench.rows)
+    bench.rows.clear()
+    handle = bench.executor.submit(bench.job("sweep", "sweep", recipes=recipes))
+    beside = 0
+    while not handle.status().over:
+        for other in others:
+            bench.executor.submit(
+                bench.job("evaluate", recipes=[other], objectives=["has"])
+            ).result(60)
+            beside += not handle.status().over
+    handle.result(60)
+    assert beside >= 2
+    found = values(bench.rows)
+    assert {key: found[key] for key in alone} == alone
+    assert all(others_alone[key] == value for key, value in found.items() if key not in alone)
+
+
+def test_a_running_sweep_is_cancelled(bench: Bench) -> None:
+    recipes = [recipe(helpful=index / 1000) for index in range(1000)]
+    handle = bench.executor.submit(bench.job("sweep", "sweep", recipes=recipes))
+    while not handle.status().rows:
+        time.sleep(0.01)
+    handle.cancel()
+    with pytest.raises(Cancelled):
+        handle.result(30)
+
+
+def test_exporting_measures_the_report_split_once(bench: Bench, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = bench.run("export", recipe=recipe(helpful=0.5), out=str(out), verify=True)
+    assert result["verified"] and (out / "model.safetensors").exists()
+    assert {row["split"] for row in bench.rows} == {"report"}
+    scores = json.loads((out / "paretoscope.json").read_text())["scores"]
+    assert {each["objective"]: each["mean"] for each in scores} == {
+        row["objective"]: row["mean"] for row in bench.rows
+    }
+    result = bench.run("export", recipe=recipe(), out=str(tmp_path / "again"), scores=[])
+    assert result["verified"] is None and bench.rows == []
+    with pytest.raises(BadInput):
+        bench.run("export", recipe=recipe(), out=str(out))
+
+
+def test_merging_is_a_job_too(bench: Bench, tmp_path: Path) -> None:
+    config = tmp_path / "merge.yaml"
+    models = bench.study.parent
+    config.write_text(
+        f"base: {models}/base\nexperts: {{helpful: {models}/helpful}}\n"
+        "method: task_arithmetic\ncoefficients: {helpful: 0.5}\n"
+    )
+    result = bench.run("merge", config=str(config), out=str(tmp_path / "out"))
+    assert "model.safetensors" in result["files"]
+
+
+def test_the_store_takes_the_rows(bench: Bench, tmp_path: Path) -> None:
+    opened = bench.run("open")
+    with (
+        Store.open(tmp_path) as store,
+        InlineExecutor(tmp_path, device="cpu", on_rows=store.append) as executor,
+    ):
+        result = executor.submit(bench.job("evaluate", recipes=[recipe(helpful=0.4)])).result(60)
+        (point,) = store.points(
+            opened["family"], opened["objectives"], "explore", opened["numerics"]
+        )
+    assert [point.id] == result["points"] and set(point.scores) == {"has", "loss", "cost"}
+
+
+# what needs a look inside: the service itself, without an executor
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    made = Service(tmp_path, "cpu")
+    yield made
+    made.close()
+
+
+def nothing(*_: Any) -> None:
+    return None
+
+
+def weights(composer: Composer) -> list[torch.Tensor]:
+    return [each.clone() for each in composer.merged.module.parameters()]
+
+
+def run(
+    service: Service, kind: str, tick: Callable[[], None] = lambda: None, **payload: Any
+) -> Any:
+    return service.run(Job(kind, payload), nothing, tick)
+
+
+def test_parking_restores_the_live_weights_bit_for_bit(service: Service, study: Path) -> None:
+    run(service, "evaluate", study=str(study), recipes=[recipe(helpful=0.5)], objectives=["has"])
+    (opened,) = service.families._open.values()
+    before = weights(opened.composer)
+    live: ComposedModel | None = opened.composer.live
+    ticks = iter(range(1000))
+
+    def tick() -> None:
+        if next(ticks) == 3:
+            put_back = service.park()
+            run(service, "evaluate", study=str(study), recipes=[recipe(helpful=1.5)])
+            assert opened.composer.live is not live
+            put_back()
+
+    run(
+        service,
+        "evaluate",
+        tick,
+        study=str(study),
+        recipes=[recipe(helpful=0.5)],
+        objectives=["loss"],
+    )
+    assert next(ticks) > 4
+    assert all(map(torch.equal, before, weights(opened.composer)))
+
+
+def test_time_spent_parked_is_not_the_sweeps(service: Service, study: Path) -> None:
+    rows = []
+    ticks = iter(range(10**6))
+    slept = False
+
+    def tick() -> None:
+        nonlocal slept
+        if next(ticks) > 40 and not slept:
+            slept = True
+            put_back = service.park()
+            time.sleep(1.0)
+            put_back()
+
+    service.run(
+        Job(
+            "evaluate",
+            {"study": str(study), "recipes": [recipe(helpful=0.1)], "objectives": ["has"]},
+        ),
+        lambda kind, data=None: rows.append(data["row"]) if kind == "result" else None,
+        tick,
+    )
+    assert not slept or rows[0]["seconds"] < 1.0
+
+
+def test_a_family_stays_open_until_its_files_change(service: Service, tmp_path: Path) -> None:
+    study = build_small_study(tmp_path / "family")
+    first = run(service, "open", study=str(study))
+    (opened,) = service.families._open.values()
+    assert run(service, "open", study=str(study)) == {
+        **first,
+        "memory": pytest.approx(first["memory"], rel=1),
+    }
+    assert list(service.families._open.values()) == [opened]
+    other = tmp_path / "family" / "helpful" / "model.safetensors"
+    data = bytearray(other.read_bytes())
+    data[-2:] = b"\x80\x3f"
+    other.write_bytes(bytes(data))
+    second = run(service, "open", study=str(study))
+    assert second["family"] != first["family"]
+    (reopened,) = service.families._open.values()
+    assert reopened is not opened
+
+
+def test_a_family_that_stopped_fitting_is_refused(service: Service, tmp_path: Path) -> None:
+    study = build_small_study(tmp_path / "family")
+    run(service, "open", study=str(study))
+    (tmp_path / "family" / "helpful" / "config.json").unlink()
+    with pytest.raises(IncompatibleFamily):
+        run(service, "open", study=str(study))
+
+
+def test_at_most_two_families_stay_open_and_those_in_use_do(
+    service: Service, tmp_path: Path
+) -> None:
+    studies = [build_small_study(tmp_path / str(index)) for index in range(4)]
+    seen = 0
+
+    def tick() -> None:
+        nonlocal seen
+        if not seen:
+            seen = 1
+            for study in studies[1:]:
+                run(
+                    service,
+                    "evaluate",
+                    study=str(study),
+                    recipes=[recipe(helpful=1.0)],
+                    objectives=["cost"],
+                )
+            seen = len(service.families._open)
+            assert any(each.base.is_relative_to(tmp_path / "0") for each in service.families._open)
+
+    run(service, "open", study=str(studies[0]))
+    run(service, "evaluate", tick, study=str(studies[0]), recipes=[recipe(helpful=1.0)])
+    assert seen == 2
+
+
+def test_memory_that_ran_out_in_a_recipe_is_a_row_and_ends_the_job(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = Composer.compose
+
+    def hungry(self: Composer, made: Any, *rest: Any) -> ComposedModel:
+        if made.coefficients.get("helpful") == 0.9:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return compose(self, made, *rest)
+
+    monkeypatch.setattr(Composer, "compose", hungry)
+    rows: list[dict[str, Any]] = []
+    with InlineExecutor(tmp_path, device="cpu", on_rows=rows.extend) as executor:
+        payload = {"study": str(study), "objectives": ["cost"]}
+        recipes = [recipe(helpful=0.1), recipe(helpful=0.9), recipe(helpful=0.2)]
+        handle = executor.submit(Job("evaluate", {**payload, "recipes": recipes}))
+        with pytest.raises(JobFailed, match="out of memory"):
+            handle.result(60)
+        assert [row["kind"] for row in rows] == ["score", "failure"]
+        executor.submit(Job("evaluate", {**payload, "recipes": recipes[2:]})).result(60)
+
+
+def test_a_device_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="quantum"):
+        Service(tmp_path, "quantum")
+
+
+def test_ids_are_those_of_recipes(service: Service, study: Path) -> None:
+    rows: list[Any] = []
+    service.run(
+        Job(
+            "evaluate",
+            {"study": str(study), "recipes": [recipe(helpful=-0.0)], "objectives": ["cost"]},
+        ),
+        lambda kind, data=None: rows.append(data["row"]) if kind == "result" else None,
+        lambda: None,
+    )
+    (opened,) = service.families._open.values()
+    assert rows[0]["point"] == point_id(
+        resolve(Recipe("task_arithmetic"), opened.family.names), opened.fingerprint
+    )
