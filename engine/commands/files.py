@@ -87,8 +87,7 @@ def demo(args: Namespace) -> dict[str, Any]:
         from engine.demo.train import train
 
         def report(stage: str, done: float) -> None:
-            bar = "█" * int(30 * done)
-            progress(f"{bar:<30} {done:5.0%}  {stage}")
+            progress(stage, f"{'█' * int(30 * done):<30} {done:5.0%}")
 
         study = train(out, args.seed, report)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cache.store import Point
-from engine.commands.session import Session, cancelling, progress, progress_line
+from engine.commands.session import Session, cancelling, progress
 from engine.errors import bad
 from engine.front.table import point_document
 from engine.recipe import Recipe, point_id, resolve
@@ -119,7 +119,7 @@ def sweep(args: Namespace) -> Iterator[dict[str, Any]]:
                 if event.kind == "result":
                     yield from printed.ready(event.data["row"]["point"])
                 elif event.kind == "progress":
-                    progress(progress_line(event.data))
+                    progress.job(event.data)
             handle.result()
         yield from printed.rest()
         yield {"done": True, "points": len(recipes), "failed": printed.failed}

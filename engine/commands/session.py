@@ -23,11 +23,36 @@ from engine.scoring.objectives import objective_fingerprint, prepare
 from engine.study import Objective, load_study
 
 
-def progress(text: str) -> None:
-    """One line on standard error, over the last one where that is a terminal."""
-    end = "\r" if sys.stderr.isatty() else "\n"
-    sys.stderr.write(f"\033[K{text}{end}" if end == "\r" else f"{text}{end}")
-    sys.stderr.flush()
+class Progress:
+    """Progress on standard error: one line rewritten on a terminal, a line per step elsewhere."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, line: str, detail: str = "") -> None:
+        """Show where the work stands.
+
+        Args:
+            detail: changes too often for a log; shown on a terminal only.
+        """
+        if sys.stderr.isatty():
+            shown = f"{line} · {detail}" if detail else line
+            sys.stderr.write(f"\033[2K{shown}\r")
+        elif line != self._last:
+            sys.stderr.write(f"{line}\n")
+        self._last = line
+        sys.stderr.flush()
+
+    def job(self, data: Mapping[str, Any]) -> None:
+        """Show a job's progress event."""
+        detail = str(data.get("objective") or "")
+        if data.get("of_rows"):
+            detail += f" {data['rows']} of {data['of_rows']}"
+        total = data.get("total")
+        self(f"{data.get('done', 0)} of {total}" if total else "working", detail)
+
+
+progress = Progress()
 
 
 class Session:
@@ -129,7 +154,7 @@ class Session:
         with cancelling(handle):
             for event in handle.events():
                 if event.kind == "progress":
-                    progress(progress_line(event.data))
+                    progress.job(event.data)
             return handle.result()
 
     def have(self, recipes: Sequence[Recipe], split: str, numerics: str) -> list[str]:
@@ -151,14 +176,6 @@ def cancelling(handle: Handle) -> Iterator[None]:
     except BaseException:
         handle.cancel()
         raise
-
-
-def progress_line(data: Mapping[str, Any]) -> str:
-    """A progress event as one line."""
-    parts = [str(data[key]) for key in ("message", "recipe", "objective") if data.get(key)]
-    if data.get("total"):
-        parts.append(f"{data.get('done', 0)} of {data['total']}")
-    return " · ".join(parts) or "working"
 
 
 def has_template(family: Family) -> bool:
