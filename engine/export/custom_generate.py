@@ -5,8 +5,8 @@ Shipped as custom_generate/generate.py of an exported folder:
     model.generate(**inputs, custom_generate="FOLDER", trust_remote_code=True,
                    models={"base": base, "helpful": helpful})
 
-`model` is the first of SETTINGS["models"]; `models` gives the others, loaded models by name. Rows
-are left-padded. Logits are combined in float32, cut to the rows that all models have, masked
+`model` is the one that SETTINGS["model"] names; `models` gives the others, loaded models by name.
+Rows are left-padded. Logits are combined in float32, cut to the rows that all models have, masked
 beyond the tokenizer's ids, then warped and picked.
 """
 
@@ -69,7 +69,8 @@ def generate(
 ) -> torch.Tensor:
     """Token ids [batch, prompt + new], padded with the first end token behind an end."""
     names, weights = SETTINGS["models"], SETTINGS["weights"]
-    runners = [model] + [(models or {})[name] for name in names[1:]]
+    others = models or {}
+    runners = [model if name == SETTINGS["model"] else others[name] for name in names]
     ids = input_ids if input_ids is not None else inputs
     if ids is None:
         raise ValueError("give input_ids")

@@ -232,7 +232,11 @@ def _decoding(
 ) -> Exported:
     mixture = model.mixture
     assert mixture is not None
+    leading = next(
+        (each for each in ("target", "base") if each in mixture.models), mixture.models[0]
+    )
     settings = {
+        "model": leading,
         "models": list(mixture.models),
         "weights": list(mixture.weights),
         "kind": mixture.kind,
@@ -245,7 +249,7 @@ def _decoding(
     }  # fmt: skip
     note = (
         "No single checkpoint holds this mixture: several models run at every token. "
-        f"`custom_generate/generate.py` decodes with plain transformers: load {mixture.models[0]} "
+        f"`custom_generate/generate.py` decodes with plain transformers: load {leading} "
         "as the model and pass the others by name as `models=`."
     )
     mine = replace(papers, kind="decoding", notes=(*papers.notes, note))
