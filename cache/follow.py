@@ -23,6 +23,7 @@ import pyarrow as pa
 from cache.index import Index, remove_index
 from cache.journal import SUFFIX, list_journals
 from cache.segments import journal_tables, list_segments, read_segment, segment_sources
+from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Follower:
 
     def __init__(self, journals: Path, segments: Path, file: Path | None) -> None:
         self.version = 0
+        self._closed = False
         self._journals, self._segments, self._file = journals, segments, file
         self._lock = threading.RLock()
         self._read_segments: set[str] = set()
@@ -51,6 +53,7 @@ class Follower:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._index.close()
 
     def refresh(self) -> bool:
@@ -158,6 +161,8 @@ class Follower:
         return Index(None)
 
     def _rebuild(self, reason: Exception) -> None:
+        if self._closed:
+            raise ParetoscopeError("this store is closed") from reason
         log.warning("rebuilding the index (%s)", reason)
         self._index.close()
         self._start_over(self._fresh())

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ class Index:
         self.path = path
         self._connection = duckdb.connect(str(path) if path else MEMORY, config=CONFIGURATION)
         self._local = threading.local()
+        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         try:
             tables = self._connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone()
             if tables == (0,):
@@ -120,12 +122,15 @@ class Index:
         cursor = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._local.cursor = self._connection.cursor()
+            self._cursors.add(cursor)
         found = cursor.execute(sql, list(parameters)).fetchnumpy()
         return {name: column.tolist() for name, column in found.items()}
 
     def close(self) -> None:
-        with contextlib.suppress(duckdb.Error):
-            self._connection.close()
+        """Let go of the file: the cursors of other threads hold it too."""
+        for each in (*self._cursors, self._connection):
+            with contextlib.suppress(duckdb.Error):
+                each.close()
 
 
 def remove_index(path: Path) -> None:

@@ -25,6 +25,7 @@ from cache.index import NEWEST
 from cache.journal import Journal, make_directory, storage_error, try_lock
 from cache.rows import FIELDS, unpack
 from cache.segments import compact
+from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,10 @@ class Store:
         journals, segments = workspace / "journal", workspace / "segments"
         self._journal = Journal(journals)
         if self.owner:
-            compact(journals, segments)
+            try:
+                compact(journals, segments)
+            except ParetoscopeError as error:  # the journals are still there
+                log.warning("journals not compacted: %s", error)
         file = workspace / "index.duckdb" if self.owner else None
         self._follower = Follower(journals, segments, file)
 

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import BadInput
+from engine.front.pareto import front_mask
+from engine.front.preference import Bound, Range, Unmet, ranges_of, recommend, scale_weights
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "pareto"
+AB = ("a", "b")
+UP = [True, True]
+CONCAVE = [[0.0, 1.0], [0.4, 0.5], [1.0, 0.0]]  # a weighted sum never finds the middle one
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("set_*.npz")))
+def test_golden_choices(name):
+    golden = np.load(GOLDEN / f"{name}.npz")
+    values, down = golden["F"], np.zeros(golden["F"].shape[1], dtype=bool)
+    names = tuple(f"o{column}" for column in range(values.shape[1]))
+    ranges = ranges_of(names, values[golden["nd_keep"]], down)
+    assert [ranges[each].ideal for each in names] == pytest.approx(golden["ideal"])
+    assert [ranges[each].nadir for each in names] == pytest.approx(golden["nadir"])
+    for weights, chosen in zip(golden["pref"], golden["sel_acheb"], strict=True):
+        asked = dict(zip(names, 7 * weights, strict=True))  # scaled to sum one
+        expected = golden["front_idx"][chosen]
+        assert recommend(names, values, down, asked).index == expected
+        assert recommend(names, -values, ~down, asked).index == expected
+
+
+def test_golden_bound():
+    golden = np.load(GOLDEN / "mixed_direction.npz")
+    values, up = golden["F"], golden["maximise"]
+    names = ("first", "second", "latency")
+    bound = Bound("first", "at_least", 0.4)
+    for weights in np.random.default_rng(1).dirichlet(np.ones(3), size=20):
+        found = recommend(names, values, up, dict(zip(names, weights, strict=True)), [bound])
+        assert golden["nd_keep_feasible"][found.index] and found.unmet == ()
+
+
+def test_concave_parts_are_reached():
+    assert recommend(AB, CONCAVE, UP, {"a": 1, "b": 1}).index == 1
+    assert recommend(AB, CONCAVE, UP, {"a": 9, "b": 1}).index == 2
+    assert recommend(AB, CONCAVE, UP, {"b": 1}).index == 0
+
+
+def test_units_do_not_matter():
+    values = np.array(CONCAVE) * [1000.0, 1e-3] + [5.0, -7.0]
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}).index == 1
+    assert recommend(AB, values * [-1, 1], [False, True], {"a": 1, "b": 1}).index == 1
+
+
+def test_dominated_points_are_never_chosen_and_do_not_move_the_ranges():
+    values = [*CONCAVE, [0.39, 0.49], [-50.0, -50.0]]
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}).index == 1
+
+
+def test_only_the_weighted_objective_counts_then_the_weighted_sum():
+    # both are best in a; the weighted sum is equal too, so the earlier one
+    values = [[1.0, 0.0, 0.5], [1.0, 0.5, 0.0], [0.0, 1.0, 1.0]]
+    assert recommend(("a", "b", "c"), values, [True] * 3, {"a": 1}).index == 0
+    # equal in the largest term (0.5), different in the sum
+    values = [[0.0, 1.0, 0.4], [0.5, 0.5, 0.0], [0.5, 0.5, 1.0], [1.0, 0.0, 0.4]]
+    assert recommend(("a", "b", "c"), values, [True] * 3, {"a": 1, "b": 1}).index == 2
+
+
+def test_duplicates_give_the_earlier_point():
+    values = [[0.0, 1.0], [0.4, 0.5], [0.4, 0.5], [1.0, 0.0]]
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}).index == 1
+
+
+def test_mirrored_ties_give_the_earlier_point():
+    values = np.array([[0.0, 1.0], [0.3, 0.7], [0.7, 0.3], [1.0, 0.0]]) / 3
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}).index == 1
+    assert recommend(AB, values[::-1], UP, {"a": 1, "b": 1}).index == 1
+
+
+def test_an_objective_without_a_range_adds_nothing():
+    values = [[0.0, 5.0], [1.0, 5.0]]
+    assert recommend(AB, values, UP, {"a": 1, "b": 100}).index == 1
+    assert recommend(AB, [[2.0, 3.0]], UP, {"a": 1}).index == 0
+
+
+def test_bounds_narrow_the_choice_and_not_the_ranges():
+    values = [[0.0, 1.0], [0.2, 0.9], [0.5, 0.55], [0.9, 0.3], [1.0, 0.0]]
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}).index == 2
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}, [Bound("b", "at_least", 0.6)]).index == 1
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}, [Bound("a", "at_least", 0.9)]).index == 3
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}, [Bound("a", "at_most", 0.2)]).index == 1
+
+
+def test_an_unmet_bound_gives_the_least_violation():
+    found = recommend(AB, CONCAVE, UP, {"b": 1}, [Bound("a", "at_least", 2.0)])
+    assert found.index == 2 and found.unmet == (Unmet("a", 2.0, 1.0),)
+    found = recommend(AB, CONCAVE, UP, {"a": 1}, [Bound("b", "at_most", -0.5)])
+    assert found.index == 2 and found.unmet == (Unmet("b", -0.5, 0.0),)
+
+
+def test_bounds_that_conflict_name_those_missed():
+    bounds = [Bound("a", "at_least", 0.9), Bound("b", "at_least", 0.45)]
+    found = recommend(AB, CONCAVE, UP, {"a": 1, "b": 1}, bounds)
+    # (1, 0) misses b by 0.45, (0.4, 0.5) misses a by 0.5
+    assert found.index == 2 and found.unmet == (Unmet("b", 0.45, 0.0),)
+    moved = [bounds[0], Bound("b", "at_least", found.unmet[0].closest)]
+    assert recommend(AB, CONCAVE, UP, {"a": 1, "b": 1}, moved).unmet == ()
+
+
+def test_violations_are_compared_in_units_of_the_range():
+    values = np.array(CONCAVE) * [1000.0, 1.0]
+    bounds = [Bound("a", "at_least", 900.0), Bound("b", "at_least", 0.45)]
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}, bounds).index == 2
+
+
+def test_frozen_ranges_replace_those_of_the_front():
+    values = [[0.0, 1.0], [0.5, 0.8], [1.0, 0.0]]
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}).index == 1
+    frozen = {"a": Range(ideal=1.0, nadir=0.0), "b": Range(ideal=1.0, nadir=-100.0)}
+    assert recommend(AB, values, UP, {"a": 1, "b": 1}, ranges=frozen).index == 2
+
+
+def test_reference_of_a_range():
+    assert Range(ideal=1.0, nadir=0.0).reference == pytest.approx(-0.1)
+    assert Range(ideal=1.0, nadir=3.0).reference == pytest.approx(3.2)
+    assert Range(ideal=1.0, nadir=1.0).reference == 1.0
+
+
+def test_weights_are_scaled_to_sum_one():
+    assert scale_weights(AB, {"b": 3, "a": 1}).tolist() == [0.25, 0.75]
+    assert scale_weights(AB, {"a": 1e308, "b": 1e308}).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ({}, "every weight is 0"),
+        ({"a": 0.0}, "every weight is 0"),
+        ({"a": -1.0}, "-1"),
+        ({"a": float("nan")}, "nan"),
+        ({"aa": 1.0}, "Did you mean a"),
+    ],
+)
+def test_weights_that_cannot_be_used(weights, said):
+    with pytest.raises(BadInput, match=said):
+        recommend(AB, CONCAVE, UP, weights)
+
+
+@pytest.mark.parametrize(
+    "bound", [Bound("c", "at_least", 1.0), Bound("a", "at_most", float("inf"))]
+)
+def test_bounds_that_cannot_be_used(bound):
+    with pytest.raises(BadInput, match="bound on"):
+        recommend(AB, CONCAVE, UP, {"a": 1}, [bound])
+
+
+def test_the_choice_is_on_the_front_whatever_the_weights():
+    random = np.random.default_rng(2)
+    for _ in range(50):
+        values = random.integers(0, 6, size=(30, 3)).astype(float)
+        weights = dict(zip("abc", random.random(3), strict=True))
+        up = random.random(3) < 0.5
+        assert front_mask(values, up)[recommend(("a", "b", "c"), values, up, weights).index]
