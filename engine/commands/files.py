@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from engine.commands.points import evaluated
 from engine.commands.session import Session, progress
-from engine.errors import BadInput
-from engine.recipe import Recipe
-
-log = logging.getLogger(__name__)
+from engine.recipe import point_id
+from engine.run.reported import reported
 
 
 def export(args: Namespace) -> dict[str, Any]:
@@ -23,6 +19,16 @@ def export(args: Namespace) -> dict[str, Any]:
     check_output(out)
     with Session(args) as session:
         (recipe,) = session.recipes()
+        numerics = str(session.run("open", {})["numerics"])
+        family = session.family_fingerprint
+        known = reported(
+            session.store,
+            family,
+            session.objectives,
+            session.objective_fingerprints,
+            numerics,
+            point_id(recipe, family),
+        )
         result = session.run(
             "export",
             {
@@ -30,36 +36,10 @@ def export(args: Namespace) -> dict[str, Any]:
                 "out": str(out),
                 "adapter": args.adapter,
                 "verify": args.verify,
-                "scores": report_scores(session, recipe),
+                "scores": known,
             },
         )
         return {key: result[key] for key in ("out", "files", "verified", "max_logit_difference")}
-
-
-def report_scores(session: Session, recipe: Recipe) -> list[dict[str, Any]]:
-    """Scores on the report split, evaluated where they are not yet, as an export lists them."""
-    from engine.scoring.data import read_rows
-
-    held = []
-    for objective in session.objectives:
-        try:
-            read_rows(objective, "report")
-        except BadInput:
-            log.warning("%s has no rows held back for reporting", objective.name)
-            continue
-        held.append(objective)
-    document = evaluated(session, [recipe], "report", [each.name for each in held])["points"][0]
-    return [
-        {
-            "objective": each.name,
-            "scorer": each.scorer,
-            "direction": each.direction,
-            "split": "report",
-            "score": document["scores"][each.name],
-        }
-        for each in held
-        if each.name in document["scores"]
-    ]
 
 
 def merge(args: Namespace) -> dict[str, Any]:

@@ -35,8 +35,8 @@ def export_recipe(
 
     Args:
         payload: study, recipe, out: a directory that does not exist or is empty; adapter, verify
-            (False); scores: what the card shows, each with objective, scorer, direction, split and
-            score. Without `scores` the report split is measured here, and its rows are emitted.
+            (False); scores: those on the report split that are there already, as `reported` gives
+            them. The others are measured here, and their rows emitted.
 
     Returns:
         out, files, verified, max_logit_difference, point.
@@ -49,12 +49,8 @@ def export_recipe(
     out = _path(payload, "out")
     with service.families.use(study.family, tick) as opened:
         recipe = recipe_of(payload.get("recipe"), opened)
-        scores = payload.get("scores")
-        measured = (
-            _report(service, study, recipe, opened, emit, tick)
-            if scores is None
-            else [Measured(**each) for each in scores]
-        )
+        known = {each["objective"]: Measured(**each) for each in payload.get("scores") or ()}
+        measured = _report(service, study, recipe, opened, known, emit, tick)
         adapter = bool(payload.get("adapter", False))
         papers = Papers(
             study=study.name,
@@ -111,21 +107,27 @@ def _path(payload: Mapping[str, Any], name: str) -> Path:
 
 
 def _report(
-    service: Service, study: Study, recipe: Recipe, opened: OpenFamily, emit: Emit, tick: Tick
+    service: Service,
+    study: Study,
+    recipe: Recipe,
+    opened: OpenFamily,
+    known: Mapping[str, Measured],
+    emit: Emit,
+    tick: Tick,
 ) -> list[Measured]:
     """The recipe's scores on the report split, of the objectives that hold rows back."""
     held = _held_back(checked_objectives(study, None))
-    if not held:
-        return []
-    evaluation = Evaluation(service.workspace, opened, held, "report", frozenset())
-    directions = {each.name: str(each.direction) for each in held}
-    measured = []
-    for row in evaluation.rows(recipe, Progress(emit, 0, 1), tick):
-        emit("result", {"row": row})
-        score = {name: row[name] for name in ("mean", "stderr", "n", "low", "high")}
-        name = row["objective"]
-        measured.append(Measured(name, row["scorer"], directions[name], "report", score))
-    return measured
+    missing = [each for each in held if each.name not in known]
+    found = dict(known)
+    if missing:
+        evaluation = Evaluation(service.workspace, opened, missing, "report", frozenset())
+        directions = {each.name: str(each.direction) for each in held}
+        for row in evaluation.rows(recipe, Progress(emit, 0, 1), tick):
+            emit("result", {"row": row})
+            score = {name: row[name] for name in ("mean", "stderr", "n", "low", "high")}
+            name = row["objective"]
+            found[name] = Measured(name, row["scorer"], directions[name], "report", score)
+    return [found[each.name] for each in held]
 
 
 def _held_back(objectives: Sequence[Objective]) -> list[Objective]:

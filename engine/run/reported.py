@@ -1,0 +1,45 @@
+"""Scores on the report split that are saved already, so that an export measures them once only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cache.store import Store
+from engine.study import Objective
+
+
+def reported(
+    store: Store,
+    family: str,
+    objectives: Sequence[Objective],
+    fingerprints: Mapping[str, str],
+    numerics: str,
+    point: str,
+) -> list[dict[str, Any]]:
+    """What the job "export" takes as `scores`: one entry an objective that has its score.
+
+    Args:
+        objectives: with their directions filled in.
+        fingerprints: objective name -> fingerprint.
+    """
+    rows = store.scores(
+        family,
+        objectives=fingerprints,
+        split="report",
+        numerics=numerics,
+        point=point,
+        values=False,
+    )
+    by_fingerprint = {row["objective_fingerprint"]: row for row in rows}
+    return [
+        {
+            "objective": each.name,
+            "scorer": each.scorer,
+            "direction": each.direction,
+            "split": "report",
+            "score": {name: row[name] for name in ("mean", "stderr", "n", "low", "high")},
+        }
+        for each in objectives
+        if (row := by_fingerprint.get(fingerprints[each.name])) is not None
+    ]
