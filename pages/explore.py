@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from engine.recipe import Recipe
+from engine.recipe import METHODS, Recipe
 from pages.parts import components, controls, figures, jobs, state
 from pages.parts.view import Axis, Measured, axes_of, front_words, readout, rows
 
@@ -19,13 +19,28 @@ evaluation = f"{state.session()}:evaluate"
 
 
 def restore(measured: Measured) -> None:
-    """Once a session: the point that the URL names, loaded into the sliders."""
-    if st.session_state.get("restored") or backend.opened is None:
-        return
-    st.session_state["restored"] = True
-    row = measured.row_of.get(st.query_params.get("point", ""))
-    if row is not None:
-        controls.load_recipe(measured.recipes[row])
+    """Once a session: what the URL names. A point has to wait until the study is open."""
+    if "addressed" not in st.session_state:
+        st.session_state["addressed"] = True
+        for name, options in (("x", by_name), ("y", by_name), ("z", by_name), ("method", METHODS)):
+            if st.query_params.get(name) in options:
+                st.session_state[name] = st.query_params[name]
+    if "restored" not in st.session_state and backend.opened is not None:
+        st.session_state["restored"] = True
+        row = measured.row_of.get(st.query_params.get("point", ""))
+        if row is not None:
+            controls.load_recipe(measured.recipes[row])
+
+
+def remember(**values: str | None) -> None:
+    """Keep the URL a way back to this view."""
+    for name, value in values.items():
+        if st.query_params.get(name) == value:
+            continue
+        if value is not None:
+            st.query_params[name] = value
+        else:
+            del st.query_params[name]
 
 
 def load_point(point: str | None) -> None:
@@ -53,17 +68,18 @@ def choose_axes() -> list[Axis]:
     label = {name: axis.label for name, axis in by_name.items()}
     first, second, third = st.columns(3)
     x = first.selectbox(
-        "Across", names, key="x", bind="query-params", format_func=lambda name: label[name]
+        "Across", names, key="x", persist_state="session", format_func=lambda name: label[name]
     )
     y = second.selectbox(
-        "Up", names, index=min(1, len(names) - 1), key="y", bind="query-params",
+        "Up", names, index=min(1, len(names) - 1), key="y", persist_state="session",
         format_func=lambda name: label[name],
     )  # fmt: skip
     z = third.selectbox(
-        "Depth", names, index=None, key="z", bind="query-params", placeholder="none",
+        "Depth", names, index=None, key="z", persist_state="session", placeholder="none",
         format_func=lambda name: label[name], disabled=len(names) < 3,
     )  # fmt: skip
-    chosen = [x, y] + ([z] if z and z not in (x, y) else [])
+    remember(x=x, y=y, z=z)
+    chosen = [x, y] if z in (None, x, y) else [x, y, z]
     return [by_name[name] for name in chosen]
 
 
@@ -108,16 +124,6 @@ def chart_panel() -> None:
     )  # fmt: skip
 
 
-def remember(point: str | None) -> None:
-    """The URL names the point whose recipe is in hand, if it is measured."""
-    if backend.opened is None or st.query_params.get("point") == point:
-        return
-    if point is not None:
-        st.query_params["point"] = point
-    elif "point" in st.query_params:
-        del st.query_params["point"]
-
-
 def start_evaluation(recipe: Recipe) -> None:
     backend.evaluate([recipe], f"Scoring {recipe}", evaluation)
     st.rerun()
@@ -139,7 +145,8 @@ def recipe_panel() -> None:
     exact = found is not None and found.exact
     point = measured.ids[found.row] if exact else None
     whole = exact and measured.complete(found.row)
-    remember(point)
+    if "restored" in st.session_state:
+        remember(method=recipe.method, point=point)
     left, right = st.columns(2)
     left.button(
         "Evaluate", key="evaluate", type="primary", width="stretch",
@@ -151,7 +158,7 @@ def recipe_panel() -> None:
         "Export…", key="export", width="stretch", disabled=not exact,
         help="Write this point as a checkpoint" if exact else "Evaluate the recipe first",
     ):  # fmt: skip
-        st.switch_page("pages/export.py", query_params={"point": point})
+        st.switch_page(state.page("export"), query_params={"point": point})
 
 
 components.library()

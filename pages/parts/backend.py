@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 import engine  # noqa: F401  (registers every method)
+from cache.rows import score_id
 from cache.store import Store
 from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family, open_family
@@ -74,11 +77,13 @@ def read_study(path: Path) -> tuple[Study, tuple[Objective, ...], Family]:
     objectives: tuple[Objective, ...] = ()
     family: Family | None = None
     try:
-        objectives = prepare(study)
+        family = open_family(study.family)
     except BadInput as error:
         problems.extend(error.problems)
+    tokenizer = family.tokenizer if family is not None else None
+    template = family is None or (tokenizer is not None and tokenizer.chat_template is not None)
     try:
-        family = open_family(study.family)
+        objectives = prepare(study, chat_template=template)
     except BadInput as error:
         problems.extend(error.problems)
     if problems or family is None:
@@ -200,6 +205,20 @@ class Backend:
         assert self.opened is not None
         return point_id(recipe, self.opened.family)
 
+    def _have(self, recipes: Iterable[Recipe]) -> list[str]:
+        """Ids of the score rows these recipes have."""
+        opened, measured = self.opened, self.measured()
+        found = []
+        for point in map(self.point_id, recipes) if opened is not None else ():
+            row = measured.row_of.get(point)
+            if row is None:
+                continue
+            for name, there in zip(measured.names, np.isfinite(measured.mean[row]), strict=True):
+                if there:
+                    fingerprint = opened.objectives[name]
+                    found.append(score_id(point, fingerprint, "explore", opened.numerics))
+        return found
+
     # jobs
 
     def _submit(self, what: str, kind: str, payload: Mapping[str, Any], session: str) -> Task:
@@ -213,7 +232,12 @@ class Backend:
 
     def evaluate(self, recipes: Iterable[Recipe], what: str, session: str) -> Task:
         """Score recipes on every objective; what is scored already is not run again."""
-        payload = {"recipes": [each.as_dict() for each in recipes], "split": "explore"}
+        recipes = list(recipes)
+        payload = {
+            "recipes": [each.as_dict() for each in recipes],
+            "split": "explore",
+            "have": self._have(recipes),
+        }
         task = self._submit(what, "evaluate", payload, session)
         with self._lock:
             self._tasks[session] = task

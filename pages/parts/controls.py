@@ -95,7 +95,7 @@ def load_recipe(recipe: Recipe) -> None:
 
 def choose_method() -> Method:
     """The method's selectbox; also in the URL."""
-    name = st.selectbox("Method", methods(), key="method", bind="query-params")
+    name = st.selectbox("Method", methods(), key="method", persist_state="session")
     return find_method(name)
 
 

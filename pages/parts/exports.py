@@ -25,6 +25,8 @@ def refusal(out: Path) -> Problem | None:
     parent = out
     while not parent.exists():
         parent = parent.parent
+    if not parent.is_dir():
+        return Problem(str(parent), "this is not a directory", "Choose another.")
     if not os.access(parent, os.W_OK):
         return Problem(str(parent), "this directory cannot be written", "Choose another.")
     return None

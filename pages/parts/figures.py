@@ -23,7 +23,7 @@ GRID = "--st-border-color-light"
 FONT = "--st-font"
 
 WEBGL_FROM = 1500
-"""Points from which the cloud is drawn with WebGL: without a GPU 10,000 take 0.3 s, as SVG 0.6 s."""
+"""Points from which the cloud is drawn with WebGL: without a GPU 10,000 take 0.3 s, in SVG 0.6."""
 
 BARS_UP_TO = 200
 """Points up to which each has its error bars drawn; beyond, the front and the models have them."""
@@ -229,6 +229,7 @@ def tradeoff(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> dic
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "color": TEXT, "size": 13},
         "hoverlabel": {"align": "left"},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MEASURED, "activecolor": TEXT},
         "hovermode": "closest",
         "dragmode": "orbit" if deep else "zoom",
         "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},

@@ -12,10 +12,17 @@ from pages.parts.backend import Backend, Task
 LOOK_SECONDS = 0.4
 
 
-def fraction(status: Status) -> float:
-    """Done ÷ total of the latest progress, 0 before the first."""
-    total = status.progress.get("total") or 0
-    return min(1.0, status.progress.get("done", 0) / total) if total else 0.0
+def fraction(status: Status, objectives: Sequence[str]) -> float:
+    """How much of a job is done, from 0 to 1: recipes, then objectives, then rows."""
+    progress = status.progress
+    total = progress.get("total")
+    if not total:
+        return 0.0
+    part = 0.0
+    if progress.get("objective") in objectives:
+        rows = progress.get("rows", 0) / (progress.get("of_rows") or 1)
+        part = (objectives.index(progress["objective"]) + rows) / len(objectives)
+    return min(1.0, (progress.get("done", 0) + part) / total)
 
 
 def words(status: Status) -> str:
@@ -27,16 +34,19 @@ def words(status: Status) -> str:
     total = status.progress.get("total")
     if not total:
         return "running"
-    objective = status.progress.get("objective")
-    text = f"{status.progress.get('done', 0)} of {total}"
-    return f"{text}, {objective}" if objective else text
+    text = f"{status.progress.get('done', 0)} of {total} done"
+    if status.progress.get("objective"):
+        text += f", {status.progress['objective']}"
+    if status.progress.get("of_rows"):
+        text += f" {status.progress.get('rows', 0)} of {status.progress['of_rows']} rows"
+    return text
 
 
-def bar(task: Task, key: str) -> None:
+def bar(task: Task, key: str, objectives: Sequence[str]) -> None:
     """A running job: what for, how far, and a way to stop it."""
     status = task.status
     st.text(task.what)
-    st.progress(fraction(status))
+    st.progress(fraction(status, objectives))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(words(status), width="stretch")
         if st.button("Cancel", key=f"cancel:{key}"):
@@ -46,7 +56,10 @@ def bar(task: Task, key: str) -> None:
 def ending(task: Task, key: str) -> None:
     """A job that is over: nothing where it succeeded."""
     status = task.status
-    if status.state != "failed":
+    if status.state == "done":
+        for reason in dict.fromkeys((task.handle.result(0).get("errors") or {}).values()):
+            st.error("A recipe could not be scored.", icon=":material/error:")
+            st.code(reason, language=None, wrap_lines=True)
         return
     if status.failure == "cancelled":
         st.text(f"Cancelled: {task.what}. What was scored before is kept.")
@@ -71,7 +84,7 @@ def activity(backend: Backend, sessions: Sequence[str]) -> None:
                 ending(task, session)
             else:
                 still = True
-                bar(task, session)
+                bar(task, session, backend.objective_names)
         if running and not still:
             st.rerun()
 

@@ -57,6 +57,7 @@ def _settled() -> bool:
     """Once per server process: what is imported stays, so the collector may skip it."""
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
     return True
 
 
@@ -97,13 +98,18 @@ def session() -> str:
     return st.session_state.setdefault("session", uuid.uuid4().hex)
 
 
+def page(name: str) -> Path:
+    """The file of a page, for links between pages."""
+    return ROOT / "pages" / f"{name}.py"
+
+
 def navigation() -> st.Page:
     """The pages of the app; `/explore` is the first page's second address."""
     st.session_state["navigated"] = True
     return st.navigation(
         [
-            st.Page(ROOT / "pages" / "explore.py", title="Explore", icon=":material/scatter_plot:"),
-            st.Page(ROOT / "pages" / "export.py", title="Export", icon=":material/download:"),
+            st.Page(page("explore"), title="Explore"),
+            st.Page(page("export"), title="Export"),
         ],
         position="top",
     )

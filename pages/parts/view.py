@@ -213,7 +213,7 @@ class Measured:
         distance = np.sqrt(((positions - np.array(_position(recipe, names))) ** 2).sum(axis=1))
         best = int(distance.argmin())
         row = int(self._shapes[shape][best]) if same else best
-        return Nearest(row, float(distance[best]), same and distance[best] < 1e-9)
+        return Nearest(row, float(distance[best]), same and bool(distance[best] < 1e-9))
 
     def front_of(self, axes: Sequence[Axis]) -> np.ndarray:
         """bool [points]: on the front over these axes; duplicates kept, incomplete set aside."""

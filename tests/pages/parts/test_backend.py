@@ -1,0 +1,117 @@
+"""The door to store and engine, over the toy engine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.errors import BadInput
+from engine.recipe import Recipe, resolve
+from pages.parts import state
+from pages.parts.backend import Backend, read_study
+from tests.pages import toy
+from tests.pages.conftest import ROOT, until
+
+
+def recipe(backend: Backend, helpful: float, terse: float) -> Recipe:
+    c = {"helpful": helpful, "terse": terse}
+    return resolve(Recipe("task_arithmetic", c), backend.names)
+
+
+def test_opening_a_study_scores_the_models_as_they_are(backend: Backend) -> None:
+    measured = backend.measured()
+    assert [str(each) for each in measured.recipes] == ["base", "target", "helpful", "terse"]
+    assert all(measured.complete(row) for row in range(4))
+    assert backend.opened is not None and backend.opened.numerics == toy.NUMERICS
+
+
+def test_models_scored_before_are_not_scored_again(backend: Backend) -> None:
+    again = Backend(
+        backend.study, backend.objectives, backend.family, backend.workspace,
+        backend.store, backend.executor,
+    )  # fmt: skip
+    until(lambda: again.advance() or again.opened is not None)
+    again.advance()
+    assert again.task("singles") is None
+    assert len(again.measured()) == 4
+
+
+def test_an_evaluation_becomes_a_point(backend: Backend) -> None:
+    wanted = recipe(backend, 0.5, 0.25)
+    task = backend.evaluate([wanted], "Scoring", "here")
+    task.handle.result(20)
+    measured = backend.measured()
+    row = measured.row_of[backend.point_id(wanted)]
+    assert measured.mean[row, 0] == pytest.approx(0.5 + 0.15 - 0.025)
+    assert backend.task("here") is task
+    assert backend._have([wanted]) == [
+        row["id"] for row in backend.store.scores(toy.FAMILY, point=measured.ids[row])
+    ]
+
+
+def test_points_of_another_process_appear_at_the_next_look(backend: Backend) -> None:
+    from cache.store import Store
+
+    wanted = recipe(backend, 1.0, 1.0)
+    before = backend.measured()
+    other = Store(backend.workspace, None)
+    try:
+        other.append(toy.score_rows(wanted, backend.study))
+    finally:
+        other.close()
+    assert backend.measured() is before
+    backend.advance()
+    assert backend.point_id(wanted) in backend.measured().row_of
+
+
+def test_a_failed_recipe_is_counted_and_the_rest_stays(backend: Backend) -> None:
+    bad = recipe(backend, toy.REFUSED, 0.0)
+    result = backend.evaluate([bad], "Scoring", "here").handle.result(20)
+    assert result["errors"] == {"0": "the logits are not finite"}
+    measured = backend.measured()
+    assert dict(measured.failures) == {backend.point_id(bad): "the logits are not finite"}
+    assert len(measured) == 4
+
+
+def test_a_study_the_engine_refuses_says_why_and_can_be_tried_again(
+    home: Path, service: toy.Service
+) -> None:
+    service.opens = False
+    backend = state.connect()
+    until(lambda: backend.advance() or backend.worker().name == "failed")
+    assert "holds NaN" in backend.worker().reason
+    service.opens = True
+    backend.restart()
+    until(lambda: backend.advance() or len(backend.measured()) == 4)
+    assert backend.worker().name in ("ready", "busy")
+
+
+def test_adapters_leave_as_adapters_only_by_task_arithmetic(backend: Backend) -> None:
+    assert not backend.adapter_only(recipe(backend, 1.0, 0.5))
+    assert not backend.adapter_only(resolve(Recipe("single", {}, {"model": "base"}), backend.names))
+
+
+def test_every_problem_of_a_study_is_said_at_once(study: Path, tmp_path: Path) -> None:
+    text = study.read_text().replace("base: base", f"base: {study.parent / 'nowhere'}")
+    text = text.replace("data/exact.jsonl", "data/gone.jsonl")
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(BadInput) as found:
+        read_study(tmp_path / "study.yaml")
+    whole = str(found.value)
+    assert "nowhere" in whole and "gone.jsonl" in whole
+
+
+def test_the_app_process_never_imports_torch() -> None:
+    code = (
+        "import sys\n"
+        "from pages.parts import backend, components, controls, exports, figures, jobs, state\n"
+        "import engine.run.local, cache.store\n"
+        "print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,174 @@
+"""The Explore page, driven without a browser; charts and their clicks are in tests/browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pages.parts.backend import Backend
+from tests.pages import toy
+from tests.pages.conftest import page, texts, until
+
+
+def test_a_first_start_says_what_happens_until_there_are_points(home: Path) -> None:
+    at = page("explore").run()
+    assert not at.exception
+    assert "No points yet." in texts(at)
+    assert "base, target, helpful, terse" in texts(at)
+
+
+def test_header_names_study_family_numerics_and_counts(backend: Backend) -> None:
+    at = page("explore").run()
+    assert not at.exception
+    shown = texts(at)
+    assert "pair" in shown
+    assert "base, 2 experts, target · cpu, float32" in shown
+    assert "4 points" in shown
+    assert "worker ready" in shown
+
+
+def test_sliders_carry_the_experts_names_and_the_study_s_ranges(backend: Backend) -> None:
+    at = page("explore").run()
+    assert [(each.label, each.min, each.max) for each in at.slider] == [
+        ("helpful", 0.0, 1.5),
+        ("terse", 0.0, 1.5),
+    ]
+
+
+def test_each_method_keeps_its_own_sliders(backend: Backend) -> None:
+    at = page("explore").run()
+    at.slider(key="task_arithmetic.helpful").set_value(1.1).run()
+    at.selectbox(key="method").set_value("linear").run()
+    assert [each.label for each in at.slider] == ["base", "helpful", "terse"]
+    at.selectbox(key="method").set_value("task_arithmetic").run()
+    assert at.slider(key="task_arithmetic.helpful").value == 1.1
+    assert not at.exception
+
+
+def test_evaluate_measures_the_recipe_in_hand(backend: Backend) -> None:
+    at = page("explore").run()
+    at.slider(key="task_arithmetic.helpful").set_value(0.8).run()
+    assert at.button(key="export").disabled
+    at.button(key="evaluate").click().run()
+    until(lambda: backend.advance() or len(backend.measured()) == 5)
+    at.run()
+    assert not at.exception
+    assert at.button(key="evaluate").disabled
+    assert not at.button(key="export").disabled
+    assert "5 points" in texts(at)
+    assert "5 of 5" in texts(at) or "of 5 points on the front" in texts(at)
+
+
+def test_a_failed_recipe_is_shown_with_its_reason(backend: Backend) -> None:
+    at = page("explore").run()
+    at.slider(key="task_arithmetic.helpful").set_value(toy.REFUSED).run()
+    at.button(key="evaluate").click().run()
+    until(lambda: backend.advance() or backend.measured().failures)
+    at.run()
+    assert "4 points, 1 failed" in texts(at)
+    assert "the logits are not finite" in texts(at)
+
+
+def test_cancel_stops_an_evaluation(backend: Backend, service: toy.Service) -> None:
+    service.pause = 30.0
+    at = page("explore").run()
+    at.button(key="evaluate").click().run()
+    [cancel] = [each for each in at.button if each.label == "Cancel"]
+    cancel.click().run()
+    [name] = [name for name in backend._tasks if name.endswith(":evaluate")]
+    until(lambda: backend._tasks[name].status.over)
+    at.run()
+    assert "Cancelled" in texts(at)
+
+
+def test_parameters_take_effect_on_apply(backend: Backend) -> None:
+    at = page("explore").run()
+    at.selectbox(key="method").set_value("pcb").run()
+    [ratio] = [each for each in at.number_input if each.label == "ratio"]
+    ratio.set_value(0.2)
+    [apply] = [each for each in at.button if each.label == "Apply"]
+    apply.click().run()
+    assert not at.exception
+    assert at.session_state["parameters"]["pcb"]["ratio"] == pytest.approx(0.2)
+
+
+def test_coefficients_that_cannot_be_used_are_said_and_not_submitted(backend: Backend) -> None:
+    at = page("explore").run()
+    at.selectbox(key="method").set_value("linear").run()
+    for slider in at.slider:
+        slider.set_value(0.0)
+    at.run()
+    assert not at.exception
+    assert "their sum is 0" in texts(at)
+    assert not [each for each in at.button if each.label == "Evaluate"]
+
+
+def test_axes_and_front_follow_the_objectives_chosen(backend: Backend) -> None:
+    at = page("explore").run()
+    at.selectbox(key="y").set_value("loss").run()
+    at.selectbox(key="z").set_value("manners").run()
+    assert not at.exception
+    assert "on the front over facts ↑, loss ↓, manners ↑" in texts(at)
+
+
+def test_a_url_restores_method_point_and_axes(backend: Backend) -> None:
+    point = backend.measured().ids[2]
+    at = page("explore")
+    at.query_params["point"] = point
+    at.query_params["method"] = "pcb"
+    at.query_params["y"] = "loss"
+    at.run()
+    assert not at.exception
+    assert at.selectbox(key="method").value == "single"
+    assert at.selectbox(key="y").value == "loss"
+    assert at.session_state["parameters"]["single"] == {"model": "helpful"}
+
+
+def test_a_url_of_a_point_that_is_gone_is_no_error(backend: Backend) -> None:
+    at = page("explore")
+    at.query_params["point"] = "000000000000"
+    at.run()
+    assert not at.exception
+    assert at.selectbox(key="method").value == "task_arithmetic"
+
+
+def test_the_table_lists_every_point_with_its_front_members_marked(backend: Backend) -> None:
+    at = page("explore").run()
+    [table] = at.dataframe
+    assert len(table.value) == 4
+    assert table.value["front"].sum() >= 1
+    assert table.value["facts ↑"].iloc[0].endswith("± 0.020")
+
+
+def test_a_broken_study_lists_each_problem(
+    home: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "study.yaml"
+    broken.write_text("study: pair\nfamily: {base: nowhere}\nobjectives: []\n")
+    monkeypatch.setenv("PARETOSCOPE_STUDY", str(broken))
+    at = page("explore").run()
+    assert not at.exception
+    shown = texts(at)
+    assert "This study cannot be opened." in shown
+    assert "family.experts" in shown and "objectives" in shown
+    assert not at.slider
+
+
+def test_a_worker_that_failed_says_why_and_can_be_restarted(
+    home: Path, service: toy.Service
+) -> None:
+    from pages.parts import state
+
+    service.opens = False
+    backend = state.connect()
+    until(lambda: backend.advance() or backend.worker().name == "failed")
+    at = page("explore").run()
+    assert "worker failed" in texts(at)
+    assert "holds NaN" in texts(at)
+    service.opens = True
+    at.button(key="restart").click().run()
+    until(lambda: backend.advance() or len(backend.measured()) == 4)
+    at.run()
+    assert not at.exception
+    assert "worker failed" not in texts(at)

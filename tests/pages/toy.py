@@ -1,0 +1,122 @@
+"""An engine for page tests: real protocol, store and family; scores are a formula, no model runs.
+
+A recipe's score on the k-th objective rises with the k-th expert's coefficient and falls with the
+others. What a test needs to go wrong is asked for by a coefficient or an output directory's name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import bad
+from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
+from engine.run.protocol import Job
+from engine.scoring.objectives import prepare
+from engine.study import Study, load_study
+
+FAMILY = "f" * 64
+NUMERICS = "cpu/float32/1"
+REFUSED = 1.23
+"""A coefficient that no score can be had for."""
+
+
+def fingerprint(objective: str) -> str:
+    return (objective.encode().hex() * 64)[:64]
+
+
+def scores(recipe: Recipe, study: Study) -> dict[str, float]:
+    experts = study.family.names.experts
+    if recipe.method == "single":
+        c = [float(name == recipe.parameters["model"]) for name in experts]
+    else:
+        c = [recipe.coefficients.get(name, 0.0) for name in experts]
+    found = {}
+    for k, objective in enumerate(study.objectives):
+        own = c[k % len(c)]
+        found[objective.name] = 0.5 + 0.3 * own - 0.1 * (sum(c) - own)
+    return found
+
+
+def score_rows(recipe: Recipe, study: Study) -> list[dict[str, Any]]:
+    """The rows the engine would emit for a resolved recipe."""
+    return [
+        {
+            "kind": "score", "point": point_id(recipe, FAMILY), "recipe": recipe.as_dict(),
+            "family": FAMILY, "objective": name, "objective_fingerprint": fingerprint(name),
+            "scorer": study.objective(name).scorer, "split": "explore", "numerics": NUMERICS,
+            "n": 300, "mean": mean, "stderr": 0.02, "low": mean - 0.04, "high": mean + 0.04,
+            "seconds": 0.01,
+        }
+        for name, mean in scores(recipe, study).items()
+    ]  # fmt: skip
+
+
+class Service:
+    """`engine.run.protocol.Service` over `scores`.
+
+    Args:
+        pause: seconds for each score.
+    """
+
+    on_cpu = True
+
+    def __init__(self, pause: float = 0.0, opens: bool = True) -> None:
+        self.pause = pause
+        self.opens = opens
+
+    def park(self) -> Callable[[], None]:
+        return lambda: None
+
+    def close(self) -> None:
+        pass
+
+    def run(self, job: Job, emit: Any, tick: Callable[[], None]) -> Mapping[str, Any]:
+        study = load_study(job.payload["study"])
+        prepare(study)
+        return getattr(self, job.kind)(study, job.payload, emit, tick)
+
+    def open(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        if not self.opens:
+            raise bad("model.safetensors: tensor x", "holds NaN", "Train it again.")
+        names = [each.name for each in study.objectives]
+        return {
+            "family": FAMILY,
+            "objectives": {name: fingerprint(name) for name in names},
+            "numerics": NUMERICS,
+        }
+
+    def evaluate(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        recipes = [resolve(recipe_from_dict(r), study.family.names) for r in payload["recipes"]]
+        errors = {}
+        for index, recipe in enumerate(recipes):
+            if REFUSED in recipe.coefficients.values():
+                row = score_rows(recipe, study)[0]
+                kept = ("point", "recipe", "family", "split", "numerics")
+                emit("result", {"row": {name: row[name] for name in kept} | {
+                    "kind": "failure", "error": "the logits are not finite"}})  # fmt: skip
+                errors[str(index)] = "the logits are not finite"
+                continue
+            for row in score_rows(recipe, study):
+                for _ in range(10):
+                    tick()
+                    time.sleep(self.pause / 10)
+                emit("result", {"row": row})
+            emit("progress", {"done": index + 1, "total": len(recipes)})
+        return {"points": [point_id(each, FAMILY) for each in recipes], "errors": errors}
+
+    def export(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        out = Path(payload["out"])
+        if out.name == "full":
+            raise bad(str(out), "the disk is full", "Make room.")
+        out.mkdir(parents=True)
+        (out / "config.json").write_text("{}")
+        (out / "model.safetensors").write_bytes(b"0" * 1500)
+        return {
+            "out": str(out),
+            "files": ["config.json", "model.safetensors"],
+            "verified": True if payload["verify"] else None,
+            "max_logit_difference": 0.0 if payload["verify"] else None,
+        }

@@ -1,0 +1,50 @@
+"""The frame: what `python app.py` passes on to the server it becomes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import app
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    found: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, command: found.append(command))
+    for variable in app.SETTINGS.values():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(Path.cwd())
+    return found
+
+
+def test_options_become_settings_with_absolute_paths(
+    started: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app.launch(["--study", "mine/study.yaml", "--port", "8600", "--device", "cpu"])
+    assert os.environ["PARETOSCOPE_STUDY"] == str(tmp_path / "mine/study.yaml")
+    assert os.environ["PARETOSCOPE_DEVICE"] == "cpu"
+    assert "PARETOSCOPE_HOME" not in os.environ
+    assert started[0][-2:] == ["--server.port", "8600"]
+    assert Path.cwd() == app.ROOT
+
+
+def test_an_empty_setting_is_none(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make app` without STUDY passes an empty one."""
+    monkeypatch.setenv("PARETOSCOPE_STUDY", "")
+    app.launch([])
+    assert "PARETOSCOPE_STUDY" not in os.environ
+
+
+def test_the_server_listens_on_loopback_and_sends_nothing() -> None:
+    import tomllib
+
+    settings = tomllib.loads((app.ROOT / ".streamlit" / "config.toml").read_text())
+    assert settings["server"]["address"] == "127.0.0.1"
+    assert set(settings["server"]["allowedHosts"]) == {"localhost", "127.0.0.1"}
+    assert settings["browser"]["gatherUsageStats"] is False
