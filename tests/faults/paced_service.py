@@ -1,0 +1,60 @@
+"""A service that needs no models: a score row a recipe, a few milliseconds each, kept by its id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.rows import score_id
+from engine.run.protocol import Emit, Job
+
+FAMILY, OBJECTIVE, NUMERICS = "f" * 64, "o" * 64, "cpu/float32/1"
+
+
+def row_id(point: str) -> str:
+    return score_id(point, OBJECTIVE, "explore", NUMERICS)
+
+
+class PacedService:
+    """A recipe is the name of its point."""
+
+    on_cpu = True
+
+    def __init__(self, workspace: Path, device: str, compute_dtype: str | None) -> None: ...
+
+    def run(self, job: Job, emit: Emit, tick: Callable[[], None]) -> Mapping[str, Any]:
+        have = set(job.payload.get("have", ()))
+        points = [each for each in job.payload["recipes"] if row_id(each) not in have]
+        for done, point in enumerate(points):
+            for _ in range(3):
+                time.sleep(0.002)
+                tick()
+            emit("progress", {"done": done, "total": len(points)})
+            emit("result", {"row": row(point)})
+        return {"points": job.payload["recipes"]}
+
+    def park(self) -> Callable[[], None]:
+        return lambda: None
+
+    def close(self) -> None: ...
+
+
+def row(point: str) -> dict[str, Any]:
+    return {
+        "kind": "score",
+        "id": row_id(point),
+        "point": point,
+        "recipe": {"method": "single", "coefficients": {}, "parameters": {"model": point}},
+        "family": FAMILY,
+        "objective": "paced",
+        "objective_fingerprint": OBJECTIVE,
+        "scorer": "cost",
+        "split": "explore",
+        "numerics": NUMERICS,
+        "n": 3,
+        "mean": 1.0,
+        "values": [0.5, 1.0, 1.5],
+        "seconds": 0.006,
+    }
