@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 import warnings
@@ -49,15 +50,35 @@ def _names(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not finite")
+    return value
+
+
 def _numbers(text: str) -> list[float]:
-    return [float(each) for each in text.split(",")]
+    return [_number(each) for each in text.split(",")]
 
 
 def _pair(text: str) -> tuple[str, float]:
     name, separator, value = text.partition("=")
     if not separator or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
-    return name, float(value)
+    return name, _number(value)
+
+
+def _seed(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if not 0 <= value < 1 << 62:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 2^62")
+    return value
 
 
 def _common() -> argparse.ArgumentParser:
@@ -104,10 +125,10 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--prompt", nargs="+", action="extend", required=True, metavar="TEXT")
     sub.add_argument("--chat", action="store_true", help="wrap each prompt in the chat template")
     sub.add_argument("--max-new-tokens", type=int, default=64)
-    sub.add_argument("--temperature", type=float, default=0.0)
-    sub.add_argument("--top-p", type=float, default=1.0)
+    sub.add_argument("--temperature", type=_number, default=0.0)
+    sub.add_argument("--top-p", type=_number, default=1.0)
     sub.add_argument("--top-k", type=int, default=0)
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=_seed, default=0)
     sub.add_argument("--stop", nargs="+", action="extend", default=[], metavar="TEXT")
 
     sub = add("evaluate", "scores of recipes or points")
@@ -122,7 +143,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--points", type=int, required=True, help="how many a method")
     sub.add_argument("--strategy", choices=("grid", "sobol", "suggest"), default="grid")
     sub.add_argument("--objectives", type=_names)
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=_seed, default=0)
     sub.add_argument("--executor", choices=("local", "inline", "ray"), default="local")
 
     for name, help in (
@@ -156,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("demo", "write the shipped study, or train it anew")
     sub.add_argument("dir", metavar="DIR")
     sub.add_argument("--train", action="store_true", help="rebuild the models from their seed")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=_seed, default=0)
     return parser
 
 
@@ -210,6 +231,8 @@ def _run(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # spinning threads made a point cost ten times its CPU on a machine with other work
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
@@ -228,6 +251,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ParetoscopeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"{where}{error.strerror or error}\n")
+        return 1
 
 
 if __name__ == "__main__":
