@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import threading
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -270,27 +271,16 @@ class Store:
             where, parameters = f"{where} AND list_contains(?, point)", [*parameters, list(only)]  # type: ignore[list-item]
         fingerprints = sorted(set(objectives.values()))
         found = self._follower.query(
-            "SELECT objective_fingerprint AS of, point, seconds, mean, stderr, n, low, high"
-            f" FROM current WHERE {where} AND list_contains(?, objective_fingerprint) ORDER BY of",
-            [*parameters, fingerprints],
+            "SELECT list_position(?, objective_fingerprint) AS which, point, seconds,"
+            f" mean, stderr, n, low, high FROM current WHERE {where}"
+            " AND list_contains(?, objective_fingerprint) ORDER BY which",
+            [fingerprints, *parameters, fingerprints],
         )
-        # sorted by objective: one dictionary each, point -> score, made without a loop per row
-        of, ids, took = found.pop("of"), found.pop("point"), found.pop("seconds")
-        scores = [
+        which, ids, took = found.pop("which"), found.pop("point"), found.pop("seconds")
+        measured = [
             {"mean": mean, "stderr": stderr, "n": n, "low": low, "high": high}
             for mean, stderr, n, low, high in zip(*found.values(), strict=True)
         ]
-        runs: dict[str, dict[str, dict[str, Any]]] = {}
-        start = 0
-        for fingerprint in fingerprints:
-            end = start + of.count(fingerprint)
-            runs[fingerprint] = dict(zip(ids[start:end], scores[start:end], strict=True))
-            start = end
-        by_name = [(name, runs[fingerprint]) for name, fingerprint in objectives.items()]
-        seconds: dict[str, float] = {}
-        for point, each in zip(ids, took, strict=True):
-            if each is not None:
-                seconds[point] = seconds.get(point, 0.0) + each
         known = self._follower.query(
             'SELECT point, any_value(recipe) AS recipe, min("at") AS first,'
             """ max("at") FILTER (kind = 'score') AS scored,"""
@@ -300,17 +290,26 @@ class Store:
             " GROUP BY point ORDER BY first, point",
             parameters,
         )
+        scores: dict[str, dict[str, Any]] = {point: {} for point in known["point"]}
+        for name, fingerprint in objectives.items():
+            place = fingerprints.index(fingerprint) + 1
+            run = slice(bisect_left(which, place), bisect_right(which, place))
+            for point, score in zip(ids[run], measured[run], strict=True):
+                scores[point][name] = score
+        seconds = dict.fromkeys(scores, 0.0)
+        for point, each in zip(ids, took, strict=True):
+            if each is not None:
+                seconds[point] += each
         points = {}
         for point, recipe, first, scored, failed, error in zip(*known.values(), strict=True):
             if failed is None or (scored is not None and scored > failed):
                 error = None
-            own = {name: run[point] for name, run in by_name if point in run}
+            own = scores[point]
             if own or error is not None:
                 if point not in self._recipes:
                     self._recipes[point] = json.loads(recipe) if recipe else {}
-                points[point] = Point(
-                    point, self._recipes[point], own, seconds.get(point), error, first
-                )
+                took_it = seconds[point] if own else None
+                points[point] = Point(point, self._recipes[point], own, took_it, error, first)
         return points
 
 

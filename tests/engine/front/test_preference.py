@@ -7,7 +7,15 @@ import pytest
 
 from engine.errors import BadInput
 from engine.front.pareto import front_mask
-from engine.front.preference import Bound, Range, Unmet, ranges_of, recommend, scale_weights
+from engine.front.preference import (
+    Bound,
+    Range,
+    Unmet,
+    chebyshev,
+    ranges_of,
+    recommend,
+    scale_weights,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "pareto"
 AB = ("a", "b")
@@ -38,6 +46,15 @@ def test_golden_bound():
     for weights in np.random.default_rng(1).dirichlet(np.ones(3), size=20):
         found = recommend(names, values, up, dict(zip(names, weights, strict=True)), [bound])
         assert golden["nd_keep_feasible"][found.index] and found.unmet == ()
+
+
+def test_the_scalarisation_by_hand():
+    found = chebyshev(np.array([[0.5, 1.0], [2.0, 0.0]]), np.array([0.75, 0.25]))
+    assert found == pytest.approx([0.375 + 0.625e-6, 1.5 + 1.5e-6], abs=1e-12)
+    # c is better by far more than a is worse
+    values = [[0.0, 1.0, 0.0], [0.5 - 1e-7, 0.5, 0.5], [0.5, 0.5, 0.0], [1.0, 0.0, 0.5]]
+    weights = {"a": 1, "b": 1, "c": 0.5}
+    assert recommend(("a", "b", "c"), values, [True] * 3, weights).index == 1
 
 
 def test_concave_parts_are_reached():
