@@ -41,7 +41,13 @@ class Bounds:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a finite number that a float can hold; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return False
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,8 @@ class Parameter:
         place = f"{where}: parameter {self.name}"
         if self.kind in ("choice", "model"):
             if not isinstance(value, str):
-                raise bad(place, f"expected a name, got {value!r}", ", ".join(self.choices))
+                known = f"One of {', '.join(self.choices)}." if self.choices else "Name a model."
+                raise bad(place, f"expected a name, got {value!r}", known)
             if self.kind == "choice" and value not in self.choices:
                 raise unknown(place, "choice", value, self.choices)
             return value
@@ -74,7 +81,8 @@ class Parameter:
             raise bad(place, f"expected a whole number, got {value!r}", f"Allowed: {self.bounds}.")
         if not self.bounds.holds(value):
             raise bad(place, f"{value!r} is out of range", f"Allowed: {self.bounds}.")
-        return int(value) if self.kind == "int" else float(value)
+        # + 0.0 turns -0.0 into 0.0, which is the same recipe and must be the same point
+        return int(value) if self.kind == "int" else float(value) + 0.0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,8 @@ class Recipe:
 def recipe_from_dict(data: Any, where: str = "recipe") -> Recipe:
     """A recipe from parsed YAML or JSON; raises `BadInput` on any key but the three documented."""
     if not isinstance(data, Mapping):
-        raise bad(where, f"expected a mapping with a method, got {type(data).__name__}")
+        what = f"expected a mapping with a method, got {type(data).__name__}"
+        raise bad(where, what, "Give the keys method, coefficients and parameters.")
     for key in data:
         if key not in ("method", "coefficients", "parameters"):
             raise unknown(where, "recipe key", str(key), ("method", "coefficients", "parameters"))
@@ -98,26 +100,56 @@ def recipe_from_dict(data: Any, where: str = "recipe") -> Recipe:
         raise bad(where, "the key 'method' is missing", f"Known methods: {', '.join(METHODS)}.")
     parts: dict[str, dict[str, Any]] = {}
     for key in ("coefficients", "parameters"):
-        part = data.get(key) or {}
+        part = {} if data.get(key) is None else data[key]
         if not isinstance(part, Mapping):
-            raise bad(where, f"{key!r} must be a mapping of name to value, got {part!r}")
+            what = f"{key!r} must be a mapping of name to value, got {part!r}"
+            raise bad(where, what, f"Write it as {key}: {{name: value}}.")
         parts[key] = {str(name): value for name, value in part.items()}
     return Recipe(data["method"], parts["coefficients"], parts["parameters"])
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML where a key stands once in a mapping and 1e-3 is a number, as in YAML 1.2."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
 
 
 def read_yaml(path: Path) -> Any:
     """Parsed YAML of a file; raises `BadInput` naming file and line."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise bad(str(path), "no such file", "Check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise bad(str(path), f"cannot be read ({error})") from None
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise bad(str(path), what, "Give a readable YAML file.") from None
+    except UnicodeDecodeError as error:
+        what = f"not UTF-8 text (byte {error.start})"
+        raise bad(str(path), what, "Save it as UTF-8.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or "malformed"
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "malformed"
         raise bad(f"{path}{line}", f"not valid YAML ({what})", "Mend it.") from None
+    except (ValueError, RecursionError) as error:  # an impossible date, a nesting without end
+        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise bad(str(path), f"not valid YAML ({what})", "Mend it.") from None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -153,7 +185,8 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
         if name not in allowed:
             raise unknown(f"{where}: coefficients", f"coefficient of {spec.name}", name, allowed)
         if not is_number(value):
-            raise bad(f"{where}: coefficient {name}", f"expected a finite number, got {value!r}")
+            what = f"expected a finite number, got {value!r}"
+            raise bad(f"{where}: coefficient {name}", what, "Write it as 0.5.")
     # + 0.0 turns -0.0 into 0.0, which is the same mixture and must be the same point
     coefficients = {name: float(recipe.coefficients.get(name, 0.0)) + 0.0 for name in allowed}
     if spec.simplex and abs(sum(coefficients.values())) < 1e-12:

@@ -10,20 +10,21 @@ here; `engine.scoring` checks them against the scorer.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.errors import BadInput, Problem, bad, unknown
+from engine.errors import BadInput, bad, unknown
 from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
+from engine.study_file import Reader, place_of
 
 Direction = Literal["maximize", "minimize"]
 Split = Literal["explore", "report"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+NAME_RULE = "Letters, digits, _ . -; not base, not target."
 STUDY_KEYS = ("study", "family", "objectives", "ranges")
 FAMILY_KEYS = ("base", "experts", "target", "tokenizer")
 OBJECTIVE_KEYS = (
@@ -120,58 +121,8 @@ class Study:
         return self.ranges.get(method.name, {}).get(coefficient, method.default_range)
 
 
-class _Reader:
-    """Collects every problem of a study file before any is raised."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.problems: list[Problem] = []
-
-    def problem(self, where: str, what: str, fix: str = "") -> None:
-        self.problems.append(Problem(f"{self.path}: {where}", what, fix))
-
-    def mapping(self, data: Any, where: str, keys: tuple[str, ...] | None = None) -> dict[str, Any]:
-        if not isinstance(data, Mapping):
-            self.problem(where, f"expected a mapping, got {type(data).__name__}")
-            return {}
-        for key in data:
-            if keys is not None and key not in keys:
-                self.problems.extend(
-                    unknown(f"{self.path}: {where}", "key", str(key), keys).problems
-                )
-        return {str(key): value for key, value in data.items()}
-
-    def place(self, value: Any, where: str) -> Path:
-        if not isinstance(value, str) or not value:
-            self.problem(where, f"expected a path, got {value!r}")
-            return self.path.parent
-        return (self.path.parent / Path(value).expanduser()).resolve()
-
-    def model(self, value: Any, where: str) -> Path:
-        """An existing path wins, then a hub id in the local cache; the network is never asked."""
-        place = self.place(value, where)
-        if (
-            place.exists()
-            or not isinstance(value, str)
-            or not re.fullmatch(r"[\w.\-]+/[\w.\-]+", value)
-        ):
-            return place
-        from huggingface_hub import try_to_load_from_cache
-
-        for name in ("config.json", "adapter_config.json"):
-            found = try_to_load_from_cache(value, name)
-            if isinstance(found, str):
-                return Path(found).parent
-        return place
-
-    def number(self, value: Any, where: str, low: float, high: float, kind: type = float) -> Any:
-        good = (
-            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        )
-        if not good or not low <= value <= high or (kind is int and value != int(value)):
-            self.problem(where, f"{value!r} is not a number from {low:g} to {high:g}")
-            return kind(low)
-        return kind(value)
+class _StudyReader(Reader):
+    """What the keys of a study file mean."""
 
     def family(self, data: Any) -> FamilySpec:
         data = self.mapping(data, "family", FAMILY_KEYS)
@@ -184,17 +135,11 @@ class _Reader:
             )
         for name in experts:
             if not NAME.fullmatch(name) or name in ("base", "target"):
-                self.problem(
-                    "family.experts",
-                    f"{name!r} cannot name an expert",
-                    "Letters, digits, _ . -; not base.",
-                )
+                what = f"{name!r} cannot name an expert"
+                self.problem("family.experts", what, NAME_RULE)
         tokenizer = data.get("tokenizer", "base")
-        if tokenizer != "base" and tokenizer not in experts:
-            found = unknown(
-                f"{self.path}: family.tokenizer", "model", str(tokenizer), ("base", *experts)
-            )
-            self.problems.extend(found.problems)
+        if tokenizer not in ("base", *experts):
+            self.unknown("family.tokenizer", "model", tokenizer, ("base", *experts))
         return FamilySpec(
             base=self.model(data.get("base", "?"), "family.base"),
             experts={
@@ -225,18 +170,14 @@ class _Reader:
             )
         direction = data.get("direction")
         if direction not in (None, "maximize", "minimize"):
-            self.problems.extend(
-                unknown(
-                    f"{self.path}: {where}", "direction", str(direction), ("maximize", "minimize")
-                ).problems
-            )
+            self.unknown(where, "direction", direction, ("maximize", "minimize"))
         stop = data.get("stop", [])
         stop = [stop] if isinstance(stop, str) else stop
         if not isinstance(stop, list) or not all(isinstance(each, str) and each for each in stop):
-            self.problem(where, f"stop must be a list of texts, got {stop!r}")
+            self.problem(where, f"stop must be a list of texts, got {stop!r}", 'Write ["text"].')
             stop = []
         if not isinstance(data.get("chat", False), bool):
-            self.problem(where, f"chat must be true or false, got {data['chat']!r}")
+            self.problem(where, f"chat is {data['chat']!r}", "Write true or false.")
         limit = data.get("limit")
         return Objective(
             name=name,
@@ -276,15 +217,14 @@ class _Reader:
             for name, pair in self.mapping(pairs, f"ranges.{method}").items():
                 where = f"ranges.{method}.{name}"
                 if name not in allowed:
-                    self.problems.extend(
-                        unknown(f"{self.path}: {where}", "coefficient", name, allowed).problems
-                    )
+                    self.unknown(where, "coefficient", name, allowed)
                 elif not isinstance(pair, list) or len(pair) != 2:
-                    self.problem(where, f"expected [low, high], got {pair!r}")
+                    self.problem(where, f"expected [low, high], got {pair!r}", "Write [0, 1.5].")
                 else:
                     low, high = (self.number(each, where, -100.0, 100.0) for each in pair)
                     if not low < high:
-                        self.problem(where, f"low {low:g} is not below high {high:g}")
+                        what = f"low {low:g} is not below high {high:g}"
+                        self.problem(where, what, "Write [low, high].")
                     kept[name] = (low, high)
             found[method] = FrozenDict(kept)
         return found
@@ -296,13 +236,14 @@ def load_study(path: str | Path) -> Study:
     Raises:
         BadInput: no such file, not YAML (file and line), or every problem of its keys and values.
     """
-    path = Path(path).expanduser().resolve()
+    path = place_of(str(path), Path(), "study")
     if path.is_dir():
         path = path / "study.yaml"
     data = read_yaml(path)
     if not isinstance(data, Mapping):
-        raise bad(str(path), "not a study: expected a mapping with study, family and objectives")
-    reader = _Reader(path)
+        what = f"not a study: expected a mapping, got {type(data).__name__}"
+        raise bad(str(path), what, "Give the keys study, family and objectives.")
+    reader = _StudyReader(path)
     data = reader.mapping(data, "study", STUDY_KEYS)
     name = data.get("study", path.stem)
     if not isinstance(name, str) or not NAME.fullmatch(name):

@@ -1,0 +1,104 @@
+"""Reads the values of a YAML file that people write, and collects every problem before any is
+raised.
+
+It knows mappings, paths, model directories and numbers; what they mean, `engine.study` says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput, Problem, bad, unknown
+from engine.method import is_number
+
+_HUB_ID = re.compile(r"[\w.\-]+/[\w.\-]+")
+
+
+def place_of(value: str, folder: Path, where: str) -> Path:
+    """The absolute path that a file in `folder` means; raises `BadInput` where it is none."""
+    try:
+        return (folder / Path(value).expanduser()).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, no such ~user
+        raise bad(where, f"{value[:80]!r} is not a path ({error})", "Give a path.") from None
+
+
+def model_of(value: str, folder: Path, where: str) -> Path:
+    """Where a model lies: an existing path wins, then a hub id in the local cache.
+
+    The network is never asked; a path where nothing lies comes back as it is.
+    """
+    place = place_of(value, folder, where)
+    try:
+        if place.exists() or not _HUB_ID.fullmatch(value):
+            return place
+    except OSError as error:
+        what = f"{value[:80]!r} cannot be read ({error.strerror})"
+        raise bad(where, what, "Check the path.") from None
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in ("config.json", "adapter_config.json"):
+        found = try_to_load_from_cache(value, name)
+        if isinstance(found, str):
+            return Path(found).parent
+    return place
+
+
+class Reader:
+    """Collects every problem of one file.
+
+    Attributes:
+        problems: what was found so far, each with the file and the key.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+
+    def problem(self, where: str, what: str, fix: str = "") -> None:
+        self.problems.append(Problem(f"{self.path}: {where}", what, fix))
+
+    def unknown(self, where: str, kind: str, name: Any, known: tuple[str, ...]) -> None:
+        """The problem of a name that is not among `known`, with near matches."""
+        self.problems.extend(unknown(f"{self.path}: {where}", kind, str(name), known).problems)
+
+    def mapping(self, data: Any, where: str, keys: tuple[str, ...] | None = None) -> dict[str, Any]:
+        """A mapping with keys as texts; {} and a problem for anything else."""
+        if not isinstance(data, Mapping):
+            what = f"expected a mapping, got {type(data).__name__}"
+            self.problem(where, what, "Write it as name: value.")
+            return {}
+        for key in data:
+            if keys is not None and key not in keys:
+                self.unknown(where, "key", key, keys)
+        return {str(key): value for key, value in data.items()}
+
+    def place(self, value: Any, where: str) -> Path:
+        """An absolute path; relative ones are relative to the file."""
+        return self._path(value, where, place_of)
+
+    def model(self, value: Any, where: str) -> Path:
+        """A model's directory, as `model_of` finds it."""
+        return self._path(value, where, model_of)
+
+    def _path(self, value: Any, where: str, find: Any) -> Path:
+        if not isinstance(value, str) or not value:
+            self.problem(where, f"expected a path, got {value!r}", "Give one in quotes.")
+            return self.path.parent
+        try:
+            found: Path = find(value, self.path.parent, f"{self.path}: {where}")
+        except BadInput as error:
+            self.problems.extend(error.problems)
+            return self.path.parent
+        return found
+
+    def number(self, value: Any, where: str, low: float, high: float, kind: type = float) -> Any:
+        """A number of `kind` from `low` to `high`; `low` and a problem for anything else."""
+        good = is_number(value) and low <= value <= high
+        if not good or (kind is int and value != int(value)):
+            whole = "whole number" if kind is int else "number"
+            self.problem(where, f"{value!r} is not a {whole} from {low:g} to {high:g}", "Mend it.")
+            return kind(low)
+        return kind(value)
