@@ -14,15 +14,18 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine.errors import BadInput, Cancelled, ParetoscopeError, bad
+from engine.errors import BadInput, Cancelled, ParetoscopeError, bad, unknown
 
 log = logging.getLogger("paretoscope")
+
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,7 +84,7 @@ def _seed(text: str) -> int:
     return value
 
 
-def _common() -> argparse.ArgumentParser:
+def _common() -> _Parser:
     common = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on standard output")
     common.add_argument(
@@ -186,6 +189,10 @@ def _prepare(args: argparse.Namespace) -> None:
     from cache.store import default_workspace
 
     args.workspace = (args.workspace or default_workspace()).expanduser().absolute()
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", args.device):
+        raise bad("--device", f"{args.device!r} is not a device", "Use auto, cpu or cuda.")
+    if args.compute_dtype not in (None, *DTYPES):
+        raise unknown("--compute-dtype", "dtype", args.compute_dtype, DTYPES)
     if hasattr(args, "several"):
         if not args.wanted:
             raise bad(args.command, "neither --recipe nor --point is given", "Give one.")

@@ -88,8 +88,13 @@ def pick_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         raise bad("--device", f"{device!r} is not a device", "Use auto, cpu or cuda.") from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise bad("--device", f"{device!r} is not supported", "Use auto, cpu or cuda.")
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise bad("--device", "no CUDA device is available", "Use --device cpu.")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        what = f"there are {torch.cuda.device_count()} CUDA devices, numbered from 0"
+        raise bad("--device", what, "Use cuda, or one of them as cuda:0.")
     return chosen
 
 

@@ -59,7 +59,11 @@ def recommend(args: Namespace) -> dict[str, Any]:
 
 def check(args: Namespace) -> dict[str, Any]:
     """Every problem of a study, from headers, tokenizers and data alone."""
-    study = load_study(args.study)
+    try:
+        study = load_study(args.study)
+    except BadInput as error:
+        found = [each.as_dict() for each in error.problems]
+        return {"ok": False, "problems": found, "memory": None}
     problems: list[Problem] = check_family(study.family)
     family = None if problems else open_family(study.family)
     try:
