@@ -1,9 +1,8 @@
 """Writes safetensors tensor by tensor, so that a merge never holds more than one of them.
 
 The layout is planned from shapes alone: header first, then the bytes in the same order. The
-    library's
-own writer wants every tensor of a file in memory at once, which an 8 GB limit on a 16 GB model
-forbids.
+library's own writer wants every tensor of a file in memory at once, which an 8 GB limit on a 16 GB
+model forbids.
 """
 
 from __future__ import annotations
@@ -26,6 +25,10 @@ NAMES = {
     torch.int16: "I16",
     torch.int8: "I8",
     torch.uint8: "U8",
+    torch.uint64: "U64",
+    torch.uint32: "U32",
+    torch.uint16: "U16",
+    torch.complex64: "C64",
     torch.bool: "BOOL",
 }
 
