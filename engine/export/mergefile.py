@@ -5,8 +5,7 @@
     method: pcb
     coefficients: {helpful: 1.0}
 
-Nothing of a study is needed: no tokenizer, no data, no workspace. Relative paths are relative to
-    the file.
+Nothing of a study is needed: no tokenizer, no data. Relative paths are relative to the file.
 """
 
 from __future__ import annotations
@@ -23,13 +22,14 @@ from engine.compose import DTYPES, pick_device
 from engine.errors import BadInput, Problem, bad, unknown
 from engine.export.checkpoint import SHARD, Coefficients, merge_to
 from engine.export.directory import check_output
-from engine.export.mergekit import read_mergekit
+from engine.export.mergekit import layer_of, read_mergekit
 from engine.family.compatibility import Family, open_family
 from engine.family.fingerprint import fingerprints
 from engine.merging.basis import CHUNK, Basis, Tensors, nothing
 from engine.method import find_method
 from engine.recipe import read_yaml, recipe_from_dict, resolve
-from engine.study import FamilySpec
+from engine.study import NAME, NAME_RULE, FamilySpec
+from engine.study_file import model_of
 
 _KEYS = ("base", "experts", "method", "coefficients", "parameters")
 
@@ -58,7 +58,8 @@ def read_mergefile(file: Path) -> MergePlan:
     """
     data = read_yaml(file)
     if not isinstance(data, Mapping):
-        raise bad(str(file), "expected a mapping", "See docs/methods.md for merge files.")
+        what = f"not a merge file: expected a mapping, got {type(data).__name__}"
+        raise bad(str(file), what, "Give base, experts, method and coefficients.")
     return _from_mergekit(data, file) if "merge_method" in data else _from_recipe(data, file)
 
 
@@ -74,11 +75,19 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
         problems.append(Problem(str(file), "the key 'experts' is missing", "Give name: directory."))
     elif not all(isinstance(each, str) for each in experts.values()):
         problems.append(Problem(f"{file}: experts", "every expert needs a path", "name: directory"))
+    for name in experts if isinstance(experts, Mapping) else ():
+        if not NAME.fullmatch(str(name)) or name in ("base", "target"):
+            what = f"{name!r} cannot name an expert"
+            problems.append(Problem(f"{file}: experts", what, NAME_RULE))
     if problems:
         raise BadInput(*problems)
     assert isinstance(base, str) and isinstance(experts, Mapping)
     spec = FamilySpec(
-        _place(base, file), {str(name): _place(path, file) for name, path in experts.items()}
+        model_of(base, file.parent, f"{file}: base"),
+        {
+            str(name): model_of(path, file.parent, f"{file}: experts.{name}")
+            for name, path in experts.items()
+        },
     )
     recipe = recipe_from_dict(
         {key: data[key] for key in ("method", "coefficients", "parameters") if key in data},
@@ -101,10 +110,12 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
 def _from_mergekit(data: Mapping[str, Any], file: Path) -> MergePlan:
     plan = read_mergekit(data, file)
     family = open_family(FamilySpec(plan.base, plan.models), text=False)
-    layers = family.base.setting("num_hidden_layers") or family.base.setting("n_layer") or 1
+    layers = family.base.setting("num_hidden_layers") or family.base.setting("n_layer")
+    if not isinstance(layers, int):  # a raw state dict says it by its names alone
+        layers = 1 + max((layer_of(name) or 0 for name in family.tensors), default=0)
     dtype = None
     if plan.dtype is not None:
-        if plan.dtype not in DTYPES:
+        if not isinstance(plan.dtype, str) or plan.dtype not in DTYPES:
             raise unknown(f"{file}: dtype", "dtype", str(plan.dtype), DTYPES)
         dtype = DTYPES[plan.dtype]
     for name in family.tensors:
@@ -115,10 +126,6 @@ def _from_mergekit(data: Mapping[str, Any], file: Path) -> MergePlan:
         lambda name: plan.coefficients(name, layers),
         dtype,
     )
-
-
-def _place(value: str, file: Path) -> Path:
-    return (file.parent / Path(value).expanduser()).resolve()
 
 
 def working_memory(family: Family) -> int:

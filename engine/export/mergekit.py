@@ -1,5 +1,4 @@
-"""mergekit's YAML, read and written where both sides know the method (mergekit 0.1.5, LGPL;
-formulas only).
+"""mergekit's YAML, read and written where both sides know the method (mergekit 0.1.5).
 
     task_arithmetic   w_i, optionally ÷ Σ w (normalize), × lambda, on task vectors
     linear            Σ w_m θ_m, ÷ Σ w unless normalize: false
@@ -21,12 +20,14 @@ from typing import Any
 import yaml
 
 from engine.errors import BadInput, Problem, bad, unknown
+from engine.method import is_number
 from engine.recipe import Recipe
+from engine.study_file import model_of
 
 METHODS = ("linear", "task_arithmetic")
 _KEYS = ("merge_method", "models", "base_model", "parameters", "dtype", "out_dtype")
 _MODEL_KEYS = ("model", "parameters")
-_LAYER = re.compile(r"\.(?:layers|h|blocks?|layer)\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks?|layer)\.(\d+)\.")
 # they change how mergekit stores or schedules, never the result
 _HARMLESS = ("int8_mask",)
 
@@ -46,7 +47,7 @@ class MergekitPlan:
     models: Mapping[str, Path]
     weights: Mapping[str, Any]
     delta: bool
-    normalize: Any
+    normalize: bool
     scale: Any
     dtype: str | None
     path: str
@@ -55,10 +56,10 @@ class MergekitPlan:
         """Weight of every model, "base" included, for one tensor of a model with `layers`
         layers.
         """
-        match = _LAYER.search(tensor)
+        layer = layer_of(tensor)
         depth = 0.0
-        if match:
-            depth = int(match[1]) / (layers - 1) if layers > 1 else 1.0
+        if layer is not None:
+            depth = layer / (layers - 1) if layers > 1 else 1.0
         where = f"{self.path}: weight"
         weights = {
             name: setting_at(setting, tensor, depth, f"{where} of {name}")
@@ -68,9 +69,8 @@ class MergekitPlan:
         if self.normalize:
             if abs(total) < 1e-8:
                 if not self.delta:
-                    raise bad(
-                        where, f"the weights sum to 0 at {tensor} and normalize divides by it"
-                    )
+                    what = f"the weights sum to 0 at {tensor} and normalize divides by it"
+                    raise bad(where, what, "Change a weight, or set normalize: false.")
                 total = 1.0
             weights = {name: value / total for name, value in weights.items()}
         if not self.delta:
@@ -80,31 +80,57 @@ class MergekitPlan:
         return {"base": 1.0 - math.fsum(weights.values()), **weights}
 
 
+def layer_of(tensor: str) -> int | None:
+    """The layer that a tensor belongs to, by its name; None outside the layers."""
+    match = _LAYER.search(tensor)
+    return int(match[1]) if match else None
+
+
 def setting_at(setting: Any, tensor: str, depth: float, where: str) -> float:
     """Value of a mergekit setting at a tensor.
 
     Args:
         depth: 0 for the first layer and what lies outside the layers, 1 for the last.
+
+    Raises:
+        BadInput: it is neither a number, a gradient nor filters, or no filter matches.
     """
     if isinstance(setting, Mapping):
         setting = [setting]
-    if isinstance(setting, int | float) and not isinstance(setting, bool):
-        if not math.isfinite(setting):
-            raise bad(where, f"{setting!r} is not finite")
-        return float(setting)
-    if isinstance(setting, list) and setting:
-        if all(isinstance(each, Mapping) for each in setting):
-            for each in setting:
-                if each.get("filter") in (None, "*") or str(each["filter"]) in tensor:
-                    return setting_at(each.get("value"), tensor, depth, where)
+    if isinstance(setting, list) and setting and all(isinstance(e, Mapping) for e in setting):
+        for each in setting:
+            for key in each:
+                if key not in ("filter", "value"):
+                    raise unknown(where, "key of a filter", str(key), ("filter", "value"))
+        matching = (
+            e for e in setting if e.get("filter") in (None, "*") or str(e["filter"]) in tensor
+        )
+        found = next(matching, None)
+        if found is None:
             raise bad(where, f"no filter matches {tensor}", "Add a last entry without a filter.")
-        values = [setting_at(each, tensor, depth, where) for each in setting]
-        position = depth * (len(values) - 1)
-        first = int(position)
-        second = min(len(values) - 1, first + 1)
-        part = position - first
-        return (1 - part) * values[first] + part * values[second]
-    raise bad(where, f"{setting!r} is neither a number, a gradient nor a list of filters")
+        setting = found.get("value")
+    values = setting if isinstance(setting, list) else [setting]
+    if not values or not all(is_number(each) for each in values):
+        what = f"{setting!r} is neither a number, a gradient nor a list of filters"
+        raise bad(where, what, "Write 0.5, [0, 1] or [{filter: mlp, value: 0.5}, {value: 1}].")
+    position = depth * (len(values) - 1)
+    first = int(position)
+    second = min(len(values) - 1, first + 1)
+    part = position - first
+    return (1 - part) * float(values[first]) + part * float(values[second])
+
+
+def _falling_back(own: Any, shared: Any) -> Any:
+    """A model's setting; where none of its filters matches, the file's shared one counts."""
+    if own is None or shared is None:
+        return shared if own is None else own
+    own = [own] if isinstance(own, Mapping) else own
+    if not isinstance(own, list) or not all(isinstance(each, Mapping) for each in own):
+        return own
+    shared = [shared] if isinstance(shared, Mapping) else shared
+    if isinstance(shared, list) and all(isinstance(each, Mapping) for each in shared):
+        return [*own, *shared]
+    return [*own, {"value": shared}]
 
 
 def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
@@ -116,7 +142,7 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
     method = data.get("merge_method")
     if method not in METHODS:
         raise unknown(f"{file}: merge_method", "mergekit method read here", str(method), METHODS)
-    problems = []
+    problems: list[Problem] = []
     for key in data:
         if key not in _KEYS:
             fix = f"Read here: {', '.join(_KEYS)}."
@@ -126,7 +152,10 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
         if method == "task_arithmetic"
         else ("weight", "normalize")
     )
-    shared = dict(data.get("parameters") or {})
+    shared = _mapping(data.get("parameters"), f"{file}: parameters", problems)
+    if not isinstance(shared.get("normalize", True), bool):
+        what = f"{shared['normalize']!r} is not supported here"
+        problems.append(Problem(f"{file}: normalize", what, "Write true or false."))
     for name in shared:
         if name not in (*allowed, *_HARMLESS):
             problems.extend(
@@ -139,7 +168,12 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
         )
         raise BadInput(*problems)
     base = data.get("base_model")
-    base_path = _place(base, file) if isinstance(base, str) else None
+    base_path = None
+    if base is not None and not isinstance(base, str):
+        what = f"expected a path, got {base!r}"
+        problems.append(Problem(f"{file}: base_model", what, "Give a directory."))
+    elif base is not None:
+        base_path = model_of(base, file.parent, f"{file}: base_model")
     if base_path is None and method == "task_arithmetic":
         problems.append(
             Problem(f"{file}: base_model", "task_arithmetic needs it", "Name the base.")
@@ -148,7 +182,8 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
     weights: dict[str, Any] = {}
     for index, row in enumerate(rows):
         if not isinstance(row, Mapping) or not isinstance(row.get("model"), str):
-            problems.append(Problem(f"{file}: models[{index}]", "the key 'model' is missing", ""))
+            what = "the key 'model' is missing"
+            problems.append(Problem(f"{file}: models[{index}]", what, "Give a directory."))
             continue
         for key in row:
             if key not in _MODEL_KEYS:
@@ -156,23 +191,28 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
                 problems.append(
                     Problem(f"{file}: models[{index}]", what, "Use model and parameters.")
                 )
-        own = dict(row.get("parameters") or {})
+        own = _mapping(row.get("parameters"), f"{file}: models[{index}].parameters", problems)
         for name in own:
             if name not in (*allowed, *_HARMLESS):
                 where = f"{file}: models[{index}].parameters"
                 problems.extend(unknown(where, "parameter read here", name, allowed).problems)
-        path = _place(row["model"], file)
+        path = model_of(row["model"], file.parent, f"{file}: models[{index}]")
         if base_path is None:
             base_path = path
         is_base = path == base_path and "base" not in weights
         name = "base" if is_base else f"{path.name or 'model'}-{index}"
-        weight = own.get("weight", shared.get("weight"))
+        weight = _falling_back(own.get("weight"), shared.get("weight"))
         if weight is None and not (is_base and method == "task_arithmetic"):
             problems.append(Problem(f"{file}: models[{index}]", "'weight' is missing", "Give one."))
         if not is_base:
             models[name] = path
         if not (is_base and method == "task_arithmetic"):
             weights[name] = weight
+    if method == "linear" and "base" not in weights:  # mergekit takes an unlisted base in
+        weights["base"] = shared.get("weight")
+        if weights["base"] is None:
+            what = "it is not among the models, so it has no weight"
+            problems.append(Problem(f"{file}: base_model", what, "List it, with weight 0 if so."))
     if problems or base_path is None:
         raise BadInput(*problems)
     return MergekitPlan(
@@ -180,15 +220,18 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
         models=models,
         weights=weights,
         delta=method == "task_arithmetic",
-        normalize=bool(shared.get("normalize", method == "linear")),
+        normalize=shared.get("normalize", method == "linear"),
         scale=shared.get("lambda", 1.0),
         dtype=data.get("out_dtype") or data.get("dtype"),
         path=str(file),
     )
 
 
-def _place(value: str, file: Path) -> Path:
-    return (file.parent / Path(value).expanduser()).resolve()
+def _mapping(data: Any, where: str, problems: list[Problem]) -> dict[str, Any]:
+    if data is None or isinstance(data, Mapping):
+        return {str(name): value for name, value in (data or {}).items()}
+    problems.append(Problem(where, f"expected a mapping, got {data!r}", "Write name: value."))
+    return {}
 
 
 def to_mergekit(recipe: Recipe, places: Mapping[str, str], dtype: str) -> str | None:
