@@ -1,8 +1,8 @@
 """Designs: recipes spread over the sliders of a method before anything is known.
 
-grid    floor(N^(1/k)) levels a coefficient, ends included; on a simplex the lattice of that many
-steps sobol   scrambled Sobol points; on a simplex through the exponential map, which spreads them
-evenly
+grid    floor(N^(1/k)) levels a coefficient, ends included; on a simplex the finest lattice of at
+        most N points, the equal mixture alone where N < k
+sobol   scrambled Sobol points; on a simplex through the exponential map, which spreads them evenly
 
 The same arguments give the same recipes in the same order, so that a sweep resumes where it
 stopped.
@@ -28,7 +28,8 @@ def design(study: Study, method: str, points: int, strategy: str, seed: int = 0)
 
     Args:
         method: a registered method that has coefficients.
-        points: how many at most; a grid has floor(points^(1/k))^k.
+        points: how many at most; a grid has floor(points^(1/k))^k. Rounding and mixtures that the
+            method refuses can make them fewer.
         strategy: "grid" or "sobol".
         seed: of the scrambling; a grid has none.
 
@@ -88,6 +89,9 @@ def _box(
 
 
 def _lattice(dimensions: int, points: int) -> Iterator[tuple[float, ...]]:
+    if points < dimensions or dimensions == 1:
+        yield (1 / dimensions,) * dimensions
+        return
     steps = 1
     while math.comb(steps + dimensions, dimensions - 1) <= points:
         steps += 1
