@@ -100,7 +100,7 @@ class Follower:
                         self._read_segment(name)
                 for name, size in sizes.items():
                     if size > self._index.known.get(name, 0):
-                        self._read_journal(name)
+                        self._read_journal(name, size)
             except FileNotFoundError:  # compacted or merged since it was listed
                 continue
             break
@@ -114,9 +114,9 @@ class Follower:
             self._insert(read_segment(self._segments / name, known), news)
         self._read_segments.add(name)
 
-    def _read_journal(self, name: str) -> None:
+    def _read_journal(self, name: str, size: int) -> None:
         start = self._index.known.get(name, 0)
-        for rows, end, _ in journal_tables(self._journals / f"{name}{SUFFIX}", start):
+        for rows, end, _ in journal_tables(self._journals / f"{name}{SUFFIX}", start, size):
             self._insert(rows, {name: end})
 
     def _insert(self, rows: pa.Table, read_to: Mapping[str, int]) -> None:

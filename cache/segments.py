@@ -96,9 +96,13 @@ def _parse(data: bytes) -> pa.Table | None:
         return None
 
 
-def journal_tables(path: Path, start: int) -> Iterator[tuple[pa.Table, int, int]]:
-    """(rows, end, damaged lines) from byte `start` to the last whole line, chunk by chunk."""
-    while data := read_journal(path, start):
+def journal_tables(path: Path, start: int, size: int) -> Iterator[tuple[pa.Table, int, int]]:
+    """(rows, end, damaged lines) from byte `start` to the last whole line, chunk by chunk.
+
+    What is written after the journal had `size` bytes may be left: its writer can be faster than
+    its reader, who would never be done.
+    """
+    while start < size and (data := read_journal(path, start)):
         rows, damaged = to_table(data, path.name.removesuffix(SUFFIX), start)
         start += len(data)
         yield rows, start, damaged
@@ -214,7 +218,7 @@ def _compact(journals: Path, segments: Path, names: list[str]) -> int:
     for name in names:
         path, end, found, damaged = journals / f"{name}{SUFFIX}", 0, [], 0
         try:
-            for table, upto, lost in journal_tables(path, 0):
+            for table, upto, lost in journal_tables(path, 0, path.stat().st_size):
                 found.append(table)
                 end, damaged = upto, damaged + lost
         except BadInput as error:

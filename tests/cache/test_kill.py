@@ -108,9 +108,9 @@ def test_two_writers_and_an_owner_killed_at_random(tmp_path):
         for name, count in acknowledged.items():
             missing = {f"{name}-{number}" for number in range(count)} - found
             assert not missing, f"acknowledged and lost in turn {turn}: {sorted(missing)[:5]}"
-        if time.monotonic() - begun > SECONDS:
+        if turn >= 2 and time.monotonic() - begun > SECONDS:
             break
-    assert turn > 0 and sum(acknowledged.values()) > 100
+    assert len(acknowledged) >= 6 and all(acknowledged.values())
     compact(tmp_path / "journal", tmp_path / "segments", least=1, large=1)
     assert held(tmp_path) == found
     # rebuilt from journals and segments alone it is the same

@@ -414,3 +414,22 @@ def test_closing_frees_the_index_whatever_threads_read(tmp_path):
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "index.duckdb")], check=True)
     done.set()
     thread.join()
+
+
+def test_a_writer_faster_than_its_reader_does_not_hold_it(tmp_path, monkeypatch):
+    """Each row that is read brings another: refreshing ends all the same."""
+    journal = Journal(tmp_path / "journal")
+    with Store.open(tmp_path) as store:
+        real, left = follow.Index.insert, [50]
+
+        def insert(*arguments):
+            real(*arguments)
+            left[0] -= 1
+            assert left[0], "it reads on for ever"
+            journal.append([score(f"p{left[0]}")])
+
+        monkeypatch.setattr(follow.Index, "insert", insert)
+        journal.append([score("first")])
+        assert store.refresh() and store.refresh()
+        monkeypatch.undo()
+    journal.close()
