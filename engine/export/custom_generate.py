@@ -70,6 +70,9 @@ def generate(
     """Token ids [batch, prompt + new], padded with the first end token behind an end."""
     names, weights = SETTINGS["models"], SETTINGS["weights"]
     others = models or {}
+    missing = [name for name in names if name != SETTINGS["model"] and name not in others]
+    if missing:
+        raise ValueError(f"give models= with {', '.join(missing)}: loaded models by name")
     runners = [model if name == SETTINGS["model"] else others[name] for name in names]
     ids = input_ids if input_ids is not None else inputs
     if ids is None:
@@ -77,7 +80,8 @@ def generate(
     mask = torch.ones_like(ids) if attention_mask is None else attention_mask
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
     generator = torch.Generator(ids.device).manual_seed(seed)
-    ends = torch.tensor(SETTINGS["end_ids"], device=ids.device)
+    ends = torch.tensor(SETTINGS["end_ids"], dtype=torch.long, device=ids.device)
+    padding = SETTINGS["end_ids"][0] if SETTINGS["end_ids"] else 0
     done = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
     caches: list[Any] = [None] * len(runners)
     feed = ids
@@ -97,7 +101,7 @@ def generate(
         fused = combine(rows, weights, SETTINGS["kind"])
         fused[:, SETTINGS["vocabulary"] :] = -torch.inf
         chosen = pick(fused, temperature, top_k, top_p, generator)
-        chosen = torch.where(done, ends[0], chosen)
+        chosen = torch.where(done, padding, chosen)
         ids = torch.cat([ids, chosen[:, None]], -1)
         mask = torch.cat([mask, torch.ones_like(chosen[:, None])], -1)
         positions, feed = positions[:, -1:] + 1, chosen[:, None]

@@ -144,7 +144,7 @@ def _merged(
             mine = replace(papers, difference=difference, notes=(*papers.notes, note))
         names = _mergekit(mine, partial)
         if not names:
-            note = "mergekit has no method with this result, so there is no mergekit_config.yml."
+            note = "No mergekit file gives this result, so there is no mergekit_config.yml."
             mine = replace(mine, notes=(*mine.notes, note))
         return names + write_papers(mine, partial, out.name)
 
@@ -161,7 +161,9 @@ def _merged(
 def _mergekit(papers: Papers, out: Path) -> list[str]:
     spec = papers.family.spec
     places = {name: hub_id(spec.path_of(name)) or f"./{name}" for name in ("base", *spec.experts)}
-    if any(each.kind == "lora" for each in papers.family.experts.values()):
+    models = (papers.family.base, *papers.family.experts.values())
+    # mergekit takes "model+adapter" for an adapter, and cuts or skips where rows differ
+    if any(each.kind == "lora" or each.rows != papers.family.base.rows for each in models):
         return []
     text = to_mergekit(papers.recipe, places, papers.family.base.dtype)
     if text is None:
