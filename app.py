@@ -45,7 +45,10 @@ def launch(arguments: list[str]) -> None:
 
 def main() -> None:
     """One run of the page that the browser asks for."""
-    from pages.parts import state
+    import streamlit as st
+
+    with st.spinner("Starting"):  # the first import takes seconds
+        from pages.parts import state
 
     state.navigation().run()
 

@@ -19,13 +19,13 @@ evaluation = f"{state.session()}:evaluate"
 
 
 def restore(measured: Measured) -> None:
-    """Once a session: what the URL names. A point has to wait until the study is open."""
+    """Once a session: what the URL names. A point waits until points can be known."""
     if "addressed" not in st.session_state:
         st.session_state["addressed"] = True
         for name, options in (("x", by_name), ("y", by_name), ("z", by_name), ("method", METHODS)):
             if st.query_params.get(name) in options:
                 st.session_state[name] = st.query_params[name]
-    if "restored" not in st.session_state and backend.opened is not None:
+    if "restored" not in st.session_state and backend.known is not None:
         st.session_state["restored"] = True
         row = measured.row_of.get(st.query_params.get("point", ""))
         if row is not None:

@@ -10,7 +10,7 @@ from engine.errors import BadInput
 from engine.recipe import Recipe, resolve
 from pages.parts import jobs, state
 from pages.parts.backend import Task
-from pages.parts.exports import default_place, refusal, size_text, written
+from pages.parts.exports import default_place, listing, refusal, written
 from pages.parts.view import Measured, axes_of, number
 
 backend = state.enter("Export")
@@ -38,10 +38,12 @@ def choose_point(measured: Measured) -> str | None:
 
 def show_scores(measured: Measured, point: str) -> None:
     row = measured.row_of[point]
+    lines = []
     for axis in axes:
         column = measured.column(axis.name)
         text = number(measured.mean[row, column], measured.stderr[row, column])
-        st.text(f"{axis.label}  {text}")
+        lines.append(f"{axis.label}  {text}")
+    st.text("\n".join(lines))
 
 
 def ask(recipe: Recipe, point: str) -> None:
@@ -84,8 +86,7 @@ def show_result(task: Task) -> None:
         st.text(f"Verified: largest difference of a logit {result['max_logit_difference']:.3g}.")
     elif result.get("verified") is False:
         st.error("The copy does not compute what the live model does: do not use it.")
-    for name, size in written(out, result.get("files") or ()):
-        st.text(f"{name}  {size_text(size)}")
+    st.code(listing(written(out, result.get("files") or ())), language=None)
     st.text("Serve it:")
     st.code(f"vllm serve {out}", language="bash")
 

@@ -19,12 +19,14 @@ import numpy as np
 import engine  # noqa: F401  (registers every method)
 from cache.rows import score_id
 from cache.store import Store
-from engine.errors import BadInput, Problem
+from engine.errors import BadInput, Cancelled, Problem
 from engine.family.compatibility import Family, open_family
+from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Names, Recipe, point_id, resolve
 from engine.run.executor import Executor, Handle, Status
 from engine.run.protocol import Job
-from engine.scoring.objectives import prepare
+from engine.run.reported import reported
+from engine.scoring.objectives import objective_fingerprint, prepare
 from engine.study import Objective, Study, load_study
 from pages.parts.view import Measured, measure
 
@@ -33,7 +35,7 @@ WorkerName = Literal["starting", "ready", "busy", "failed"]
 
 @dataclass(frozen=True)
 class Opened:
-    """What the engine found when it opened the study.
+    """How the study's scores are keyed: what the engine says when it has opened the study.
 
     Attributes:
         family: fingerprint of the family.
@@ -91,6 +93,10 @@ def read_study(path: Path) -> tuple[Study, tuple[Objective, ...], Family]:
     return study, objectives, family
 
 
+def _nothing_to_read() -> None:
+    raise Cancelled("a file is not remembered")
+
+
 class Backend:
     """A study on a store and an executor.
 
@@ -114,9 +120,11 @@ class Backend:
         self.store = store
         self.executor = executor
         self.opened: Opened | None = None
+        self._remembered = self._remember()
         self._lock = threading.RLock()
         self._tasks: dict[str, Task] = {}
         self._measured: tuple[Any, Measured] | None = None
+        self._recipes: dict[str, Recipe] = {}
         self._singles_asked = False
 
     @property
@@ -126,6 +134,27 @@ class Backend:
     @property
     def objective_names(self) -> tuple[str, ...]:
         return tuple(each.name for each in self.objectives)
+
+    @property
+    def known(self) -> Opened | None:
+        """What the engine said, or until it has, what it said last time of the same files."""
+        return self.opened or self._remembered
+
+    def _remember(self) -> Opened | None:
+        """The keys of points measured before, from remembered digests: no weight is read.
+
+        Lets the chart stand while the engine still starts.
+        """
+        if self.family.tokenizer is None:
+            return None
+        try:
+            family = family_fingerprint(self.family, self.workspace, _nothing_to_read)
+        except (Cancelled, BadInput):
+            return None
+        numerics = self.store.numerics(family)
+        tokenizer = self.family.tokenizer.hash
+        prints = {each.name: objective_fingerprint(each, tokenizer) for each in self.objectives}
+        return Opened(family, prints, numerics[0]) if numerics else None
 
     # the worker
 
@@ -188,7 +217,7 @@ class Backend:
 
     def measured(self) -> Measured:
         """The study's points as columns; built again only when rows came."""
-        opened = self.opened
+        opened = self.known
         if opened is None:
             return Measured(self.objective_names)
         with self._lock:
@@ -197,13 +226,13 @@ class Backend:
                 points = self.store.points(
                     opened.family, opened.objectives, "explore", opened.numerics
                 )
-                self._measured = (key, measure(points, self.objective_names))
+                self._measured = (key, measure(points, self.objective_names, self._recipes))
             return self._measured[1]
 
     def point_id(self, recipe: Recipe) -> str:
-        """The id of a resolved recipe's point; only once the study is open."""
-        assert self.opened is not None
-        return point_id(recipe, self.opened.family)
+        """The id of a resolved recipe's point; only once points can be known."""
+        assert self.known is not None
+        return point_id(recipe, self.known.family)
 
     def _have(self, recipes: Iterable[Recipe]) -> list[str]:
         """Ids of the score rows these recipes have."""
@@ -218,6 +247,16 @@ class Backend:
                     fingerprint = opened.objectives[name]
                     found.append(score_id(point, fingerprint, "explore", opened.numerics))
         return found
+
+    def _reported(self, recipe: Recipe) -> list[dict[str, Any]]:
+        """The recipe's scores on the report split: measured once, at its first export."""
+        opened = self.opened
+        if opened is None:
+            return []
+        return reported(
+            self.store, opened.family, self.objectives, opened.objectives, opened.numerics,
+            self.point_id(recipe),
+        )  # fmt: skip
 
     # jobs
 
@@ -252,6 +291,7 @@ class Backend:
             "out": str(out),
             "adapter": adapter,
             "verify": verify,
+            "scores": self._reported(recipe),
         }
         task = self._submit(f"Exporting {recipe}", "export", payload, session)
         with self._lock:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.errors import Problem
+from engine.errors import BadInput, Problem
+from engine.export.directory import check_output
 
 
 def default_place(workspace: Path, study: str, point: str) -> Path:
@@ -18,17 +18,10 @@ def refusal(out: Path) -> Problem | None:
     """Why nothing can be written there, seen before the engine starts; None where it can."""
     if not out.is_absolute():
         return Problem(str(out), "not an absolute path", "Start it with / or ~.")
-    if out.exists() and not out.is_dir():
-        return Problem(str(out), "this is a file", "Choose a directory.")
-    if out.is_dir() and any(out.iterdir()):
-        return Problem(str(out), "this directory is not empty", "Choose a new or empty one.")
-    parent = out
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir():
-        return Problem(str(parent), "this is not a directory", "Choose another.")
-    if not os.access(parent, os.W_OK):
-        return Problem(str(parent), "this directory cannot be written", "Choose another.")
+    try:
+        check_output(out)
+    except BadInput as error:
+        return error.problems[0]
     return None
 
 
@@ -40,6 +33,13 @@ def written(out: Path, files: Iterable[str]) -> list[tuple[str, int]]:
         if path.is_file():
             found.append((name, path.stat().st_size))
     return found
+
+
+def listing(files: Iterable[tuple[str, int]]) -> str:
+    """Files as lines, their sizes in a column."""
+    found = [(name, size_text(size)) for name, size in files]
+    width = max((len(name) for name, _ in found), default=0)
+    return "\n".join(f"{name:<{width}}  {size:>10}" for name, size in found)
 
 
 def size_text(size: int) -> str:

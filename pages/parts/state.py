@@ -130,8 +130,8 @@ def header_text(backend: Backend, measured: Measured) -> tuple[str, str]:
     names = backend.names
     experts = f"{len(names.experts)} expert{'s' if len(names.experts) != 1 else ''}"
     family = f"base, {experts}" + (", target" if names.has_target else "")
-    if backend.opened is not None:
-        device, dtype, *_ = backend.opened.numerics.split("/")
+    if backend.known is not None:
+        device, dtype, *_ = backend.known.numerics.split("/")
         family += f" · {device}, {dtype}"
     counts = f"{len(measured)} point{'s' if len(measured) != 1 else ''}"
     if measured.failures:

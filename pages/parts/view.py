@@ -7,6 +7,7 @@ Point … ──► Measured ─┬─ front_of(axes)        which rows are on t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -77,10 +78,10 @@ def axes_of(objectives: Iterable[Objective]) -> tuple[Axis, ...]:
 
 def number(mean: float, stderr: float | None = None) -> str:
     """A score in words, always with its standard error where there is one: `0.612 ± 0.028`."""
-    if not np.isfinite(mean):
+    if not math.isfinite(mean):
         return "not measured"
     text = f"{mean:.3f}" if abs(mean) < 1000 else f"{mean:.4g}"
-    if stderr is not None and np.isfinite(stderr):
+    if stderr is not None and math.isfinite(stderr):
         text += f" ± {stderr:.3f}" if stderr < 1000 else f" ± {stderr:.4g}"
     return text
 
@@ -226,8 +227,15 @@ class Measured:
         return mask
 
 
-def measure(points: Iterable[PointLike], names: Sequence[str]) -> Measured:
-    """Columns of the points that have a score; the others are counted as failures."""
+def measure(
+    points: Iterable[PointLike], names: Sequence[str], known: dict[str, Recipe] | None = None
+) -> Measured:
+    """Columns of the points that have a score; the others are counted as failures.
+
+    Args:
+        known: point id -> recipe, filled as points are read, so that each is parsed once.
+    """
+    known = {} if known is None else known
     ids, recipes, mean, stderr, count, failures = [], [], [], [], [], {}
     for point in points:
         scores = [point.scores.get(name) or {} for name in names]
@@ -236,7 +244,9 @@ def measure(points: Iterable[PointLike], names: Sequence[str]) -> Measured:
                 failures[point.id] = point.error
             continue
         ids.append(point.id)
-        recipes.append(recipe_from_dict(point.recipe))
+        if point.id not in known:
+            known[point.id] = recipe_from_dict(point.recipe)
+        recipes.append(known[point.id])
         mean.append([_or_nan(score.get("mean")) for score in scores])
         stderr.append([_or_nan(score.get("stderr")) for score in scores])
         count.append([score.get("n") or 0 for score in scores])
@@ -258,19 +268,22 @@ def _or_nan(value: float | None) -> float:
 
 def rows(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> list[dict[str, Any]]:
     """The table under the chart: front members first, then in the order measured."""
-    order = np.argsort(~front, kind="stable")
-    found = []
-    for row in order.tolist():
-        line: dict[str, Any] = {
+    scores = {}
+    for axis in axes:
+        column = measured.column(axis.name)
+        pairs = zip(
+            measured.mean[:, column].tolist(), measured.stderr[:, column].tolist(), strict=True
+        )
+        scores[axis.label] = [number(*pair) for pair in pairs]
+    return [
+        {
             "front": bool(front[row]),
             "recipe": measured.texts[row],
+            **{label: texts[row] for label, texts in scores.items()},
+            "point": measured.ids[row],
         }
-        for axis in axes:
-            column = measured.column(axis.name)
-            line[axis.label] = number(measured.mean[row, column], measured.stderr[row, column])
-        line["point"] = measured.ids[row]
-        found.append(line)
-    return found
+        for row in np.argsort(~front, kind="stable").tolist()
+    ]
 
 
 def front_words(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> str:

@@ -54,7 +54,7 @@ def test_an_export_lists_what_was_written(backend: Backend, tmp_path: Path) -> N
     assert not at.exception
     shown = texts(at)
     assert "Exported." in shown and str(tmp_path / "out") in shown
-    assert "model.safetensors  1.5 kB" in shown
+    assert "model.safetensors      1.5 kB" in shown
     assert "Verified: largest difference of a logit 0." in shown
     assert f"vllm serve {tmp_path / 'out'}" in shown
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import BadInput
+from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Recipe, resolve
+from engine.scoring.objectives import objective_fingerprint
 from pages.parts import state
 from pages.parts.backend import Backend, read_study
 from tests.pages import toy
@@ -37,6 +39,20 @@ def test_models_scored_before_are_not_scored_again(backend: Backend) -> None:
     again.advance()
     assert again.task("singles") is None
     assert len(again.measured()) == 4
+
+
+def test_points_measured_before_are_known_while_the_engine_still_starts(
+    backend: Backend, home: Path
+) -> None:
+    family = family_fingerprint(backend.family, home)
+    row = toy.score_rows(recipe(backend, 0.5, 0.5), backend.study)[0]
+    fingerprint = objective_fingerprint(backend.objectives[0], backend.family.tokenizer.hash)
+    backend.store.append([row | {"family": family, "objective_fingerprint": fingerprint}])
+    again = Backend(
+        backend.study, backend.objectives, backend.family, home, backend.store, backend.executor
+    )
+    assert again.opened is None and again.worker().name == "starting"
+    assert again.measured().recipes == (recipe(backend, 0.5, 0.5),)
 
 
 def test_an_evaluation_becomes_a_point(backend: Backend) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.parts.exports import default_place, refusal, size_text, written
+from pages.parts.exports import default_place, listing, refusal, size_text, written
 
 
 def test_a_new_or_empty_directory_is_fine(tmp_path: Path) -> None:
@@ -18,9 +18,8 @@ def test_what_cannot_be_written_is_said_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for out, what in (
         (tmp_path, "not empty"),
-        (tmp_path / "file", "is a file"),
+        (tmp_path / "file", "not a directory"),
         (Path("relative/out"), "absolute"),
-        (tmp_path / "file" / "below", "not a directory"),
     ):
         problem = refusal(out)
         assert problem is not None and what in problem.what and problem.fix
@@ -33,6 +32,7 @@ def test_each_point_has_its_own_place(tmp_path: Path) -> None:
 def test_written_files_are_listed_with_their_sizes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"0" * 5)
     assert written(tmp_path, ["a", "gone"]) == [("a", 5)]
+    assert listing([("a", 5), ("long", 1500)]) == "a        5 bytes\nlong      1.5 kB"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,170 @@
+"""A served app and a real browser, for the journeys and the benchmark.
+
+with Served(study, home) as app, browser() as chromium:
+    page = app.open(chromium)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+DRIVER_NOISE = "GL Driver Message"  # what a software renderer says of reading pixels
+WAIT = 90_000
+"""Milliseconds that anything may take: generous, for machines that do much else."""
+
+POINT_ON_SCREEN = """(id) => {
+    const chart = document.querySelector('.tradeoff');
+    const frame = chart.getBoundingClientRect();
+    const { xaxis, yaxis } = chart._fullLayout;
+    for (const trace of chart.data) {
+        const at = (trace.customdata || []).findIndex((row) => row[0] === id);
+        if (at >= 0) return [frame.x + xaxis._offset + xaxis.d2p(trace.x[at]),
+                             frame.y + yaxis._offset + yaxis.d2p(trace.y[at])];
+    }
+    return null;
+}"""
+
+
+def chromium() -> str | None:
+    """Where a Chromium is installed; None where none is."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    return None
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Served:
+    """The app as `python app.py` serves it, on a port of its own.
+
+    Args:
+        study: None for the shipped demo.
+    """
+
+    def __init__(self, study: Path | None, home: Path, port: int | None = None) -> None:
+        self.study = study
+        self.home = home
+        self.port = port or free_port()
+        self.log = Path(tempfile.mkdtemp(prefix="served-")) / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Served:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.log.parent, ignore_errors=True)
+
+    def start(self) -> None:
+        command = [
+            sys.executable,
+            "app.py",
+            "--port",
+            str(self.port),
+            "--workspace",
+            str(self.home),
+        ]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PARETOSCOPE_")}
+        if self.study is not None:
+            environment["PARETOSCOPE_STUDY"] = str(self.study)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
+        limit = time.monotonic() + WAIT / 1000
+        while True:
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < limit, f"no answer: {self.log.read_text()}"
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the server as a terminal would; its worker ends with it."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def open(self, chromium: Browser, path: str = "/", **options: Any) -> Page:
+        """A page of 1280 × 720 in a fresh profile; what goes wrong goes to `page.complaints`."""
+        size = {"width": 1280, "height": 720}
+        page = chromium.new_context(viewport=size, **options).new_page()
+        page.set_default_timeout(WAIT)
+        page.complaints = []  # type: ignore[attr-defined]
+
+        def said(kind: str, text: str, where: str = "") -> None:
+            if DRIVER_NOISE not in text:
+                page.complaints.append(f"{kind}: {text} {where}")  # type: ignore[attr-defined]
+
+        def console(message: Any) -> None:
+            if message.type in ("error", "warning"):
+                said(message.type, message.text, str(message.location))
+
+        def request(asked: Any) -> None:
+            if not asked.url.startswith((self.url, "blob:", "data:")):
+                said("request", asked.url)
+
+        page.on("console", console)
+        page.on("pageerror", lambda error: said("error", str(error)))
+        page.on("request", request)
+        page.goto(f"{self.url}{path}")
+        return page
+
+
+def wait_for_chart(page: Page) -> str:
+    """Until a chart is drawn; its revision."""
+    page.wait_for_selector(".tradeoff[data-drawn]")
+    return str(page.get_attribute(".tradeoff", "data-drawn"))
+
+
+def slider(page: Page, method: str, name: str) -> Any:
+    """The native slider of a coefficient, for keys."""
+    return page.locator(f".st-key-{method}-{name} input[type=range]")
