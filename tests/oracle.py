@@ -329,6 +329,47 @@ def greedy(
     return Spoken(tuple(ids), tuple(margins), "length")
 
 
+def compose(
+    recipe: Mapping[str, Any],
+    base: Path,
+    experts: Mapping[str, Path],
+    target: Path | None = None,
+    *,
+    vocabulary: int,
+) -> Speaker:
+    """What a recipe (method, coefficients, parameters) runs as, its merged weights in bfloat16."""
+    method, given = recipe["method"], recipe.get("parameters") or {}
+    coefficients = recipe.get("coefficients") or {}
+    places = {"base": base, "target": target or base, **experts}
+
+    def plain(name: str) -> torch.nn.Module:
+        place = places[name]
+        return unmerged(base, {name: place}, {name: 1.0}) if is_adapter(place) else load(place)
+
+    if method == "single":
+        return plain(given["model"])
+    if method == "task_arithmetic" and all(is_adapter(experts[name]) for name in coefficients):
+        strength = given.get("strength", 1.0)
+        c = {name: strength * value for name, value in coefficients.items()}
+        return unmerged(base, experts, c)
+    if method in ("task_arithmetic", "linear", "pcb"):
+        weights = merged(base, experts, method, coefficients, given)
+        return load_merged(base, rounded(weights, torch.bfloat16))
+    terms = list(coefficients.items())
+    if method == "proxy_tuning":
+        terms = [("target" if target else "base", 1.0), *terms]
+        terms.append(("base", -sum(coefficients.values())))
+    else:
+        terms = [(name, value / sum(coefficients.values())) for name, value in terms]
+    models = {name: plain(name) for name, _ in terms}
+    rows = min(model.get_output_embeddings().weight.shape[0] for model in models.values())
+    totals = dict.fromkeys(models, 0.0)  # a model named twice runs once
+    for name, weight in terms:
+        totals[name] += weight
+    kind = "forward_kl" if given.get("kind") == "forward_kl" else "linear"
+    return Fused(list(models.values()), list(totals.values()), rows, vocabulary, kind)
+
+
 def parameters(speaker: Speaker) -> int:
     """Parameters that run for a token, each counted once."""
     models = set(speaker.models) if isinstance(speaker, Fused) else {speaker}

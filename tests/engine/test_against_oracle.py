@@ -116,13 +116,6 @@ class Bench:
         tokenizer = self.once(oracle.load_tokenizer, place)
         return tokenizer, oracle.end_tokens(place, tokenizer)
 
-    def plain(self, name: str) -> torch.nn.Module:
-        if name in ("terse", "formal"):
-            place = self.family.experts[name]
-            return oracle.unmerged(self.family.base, {name: place}, {name: 1.0})
-        named = {"base": self.family.base, "target": self.family.target, **self.family.experts}
-        return oracle.load(named[name])
-
     def weights(self, name: str) -> dict[str, Tensor]:
         mix = MIXES[name]
         return oracle.merged(
@@ -131,26 +124,12 @@ class Bench:
 
     def speaker(self, name: str) -> oracle.Speaker:
         mix = MIXES[name]
-        c = mix.weights
-        if mix.method == "single":
-            return self.once(self.plain, mix.parameters["model"])
-        if mix.method == "task_arithmetic" and set(c) <= {"terse", "formal"}:
-            return oracle.unmerged(self.family.base, self.experts(mix.study), c)
-        if mix.method in ("task_arithmetic", "linear", "pcb"):
-            weights = oracle.rounded(self.once(self.weights, name), torch.bfloat16)
-            return oracle.load_merged(self.family.base, weights)
-        if mix.method == "proxy_tuning":
-            first = "target" if STUDIES[mix.study].get("target") else "base"
-            terms = [(first, 1.0), *c.items(), ("base", -sum(c.values()))]
-        else:
-            terms = [(model, value / sum(c.values())) for model, value in c.items()]
-        tokenizer, _ = self.words(mix.study)
-        return oracle.Fused(
-            [self.once(self.plain, model) for model, _ in terms],
-            [weight for _, weight in terms],
-            rows=families.BASE_ROWS,
-            vocabulary=len(tokenizer),
-            kind="forward_kl" if mix.parameters.get("kind") == "forward_kl" else "linear",
+        return oracle.compose(
+            {"method": mix.method, "coefficients": mix.coefficients, "parameters": mix.parameters},
+            self.family.base,
+            self.experts(mix.study),
+            self.family.target if STUDIES[mix.study].get("target") else None,
+            vocabulary=len(self.words(mix.study)[0]),
         )
 
     # what the engine says
@@ -276,7 +255,7 @@ class TestScores:
         assert list(point["scores"]) == [each["name"] for each in families.OBJECTIVES]
         tokenizer, ends = bench.words(mix.study)
         speaker = bench.once(bench.speaker, name)
-        base = bench.once(bench.plain, "base")
+        base = bench.once(oracle.load, bench.family.base)
         for objective in families.OBJECTIVES:
             wanted = oracle.score(objective, bench.family.root, speaker, tokenizer, ends, base=base)
             found = point["scores"][objective["name"]]
