@@ -15,11 +15,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from cache.blobs import Blobs
-
 from cache.rows import score_id
 from engine.decoding.inputs import Tick
 from engine.errors import BadInput, Cancelled, ParetoscopeError, Problem, bad
@@ -98,7 +96,7 @@ def evaluate_recipes(
         raise bad("job", "it holds no recipes", "Give a list of recipes.")
     with service.families.use(study.family, tick) as opened:
         evaluation = Evaluation(
-            service.workspace, opened, objectives, split, frozenset(payload.get("have") or ())
+            service.blobs, opened, objectives, split, frozenset(payload.get("have") or ())
         )
         points: list[str | None] = []
         failures: dict[int, Exception] = {}
@@ -149,12 +147,13 @@ class Evaluation:
     """Objectives, split and numerics that recipes are scored on.
 
     Args:
+        blobs: keeps the texts.
         have: ids of rows that are there already.
     """
 
     def __init__(
         self,
-        workspace: Path,
+        blobs: Blobs,
         opened: OpenFamily,
         objectives: Sequence[Objective],
         split: Split,
@@ -166,7 +165,7 @@ class Evaluation:
         self.have = have
         self.numerics = str(opened.composer.numerics)
         self.fingerprints = _fingerprints(objectives, opened)
-        self._blobs = Blobs(workspace)
+        self._blobs = blobs
 
     def rows(self, recipe: Recipe, progress: Progress, tick: Tick) -> Iterator[dict[str, Any]]:
         """A score row for each objective that is missing, as soon as it is there."""
@@ -240,13 +239,8 @@ class Evaluation:
 
     def _keep(self, name: str, texts: Sequence[str] | None) -> str | None:
         """The blob that holds the texts of a score; None where there are none, or no room."""
-        if texts is None:
-            return None
         key = f"texts/{name}"
-        try:
-            self._blobs.put_text(key, json.dumps(list(texts)))
-        except (OSError, ParetoscopeError) as error:
-            log.warning("texts were not kept: %s", error)
+        if texts is None or not self._blobs.put_text(key, json.dumps(list(texts))):
             return None
         return key
 

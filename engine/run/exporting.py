@@ -120,7 +120,7 @@ def _report(
     missing = [each for each in held if each.name not in known]
     found = dict(known)
     if missing:
-        evaluation = Evaluation(service.workspace, opened, missing, "report", frozenset())
+        evaluation = Evaluation(service.blobs, opened, missing, "report", frozenset())
         directions = {each.name: str(each.direction) for each in held}
         for row in evaluation.rows(recipe, Progress(emit, 0, 1), tick):
             emit("result", {"row": row})

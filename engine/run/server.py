@@ -66,19 +66,24 @@ class Server:
         talker = threading.Thread(target=self._talk, name="connection", daemon=True)
         talker.start()
         try:
+            self._run(make, talker)
+        finally:
+            self._ended.set()
+            self._wake()
+            talker.join(FAREWELL_SECONDS)
+
+    def _run(self, make: Callable[[], Service], talker: threading.Thread) -> None:
+        try:
             service = make()
         except Exception as error:
             log.error("the service cannot start", exc_info=error)
             self._outbox.say({"op": "refused", "data": failure_of(error)})
-        else:
-            try:
-                self._scheduler.run(service)
-            except Exhausted:
-                self._outbox.say({"op": "restart"})
-                self._await_acknowledgements(talker)
-        self._ended.set()
-        self._wake()
-        talker.join(FAREWELL_SECONDS)
+            return
+        try:
+            self._scheduler.run(service)
+        except Exhausted:
+            self._outbox.say({"op": "restart"})
+            self._await_acknowledgements(talker)
 
     def _await_acknowledgements(self, talker: threading.Thread) -> None:
         limit = time.monotonic() + FAREWELL_SECONDS
@@ -93,21 +98,23 @@ class Server:
                 self._waker.send_bytes(b".")
 
     def _talk(self) -> None:
-        while not self._ended.is_set():
-            try:
-                connection = self._accept()
-            except AuthenticationError:
-                log.warning("a connection without the key was refused")
-                continue
-            except (EOFError, OSError):
-                break
-            self._outbox.resend()
-            try:
-                with connection:
-                    self._serve(connection)
-            except (EOFError, OSError):
-                log.info("the connection ended")
-        self._scheduler.stop()
+        try:
+            while not self._ended.is_set():
+                try:
+                    connection = self._accept()
+                except AuthenticationError:
+                    log.warning("a connection without the key was refused")
+                    continue
+                except (EOFError, OSError):
+                    return
+                self._outbox.resend()
+                try:
+                    with connection:
+                        self._serve(connection)
+                except (EOFError, OSError):
+                    log.info("the connection ended")
+        finally:
+            self._scheduler.stop()
 
     def _serve(self, connection: Connection) -> None:
         beat_at = 0.0

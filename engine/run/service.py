@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import engine
+from cache.blobs import Blobs
 from engine.compose import pick_device
 from engine.decoding.inputs import Tick
 from engine.errors import bad, unknown
@@ -48,6 +49,14 @@ class Service:
         self.device = device
         self.on_cpu = pick_device(device).type == "cpu"
         self.families = OpenFamilies(workspace, device, compute_dtype)
+        self._blobs: Blobs | None = None
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where texts are kept; opened when first needed, by the thread that runs jobs."""
+        if self._blobs is None:
+            self._blobs = Blobs(self.workspace)
+        return self._blobs
 
     def run(self, job: Job, emit: Emit, tick: Tick) -> Mapping[str, Any]:
         """The result of a job.
@@ -67,6 +76,9 @@ class Service:
 
     def close(self) -> None:
         self.families.close()
+        if self._blobs is not None:
+            self._blobs.close()
+            self._blobs = None
 
 
 def kinds() -> dict[str, Run]:

@@ -22,6 +22,8 @@ from typing import Any
 from engine.run.protocol import Service
 from engine.run.server import Server, make_service
 
+log = logging.getLogger(__name__)
+
 NICENESS = 10  # on a CPU the page's process goes first
 
 
@@ -44,10 +46,15 @@ def _leave_with_owner() -> None:
 
 
 def _listen(options: dict[str, Any]) -> Listener:
+    """A socket in the owner's private directory; on the loopback where there are none, or where
+    the directory's path is too long for one."""
     key = bytes.fromhex(options["key"])
-    if sys.platform == "win32":
-        return Listener(("127.0.0.1", 0), "AF_INET", authkey=key)
-    return Listener(str(Path(options["directory"]) / "worker"), "AF_UNIX", authkey=key)
+    if sys.platform != "win32":
+        try:
+            return Listener(str(Path(options["directory"]) / "worker"), "AF_UNIX", authkey=key)
+        except OSError as error:
+            log.info("no socket in %s (%s)", options["directory"], error)
+    return Listener(("127.0.0.1", 0), "AF_INET", authkey=key)
 
 
 def _make(options: dict[str, Any]) -> Service:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,30 @@ def test_a_worker_that_cannot_start_fails_every_job_and_tries_again_later(tmp_pa
         with pytest.raises(JobFailed, match="did not start"):
             executor.submit(long_sweep()).result(20)
         assert executor.state() == "stopped"
+
+
+def test_a_long_temporary_directory_moves_the_socket_to_the_loopback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / ("long" * 30)
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    with LocalExecutor(tmp_path, service=STUB) as executor:
+        executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
+        assert executor._address[0] == "127.0.0.1"
+    assert list(place.iterdir()) == []
+
+
+def test_nobody_without_the_key_is_heard(executor: LocalExecutor) -> None:
+    executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
+    executor.close()
+    listening = LocalExecutor(Path("."), service=STUB)
+    with listening:
+        listening._start()
+        with pytest.raises((AuthenticationError, EOFError, OSError)):
+            Client(listening._address, authkey=b"guess")
+        with listening._connect() as connection:
+            assert connection.poll(5)
 
 
 def test_rows_in_flight_when_the_connection_breaks_come_once(
