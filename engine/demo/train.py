@@ -83,8 +83,8 @@ def train(out: Path, seed: int = 0, progress: Progress = lambda stage, done: Non
     Args:
         out: a directory, absent or empty.
         seed: of the world, the initial weights and the order of the batches.
-        progress: called with a stage's name and the share of all work done, 0 to 1; from two
-            threads, never at once.
+        progress: called with the names of what is being trained and the share of all work done,
+            0 to 1; from two threads, never at once.
 
     Returns:
         The path of study.yaml.
@@ -147,7 +147,8 @@ class _Meter:
                 raise Cancelled(f"the training of {run.name} was stopped")
             self.done[run] = share * run.cost
             total = sum(each.cost for each in self.done)
-            self.progress(run.name, sum(self.done.values()) / total)
+            going = [each.name for each, done in self.done.items() if 0 < done < each.cost]
+            self.progress(", ".join(going) or run.name, sum(self.done.values()) / total)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_bytes(short, tmp_path):
     shares = [done for _, done in seen]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
-    assert {stage for stage, _ in seen} == {
+    assert {name for stage, _ in seen for name in stage.split(", ")} == {
         "base", "helpful", "harmless", "honest", "honest adapter", "target",
     }  # fmt: skip
 
@@ -62,7 +62,7 @@ def test_a_full_directory_is_refused_before_any_work(tmp_path):
 
 def test_a_stop_ends_both_lines(short, tmp_path):
     def stop(stage: str, done: float) -> None:
-        if stage == "helpful":
+        if "helpful" in stage:
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
