@@ -93,11 +93,11 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
         {key: data[key] for key in ("method", "coefficients", "parameters") if key in data},
         str(file),
     )
-    recipe = resolve(recipe, spec.names, str(file))
-    method = find_method(recipe.method)
+    method = find_method(recipe.method, str(file))
     if method.space != "weight":
-        what = f"{method.name} works on logits and has no merged weights"
+        what = f"{method.name} merges no weights"
         raise bad(f"{file}: method", what, "Use a weight-space method, or `export` a point.")
+    recipe = resolve(recipe, spec.names, str(file))
     family = open_family(spec, text=False)
     structural = method.structural(recipe.parameters)
     strength = float(recipe.parameters.get("strength", 1.0))
