@@ -17,13 +17,13 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cache.follow import Follower
 from cache.index import NEWEST
 from cache.journal import Journal, make_directory, storage_error, try_lock
+from cache.point import Point
 from cache.rows import FIELDS, unpack
 from cache.segments import compact
 from engine.errors import ParetoscopeError
@@ -32,26 +32,6 @@ log = logging.getLogger(__name__)
 
 REMEMBERED = 8
 FEW = 1000
-
-
-@dataclass(frozen=True)
-class Point:
-    """A recipe on a family with its scores.
-
-    Attributes:
-        recipe: method, coefficients, parameters; shared between calls, so not to be changed.
-        scores: objective name -> {"mean", "stderr", "n", "low", "high"}, numbers or None.
-        seconds: what its scores took together.
-        error: why it last failed, None once a score came after the failure.
-        at: unix seconds of the first row of this point.
-    """
-
-    id: str
-    recipe: Mapping[str, Any]
-    scores: Mapping[str, Mapping[str, Any]]
-    seconds: float | None
-    error: str | None
-    at: float
 
 
 class Store:
@@ -311,8 +291,3 @@ class Store:
                 took_it = seconds[point] if own else None
                 points[point] = Point(point, self._recipes[point], own, took_it, error, first)
         return points
-
-
-def default_workspace() -> Path:
-    """`$PARETOSCOPE_HOME`, else `~/.paretoscope`."""
-    return Path(os.environ.get("PARETOSCOPE_HOME") or "~/.paretoscope").expanduser()

@@ -186,7 +186,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _prepare(args: argparse.Namespace) -> None:
     """Checks that argparse has no words for."""
-    from cache.store import default_workspace
+    from cache.point import default_workspace
 
     args.workspace = (args.workspace or default_workspace()).expanduser().absolute()
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", args.device):
@@ -235,6 +235,17 @@ def _run(args: argparse.Namespace) -> int:
     return code
 
 
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--reference -1,2` as `--reference=-1,2`: argparse takes a leading minus for an option."""
+    found: list[str] = []
+    for each in argv:
+        if found and found[-1] == "--reference":
+            found[-1] += f"={each}"
+        else:
+            found.append(each)
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -243,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    args = build_parser().parse_args(argv)
+    args = build_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
         return _run(args)
     except BadInput as error:

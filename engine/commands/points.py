@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cache.store import Point
+from cache.point import Point
 from engine.commands.session import Session, cancelling, progress
 from engine.errors import bad
 from engine.front.table import point_document

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cache.point import Point
 from cache.rows import score_id
-from cache.store import Point, Store
+from cache.store import Store
 from engine.errors import bad, unknown
 from engine.family.compatibility import Family, open_family
 from engine.family.fingerprint import family_fingerprint

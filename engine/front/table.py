@@ -53,8 +53,7 @@ class Table:
         maximize: bool [m].
         ids: n ids, all different.
         values: float64 [n, m] means; NaN where a point has none.
-        failed: bool [n]: a missing value of this point means that it failed, not that it was never
-            measured.
+        failed: bool [n]: what this point lacks failed, and was not merely never measured.
         documents: the n points as JSON documents.
     """
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, no_tick
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, embedded, no_tick
 from engine.decoding.loop import Generation, generate
 from engine.decoding.sampling import GREEDY, Sampling
 from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
@@ -116,12 +116,13 @@ class _Run:
 
     def kl(self, task: Task) -> _Observed:
         found = self.generate(task)
-        # any id does as the end: a divergence is of what stands before it, and the last is not fed
+        base = self.base()
+        known = min(embedded(each) for each in base.modules)
+        # any id does as the last: a divergence is of what stands before it, and it is not fed
         spoken = [
-            (*each.token_ids, 0) if each.ended == "end" else each.token_ids
+            _readable((*each.token_ids, 0) if each.ended == "end" else each.token_ids, known)
             for each in found.generations
         ]
-        base = self.base()
 
         def measure(prompts: list[Any], texts: list[Any]) -> list[Any]:
             return kl_to(self.model, base, prompts, texts, bucket=self.bucket, tick=self.tick)
@@ -196,6 +197,16 @@ class _Run:
             tokens_per_second=made.tokens / made.seconds if made and made.seconds > 0 else None,
             texts=list(made.texts) if made else None,
         )
+
+
+def _readable(ids: tuple[int, ...], known: int) -> tuple[int, ...]:
+    """The ids up to the first that a model with `known` embeddings cannot be fed: the last position
+    whose divergence is defined.
+    """
+    for index, each in enumerate(ids):
+        if each >= known:
+            return (*ids[:index], 0)
+    return ids
 
 
 def evaluate(

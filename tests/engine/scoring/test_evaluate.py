@@ -392,3 +392,11 @@ def test_a_probability_of_nothing_is_null(model: Tiny, text: Characters, data: P
     (nll, _), (choice, _) = run(masked, objective(data, "nll"), objective(data, "choice"))
     assert nll.mean is None and set(nll.values) == {None} and nll.n == len(PROMPTS)
     assert choice.mean is not None
+
+
+def test_a_text_that_the_base_cannot_read_is_compared_up_to_there() -> None:
+    from engine.scoring.evaluate import _readable
+
+    assert _readable((5, 9, 3), 10) == (5, 9, 3)
+    assert _readable((5, 10, 3), 10) == (5, 0)  # the last id is never fed
+    assert _readable((12,), 10) == (0,)
