@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 FLAGS = (
@@ -42,6 +42,9 @@ POINT_ON_SCREEN = """(id) => {
     }
     return null;
 }"""
+
+
+expect.set_options(timeout=WAIT)
 
 
 def chromium() -> str | None:
