@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+ADDRESS = "127.0.0.1"
 SETTINGS = {
     "study": "PARETOSCOPE_STUDY",
     "workspace": "PARETOSCOPE_HOME",
@@ -37,10 +38,36 @@ def launch(arguments: list[str]) -> None:
             os.environ[variable] = str(Path(value).expanduser().absolute()) if path else value
         else:
             os.environ.pop(variable, None)
+    refusal = unusable(options["port"], os.environ.get("PARETOSCOPE_HOME"))
+    if refusal:
+        sys.stderr.write(f"{refusal}\n")
+        sys.exit(2)
     os.chdir(ROOT)  # where .streamlit/config.toml is looked for
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
     command += ["--server.port", str(options["port"])]
     os.execv(sys.executable, command)
+
+
+def unusable(port: int, workspace: str | None) -> str | None:
+    """Why the app cannot start on this port and workspace, and what to do; None where it can."""
+    import socket
+
+    from cache.journal import make_directory
+    from cache.point import default_workspace
+    from engine.errors import ParetoscopeError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as error:
+            fix = "Stop what listens there, or choose another: make app PORT=8502."
+            return f"port {port} on {ADDRESS} cannot be used ({error.strerror}). {fix}"
+    try:
+        make_directory(Path(workspace) if workspace else default_workspace())
+    except ParetoscopeError as error:
+        return str(error)
+    return None
 
 
 def main() -> None:
