@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine.errors import BadInput, Cancelled, ParetoscopeError, bad, unknown
+from engine.errors import BadInput, Cancelled, ParetoscopeError, Problem, bad, unknown
 
 log = logging.getLogger("paretoscope")
 
@@ -74,13 +74,20 @@ def _pair(text: str) -> tuple[str, float]:
     return name, _number(value)
 
 
-def _seed(text: str) -> int:
+def _whole(text: str) -> int:
     try:
         value = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
     if not 0 <= value < 1 << 62:
         raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 2^62")
+    return value
+
+
+def _count(text: str) -> int:
+    value = _whole(text)
+    if not value:
+        raise argparse.ArgumentTypeError("expected 1 or more, got 0")
     return value
 
 
@@ -127,11 +134,11 @@ def build_parser() -> argparse.ArgumentParser:
     _want(sub, several=False)
     sub.add_argument("--prompt", nargs="+", action="extend", required=True, metavar="TEXT")
     sub.add_argument("--chat", action="store_true", help="wrap each prompt in the chat template")
-    sub.add_argument("--max-new-tokens", type=int, default=64)
+    sub.add_argument("--max-new-tokens", type=_count, default=64)
     sub.add_argument("--temperature", type=_number, default=0.0)
     sub.add_argument("--top-p", type=_number, default=1.0)
-    sub.add_argument("--top-k", type=int, default=0)
-    sub.add_argument("--seed", type=_seed, default=0)
+    sub.add_argument("--top-k", type=_whole, default=0)
+    sub.add_argument("--seed", type=_whole, default=0)
     sub.add_argument("--stop", nargs="+", action="extend", default=[], metavar="TEXT")
 
     sub = add("evaluate", "scores of recipes or points")
@@ -143,10 +150,10 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("sweep", "evaluate a design over a method's sliders")
     sub.add_argument("study", metavar="STUDY")
     sub.add_argument("--method", nargs="+", action="extend", required=True)
-    sub.add_argument("--points", type=int, required=True, help="how many a method")
+    sub.add_argument("--points", type=_count, required=True, help="how many a method")
     sub.add_argument("--strategy", choices=("grid", "sobol", "suggest"), default="grid")
     sub.add_argument("--objectives", type=_names)
-    sub.add_argument("--seed", type=_seed, default=0)
+    sub.add_argument("--seed", type=_whole, default=0)
     sub.add_argument("--executor", choices=("local", "inline", "ray"), default="local")
 
     for name, help in (
@@ -180,7 +187,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("demo", "write the shipped study, or train it anew")
     sub.add_argument("dir", metavar="DIR")
     sub.add_argument("--train", action="store_true", help="rebuild the models from their seed")
-    sub.add_argument("--seed", type=_seed, default=0)
+    sub.add_argument("--seed", type=_whole, default=0)
     return parser
 
 
@@ -188,7 +195,10 @@ def _prepare(args: argparse.Namespace) -> None:
     """Checks that argparse has no words for."""
     from cache.point import default_workspace
 
-    args.workspace = (args.workspace or default_workspace()).expanduser().absolute()
+    try:
+        args.workspace = (args.workspace or default_workspace()).expanduser().absolute()
+    except RuntimeError as error:  # no such ~user
+        raise bad("--workspace", str(error), "Give another directory.") from None
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", args.device):
         raise bad("--device", f"{args.device!r} is not a device", "Use auto, cpu or cuda.")
     if args.compute_dtype not in (None, *DTYPES):
@@ -228,6 +238,11 @@ def _run(args: argparse.Namespace) -> int:
     documents = result if isinstance(result, Iterator) else iter([result])
     for document in documents:
         code = _exit_code(args.command, document)
+        if code == 2:  # what check found is bad input, and is said where all bad input is
+            for each in document["problems"]:
+                sys.stderr.write(f"{Problem(**each)}\n")
+            if not args.json:
+                continue
         if args.json:
             _print(json.dumps(document, ensure_ascii=False, allow_nan=False))
         else:

@@ -10,6 +10,7 @@ here; `engine.scoring` checks them against the scorer.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -237,8 +238,8 @@ def load_study(path: str | Path) -> Study:
         BadInput: no such file, not YAML (file and line), or every problem of its keys and values.
     """
     path = place_of(str(path), Path(), "study")
-    if path.is_dir():
-        path = path / "study.yaml"
+    with contextlib.suppress(OSError):  # a name too long, say; reading it tells
+        path = path / "study.yaml" if path.is_dir() else path
     data = read_yaml(path)
     if not isinstance(data, Mapping):
         what = f"not a study: expected a mapping, got {type(data).__name__}"

@@ -7,18 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from engine.commands.session import Session, progress
+from engine.errors import bad
 from engine.recipe import point_id
 from engine.run.reported import reported
+
+
+def _output(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # no such ~user
+        raise bad(text, f"is not a path ({error})", "Give another output.") from None
 
 
 def export(args: Namespace) -> dict[str, Any]:
     """Write a point to a directory, its report scores measured once."""
     from engine.export.directory import check_output
 
-    out = Path(args.out).expanduser().absolute()
+    out = _output(args.out)
     check_output(out)
     with Session(args) as session:
         (recipe,) = session.recipes()
+        from engine.export.point import check_export  # imports torch: bad input is told sooner
+
+        check_export(recipe, session.family, out, adapter=args.adapter)
         numerics = str(session.run("open", {})["numerics"])
         family = session.family_fingerprint
         known = reported(
@@ -49,7 +60,7 @@ def merge(args: Namespace) -> dict[str, Any]:
 
     return merge_file(
         Path(args.config),
-        Path(args.out).expanduser().absolute(),
+        _output(args.out),
         dtype=args.dtype,
         shard=parse_size(args.shard_size, "--shard-size"),
         memory=parse_size(args.memory, "--memory"),
@@ -62,7 +73,7 @@ def demo(args: Namespace) -> dict[str, Any]:
     """Write the shipped study, or train it anew."""
     from engine.demo import write_demo
 
-    out = Path(args.dir).expanduser().absolute()
+    out = _output(args.dir)
     if args.train:
         from engine.demo.train import train
 

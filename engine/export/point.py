@@ -26,6 +26,7 @@ from engine.export.checkpoint import copy_model, copy_side_files, merge_to, veri
 from engine.export.directory import check_output, new_directory
 from engine.export.mergekit import to_mergekit
 from engine.family.checkpoint import open_checkpoint
+from engine.family.compatibility import Family
 from engine.family.weights import load_module
 from engine.merging.basis import nothing
 from engine.recipe import Recipe, find_method
@@ -71,6 +72,21 @@ def probe(model: ComposedModel, ids: Tensor) -> Tensor:
     return parts[0] if model.mixture is None else combine(model.mixture, parts)
 
 
+def check_export(recipe: Recipe, family: Family, out: Path, *, adapter: bool = False) -> None:
+    """Refuse what cannot be exported, before anything is composed or measured.
+
+    Args:
+        recipe: resolved on the family.
+
+    Raises:
+        BadInput: the recipe has no adapter; the output is not empty or has no room.
+    """
+    if adapter and not runs_unmerged(recipe, family):
+        what = f"{recipe} is not task arithmetic over LoRA experts alone"
+        raise bad("--adapter", what, "Export it merged.")
+    check_output(out, family.base.bytes if find_method(recipe.method).space == "weight" else 0)
+
+
 def export_point(
     composer: Composer,
     papers: Papers,
@@ -91,11 +107,8 @@ def export_point(
         ParetoscopeError: the disk filled up; a verification found a difference (the export stays).
     """
     recipe, family = papers.recipe, composer.family
+    check_export(recipe, family, out, adapter=adapter)
     unmerged = runs_unmerged(recipe, family)
-    if adapter and not unmerged:
-        what = f"{recipe} is not task arithmetic over LoRA experts alone"
-        raise bad("--adapter", what, "Export it merged.")
-    check_output(out, family.base.bytes if find_method(recipe.method).space == "weight" else 0)
     model = composer.compose(recipe, tick)
     ids = probe_ids(composer)
     live = probe(model, ids)
