@@ -5,6 +5,8 @@
     limit   reading base and experts once and writing the result once
 
 One JSON line: medians in ms, and the ratios ours ÷ plain and ours ÷ limit (below 1 is faster).
+
+    python -m benchmarks.rewrite [--method pcb] [--parameters N] [--dtype float32]
 """
 
 from __future__ import annotations

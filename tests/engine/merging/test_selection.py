@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.merging import selection
 from engine.merging.selection import order_statistics
 
 
@@ -21,8 +22,12 @@ def rows() -> torch.Tensor:
     return values
 
 
+@pytest.mark.parametrize("held", [0, 1 << 30], ids=["streamed", "held"])
 @pytest.mark.parametrize("chunk", [7, 1000, 4001])
-def test_every_rank_is_what_sorting_gives(chunk: int) -> None:
+def test_every_rank_is_what_sorting_gives(
+    chunk: int, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "HELD_BYTES", held)
     values = rows()
     ranks = [0, 1, 699, 2000, 3999, 4000]
     found = order_statistics(lambda: iter(values.split(chunk, 1)), ranks)
