@@ -94,7 +94,7 @@ def measure(app: Served, moves: int) -> tuple[list[float], int, float]:
         page.evaluate(WATCH)
         names = page.locator(".st-key-controls [data-testid=stSlider] label").all_inner_texts()
         for move in range(moves):
-            handle = slider(page, METHOD, names[move // 5 % len(names)])
+            handle = slider(page, names[move // 5 % len(names)])
             handle.focus()
             before = page.evaluate("window.repaints.length")
             page.keyboard.press("ArrowRight" if move // 20 % 2 == 0 else "ArrowLeft")

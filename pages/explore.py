@@ -7,6 +7,7 @@ import json
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from engine.recipe import METHODS, Recipe
 from pages.parts import components, controls, figures, jobs, state
@@ -21,15 +22,15 @@ evaluation = f"{state.session()}:evaluate"
 def restore(measured: Measured) -> None:
     """Once a session: what the URL names. A point waits until points can be known."""
     if "addressed" not in st.session_state:
-        st.session_state["addressed"] = True
-        for name, options in (("x", by_name), ("y", by_name), ("z", by_name), ("method", METHODS)):
-            if st.query_params.get(name) in options:
-                st.session_state[name] = st.query_params[name]
+        asked = st.query_params.to_dict()
+        st.session_state["addressed"] = asked
+        if asked.get("method") in METHODS:
+            controls.hand().method = asked["method"]
     if "restored" not in st.session_state and backend.known is not None:
         st.session_state["restored"] = True
-        row = measured.row_of.get(st.query_params.get("point", ""))
+        row = measured.row_of.get(st.session_state["addressed"].get("point", ""))
         if row is not None:
-            controls.load_recipe(measured.recipes[row])
+            controls.hand().load(measured.recipes[row])
 
 
 def remember(**values: str | None) -> None:
@@ -47,7 +48,7 @@ def load_point(point: str | None) -> None:
     """A point was chosen on the chart or in the table: its recipe goes into the sliders."""
     row = backend.measured().row_of.get(point or "")
     if row is not None:
-        controls.load_recipe(backend.measured().recipes[row])
+        controls.hand().load(backend.measured().recipes[row])
 
 
 def clicked() -> None:
@@ -62,25 +63,32 @@ def picked() -> None:
     st.rerun("controls")
 
 
-def choose_axes() -> list[Axis]:
-    """Two or three objectives; also in the URL."""
+def choose_axis(place: DeltaGenerator, label: str, name: str, default: str | None) -> str | None:
+    """One objective's selectbox; what was chosen is kept from page to page."""
     names = list(by_name)
-    label = {name: axis.label for name, axis in by_name.items()}
+    kept = st.session_state.setdefault("axes", {})
+    if name not in kept:
+        asked = st.session_state["addressed"].get(name)
+        kept[name] = asked if asked in by_name else default
+    at = controls.anchored(name, kept[name])
+    kept[name] = place.selectbox(
+        label, names, index=None if at is None else names.index(at), key=name, placeholder="none",
+        format_func=lambda each: by_name[each].label, disabled=name == "z" and len(names) < 3,
+        required=name != "z",
+    )  # fmt: skip
+    return kept[name]
+
+
+def choose_axes() -> list[Axis]:
+    """Two or three objectives."""
     first, second, third = st.columns(3)
-    x = first.selectbox(
-        "Across", names, key="x", persist_state="session", format_func=lambda name: label[name]
-    )
-    y = second.selectbox(
-        "Up", names, index=min(1, len(names) - 1), key="y", persist_state="session",
-        format_func=lambda name: label[name],
-    )  # fmt: skip
-    z = third.selectbox(
-        "Depth", names, index=None, key="z", persist_state="session", placeholder="none",
-        format_func=lambda name: label[name], disabled=len(names) < 3,
-    )  # fmt: skip
+    names = list(by_name)
+    x = choose_axis(first, "Across", "x", names[0])
+    y = choose_axis(second, "Up", "y", names[min(1, len(names) - 1)])
+    z = choose_axis(third, "Depth", "z", None)
     remember(x=x, y=y, z=z)
     chosen = [x, y] if z in (None, x, y) else [x, y, z]
-    return [by_name[name] for name in chosen]
+    return [by_name[name] for name in chosen if name is not None]
 
 
 def drawn(measured: Measured, chosen: list[Axis]) -> tuple[bytes, pd.DataFrame, str]:

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from engine.errors import JobFailed
+from engine.errors import JobFailed, bad
 from engine.run.executor import Handle, OnRows
 from engine.run.protocol import FINAL, Event, Job, pack, submit_message, unpack, unpack_event
 from engine.run.pulse import Pulse
@@ -69,6 +69,11 @@ class ConnectedExecutor(ABC):
         """End the engine now."""
 
     def submit(self, job: Job) -> Handle:
+        try:
+            message = submit_message(job)
+        except (TypeError, ValueError) as error:
+            what = f"its payload cannot be sent ({error})"
+            raise bad("job", what, "Use finite numbers.") from None
         handle = Handle(job, self._cancel)
         with self._lock:
             if self._closed:
@@ -78,7 +83,7 @@ class ConnectedExecutor(ABC):
             if self._pulse.state == "idle":
                 self._pulse.moved()
             if self._outgoing is not None:
-                self._outgoing.put(submit_message(job))
+                self._outgoing.put(message)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._main, name="executor", daemon=True)
                 self._thread.start()

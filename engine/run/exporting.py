@@ -15,7 +15,7 @@ from engine.decoding.inputs import Tick
 from engine.errors import BadInput, bad
 from engine.export.card import Measured, Papers
 from engine.export.mergefile import merge
-from engine.export.point import export_point, papers_kind
+from engine.export.point import check_export, export_point, papers_kind
 from engine.export.shards import parse_size
 from engine.recipe import Recipe, point_id
 from engine.run.evaluating import Evaluation, Progress, checked_objectives
@@ -49,9 +49,10 @@ def export_recipe(
     out = _path(payload, "out")
     with service.families.use(study.family, tick) as opened:
         recipe = recipe_of(payload.get("recipe"), opened)
+        adapter = bool(payload.get("adapter", False))
+        check_export(recipe, opened.family, out, adapter=adapter)
         known = {each["objective"]: Measured(**each) for each in payload.get("scores") or ()}
         measured = _report(service, study, recipe, opened, known, emit, tick)
-        adapter = bool(payload.get("adapter", False))
         papers = Papers(
             study=study.name,
             family=opened.family,

@@ -1,14 +1,18 @@
-"""The recipe in hand: method, sliders, structural parameters. One canonical state, keyed by method.
+"""The recipe in hand: method, sliders, structural parameters.
 
-st.session_state   method                     the selectbox, also in the URL
-                   {method}.{coefficient}     the sliders, kept while another method is shown
-                   parameters                 {method: applied structural parameters}
+    Hand ──► widgets ──► Hand          a person moves a slider
+    load_recipe ──► Hand, new widgets  a click on the chart puts a recipe in
+
+Streamlit's browser side does not always follow a value that code sets on a widget that is there,
+and sends its own old value with the next event. So the truth is in `Hand`, and loading a recipe
+makes new widgets (the generation is part of their keys) instead of changing old ones.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -19,7 +23,7 @@ from engine.study import Study
 
 STEP = 0.01
 START = 0.5
-WEIGHTS_FIRST = "task_arithmetic"
+FIRST = "task_arithmetic"
 
 
 def methods() -> list[str]:
@@ -30,14 +34,46 @@ def methods() -> list[str]:
         key=lambda name: (
             not METHODS[name].takes_coefficients,
             order[METHODS[name].space],
-            name != WEIGHTS_FIRST,
+            name != FIRST,
         ),
     )
 
 
-def key_of(method: str, coefficient: str) -> str:
-    """The session state's key of a slider."""
-    return f"{method}.{coefficient}"
+@dataclass
+class Hand:
+    """What is in hand, of one browser session.
+
+    Attributes:
+        coefficients: method -> name -> value; a method keeps its own while another is shown.
+        parameters: method -> applied structural parameters.
+        generation: grows when code changed the values.
+    """
+
+    method: str = FIRST
+    coefficients: dict[str, dict[str, float]] = field(default_factory=dict)
+    parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    generation: int = 0
+
+    def load(self, recipe: Recipe) -> None:
+        """Take a recipe in hand."""
+        self.method = recipe.method
+        self.coefficients[recipe.method] = dict(recipe.coefficients)
+        self.parameters[recipe.method] = dict(recipe.parameters)
+        self.generation += 1
+
+
+def hand() -> Hand:
+    """The hand of this browser session."""
+    return st.session_state.setdefault("hand", Hand())
+
+
+def anchored(key: str, current: Any) -> Any:
+    """The value to make a widget with: fixed while the widget lives, since another would make it
+    anew; the current one where it was not on the page before."""
+    anchors = st.session_state.setdefault("anchors", {})
+    if key not in st.session_state or key not in anchors:
+        anchors[key] = current
+    return anchors[key]
 
 
 def start_value(low: float, high: float) -> float:
@@ -77,69 +113,60 @@ def shares(recipe: Recipe) -> str:
 
 def applied(method: Method, names: Names) -> dict[str, Any]:
     """The structural parameters now in force."""
-    kept = st.session_state.setdefault("parameters", {}).get(method.name, {})
-    return default_parameters(method, names) | kept
-
-
-def load_recipe(recipe: Recipe) -> None:
-    """Put a recipe into the widgets; only before they are drawn: in a callback or ahead of them."""
-    st.session_state["method"] = recipe.method
-    for name, value in recipe.coefficients.items():
-        st.session_state[key_of(recipe.method, name)] = float(value)
-    kept = dict(st.session_state.get("parameters", {}))
-    kept[recipe.method] = dict(recipe.parameters)
-    st.session_state["parameters"] = kept
-    for name, value in recipe.parameters.items():
-        st.session_state[f"{recipe.method}:{name}"] = value
+    return default_parameters(method, names) | hand().parameters.get(method.name, {})
 
 
 def choose_method() -> Method:
-    """The method's selectbox; also in the URL."""
-    name = st.selectbox("Method", methods(), key="method", persist_state="session")
-    return find_method(name)
+    """The method's selectbox."""
+    names = methods()
+    key = f"method:{hand().generation}"
+    at = anchored(key, names.index(hand().method))
+    hand().method = st.selectbox("Method", names, index=at, key=key)
+    return find_method(hand().method)
 
 
 def sliders(study: Study, method: Method, names: Names) -> dict[str, float]:
     """One slider a coefficient, labelled with the expert's name."""
-    found = {}
+    kept = hand().coefficients.setdefault(method.name, {})
     for name in method.coefficient_names(names):
         low, high = study.slider_range(method, name)
-        key = key_of(method.name, name)
-        value = float(st.session_state.setdefault(key, start_value(low, high)))
-        low, high = span(low, high, value)
-        found[name] = st.slider(
-            name, low, high, step=STEP, key=key, format="%.2f", persist_state="session"
-        )
-    return found
+        key = f"{method.name}.{name}:{hand().generation}"
+        at = anchored(key, kept.get(name, start_value(low, high)))
+        low, high = span(low, high, at)
+        kept[name] = st.slider(name, low, high, at, step=STEP, key=key, format="%.2f")
+    return dict(kept)
 
 
-def _field(method: Method, each: Parameter, value: Any, names: Names) -> Any:
-    key = f"{method.name}:{each.name}"
-    st.session_state.setdefault(key, value)
+def _field_key(method: Method, each: Parameter) -> str:
+    return f"{method.name}:{each.name}:{hand().generation}"
+
+
+def _field(method: Method, each: Parameter, value: Any, names: Names) -> None:
+    key = _field_key(method, each)
+    at = anchored(key, value)
     if each.kind in ("choice", "model"):
         options = list(each.choices if each.kind == "choice" else names.models)
-        return st.selectbox(each.name, options, key=key, persist_state="session")
-    whole = each.kind == "int"
+        st.selectbox(each.name, options, index=options.index(at), key=key)
+        return
     low, high = each.bounds.low, each.bounds.high
+    whole = each.kind == "int"
     cast = int if whole else float
-    return st.number_input(
+    st.number_input(
         each.name,
         min_value=cast(low) if math.isfinite(low) else None,
         max_value=cast(high) if math.isfinite(high) else None,
+        value=cast(at),
         step=1 if whole else 0.01,
         format="%d" if whole else "%.4g",
         key=key,
-        help=f"Allowed: {each.bounds}" if (math.isfinite(low) or math.isfinite(high)) else None,
-        persist_state="session",
+        help=f"Allowed: {each.bounds}" if math.isfinite(low) or math.isfinite(high) else None,
     )
 
 
 def _apply(method: Method) -> None:
-    kept = dict(st.session_state.get("parameters", {}))
-    kept[method.name] = {
-        each.name: st.session_state[f"{method.name}:{each.name}"] for each in method.parameters
+    hand().parameters[method.name] = {
+        each.name: st.session_state[_field_key(method, each)] for each in method.parameters
     }
-    st.session_state["parameters"] = kept
 
 
 def parameter_form(method: Method, names: Names) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def navigation() -> st.Page:
     st.session_state["navigated"] = True
     return st.navigation(
         [
-            st.Page(page("explore"), title="Explore"),
+            st.Page(page("explore"), title="Explore", url_path="start", default=True),
+            st.Page(page("explore"), title="Explore", url_path="explore", visibility="hidden"),
             st.Page(page("export"), title="Export"),
         ],
         position="top",
@@ -189,7 +190,10 @@ def enter(title: str) -> Backend:
     )
     if not st.session_state.pop("navigated", False):
         navigation()
-        st.session_state.pop("navigated", None)
+        st.session_state.pop("navigated")
+        if st.session_state.setdefault("entered", False) is False:
+            st.session_state["entered"] = True
+            st.rerun()  # through app.py, now that the pages are known
     st.html(ROOT / "pages" / "parts" / "style.css")
     _settled()
     try:

@@ -27,7 +27,8 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-DRIVER_NOISE = "GL Driver Message"  # what a software renderer says of reading pixels
+NOISE = ("GL Driver Message", "willReadFrequently")
+"""What Chromium remarks about how WebGL charts read pixels."""
 WAIT = 90_000
 """Milliseconds that anything may take: generous, for machines that do much else."""
 
@@ -144,7 +145,7 @@ class Served:
         page.complaints = []  # type: ignore[attr-defined]
 
         def said(kind: str, text: str, where: str = "") -> None:
-            if DRIVER_NOISE not in text:
+            if not any(each in text for each in NOISE):
                 page.complaints.append(f"{kind}: {text} {where}")  # type: ignore[attr-defined]
 
         def console(message: Any) -> None:
@@ -168,6 +169,6 @@ def wait_for_chart(page: Page) -> str:
     return str(page.get_attribute(".tradeoff", "data-drawn"))
 
 
-def slider(page: Page, method: str, name: str) -> Any:
+def slider(page: Page, name: str) -> Any:
     """The native slider of a coefficient, for keys."""
-    return page.locator(f".st-key-{method}-{name} input[type=range]")
+    return page.locator(f'.st-key-controls input[type=range][aria-label="{name}"]')

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -88,6 +89,12 @@ def backend(home: Path) -> Backend:
 
 def page(name: str) -> AppTest:
     return AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=30)
+
+
+def widget(widgets: Sequence[Any], label: str) -> Any:
+    """The one widget with this label."""
+    [found] = [each for each in widgets if each.label == label]
+    return found
 
 
 def texts(at: AppTest) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from pages.parts.backend import Backend
 from tests.pages import toy
-from tests.pages.conftest import page, texts, until
+from tests.pages.conftest import page, texts, until, widget
 
 
 def test_a_first_start_says_what_happens_until_there_are_points(home: Path) -> None:
@@ -38,17 +38,17 @@ def test_sliders_carry_the_experts_names_and_the_study_s_ranges(backend: Backend
 
 def test_each_method_keeps_its_own_sliders(backend: Backend) -> None:
     at = page("explore").run()
-    at.slider(key="task_arithmetic.helpful").set_value(1.1).run()
-    at.selectbox(key="method").set_value("linear").run()
+    widget(at.slider, "helpful").set_value(1.1).run()
+    widget(at.selectbox, "Method").set_value("linear").run()
     assert [each.label for each in at.slider] == ["base", "helpful", "terse"]
-    at.selectbox(key="method").set_value("task_arithmetic").run()
-    assert at.slider(key="task_arithmetic.helpful").value == 1.1
+    widget(at.selectbox, "Method").set_value("task_arithmetic").run()
+    assert widget(at.slider, "helpful").value == 1.1
     assert not at.exception
 
 
 def test_evaluate_measures_the_recipe_in_hand(backend: Backend) -> None:
     at = page("explore").run()
-    at.slider(key="task_arithmetic.helpful").set_value(0.8).run()
+    widget(at.slider, "helpful").set_value(0.8).run()
     assert at.button(key="export").disabled
     at.button(key="evaluate").click().run()
     until(lambda: backend.advance() or len(backend.measured()) == 5)
@@ -62,7 +62,7 @@ def test_evaluate_measures_the_recipe_in_hand(backend: Backend) -> None:
 
 def test_a_failed_recipe_is_shown_with_its_reason(backend: Backend) -> None:
     at = page("explore").run()
-    at.slider(key="task_arithmetic.helpful").set_value(toy.REFUSED).run()
+    widget(at.slider, "helpful").set_value(toy.REFUSED).run()
     at.button(key="evaluate").click().run()
     until(lambda: backend.advance() or backend.measured().failures)
     at.run()
@@ -74,8 +74,7 @@ def test_cancel_stops_an_evaluation(backend: Backend, service: toy.Service) -> N
     service.pause = 30.0
     at = page("explore").run()
     at.button(key="evaluate").click().run()
-    [cancel] = [each for each in at.button if each.label == "Cancel"]
-    cancel.click().run()
+    widget(at.button, "Cancel").click().run()
     [name] = [name for name in backend._tasks if name.endswith(":evaluate")]
     until(lambda: backend._tasks[name].status.over)
     at.run()
@@ -84,18 +83,16 @@ def test_cancel_stops_an_evaluation(backend: Backend, service: toy.Service) -> N
 
 def test_parameters_take_effect_on_apply(backend: Backend) -> None:
     at = page("explore").run()
-    at.selectbox(key="method").set_value("pcb").run()
-    [ratio] = [each for each in at.number_input if each.label == "ratio"]
-    ratio.set_value(0.2)
-    [apply] = [each for each in at.button if each.label == "Apply"]
-    apply.click().run()
+    widget(at.selectbox, "Method").set_value("pcb").run()
+    widget(at.number_input, "ratio").set_value(0.2)
+    widget(at.button, "Apply").click().run()
     assert not at.exception
-    assert at.session_state["parameters"]["pcb"]["ratio"] == pytest.approx(0.2)
+    assert at.session_state["hand"].parameters["pcb"]["ratio"] == 0.2
 
 
 def test_coefficients_that_cannot_be_used_are_said_and_not_submitted(backend: Backend) -> None:
     at = page("explore").run()
-    at.selectbox(key="method").set_value("linear").run()
+    widget(at.selectbox, "Method").set_value("linear").run()
     for slider in at.slider:
         slider.set_value(0.0)
     at.run()
@@ -120,9 +117,9 @@ def test_a_url_restores_method_point_and_axes(backend: Backend) -> None:
     at.query_params["y"] = "loss"
     at.run()
     assert not at.exception
-    assert at.selectbox(key="method").value == "single"
+    assert widget(at.selectbox, "Method").value == "single"
     assert at.selectbox(key="y").value == "loss"
-    assert at.session_state["parameters"]["single"] == {"model": "helpful"}
+    assert at.session_state["hand"].parameters["single"] == {"model": "helpful"}
 
 
 def test_a_url_of_a_point_that_is_gone_is_no_error(backend: Backend) -> None:
@@ -130,7 +127,7 @@ def test_a_url_of_a_point_that_is_gone_is_no_error(backend: Backend) -> None:
     at.query_params["point"] = "000000000000"
     at.run()
     assert not at.exception
-    assert at.selectbox(key="method").value == "task_arithmetic"
+    assert widget(at.selectbox, "Method").value == "task_arithmetic"
 
 
 def test_the_table_lists_every_point_with_its_front_members_marked(backend: Backend) -> None:

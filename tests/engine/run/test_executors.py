@@ -240,3 +240,11 @@ def test_nothing_on_the_app_side_imports_torch() -> None:
     )
     root = Path(__file__).resolve().parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+def test_a_payload_that_cannot_be_sent_is_refused_at_once(tmp_path: Path) -> None:
+    with (
+        InlineExecutor(tmp_path, service="tests.engine.run.stub_service:StubService") as engine,
+        pytest.raises(BadInput, match="payload cannot be sent"),
+    ):
+        engine.submit(Job("generate", {"temperature": float("nan")}))
