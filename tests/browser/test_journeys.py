@@ -1,0 +1,217 @@
+"""What a user does, in a real browser, on the shipped study with the real engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cache.store import Store
+from tests.browser.driver import POINT_ON_SCREEN, Served, slider, wait_for_chart
+
+pytestmark = pytest.mark.browser
+
+
+def points(page: Page) -> dict[str, str]:
+    """Id -> name of trace, of every point on the chart."""
+    return page.evaluate(
+        "Object.fromEntries(document.querySelector('.tradeoff').data.flatMap("
+        "trace => (trace.customdata || []).map(row => [row[0], trace.name])))"
+    )
+
+
+def click_point(page: Page, point: str) -> None:
+    x, y = page.evaluate(POINT_ON_SCREEN, point)
+    page.mouse.move(x - 3, y - 3)
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+
+
+def ring(page: Page) -> str:
+    return str(page.locator(".ring").evaluate("e => e.hidden ? '' : e.style.transform"))
+
+
+def test_open_slide_evaluate_click_export(app: Served, chrome: Browser, tmp_path: Path) -> None:
+    page = app.open(chrome)
+    revision = wait_for_chart(page)
+    models = points(page)
+    assert set(models.values()) == {"models as they are"} and len(models) == 5
+
+    handle = slider(page, "helpful")
+    handle.focus()
+    readout = page.locator(".readout")
+    before, stood = readout.get_attribute("data-recipe"), ring(page)
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    expect(readout).not_to_have_attribute("data-recipe", before)
+    page.wait_for_function(
+        "old => JSON.parse(document.querySelector('.readout').dataset.recipe)"
+        ".coefficients.helpful >= 0.89 && document.querySelector('.ring').style.transform !== old",
+        arg=stood,
+    )
+    expect(readout).to_contain_text("Not measured yet")
+
+    page.get_by_role("button", name="Evaluate").click()
+    page.wait_for_selector(".readout .title.exact")
+    page.wait_for_function("old => document.querySelector('.tradeoff').dataset.drawn !== old",
+                           arg=revision)  # fmt: skip
+    [new] = set(points(page)) - set(models)
+    assert f"point={new}" in page.url
+    expect(page.locator(".ring")).to_have_class(re.compile("exact"))
+
+    base = next(iter(models))
+    click_point(page, base)
+    expect(readout).to_contain_text(f"Point {base}")
+    assert json.loads(readout.get_attribute("data-recipe"))["method"] == "single"
+    click_point(page, new)
+    expect(readout).to_contain_text(f"Point {new}")
+    assert handle.input_value() == "0.9"
+
+    page.get_by_role("button", name="Export…").click()
+    page.wait_for_url("**/export?**")
+    place = page.get_by_role("textbox", name="Directory on this server")
+    expect(place).to_have_value(f"{app.home}/exports/demo-{new}")
+    place.fill(str(tmp_path / "out"))
+    place.press("Tab")
+    page.get_by_role("button", name="Export", exact=True).click()
+    page.get_by_text("Exported.").wait_for()
+    expect(page.get_by_text("Verified")).to_be_visible()
+    assert (tmp_path / "out" / "model.safetensors").stat().st_size > 100_000
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_points_of_another_process_appear_and_the_zoom_stays(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome)
+    wait_for_chart(page)
+    before = points(page)
+    zoom = page.evaluate(
+        "window.paretoscope.plotly.relayout(document.querySelector('.tradeoff'),"
+        " {'xaxis.range': [-0.5, 1.5], 'yaxis.range': [-0.5, 1.5]}).then("
+        "chart => chart.layout.xaxis.range)"
+    )
+    with Store.open(app.home) as store:
+        rows = another_point(store, next(iter(before)))
+        store.append(rows)
+    page.wait_for_function(
+        "count => document.querySelector('.tradeoff').data.flatMap("
+        "trace => trace.customdata || []).length === count",
+        arg=len(before) + 1,
+    )
+    assert rows[0]["point"] in points(page)
+    assert page.evaluate("document.querySelector('.tradeoff').layout.xaxis.range") == zoom
+    assert page.complaints == []
+    page.context.close()
+
+
+def another_point(store: Store, like: str) -> list[dict[str, Any]]:
+    """Rows as a sweep would append them: a recipe of its own with the scores of another point."""
+    [family] = {row["family"] for row in store.records("score") if row["point"] == like}
+    rows = store.scores(family, point=like)
+    recipe = {
+        "method": "task_arithmetic",
+        "coefficients": {"helpful": 0.11, "harmless": 0.22, "honest": 0.33},
+        "parameters": {"strength": 1.0},
+    }
+    keys = {"point": "0123456789ab", "recipe": recipe}
+    return [{k: v for k, v in row.items() if k != "id"} | keys for row in rows]
+
+
+def test_explore_is_entered_directly_after_a_restart(app: Served, chrome: Browser) -> None:
+    app.stop()
+    app.start()
+    page = app.open(chrome, "/explore?y=honesty&method=linear")
+    wait_for_chart(page)
+    expect(page.get_by_text("worker ready")).to_be_visible()
+    assert page.evaluate("document.querySelector('.tradeoff').layout.meta.axes[1]") == "honesty"
+    expect(slider(page, "base")).to_be_attached()
+    page.get_by_role("link", name="Export").click()
+    page.wait_for_url("**/export**")
+    expect(page.get_by_role("textbox", name="Directory on this server")).to_be_visible()
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_a_tab_left_open_comes_back_after_a_restart(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome)
+    wait_for_chart(page)
+    app.stop()
+    app.start()
+    page.get_by_text("worker ready").wait_for()
+    handle = slider(page, "honest")
+    handle.focus()
+    before = page.get_attribute(".readout", "data-recipe")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "old => document.querySelector('.readout').dataset.recipe !== old", arg=before
+    )
+    page.context.close()
+
+
+def test_three_objectives_make_a_chart_in_depth(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome, "/?z=fluency")
+    wait_for_chart(page)
+    kinds = page.evaluate("document.querySelector('.tradeoff').data.map(trace => trace.type)")
+    assert set(kinds) == {"scatter3d"}
+    expect(page.get_by_text("fluency ↓").first).to_be_visible()
+    page.wait_for_function("document.querySelector('.tradeoff').data.at(-1).x[0] !== null")
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_dark_and_light_themes_colour_the_chart(app: Served, chrome: Browser) -> None:
+    colours = {}
+    for scheme in ("light", "dark"):
+        page = app.open(chrome, color_scheme=scheme)
+        wait_for_chart(page)
+        colours[scheme] = page.evaluate("document.querySelector('.tradeoff').layout.font.color")
+        page.context.close()
+    assert colours["light"] != colours["dark"]
+    assert all(colour and not colour.startswith("--") for colour in colours.values())
+
+
+def test_chart_and_controls_fit_a_small_laptop(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome)
+    wait_for_chart(page)
+    for selector in (".tradeoff", ".st-key-controls", ".st-key-evaluate"):
+        box = page.locator(selector).bounding_box()
+        assert box is not None and box["y"] + box["height"] <= 720, selector
+        assert box["x"] + box["width"] <= 1280, selector
+    page.context.close()
+
+
+def test_another_study_is_opened_by_its_path(chrome: Browser, demo: Path, tmp_path: Path) -> None:
+    """With a LoRA expert, whose points can leave as adapters."""
+    text = demo.with_name("study-lora.yaml").read_text()
+    text = text.replace("    chat: true\n", "    chat: true\n    limit: 4\n")
+    other = demo.with_name("short-lora.yaml")
+    other.write_text(text)
+    with Served(other, tmp_path / "home") as served:
+        page = served.open(chrome)
+        page.get_by_text("demo-lora", exact=True).wait_for()
+        wait_for_chart(page)
+        assert page.complaints == []
+        page.context.close()
+
+
+def test_a_broken_study_lists_its_problems_and_opens_once_mended(
+    chrome: Browser, demo: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "study.yaml"
+    good = demo.read_text().replace("models/", f"{demo.parent}/models/")
+    good = good.replace("data/", f"{demo.parent}/data/")
+    study.write_text(good.replace("scorer: refusal", "scorer: refusl").replace("helpful:", "a b:"))
+    with Served(study, tmp_path / "home") as served:
+        page = served.open(chrome)
+        page.get_by_text("This study cannot be opened.").wait_for()
+        expect(page.get_by_text("'a b' cannot name an expert")).to_be_visible()
+        study.write_text(good)
+        page.reload()
+        page.get_by_text("First the models are scored").wait_for()
+        page.context.close()
+    shutil.rmtree(tmp_path / "home")
