@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.decoding.batch import Batch
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick, within_memory
 from engine.decoding.sampling import GREEDY, Sampling, choose, row_keys
 from engine.errors import ParetoscopeError, bad
 
@@ -84,7 +84,8 @@ def generate(
             return "stop"
         return "length" if len(written) >= max_new_tokens else None
 
-    for indices in bucket.batches([len(ids) for ids in prompts]):
+    bucket = within_memory(bucket, model)
+    for indices in bucket.batches([len(ids) + max_new_tokens for ids in prompts]):
         batch = Batch(model, [prompts[index] for index in indices], bucket, tick)
         (_, logits) = list(batch.read())[-1]
         alive = [(index, list[int]()) for index in indices]

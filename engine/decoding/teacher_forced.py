@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.decoding.batch import Batch
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick, within_memory
 
 
 def _token_log_probs(logits: Tensor, ids: Tensor) -> Tensor:
@@ -69,6 +69,7 @@ def log_probs(
         BadInput: an empty context, a text too long for a model, or an id no model embeds.
     """
     _check(model, contexts, continuations)
+    bucket = within_memory(bucket, model)
     results = [torch.zeros(0) for _ in contexts]
     for indices, fed in _batches(contexts, continuations, bucket):
         batch = Batch(model, fed, bucket, tick)
@@ -110,7 +111,11 @@ def choice_log_probs(
     for prompt, each in zip(prompts, choices, strict=True):
         _check(model, [prompt] * max(1, len(each)), each or [[]])
     results = [[torch.zeros(0) for _ in each] for each in choices]
-    for indices in bucket.batches([len(ids) for ids in prompts]):
+    bucket = within_memory(bucket, model)
+    longest_choice = [max((len(ids) for ids in each), default=0) for each in choices]
+    columns = [len(ids) + more for ids, more in zip(prompts, longest_choice, strict=True)]
+    for indices in bucket.batches(columns):
+        room = bucket.fit(max(columns[index] for index in indices))
         batch = Batch(model, [prompts[index] for index in indices], bucket, tick)
         (_, logits) = list(batch.read())[-1]
         first = logits[:, -1].log_softmax(-1)
@@ -120,8 +125,8 @@ def choice_log_probs(
             for number in range(len(choices[index]))
         ]
         pairs = [(row, number) for row, number in pairs if len(choices[indices[row]][number])]
-        for start in range(0, len(pairs), bucket.rows):
-            group = pairs[start : start + bucket.rows]
+        for start in range(0, len(pairs), room):
+            group = pairs[start : start + room]
             rows = [row for row, _ in group]
             wanted = [choices[indices[row]][number] for row, number in group]
             heads = torch.tensor([ids[0] for ids in wanted], device=batch.device)
@@ -160,6 +165,7 @@ def kl_to(
     """
     _check(model, contexts, continuations)
     _check(other, contexts, continuations)
+    bucket = within_memory(bucket, model, other)
     # rounded logits on one side only would show as a divergence of a model to itself
     widen = any(each.mixture is not None for each in (model, other))
     results = [torch.zeros(0) for _ in contexts]

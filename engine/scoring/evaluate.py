@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, embedded, no_tick
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, embedded, no_tick, within_memory
 from engine.decoding.loop import Generation, generate
 from engine.decoding.sampling import GREEDY, Sampling
 from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
@@ -92,7 +92,7 @@ class _Run:
         if key in self.generations:
             return self.generations[key]
         start = time.perf_counter()
-        batches = self.bucket.batches([len(ids) for ids in task.prompts])
+        batches = self.bucket.batches([len(ids) + each.max_new_tokens for ids in task.prompts])
         generations = generate(
             self.model,
             task.prompts,
@@ -235,7 +235,7 @@ def evaluate(
         BadInput: anything wrong with any objective or row, with its file and line, at the first
             step and before any forward.
     """
-    run = _Run(model, base, bucket, tick, Meter(progress))
+    run = _Run(model, base, within_memory(bucket, model), tick, Meter(progress))
     for objective, task in zip(objectives, tasks(model, objectives, split), strict=True):
         score, metadata = run.score(task)
         yield objective, score, metadata

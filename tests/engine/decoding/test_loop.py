@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engine.decoding import batch as batch_module
+from engine.decoding import inputs as inputs_module
 from engine.decoding.batch import Batch
 from engine.decoding.fusion import Mixture, combine, mix
 from engine.decoding.inputs import Bucket, no_tick
@@ -274,5 +275,18 @@ def test_buckets_depend_on_lengths_alone():
     assert Bucket(2).batches([5, 3, 5, 1]) == [[3, 1], [0, 2]]
     assert Bucket().batches([]) == []
     assert [Bucket().width(n) for n in (1, 16, 17)] == [16, 16, 32]
+    # 32 tokens: two rows of up to 16 columns, one of 17, and one however long
+    assert Bucket(4, 16, 32).batches([17, 3, 100, 16, 5]) == [[1, 4], [3], [0], [2]]
     with pytest.raises(ValueError):
         Bucket(0)
+
+
+def test_the_cache_sets_how_many_rows_fit(tiny, runs, prompts, monkeypatch):
+    model = runs((tiny(),))
+    alone = texts(model, prompts[:8], bucket=Bucket(1, 1))
+    # llama: 2 layers, 2 key-value heads of 8 numbers of 4 bytes, keys and values
+    assert inputs_module.cache_bytes(model.modules[0]) == 2 * 2 * 2 * 8 * 4
+    monkeypatch.setattr(inputs_module, "CACHE_BYTES", 256 * 64)
+    fitted = inputs_module.within_memory(Bucket(), model)
+    assert (fitted.tokens, fitted.fit(16), fitted.fit(200)) == (64, 4, 1)
+    assert parted(model, prompts[:8], alone, texts(model, prompts[:8])) == []
