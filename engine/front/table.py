@@ -1,8 +1,7 @@
 """Points as a table, and the two documents made from it: the front and a recommendation.
 
 CSV file ──► read_csv ──────┐
-points of a study ──► Table ┴──► front_report, recommend_report ──► JSON for the command line and
-the app
+points of a study ──► Table ┴──► front_report, recommend_report ──► JSON documents
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from cache import follow
+from cache import point as point_module
 from cache import store as store_module
 from cache.journal import Journal, NotSaved
 from cache.segments import compact
@@ -369,10 +370,10 @@ def test_threads_read_while_others_write(store):
 
 def test_default_workspace(monkeypatch, tmp_path):
     monkeypatch.setenv("PARETOSCOPE_HOME", str(tmp_path))
-    assert store_module.default_workspace() == tmp_path
+    assert point_module.default_workspace() == tmp_path
     monkeypatch.delenv("PARETOSCOPE_HOME")
     monkeypatch.setenv("HOME", "/somewhere")
-    assert str(store_module.default_workspace()) == "/somewhere/.paretoscope"
+    assert str(point_module.default_workspace()) == "/somewhere/.paretoscope"
 
 
 def test_the_lock_names_its_owner(store):
