@@ -16,7 +16,6 @@ import pytest
 
 from cache import follow
 from cache import point as point_module
-from cache import store as store_module
 from cache.journal import Journal, NotSaved
 from cache.segments import compact
 from cache.store import Store
