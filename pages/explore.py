@@ -19,6 +19,9 @@ by_name = {axis.name: axis for axis in axes}
 evaluation = f"{state.session()}:evaluate"
 
 
+NONE = "–"  # no objective can have this name
+
+
 def restore(measured: Measured) -> None:
     """Once a session: what the URL names. A point waits until points can be known."""
     if "addressed" not in st.session_state:
@@ -63,20 +66,19 @@ def picked() -> None:
     st.rerun("controls")
 
 
-def choose_axis(place: DeltaGenerator, label: str, name: str, default: str | None) -> str | None:
+def choose_axis(place: DeltaGenerator, label: str, name: str, default: str) -> str | None:
     """One objective's selectbox; what was chosen is kept from page to page."""
-    names = list(by_name)
+    options = [*by_name] if default in by_name else [NONE, *by_name]
     kept = st.session_state.setdefault("axes", {})
     if name not in kept:
         asked = st.session_state["addressed"].get(name)
         kept[name] = asked if asked in by_name else default
-    at = controls.anchored(name, kept[name])
     kept[name] = place.selectbox(
-        label, names, index=None if at is None else names.index(at), key=name, placeholder="none",
-        format_func=lambda each: by_name[each].label, disabled=name == "z" and len(names) < 3,
-        required=name != "z",
+        label, options, index=controls.anchored(name, options.index(kept[name])), key=name,
+        format_func=lambda each: by_name[each].label if each in by_name else "none",
+        disabled=default == NONE and len(by_name) < 3,
     )  # fmt: skip
-    return kept[name]
+    return kept[name] if kept[name] in by_name else None
 
 
 def choose_axes() -> list[Axis]:
@@ -85,7 +87,7 @@ def choose_axes() -> list[Axis]:
     names = list(by_name)
     x = choose_axis(first, "Across", "x", names[0])
     y = choose_axis(second, "Up", "y", names[min(1, len(names) - 1)])
-    z = choose_axis(third, "Depth", "z", None)
+    z = choose_axis(third, "Depth", "z", NONE)
     remember(x=x, y=y, z=z)
     chosen = [x, y] if z in (None, x, y) else [x, y, z]
     return [by_name[name] for name in chosen if name is not None]
@@ -159,12 +161,12 @@ def recipe_panel() -> None:
     left.button(
         "Evaluate", key="evaluate", type="primary", width="stretch",
         disabled=whole or backend.opened is None,
-        help="Measured already" if whole else "Score this recipe on every objective",
+        help="Measured already" if whole else None,
         on_click=start_evaluation, args=(recipe,),
     )  # fmt: skip
     if right.button(
         "Export…", key="export", width="stretch", disabled=not exact,
-        help="Write this point as a checkpoint" if exact else "Evaluate the recipe first",
+        help=None if exact else "Evaluate the recipe first",
     ):  # fmt: skip
         st.switch_page(state.page("export"), query_params={"point": point})
 
@@ -174,6 +176,7 @@ restore(backend.measured())
 wide, narrow = st.columns([2.6, 1], gap="medium")
 with narrow:
     recipe_panel()
-    jobs.activity(backend, (evaluation, "singles"))
+    with st.container(key="explore_activity", gap="xsmall"):
+        jobs.activity(backend, (evaluation, "singles"))
 with wide:
     chart_panel()

@@ -55,6 +55,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (x < 0 || y < 0 || x > xaxis._length || y > yaxis._length) return;
     ring.hidden = false;
     ring.classList.toggle("exact", here.exact);
+    ring.classList.toggle("below", y < 30);
     ring.classList.toggle("left", x > xaxis._length * 0.7);
     ring.firstElementChild.textContent = here.label;
     ring.style.transform = `translate(${x + xaxis._offset - RING / 2}px, ${y + yaxis._offset - RING / 2}px)`;

@@ -20,6 +20,7 @@ FRONT = "--st-primary-color"
 SINGLE = "--st-orange-color"
 TEXT = "--st-text-color"
 GRID = "--st-border-color-light"
+EDGE = "--st-border-color"
 FONT = "--st-font"
 
 WEBGL_FROM = 1500
@@ -112,6 +113,18 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "linecolor": GRID,
         "tickfont": {"size": 11},
         "automargin": True,
+    }
+
+
+def _axis_in_depth(axis: Axis) -> dict[str, Any]:
+    """A shorter title, and no transparent colours: WebGL draws them opaque."""
+    return {
+        "title": {"text": html.escape(axis.label), "font": {"size": 13}},
+        "gridcolor": EDGE,
+        "linecolor": EDGE,
+        "zeroline": False,
+        "tickfont": {"size": 11},
+        "backgroundcolor": "rgba(0,0,0,0)",
     }
 
 
@@ -238,12 +251,8 @@ def tradeoff(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> dic
     }
     if deep:
         layout["scene"] = {
-            f"{letter}axis": _axis(axis) | {"backgroundcolor": "rgba(0,0,0,0)"}
-            for letter, axis in zip("xyz", axes, strict=True)
-        }
-        for each in layout["scene"].values():
-            del each["automargin"]
-            del each["title"]["standoff"]
+            f"{letter}axis": _axis_in_depth(axis) for letter, axis in zip("xyz", axes, strict=True)
+        } | {"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.8}}}
     else:
         layout |= {"xaxis": _axis(axes[0]), "yaxis": _axis(axes[1])}
     return {"data": data, "layout": layout}

@@ -12,7 +12,7 @@ export default function ({ data, parentElement }) {
   for (const [objective, text] of data.lines)
     scores.append(element("dt", objective), element("dd", text));
   root.replaceChildren(
-    element("p", data.title, data.exact ? "title exact" : "title"),
+    element("p", data.title, data.whole ? "title whole" : "title"),
     element("p", data.note, "note"),
     scores
   );

@@ -300,7 +300,7 @@ def readout(measured: Measured, axes: Sequence[Axis], recipe: Recipe) -> dict[st
 
     Returns:
         {"title", "note", "lines": [[objective, text]], "values": {objective: mean} or None,
-        "exact", "label"}; only measured numbers, never an estimate for the recipe in hand.
+        "exact", "whole", "label"}; only measured numbers, never an estimate for the recipe in hand.
     """
     found = measured.nearest(recipe)
     if found is None:
@@ -310,6 +310,7 @@ def readout(measured: Measured, axes: Sequence[Axis], recipe: Recipe) -> dict[st
             "lines": [],
             "values": None,
             "exact": False,
+            "whole": False,
             "label": "",
         }
     mean, stderr = measured.mean[found.row], measured.stderr[found.row]
@@ -319,8 +320,10 @@ def readout(measured: Measured, axes: Sequence[Axis], recipe: Recipe) -> dict[st
         lines.append([axis.label, number(mean[column], stderr[column])])
         if np.isfinite(mean[column]):
             values[axis.name] = float(mean[column])
+    whole = found.exact and measured.complete(found.row)
     if found.exact:
-        title, note, label = "Measured", f"Point {measured.ids[found.row]}", "this recipe"
+        title = "Measured" if whole else "Measured in part: Evaluate"
+        note, label = f"Point {measured.ids[found.row]}", "this recipe"
     else:
         title = "Not measured yet: Evaluate"
         label = f"nearest measured, {found.distance:.2f} away"
@@ -331,5 +334,6 @@ def readout(measured: Measured, axes: Sequence[Axis], recipe: Recipe) -> dict[st
         "lines": lines,
         "values": values,
         "exact": found.exact,
+        "whole": whole,
         "label": label,
     }

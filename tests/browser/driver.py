@@ -27,8 +27,8 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-NOISE = ("GL Driver Message", "willReadFrequently")
-"""What Chromium remarks about how WebGL charts read pixels."""
+NOISE = ("GL Driver Message", "willReadFrequently", "/explore/_stcore/")
+"""How WebGL charts read pixels; Streamlit asking at which level of an address it is served."""
 WAIT = 90_000
 """Milliseconds that anything may take: generous, for machines that do much else."""
 
@@ -145,7 +145,7 @@ class Served:
         page.complaints = []  # type: ignore[attr-defined]
 
         def said(kind: str, text: str, where: str = "") -> None:
-            if not any(each in text for each in NOISE):
+            if not any(each in text + where for each in NOISE):
                 page.complaints.append(f"{kind}: {text} {where}")  # type: ignore[attr-defined]
 
         def console(message: Any) -> None:

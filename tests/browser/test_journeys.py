@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cache.store import Store
-from tests.browser.driver import POINT_ON_SCREEN, Served, slider, wait_for_chart
+from tests.browser.driver import POINT_ON_SCREEN, WAIT, Served, slider, wait_for_chart
 
 pytestmark = pytest.mark.browser
 
@@ -57,7 +58,7 @@ def test_open_slide_evaluate_click_export(app: Served, chrome: Browser, tmp_path
     expect(readout).to_contain_text("Not measured yet")
 
     page.get_by_role("button", name="Evaluate").click()
-    page.wait_for_selector(".readout .title.exact")
+    page.wait_for_selector(".readout .title.whole")
     page.wait_for_function("old => document.querySelector('.tradeoff').dataset.drawn !== old",
                            arg=revision)  # fmt: skip
     [new] = set(points(page)) - set(models)
@@ -142,14 +143,13 @@ def test_a_tab_left_open_comes_back_after_a_restart(app: Served, chrome: Browser
     wait_for_chart(page)
     app.stop()
     app.start()
-    page.get_by_text("worker ready").wait_for()
-    handle = slider(page, "honest")
-    handle.focus()
     before = page.get_attribute(".readout", "data-recipe")
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "old => document.querySelector('.readout').dataset.recipe !== old", arg=before
-    )
+    limit = time.monotonic() + WAIT / 1000
+    while page.get_attribute(".readout", "data-recipe") == before:
+        assert time.monotonic() < limit, "the sliders stay dead"
+        slider(page, "honest").press("ArrowRight")
+        page.wait_for_timeout(500)
+    page.get_by_text("worker ready").wait_for()
     page.context.close()
 
 

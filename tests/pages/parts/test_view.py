@@ -134,6 +134,8 @@ def test_a_missing_score_is_said_and_gets_no_place_on_the_chart(measured: Measur
     shown = readout(measured, AXES, mix(0.0, 1.0))
     assert shown["lines"][1] == ["loss ↓", "not measured"]
     assert "loss" not in shown["values"]
+    assert shown["exact"] and not shown["whole"]
+    assert shown["title"] == "Measured in part: Evaluate"
 
 
 def test_table_has_front_first_and_errors_beside_every_score(measured: Measured) -> None:
