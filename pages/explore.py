@@ -11,7 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from engine.recipe import METHODS, Recipe
 from pages.parts import components, controls, figures, jobs, state
-from pages.parts.view import Axis, Measured, axes_of, front_words, readout, rows
+from pages.parts.view import Axis, Measured, axes_of
+from pages.parts.words import front_words, readout, rows
 
 backend = state.enter("Explore")
 axes = axes_of(backend.objectives)
@@ -113,11 +114,11 @@ def drawn(measured: Measured, chosen: list[Axis]) -> tuple[bytes, pd.DataFrame, 
 def chart_panel() -> None:
     measured = backend.measured()
     chosen = choose_axes()
+    data, table, words = drawn(measured, chosen)
+    components.chart(data, key="chart", on_click=clicked)
     if not len(measured):
         jobs.first_steps(backend)
         return
-    data, table, words = drawn(measured, chosen)
-    components.chart(data, key="chart", on_click=clicked)
     bars = "" if len(measured) <= figures.BARS_UP_TO else " of the front and the models"
     with st.container(key="words"):
         st.text(f"{words} Bars{bars} and ± are one standard error. A click loads a point's recipe.")

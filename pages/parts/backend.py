@@ -184,7 +184,8 @@ class Backend:
             if row is None or not measured.complete(row):
                 missing.append(recipe)
         if missing:
-            self.evaluate(missing, f"Scoring {', '.join(map(str, missing))}", "singles")
+            what = f"Scoring {', '.join(map(str, missing))}"
+            self.evaluate(missing, what, "singles", "sweep")  # makes way for what a person asks
 
     def restart(self) -> None:
         """Open the study again after a failure; the executor starts a new worker for it."""

@@ -13,12 +13,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const { revision, figure } = JSON.parse(new TextDecoder().decode(data));
   root.clicked = (point) => setTriggerValue("clicked", point);
 
-  // Colours are written as names of CSS variables; the theme says what they are.
+  // Colours are written as names of CSS variables; the theme says what they are. A see-through one is
+  // laid over the background, because 3-D scenes draw it opaque.
   const themed = () => {
     const style = getComputedStyle(parentElement);
+    const look = (name) => style.getPropertyValue(name).trim();
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 1;
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const flat = (colour) => {
+      for (const each of [look("--st-background-color"), colour]) {
+        context.fillStyle = each;
+        context.fillRect(0, 0, 1, 1);
+      }
+      return `rgb(${context.getImageData(0, 0, 1, 1).data.slice(0, 3).join(",")})`;
+    };
+    const known = {};
+    const resolve = (name) => (CSS.supports("color", look(name)) ? flat(look(name)) : look(name));
     return JSON.parse(JSON.stringify(figure), (_, value) =>
       typeof value === "string" && value.startsWith("--st-")
-        ? style.getPropertyValue(value).trim()
+        ? (known[value] ??= resolve(value))
         : value
     );
   };

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pages.parts.view import Axis, Measured
+from pages.parts.view import SHARE, Axis, Measured
 
 MEASURED = "--st-gray-color"
 FRONT = "--st-primary-color"
@@ -28,6 +28,9 @@ WEBGL_FROM = 1500
 
 BARS_UP_TO = 200
 """Points up to which each has its error bars drawn; beyond, the front and the models have them."""
+
+FEW = 3
+"""Points below which an axis that fits them would show nothing but noise."""
 
 HEIGHT = 438
 SYMBOLS = {"base": "diamond", "target": "star"}
@@ -105,8 +108,10 @@ def staircase(values: np.ndarray, maximize: Sequence[bool]) -> tuple[list[float]
     return _round(values[order, 0]), _round(values[order, 1]), "vh" if maximize[0] else "hv"
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
-    return {
+def _axis(axis: Axis, points: int) -> dict[str, Any]:
+    """An axis that fits its points; a share of examples shows all of 0 … 1 while there are few."""
+    whole = {"range": [-0.03, 1.03]} if points < FEW and axis.unit == SHARE else {}
+    return whole | {
         "title": {"text": html.escape(axis.title), "standoff": 6, "font": {"size": 13}},
         "gridcolor": GRID,
         "zeroline": False,
@@ -254,5 +259,6 @@ def tradeoff(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> dic
             f"{letter}axis": _axis_in_depth(axis) for letter, axis in zip("xyz", axes, strict=True)
         } | {"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.8}}}
     else:
-        layout |= {"xaxis": _axis(axes[0]), "yaxis": _axis(axes[1])}
+        points = int(shown.sum())
+        layout |= {"xaxis": _axis(axes[0], points), "yaxis": _axis(axes[1], points)}
     return {"data": data, "layout": layout}

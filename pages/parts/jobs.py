@@ -92,8 +92,8 @@ def activity(backend: Backend, sessions: Sequence[str]) -> None:
 
 
 def first_steps(backend: Backend) -> None:
-    """In place of the chart while nothing is measured: what happens now, and what comes."""
-    with st.container(border=True, height=440, key="first_steps"):
+    """Under the empty chart while nothing is measured: what happens now, and what comes."""
+    with st.container(border=True, key="first_steps"):
         st.text("No points yet.")
         if backend.opened is None:
             st.text("The worker opens the study: it reads the models and their fingerprints.")

@@ -137,6 +137,19 @@ class Served:
                 self._process.wait()
             self._process = None
 
+    def worker(self) -> int:
+        """Process id of the app's worker."""
+        assert self._process is not None
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = (place / "stat").read_text().rpartition(")")[2].split()[1]
+                command = (place / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if parent == str(self._process.pid) and b"engine.run.worker" in command:
+                return int(place.name)
+        raise AssertionError("the app has no worker")
+
     def open(self, chromium: Browser, path: str = "/", **options: Any) -> Page:
         """A page of 1280 × 720 in a fresh profile; what goes wrong goes to `page.complaints`."""
         size = {"width": 1280, "height": 720}

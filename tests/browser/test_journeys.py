@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -215,3 +217,21 @@ def test_a_broken_study_lists_its_problems_and_opens_once_mended(
         page.get_by_text("First the models are scored").wait_for()
         page.context.close()
     shutil.rmtree(tmp_path / "home")
+
+
+def test_a_killed_worker_is_said_and_the_next_evaluation_works(
+    app: Served, chrome: Browser
+) -> None:
+    page = app.open(chrome, "/?method=linear")
+    wait_for_chart(page)
+    page.get_by_text("worker ready").wait_for()
+    slider(page, "helpful").press("ArrowRight")
+    expect(page.locator(".readout")).to_contain_text("Not measured yet")
+    page.get_by_role("button", name="Evaluate").click()
+    page.get_by_role("button", name="Cancel").wait_for()
+    os.kill(app.worker(), signal.SIGKILL)
+    page.get_by_text("was killed").wait_for()
+    page.get_by_role("button", name="Evaluate").click()
+    page.wait_for_selector(".readout .title.whole")
+    expect(page.get_by_text("was killed")).to_have_count(0)
+    page.context.close()
