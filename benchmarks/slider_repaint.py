@@ -24,7 +24,8 @@ from cache.store import Store
 from engine.demo import write_demo
 from engine.recipe import Recipe, find_method, resolve
 from engine.run.local import LocalExecutor
-from pages.parts.backend import Backend, read_study
+from pages.parts.backend import Backend
+from pages.parts.opening import read_study
 from tests.browser.driver import Served, browser, chromium, slider, wait_for_chart
 
 METHOD = "task_arithmetic"

@@ -19,15 +19,15 @@ import numpy as np
 import engine  # noqa: F401  (registers every method)
 from cache.rows import score_id
 from cache.store import Store
-from engine.errors import BadInput, Cancelled, Problem
-from engine.family.compatibility import Family, open_family
+from engine.errors import BadInput, Cancelled
+from engine.family.compatibility import Family
 from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Names, Recipe, point_id, resolve
 from engine.run.executor import Executor, Handle, Status
-from engine.run.protocol import Job
+from engine.run.protocol import Job, Priority
 from engine.run.reported import reported
-from engine.scoring.objectives import objective_fingerprint, prepare
-from engine.study import Objective, Study, load_study
+from engine.scoring.objectives import objective_fingerprint
+from engine.study import Objective, Study
 from pages.parts.view import Measured, measure
 
 WorkerName = Literal["starting", "ready", "busy", "failed"]
@@ -66,31 +66,6 @@ class Task:
     @property
     def status(self) -> Status:
         return self.handle.status()
-
-
-def read_study(path: Path) -> tuple[Study, tuple[Objective, ...], Family]:
-    """A study with its objectives checked and its family opened by headers.
-
-    Raises:
-        BadInput: every problem of study file, data and models at once.
-    """
-    study = load_study(path)
-    problems: list[Problem] = []
-    objectives: tuple[Objective, ...] = ()
-    family: Family | None = None
-    try:
-        family = open_family(study.family)
-    except BadInput as error:
-        problems.extend(error.problems)
-    tokenizer = family.tokenizer if family is not None else None
-    template = family is None or (tokenizer is not None and tokenizer.chat_template is not None)
-    try:
-        objectives = prepare(study, chat_template=template)
-    except BadInput as error:
-        problems.extend(error.problems)
-    if problems or family is None:
-        raise BadInput(*problems)
-    return study, objectives, family
 
 
 def _nothing_to_read() -> None:
@@ -164,7 +139,7 @@ class Backend:
         with self._lock:
             opening = self._tasks.get("open")
             if opening is None:
-                self._tasks["open"] = self._submit("Opening the study", "open", {}, "open")
+                self._submit("Opening the study", "open", {}, "open")
             elif self.opened is None and opening.status.state == "done":
                 result = opening.handle.result(0)
                 self.opened = Opened(
@@ -220,7 +195,7 @@ class Backend:
         """The study's points as columns; built again only when rows came."""
         opened = self.known
         if opened is None:
-            return Measured(self.objective_names)
+            return measure((), self.objective_names)
         with self._lock:
             key = (self.store.version, opened)
             if self._measured is None or self._measured[0] != key:
@@ -261,16 +236,32 @@ class Backend:
 
     # jobs
 
-    def _submit(self, what: str, kind: str, payload: Mapping[str, Any], session: str) -> Task:
+    def _submit(
+        self,
+        what: str,
+        kind: str,
+        payload: Mapping[str, Any],
+        session: str,
+        priority: Priority = "interactive",
+    ) -> Task:
         payload = {"study": str(self.study.path), **payload}
-        return Task(what, self.executor.submit(Job(kind, payload, session=session)))
+        task = Task(what, self.executor.submit(Job(kind, payload, session, priority)))
+        with self._lock:
+            self._tasks[session] = task
+        return task
 
     def task(self, session: str) -> Task | None:
         """The latest job of a session; None where it has none."""
         with self._lock:
             return self._tasks.get(session)
 
-    def evaluate(self, recipes: Iterable[Recipe], what: str, session: str) -> Task:
+    def evaluate(
+        self,
+        recipes: Iterable[Recipe],
+        what: str,
+        session: str,
+        priority: Priority = "interactive",
+    ) -> Task:
         """Score recipes on every objective; what is scored already is not run again."""
         recipes = list(recipes)
         payload = {
@@ -278,10 +269,7 @@ class Backend:
             "split": "explore",
             "have": self._have(recipes),
         }
-        task = self._submit(what, "evaluate", payload, session)
-        with self._lock:
-            self._tasks[session] = task
-        return task
+        return self._submit(what, "evaluate", payload, session, priority)
 
     def export(
         self, recipe: Recipe, out: Path, *, adapter: bool, verify: bool, session: str
@@ -294,10 +282,7 @@ class Backend:
             "verify": verify,
             "scores": self._reported(recipe),
         }
-        task = self._submit(f"Exporting {recipe}", "export", payload, session)
-        with self._lock:
-            self._tasks[session] = task
-        return task
+        return self._submit(f"Exporting {recipe}", "export", payload, session)
 
     def adapter_only(self, recipe: Recipe) -> bool:
         """Whether a recipe can leave as one LoRA adapter: task arithmetic over adapters alone."""

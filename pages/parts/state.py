@@ -18,7 +18,8 @@ import streamlit as st
 from cache.store import Store
 from engine.errors import BadInput, Problem
 from engine.run.executor import Executor
-from pages.parts.backend import Backend, WorkerState, read_study
+from pages.parts.backend import Backend, WorkerState
+from pages.parts.opening import read_study
 from pages.parts.view import Measured
 
 ROOT = Path(__file__).resolve().parents[2]

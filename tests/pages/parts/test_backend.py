@@ -14,7 +14,8 @@ from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Recipe, resolve
 from engine.scoring.objectives import objective_fingerprint
 from pages.parts import state
-from pages.parts.backend import Backend, read_study
+from pages.parts.backend import Backend
+from pages.parts.opening import read_study
 from tests.pages import toy
 from tests.pages.conftest import ROOT, until
 
