@@ -23,9 +23,9 @@ from engine.decoding.inputs import Tick
 from engine.errors import BadInput, Cancelled, ParetoscopeError, Problem, bad
 from engine.family.memory import memory_needed
 from engine.recipe import Recipe, point_id
+from engine.run.models import Models, recipe_of, study_of
 from engine.run.opened import OpenFamily
 from engine.run.protocol import Emit, is_out_of_memory
-from engine.run.service import Service, recipe_of, study_of
 from engine.scoring.data import read_rows
 from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
 from engine.scoring.objectives import objective_fingerprint, prepare
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 def open_study(
-    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
 ) -> Mapping[str, Any]:
     """Check a study as a whole, and say how its scores are keyed.
 
@@ -50,7 +50,7 @@ def open_study(
         notes: what is allowed but worth knowing.
     """
     study = study_of(payload)
-    with service.families.use(study.family, tick) as opened:
+    with models.families.use(study.family, tick) as opened:
         tokenizer, names = opened.family.tokenizer, opened.family.names
         template = tokenizer is not None and tokenizer.chat_template is not None
         objectives = prepare(study, chat_template=template)
@@ -70,7 +70,7 @@ def open_study(
 
 
 def evaluate_recipes(
-    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
 ) -> Mapping[str, Any]:
     """Score recipes on objectives; emits a result row for each score, and for each failure.
 
@@ -94,9 +94,9 @@ def evaluate_recipes(
     recipes = payload.get("recipes")
     if not isinstance(recipes, Sequence) or isinstance(recipes, str) or not recipes:
         raise bad("job", "it holds no recipes", "Give a list of recipes.")
-    with service.families.use(study.family, tick) as opened:
+    with models.families.use(study.family, tick) as opened:
         evaluation = Evaluation(
-            service.blobs, opened, objectives, split, frozenset(payload.get("have") or ())
+            models.blobs, opened, objectives, split, frozenset(payload.get("have") or ())
         )
         points: list[str | None] = []
         failures: dict[int, Exception] = {}

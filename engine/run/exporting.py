@@ -19,9 +19,9 @@ from engine.export.point import check_export, export_point, papers_kind
 from engine.export.shards import parse_size
 from engine.recipe import Recipe, point_id
 from engine.run.evaluating import Evaluation, Progress, checked_objectives
+from engine.run.models import Models, recipe_of, study_of
 from engine.run.opened import OpenFamily
 from engine.run.protocol import Emit
-from engine.run.service import Service, recipe_of, study_of
 from engine.scoring.data import read_rows
 from engine.study import Objective, Study
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def export_recipe(
-    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
 ) -> Mapping[str, Any]:
     """Write a recipe as a checkpoint, an adapter or a folder that decodes.
 
@@ -47,12 +47,12 @@ def export_recipe(
     """
     study = study_of(payload)
     out = _path(payload, "out")
-    with service.families.use(study.family, tick) as opened:
+    with models.families.use(study.family, tick) as opened:
         recipe = recipe_of(payload.get("recipe"), opened)
         adapter = bool(payload.get("adapter", False))
         check_export(recipe, opened.family, out, adapter=adapter)
         known = {each["objective"]: Measured(**each) for each in payload.get("scores") or ()}
-        measured = _report(service, study, recipe, opened, known, emit, tick)
+        measured = _report(models, study, recipe, opened, known, emit, tick)
         papers = Papers(
             study=study.name,
             family=opened.family,
@@ -78,7 +78,7 @@ def export_recipe(
 
 
 def merge_checkpoints(
-    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
 ) -> Mapping[str, Any]:
     """Merge what a merge file or mergekit YAML asks for.
 
@@ -94,8 +94,8 @@ def merge_checkpoints(
         dtype=payload.get("dtype", "base"),
         shard=parse_size(payload.get("shard_size", "5GB"), "shard_size"),
         memory=parse_size(payload.get("memory", "8GB"), "memory"),
-        device=service.device,
-        workspace=service.workspace,
+        device=models.device,
+        workspace=models.workspace,
         tick=tick,
     )
 
@@ -108,7 +108,7 @@ def _path(payload: Mapping[str, Any], name: str) -> Path:
 
 
 def _report(
-    service: Service,
+    models: Models,
     study: Study,
     recipe: Recipe,
     opened: OpenFamily,
@@ -121,7 +121,7 @@ def _report(
     missing = [each for each in held if each.name not in known]
     found = dict(known)
     if missing:
-        evaluation = Evaluation(service.blobs, opened, missing, "report", frozenset())
+        evaluation = Evaluation(models.blobs, opened, missing, "report", frozenset())
         directions = {each.name: str(each.direction) for each in held}
         for row in evaluation.rows(recipe, Progress(emit, 0, 1), tick):
             emit("result", {"row": row})

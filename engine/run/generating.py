@@ -11,8 +11,8 @@ from engine.decoding.loop import generate
 from engine.decoding.sampling import Sampling
 from engine.errors import bad
 from engine.family.text import Text
+from engine.run.models import Models, recipe_of, study_of
 from engine.run.protocol import TEXT_SECONDS, Emit
-from engine.run.service import Service, recipe_of, study_of
 from engine.scoring.stops import StopWatch, cut
 
 
@@ -42,7 +42,7 @@ class Stream:
 
 
 def generate_texts(
-    service: Service, payload: Mapping[str, Any], emit: Emit, tick: Tick
+    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
 ) -> Mapping[str, Any]:
     """Continue prompts with a recipe.
 
@@ -73,7 +73,7 @@ def generate_texts(
         )
     except (TypeError, ValueError) as error:
         raise bad("sampling", str(error), "temperature ≥ 0, 0 ≤ top_p ≤ 1, top_k ≥ 0.") from None
-    with service.families.use(study.family, tick) as opened:
+    with models.families.use(study.family, tick) as opened:
         recipe = recipe_of(payload.get("recipe"), opened)
         model = opened.composer.compose(recipe, tick)
         text = model.text
