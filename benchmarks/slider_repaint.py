@@ -32,7 +32,6 @@ METHOD = "task_arithmetic"
 SPIN = "import os\nos.nice(10)\nwhile True: sum(range(10000))"
 
 WATCH = """() => {
-    const readout = document.querySelector('.readout');
     window.repaints = [];
     let pressed = null;
     document.addEventListener('keydown', () => { pressed ??= performance.now(); }, true);
@@ -41,7 +40,8 @@ WATCH = """() => {
         const ring = document.querySelector('.ring');
         window.repaints.push([performance.now() - pressed, ring.style.transform]);
         pressed = null;
-    }, 0))).observe(readout, { attributes: true, attributeFilter: ['data-recipe'] });
+    }, 0))).observe(document.body,
+        { subtree: true, attributes: true, attributeFilter: ['data-recipe'] });
 }"""
 
 
@@ -91,7 +91,8 @@ def measure(app: Served, moves: int) -> tuple[list[float], int, float]:
         page = app.open(chrome)
         wait_for_chart(page)
         first = time.perf_counter() - start
-        page.wait_for_timeout(3000)
+        page.get_by_text("worker ready").wait_for()
+        page.wait_for_timeout(2000)
         page.evaluate(WATCH)
         names = page.locator(".st-key-controls [data-testid=stSlider] label").all_inner_texts()
         for move in range(moves):
