@@ -110,8 +110,9 @@ def staircase(values: np.ndarray, maximize: Sequence[bool]) -> tuple[list[float]
 
 def _axis(axis: Axis, points: int) -> dict[str, Any]:
     """An axis that fits its points; a share of examples shows all of 0 … 1 while there are few."""
-    whole = {"range": [-0.03, 1.03]} if points < FEW and axis.unit == SHARE else {}
-    return whole | {
+    whole = points < FEW and axis.unit == SHARE
+    limits: dict[str, Any] = {"range": [-0.03, 1.03]} if whole else {"autorange": True}
+    return limits | {
         "title": {"text": html.escape(axis.title), "standoff": 6, "font": {"size": 13}},
         "gridcolor": GRID,
         "zeroline": False,
@@ -260,5 +261,7 @@ def tradeoff(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> dic
         } | {"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.8}}}
     else:
         points = int(shown.sum())
+        if points < FEW:  # what a person zooms to is kept from the first real view on
+            layout["uirevision"] += "/few"
         layout |= {"xaxis": _axis(axes[0], points), "yaxis": _axis(axes[1], points)}
     return {"data": data, "layout": layout}

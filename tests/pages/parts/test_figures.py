@@ -10,7 +10,7 @@ import pytest
 import engine  # noqa: F401
 from engine.recipe import Recipe
 from pages.parts import figures
-from pages.parts.view import Axis, Measured
+from pages.parts.view import SHARE, Axis, Measured
 
 AXES = (Axis("facts", True), Axis("loss", False), Axis("cost", False))
 
@@ -84,9 +84,22 @@ def test_zoom_outlives_new_points_and_not_new_axes() -> None:
     def revision(axes: tuple[Axis, ...], points: Measured) -> str:
         return figures.tradeoff(points, axes, points.front_of(axes))["layout"]["uirevision"]
 
-    fewer = measured([[0.2, 2.0, 1.0]])
-    assert revision(AXES[:2], POINTS) == revision(AXES[:2], fewer)
+    more = measured([[0.1 * k, 2.0 + k, 1.0] for k in range(9)])
+    assert revision(AXES[:2], POINTS) == revision(AXES[:2], more)
     assert revision(AXES[:2], POINTS) != revision((AXES[0], AXES[2]), POINTS)
+
+
+def test_a_share_shows_all_of_itself_until_there_is_something_to_fit() -> None:
+    axes = (Axis("facts", True, SHARE), AXES[1])
+
+    def layout(points: Measured) -> dict:
+        return figures.tradeoff(points, axes, points.front_of(axes))["layout"]
+
+    few = layout(measured([[0.2, 2.0, 1.0]]))
+    assert few["xaxis"]["range"] == [-0.03, 1.03]
+    assert few["yaxis"]["autorange"] is True
+    assert few["uirevision"] != layout(POINTS)["uirevision"]
+    assert "range" not in layout(POINTS)["xaxis"] and layout(POINTS)["xaxis"]["autorange"] is True
 
 
 @pytest.mark.parametrize("text", ["<img src=x>", "a<b", "<b>&"])
