@@ -1,4 +1,4 @@
-"""The jobs "export" and "merge": checkpoints out.
+"""The job "export": checkpoints, adapters and decoding folders out.
 
 An export measures the report split, which no slider has seen: once, because its rows are saved like
 any other.
@@ -14,9 +14,7 @@ from typing import Any
 from engine.decoding.inputs import Tick
 from engine.errors import BadInput, bad
 from engine.export.card import Measured, Papers
-from engine.export.mergefile import merge
 from engine.export.point import check_export, export_point, papers_kind
-from engine.export.shards import parse_size
 from engine.recipe import Recipe, point_id
 from engine.run.evaluating import Evaluation, Progress, checked_objectives
 from engine.run.models import Models, recipe_of, study_of
@@ -75,29 +73,6 @@ def export_recipe(
             "max_logit_difference": exported.max_logit_difference,
             "point": papers.point,
         }
-
-
-def merge_checkpoints(
-    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
-) -> Mapping[str, Any]:
-    """Merge what a merge file or mergekit YAML asks for.
-
-    Args:
-        payload: config, out; dtype ("base"), shard_size ("5GB"), memory ("8GB").
-
-    Returns:
-        out, files, seconds.
-    """
-    return merge(
-        _path(payload, "config"),
-        _path(payload, "out"),
-        dtype=payload.get("dtype", "base"),
-        shard=parse_size(payload.get("shard_size", "5GB"), "shard_size"),
-        memory=parse_size(payload.get("memory", "8GB"), "memory"),
-        device=models.device,
-        workspace=models.workspace,
-        tick=tick,
-    )
 
 
 def _path(payload: Mapping[str, Any], name: str) -> Path:

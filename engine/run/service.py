@@ -4,7 +4,6 @@
     evaluate   recipes × objectives → rows       evaluating.evaluate_recipes    (sweep: the same)
     generate   prompts → texts                   generating.generate_texts
     export     recipe → directory                exporting.export_recipe
-    merge      merge file → checkpoint           exporting.merge_checkpoints
 
 A job's function gets the models, the payload, `emit` and `tick`; it holds no state of its own.
 """
@@ -18,7 +17,7 @@ import engine
 from engine.decoding.inputs import Tick
 from engine.errors import unknown
 from engine.run.evaluating import evaluate_recipes, open_study
-from engine.run.exporting import export_recipe, merge_checkpoints
+from engine.run.exporting import export_recipe
 from engine.run.generating import generate_texts
 from engine.run.models import Models
 from engine.run.protocol import Emit, Job
@@ -33,7 +32,6 @@ KINDS: dict[str, Run] = {
     "sweep": evaluate_recipes,
     "generate": generate_texts,
     "export": export_recipe,
-    "merge": merge_checkpoints,
 }
 
 

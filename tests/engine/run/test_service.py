@@ -228,17 +228,6 @@ def test_exporting_measures_the_report_split_once(bench: Bench, tmp_path: Path) 
         bench.run("export", recipe=recipe(), out=str(out))
 
 
-def test_merging_is_a_job_too(bench: Bench, tmp_path: Path) -> None:
-    config = tmp_path / "merge.yaml"
-    models = bench.study.parent
-    config.write_text(
-        f"base: {models}/base\nexperts: {{helpful: {models}/helpful}}\n"
-        "method: task_arithmetic\ncoefficients: {helpful: 0.5}\n"
-    )
-    result = bench.run("merge", config=str(config), out=str(tmp_path / "out"))
-    assert "model.safetensors" in result["files"]
-
-
 def test_the_store_takes_the_rows(bench: Bench, tmp_path: Path) -> None:
     opened = bench.run("open")
     with (
