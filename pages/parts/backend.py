@@ -25,7 +25,7 @@ from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Names, Recipe, point_id, resolve
 from engine.run.executor import Executor, Handle, Status
 from engine.run.protocol import Job, Priority
-from engine.run.reported import reported
+from engine.run.reported import reported as report_rows
 from engine.scoring.objectives import objective_fingerprint
 from engine.study import Objective, Study
 from pages.parts.view import Measured, measure
@@ -139,7 +139,7 @@ class Backend:
         with self._lock:
             opening = self._tasks.get("open")
             if opening is None:
-                self._submit("Opening the study", "open", {}, "open")
+                self.submit("Opening the study", "open", {}, "open")
             elif self.opened is None and opening.status.state == "done":
                 result = opening.handle.result(0)
                 self.opened = Opened(
@@ -210,7 +210,7 @@ class Backend:
         assert self.known is not None
         return point_id(recipe, self.known.family)
 
-    def _have(self, recipes: Iterable[Recipe]) -> list[str]:
+    def have(self, recipes: Iterable[Recipe]) -> list[str]:
         """Ids of the score rows these recipes have."""
         opened, measured = self.opened, self.measured()
         found = []
@@ -224,19 +224,19 @@ class Backend:
                     found.append(score_id(point, fingerprint, "explore", opened.numerics))
         return found
 
-    def _reported(self, recipe: Recipe) -> list[dict[str, Any]]:
+    def reported(self, recipe: Recipe) -> list[dict[str, Any]]:
         """The recipe's scores on the report split: measured once, at its first export."""
         opened = self.opened
         if opened is None:
             return []
-        return reported(
+        return report_rows(
             self.store, opened.family, self.objectives, opened.objectives, opened.numerics,
             self.point_id(recipe),
         )  # fmt: skip
 
     # jobs
 
-    def _submit(
+    def submit(
         self,
         what: str,
         kind: str,
@@ -267,9 +267,9 @@ class Backend:
         payload = {
             "recipes": [each.as_dict() for each in recipes],
             "split": "explore",
-            "have": self._have(recipes),
+            "have": self.have(recipes),
         }
-        return self._submit(what, "evaluate", payload, session, priority)
+        return self.submit(what, "evaluate", payload, session, priority)
 
     def export(
         self, recipe: Recipe, out: Path, *, adapter: bool, verify: bool, session: str
@@ -280,9 +280,9 @@ class Backend:
             "out": str(out),
             "adapter": adapter,
             "verify": verify,
-            "scores": self._reported(recipe),
+            "scores": self.reported(recipe),
         }
-        return self._submit(f"Exporting {recipe}", "export", payload, session)
+        return self.submit(f"Exporting {recipe}", "export", payload, session)
 
     def adapter_only(self, recipe: Recipe) -> bool:
         """Whether a recipe can leave as one LoRA adapter: task arithmetic over adapters alone."""

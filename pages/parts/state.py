@@ -39,18 +39,36 @@ def workspace() -> Path:
     return Path(os.environ.get("PARETOSCOPE_HOME") or "~/.paretoscope").expanduser().absolute()
 
 
-def study_path() -> Path:
-    """`$PARETOSCOPE_STUDY`, else the demo, written into the workspace at first use."""
-    chosen = os.environ.get("PARETOSCOPE_STUDY")
-    if chosen:
-        path = Path(chosen).expanduser().absolute()
-        return path / "study.yaml" if path.is_dir() else path
+def demo_path() -> Path:
+    """The shipped demo's study file in the workspace, written there at first use."""
     demo = workspace() / "demo" / "study.yaml"
     if not demo.exists():
         from engine.demo import write_demo
 
         write_demo(demo.parent)
     return demo
+
+
+def study_path() -> Path:
+    """The study of this browser session: what the URL names, else what was opened in it, else
+    `$PARETOSCOPE_STUDY`, else the demo."""
+    asked = st.query_params.get("study")
+    if asked:
+        st.session_state["study"] = asked
+    chosen = st.session_state.get("study") or os.environ.get("PARETOSCOPE_STUDY")
+    if not chosen:
+        return demo_path()
+    path = Path(chosen).expanduser().absolute()
+    return path / "study.yaml" if path.is_dir() else path
+
+
+def choose_study(path: Path) -> None:
+    """Open another study in this browser session, on Explore. Ends this run of the page."""
+    kept = ("session", "entered", "library")
+    for name in [each for each in st.session_state if each not in kept]:
+        del st.session_state[name]
+    st.session_state["study"] = str(path)
+    st.switch_page(page("explore"), query_params={"study": str(path)})
 
 
 @st.cache_resource(show_spinner=False)
@@ -111,6 +129,9 @@ def navigation() -> st.Page:
         [
             st.Page(page("explore"), title="Explore", url_path="start", default=True),
             st.Page(page("explore"), title="Explore", url_path="explore", visibility="hidden"),
+            st.Page(page("compare"), title="Compare"),
+            st.Page(page("sweeps"), title="Sweeps"),
+            st.Page(page("models"), title="Models"),
             st.Page(page("export"), title="Export"),
         ],
         position="top",
@@ -199,6 +220,8 @@ def enter(title: str) -> Backend:
     _settled()
     try:
         backend = connect()
+        if "study" in st.session_state:  # so that the address leads back to this study
+            st.query_params["study"] = str(backend.study.path)
     except BadInput as error:
         st.error("This study cannot be opened.", icon=":material/error:")
         show_problems(error.problems)

@@ -67,7 +67,7 @@ def test_an_evaluation_becomes_a_point(backend: Backend) -> None:
     row = measured.row_of[backend.point_id(wanted)]
     assert measured.mean[row, 0] == pytest.approx(0.5 + 0.15 - 0.025)
     assert backend.task("here") is task
-    assert backend._have([wanted]) == [
+    assert backend.have([wanted]) == [
         row["id"] for row in backend.store.scores(toy.FAMILY, point=measured.ids[row])
     ]
 

@@ -1,0 +1,48 @@
+"""The tray: up to four recipes to compare, filled from any page, kept with the browser session."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.recipe import Recipe
+
+LIMIT = 4
+
+
+def tray() -> list[Recipe]:
+    """What is in it, in the order added. Resolved recipes; measured or not."""
+    found: list[Recipe] = st.session_state.setdefault("tray", [])
+    return found
+
+
+def add(recipe: Recipe) -> bool:
+    """Whether the recipe is in the tray now: one that is there already stays once."""
+    if recipe in tray():
+        return True
+    if len(tray()) >= LIMIT:
+        return False
+    tray().append(recipe)
+    return True
+
+
+def remove(recipe: Recipe) -> None:
+    if recipe in tray():
+        tray().remove(recipe)
+
+
+def toggle_button(recipe: Recipe, key: str, *, disabled: bool = False) -> None:
+    """A button that puts a recipe into the tray or takes it out; says how full the tray is."""
+    there = recipe in tray()
+    full = len(tray()) >= LIMIT and not there
+    st.button(
+        f"In the tray ({len(tray())} of {LIMIT})" if there else "Compare",
+        key=key,
+        icon=":material/check:" if there else ":material/compare_arrows:",
+        width="stretch",
+        disabled=disabled or full,
+        help="The tray is full: take one out on Compare" if full
+        else "Take it out of the tray" if there
+        else "Put it into the tray; Compare shows the answers of up to four side by side",
+        on_click=remove if there else add,
+        args=(recipe,),
+    )  # fmt: skip
