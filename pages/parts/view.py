@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from engine.scoring.registry import find_scorer
 from engine.study import Objective
 
 SHARE = "share of examples"
+COLUMNS = ("mean", "stderr", "low", "high", "n")
 UNITS = {
     "nll": "nats a token",
     "perplexity": "perplexity",
@@ -76,14 +78,26 @@ def axes_of(objectives: Iterable[Objective]) -> tuple[Axis, ...]:
     return tuple(found)
 
 
-def number(mean: float, stderr: float | None = None) -> str:
-    """A score in words, always with its standard error where there is one: `0.612 ± 0.028`."""
+def number(
+    mean: float,
+    stderr: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> str:
+    """A score in words, always with how sure it is where that is known.
+
+    `0.612 ± 0.028` with a standard error; `1.000 [0.987, 1.000]` where there is none above 0 but an
+    interval: no example failed, which is not certainty.
+    """
     if not math.isfinite(mean):
         return "not measured"
     text = f"{mean:.3f}" if abs(mean) < 1000 else f"{mean:.4g}"
-    if stderr is not None and math.isfinite(stderr):
-        text += f" ± {stderr:.3f}" if stderr < 1000 else f" ± {stderr:.4g}"
-    return text
+    if not stderr or not math.isfinite(stderr):
+        if low is not None and high is not None and math.isfinite(low + high):
+            return f"{text} [{low:.3f}, {high:.3f}]"
+        if stderr is None or math.isnan(stderr):
+            return text
+    return text + (f" ± {stderr:.3f}" if stderr < 1000 else f" ± {stderr:.4g}")
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -145,6 +159,7 @@ class Measured:
         stderr: float64 [points, objectives]; NaN where there is none.
         n: int64 [points, objectives]; examples behind each mean, 0 where not measured.
         failures: point id -> reason, of points that have no scores.
+        low, high: float64 [points, objectives]; the interval of a proportion, NaN where none is.
     """
 
     names: tuple[str, ...]
@@ -154,9 +169,30 @@ class Measured:
     stderr: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     n: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     failures: Mapping[str, str] = field(default_factory=dict)
+    low: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    high: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):  # where none were given, none are known
+            if getattr(self, name).shape != self.mean.shape:
+                object.__setattr__(self, name, np.full(self.mean.shape, np.nan))
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def only(self, mask: np.ndarray) -> Measured:
+        """The points of a mask, in the same order; the failures are kept.
+
+        Args:
+            mask: bool [points].
+        """
+        chosen = mask.tolist()
+        columns = (self.mean, self.stderr, self.n, self.low, self.high)
+        mean, stderr, n, low, high = (column[mask] for column in columns)
+        ids, recipes = tuple(compress(self.ids, chosen)), tuple(compress(self.recipes, chosen))
+        found = Measured(self.names, ids, recipes, mean, stderr, n, self.failures, low, high)
+        vars(found)["singles"] = self.singles[mask]
+        return found
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -194,6 +230,11 @@ class Measured:
 
     def column(self, name: str) -> int:
         return self.names.index(name)
+
+    def score_text(self, row: int, name: str) -> str:
+        """A point's score on an objective in words."""
+        at = row, self.column(name)
+        return number(self.mean[at], self.stderr[at], self.low[at], self.high[at])
 
     def complete(self, row: int) -> bool:
         """Whether every objective of the study is measured."""
@@ -236,7 +277,7 @@ def measure(
         known: point id -> recipe, filled as points are read, so that each is parsed once.
     """
     known = {} if known is None else known
-    ids, recipes, mean, stderr, count, failures = [], [], [], [], [], {}
+    ids, recipes, numbers, failures = [], [], [], {}
     for point in points:
         scores = [point.scores.get(name) or {} for name in names]
         if not any(score.get("mean") is not None for score in scores):
@@ -247,20 +288,11 @@ def measure(
         if point.id not in known:
             known[point.id] = recipe_from_dict(point.recipe)
         recipes.append(known[point.id])
-        mean.append([_or_nan(score.get("mean")) for score in scores])
-        stderr.append([_or_nan(score.get("stderr")) for score in scores])
-        count.append([score.get("n") or 0 for score in scores])
-    shape = (len(ids), len(names))
+        numbers.append([[score.get(each) for each in COLUMNS] for score in scores])
+    # None becomes NaN
+    table = np.array(numbers, dtype=float).reshape(len(ids), len(names), len(COLUMNS))
+    mean, stderr, low, high, n = (np.ascontiguousarray(each) for each in np.moveaxis(table, 2, 0))
+    count = np.nan_to_num(n).astype(np.int64)
     return Measured(
-        tuple(names),
-        tuple(ids),
-        tuple(recipes),
-        np.array(mean, dtype=float).reshape(shape),
-        np.array(stderr, dtype=float).reshape(shape),
-        np.array(count, dtype=np.int64).reshape(shape),
-        failures,
+        tuple(names), tuple(ids), tuple(recipes), mean, stderr, count, failures, low, high
     )
-
-
-def _or_nan(value: float | None) -> float:
-    return np.nan if value is None else float(value)
