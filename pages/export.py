@@ -11,7 +11,7 @@ from engine.recipe import Recipe, resolve
 from pages.parts import jobs, state
 from pages.parts.backend import Task
 from pages.parts.exports import default_place, listing, refusal, written
-from pages.parts.view import Measured, axes_of, number
+from pages.parts.view import Measured, axes_of
 
 backend = state.enter("Export")
 axes = axes_of(backend.objectives)
@@ -38,12 +38,7 @@ def choose_point(measured: Measured) -> str | None:
 
 def show_scores(measured: Measured, point: str) -> None:
     row = measured.row_of[point]
-    lines = []
-    for axis in axes:
-        column = measured.column(axis.name)
-        text = number(measured.mean[row, column], measured.stderr[row, column])
-        lines.append(f"{axis.label}  {text}")
-    st.text("\n".join(lines))
+    st.text("\n".join(f"{axis.label}  {measured.score_text(row, axis.name)}" for axis in axes))
 
 
 def ask(recipe: Recipe, point: str) -> None:

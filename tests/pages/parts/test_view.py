@@ -155,6 +155,44 @@ def test_numbers_carry_their_error(mean: float, stderr: float, text: str) -> Non
     assert number(mean, stderr) == text
 
 
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [
+        ((1.0, 0.0, 0.987, 1.0), "1.000 [0.987, 1.000]"),
+        ((0.0, None, 0.0, 0.793), "0.000 [0.000, 0.793]"),
+        ((0.5, 0.02, 0.46, 0.54), "0.500 ± 0.020"),
+        ((2.0, 0.0, None, None), "2.000 ± 0.000"),
+        ((1.0, 0.0, float("nan"), float("nan")), "1.000 ± 0.000"),
+    ],
+)
+def test_a_proportion_without_a_standard_error_shows_its_interval(
+    score: tuple[float | None, ...], text: str
+) -> None:
+    assert number(*score) == text
+
+
+def test_every_column_of_a_score_is_kept() -> None:
+    score = {"mean": 1.0, "stderr": 0.0, "n": 300, "low": 0.987, "high": 1.0}
+    found = measure([Point("p", single("base").as_dict(), {"facts": score})], ("facts", "loss"))
+    assert (found.mean[0, 0], found.stderr[0, 0], found.n[0, 0]) == (1.0, 0.0, 300)
+    assert (found.low[0, 0], found.high[0, 0]) == (0.987, 1.0)
+    assert np.isnan(found.low[0, 1]) and found.n[0, 1] == 0
+    assert found.score_text(0, "facts") == "1.000 [0.987, 1.000]"
+    assert found.score_text(0, "loss") == "not measured"
+
+
+def test_only_keeps_the_points_of_a_mask_whole(measured: Measured) -> None:
+    kept = measured.only(np.array([False, True, False, True, False]))
+    assert kept.ids == ("h", "worse") and kept.row_of == {"h": 0, "worse": 1}
+    assert kept.recipes == (measured.recipes[1], measured.recipes[3])
+    assert kept.singles.tolist() == [True, False]
+    np.testing.assert_array_equal(kept.mean, measured.mean[[1, 3]])
+    np.testing.assert_array_equal(kept.n, measured.n[[1, 3]])
+    assert kept.low.shape == kept.mean.shape and kept.failures == measured.failures
+    assert kept.front_of(AXES).tolist() == [True, False]
+    assert len(measured.only(np.zeros(5, dtype=bool))) == 0
+
+
 def test_recipe_text_names_only_what_differs_from_the_default() -> None:
     assert recipe_text(mix(0.5, 0.0)) == "task_arithmetic(helpful 0.5)"
     assert recipe_text(mix(0.5, 0.0, strength=0.8)).endswith("[strength 0.8]")
