@@ -37,7 +37,7 @@ WATCH = """() => {
     document.addEventListener('keydown', () => { pressed ??= performance.now(); }, true);
     new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
         if (pressed === null) return;
-        const ring = document.querySelector('.ring');
+        const ring = document.querySelector('.mark.here');
         window.repaints.push([performance.now() - pressed, ring.style.transform]);
         pressed = null;
     }, 0))).observe(document.body,

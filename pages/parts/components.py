@@ -2,7 +2,7 @@
 
 library   4.8 MB of plotly.js from the installed package, sent until the browser says it has it
 chart     the figure as bytes; drawn again only when its revision changes
-readout   a few hundred bytes at each move of a slider: text, and where the chart's ring stands
+readout   a few hundred bytes at each move of a slider: text, and where the chart's mark stands
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _library = st.components.v2.component("paretoscope.library", js=_text("library.j
 _chart = st.components.v2.component(
     "paretoscope.chart",
     html='<div class="frame"><div class="tradeoff"></div>'
-    '<div class="ring" hidden><span></span></div></div>',
+    '<div class="mark here" hidden>'
+    '<i class="across"></i><i class="up"></i><b></b><span></span></div>'
+    '<div class="mark pick" hidden><b></b><span></span></div></div>',
     css=_text("chart.css"),
     js=_text("chart.js"),
     isolate_styles=False,
@@ -64,5 +66,5 @@ def chart(data: bytes, *, key: str, on_click: Callable[[], None]) -> None:
 
 
 def readout(data: Mapping[str, Any]) -> None:
-    """Show what is known of the recipe in hand and move the ring."""
+    """Show what is known of the recipe in hand, and move its mark on the chart."""
     _readout(key="readout", data=dict(data))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,9 @@ def rows(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> list[di
     scores = {}
     for axis in axes:
         column = measured.column(axis.name)
-        pairs = zip(
-            measured.mean[:, column].tolist(), measured.stderr[:, column].tolist(), strict=True
-        )
-        scores[axis.label] = [number(*pair) for pair in pairs]
+        columns = (measured.mean, measured.stderr, measured.low, measured.high)
+        numbers = zip(*(each[:, column].tolist() for each in columns), strict=True)
+        scores[axis.label] = [number(*each) for each in numbers]
     return [
         {
             "front": bool(front[row]),
@@ -40,45 +39,78 @@ def front_words(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> 
     return f"{text} {missing} not shown: a score is missing." if missing else text
 
 
-def readout(measured: Measured, axes: Sequence[Axis], recipe: Recipe) -> dict[str, Any]:
-    """What stands beside the sliders and where the ring goes.
+def readout(
+    measured: Measured,
+    axes: Sequence[Axis],
+    recipe: Recipe,
+    predicted: Mapping[str, tuple[float, float, float]] | None = None,
+    few: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+    """What stands beside the sliders, and the mark of the recipe in hand on the chart.
+
+    Args:
+        predicted: objective -> (mean, low, high) of the model band, where the surrogate has one.
+        few: points there and points needed, where there are too few to predict.
 
     Returns:
-        {"title", "note", "lines": [[objective, text]], "values": {objective: mean} or None,
-        "exact", "whole", "label"}; only measured numbers, never an estimate for the recipe in hand.
+        {"title", "note", "lines": [[objective, text]], "whole", "recipe", "mark"}; the mark is
+        {"kind": "measured" | "predicted" | "nearest", "label", "values": {objective: value},
+        "bands": {objective: [low, high]}, "coefficients"} or None. A predicted number is always
+        called so, and never stands among measured ones.
     """
     found = measured.nearest(recipe)
-    if found is None:
-        return {
-            "title": "Not measured yet: Evaluate",
-            "note": "",
-            "lines": [],
-            "values": None,
-            "exact": False,
-            "whole": False,
-            "label": "",
+    answer = {"title": "Not measured yet: Evaluate", "note": "", "lines": [], "whole": False,
+              "recipe": recipe.key, "mark": None}  # fmt: skip
+    mark = {"bands": {}, "coefficients": dict(recipe.coefficients)}
+    if found is not None and found.exact:
+        whole = measured.complete(found.row)
+        return answer | {
+            "title": "Measured" if whole else "Measured in part: Evaluate",
+            "note": f"Point {measured.ids[found.row]}",
+            "lines": _lines(measured, axes, found.row),
+            "whole": whole,
+            "mark": mark
+            | {
+                "kind": "measured",
+                "label": "this recipe",
+                "values": _values(measured, axes, found.row),
+            },
         }
-    mean, stderr = measured.mean[found.row], measured.stderr[found.row]
-    lines, values = [], {}
-    for axis in axes:
-        column = measured.column(axis.name)
-        lines.append([axis.label, number(mean[column], stderr[column])])
-        if np.isfinite(mean[column]):
-            values[axis.name] = float(mean[column])
-    whole = found.exact and measured.complete(found.row)
-    if found.exact:
-        title = "Measured" if whole else "Measured in part: Evaluate"
-        note, label = f"Point {measured.ids[found.row]}", "this recipe"
-    else:
-        title = "Not measured yet: Evaluate"
-        label = f"nearest measured, {found.distance:.2f} away"
-        note = f"{label.capitalize()}: {measured.texts[found.row]}"
-    return {
-        "title": title,
-        "note": note,
-        "lines": lines,
-        "values": values,
-        "exact": found.exact,
-        "whole": whole,
-        "label": label,
+    if predicted:
+        lines = [
+            [axis.label, "{:.3f}, {:.3f} … {:.3f}".format(*predicted[axis.name])]
+            if axis.name in predicted
+            else [axis.label, "not predicted"]
+            for axis in axes
+        ]
+        return answer | {
+            "title": "Predicted, not measured",
+            "note": "Value and 95 % model band, from this method's points.",
+            "lines": lines,
+            "mark": mark
+            | {
+                "kind": "predicted",
+                "label": "predicted",
+                "values": {name: each[0] for name, each in predicted.items()},
+                "bands": {name: list(each[1:]) for name, each in predicted.items()},
+            },
+        }
+    note = "Too few points to predict: {} of {}. ".format(*few) if few else ""
+    if found is None:
+        return answer | {"note": note}
+    label = f"nearest measured, {found.distance:.2f} away"
+    return answer | {
+        "note": f"{note}{label.capitalize()}: {measured.texts[found.row]}",
+        "lines": _lines(measured, axes, found.row),
+        "mark": mark
+        | {"kind": "nearest", "label": label, "values": _values(measured, axes, found.row)},
     }
+
+
+def _lines(measured: Measured, axes: Sequence[Axis], row: int) -> list[list[str]]:
+    return [[axis.label, measured.score_text(row, axis.name)] for axis in axes]
+
+
+def _values(measured: Measured, axes: Sequence[Axis], row: int) -> dict[str, float]:
+    values = {axis.name: float(measured.mean[row, measured.column(axis.name)]) for axis in axes}
+    return {name: value for name, value in values.items() if np.isfinite(value)}

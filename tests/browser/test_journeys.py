@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import time
@@ -36,7 +35,7 @@ def click_point(page: Page, point: str) -> None:
 
 
 def ring(page: Page) -> str:
-    return str(page.locator(".ring").evaluate("e => e.hidden ? '' : e.style.transform"))
+    return str(page.locator(".mark.here").evaluate("e => e.hidden ? '' : e.style.transform"))
 
 
 def test_open_slide_evaluate_click_export(app: Served, chrome: Browser, tmp_path: Path) -> None:
@@ -54,10 +53,11 @@ def test_open_slide_evaluate_click_export(app: Served, chrome: Browser, tmp_path
     expect(readout).not_to_have_attribute("data-recipe", before)
     page.wait_for_function(
         "old => JSON.parse(document.querySelector('.readout').dataset.recipe)"
-        ".coefficients.helpful >= 0.89 && document.querySelector('.ring').style.transform !== old",
+        ".coefficients.helpful >= 0.89"
+        " && document.querySelector('.mark.here').style.transform !== old",
         arg=stood,
     )
-    expect(readout).to_contain_text("Not measured yet")
+    expect(readout).to_contain_text("ot measured")
 
     page.get_by_role("button", name="Evaluate").click()
     page.wait_for_selector(".readout .title.whole")
@@ -65,7 +65,7 @@ def test_open_slide_evaluate_click_export(app: Served, chrome: Browser, tmp_path
                            arg=revision)  # fmt: skip
     [new] = set(points(page)) - set(models)
     assert f"point={new}" in page.url
-    expect(page.locator(".ring")).to_have_class(re.compile("exact"))
+    expect(page.locator(".mark.here")).to_have_attribute("data-kind", "measured")
 
     base = next(iter(models))
     click_point(page, base)

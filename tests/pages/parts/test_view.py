@@ -110,22 +110,40 @@ def test_proportions_are_what_is_compared_where_a_method_knows_only_those() -> N
 def test_readout_is_json_and_never_claims_a_score_for_an_unmeasured_recipe(
     measured: Measured,
 ) -> None:
-    near = readout(measured, AXES, mix(0.9, 0.0))
+    near = readout(measured, AXES, mix(0.9, 0.0), None, (3, 6))
     assert json.loads(json.dumps(near)) == near
     assert near["title"] == "Not measured yet: Evaluate"
-    assert near["label"] == "nearest measured, 0.10 away"
-    assert near["values"] == {"facts": 0.5, "loss": 2.6}
+    assert near["note"].startswith("Too few points to predict: 3 of 6.")
+    assert near["mark"]["kind"] == "nearest"
+    assert near["mark"]["label"] == "nearest measured, 0.10 away"
+    assert near["mark"]["values"] == {"facts": 0.5, "loss": 2.6}
     exact = readout(measured, AXES, mix(0.5, 0.5))
-    assert exact["exact"] is True and exact["label"] == "this recipe"
+    assert exact["mark"]["kind"] == "measured" and exact["mark"]["label"] == "this recipe"
     assert exact["lines"][0] == ["facts ↑", "0.600 ± 0.010"]
-    assert readout(measure([], ("facts", "loss")), AXES, mix(1, 1))["values"] is None
+    assert readout(measure([], ("facts", "loss")), AXES, mix(1, 1))["mark"] is None
+
+
+def test_a_prediction_is_called_one_and_carries_its_band(measured: Measured) -> None:
+    shown = readout(measured, AXES, mix(0.9, 0.0), {"facts": (0.7, 0.6, 0.8)})
+    assert json.loads(json.dumps(shown)) == shown
+    assert shown["title"] == "Predicted, not measured" and not shown["whole"]
+    assert shown["lines"] == [
+        ["facts ↑", "0.700, 0.600 … 0.800"],
+        ["loss ↓", "not predicted"],
+    ]
+    assert shown["mark"]["kind"] == "predicted"
+    assert shown["mark"]["values"] == {"facts": 0.7}
+    assert shown["mark"]["bands"] == {"facts": [0.6, 0.8]}
+    assert shown["mark"]["coefficients"]["helpful"] == 0.9
+    measured_one = readout(measured, AXES, mix(0.5, 0.5), {"facts": (0.7, 0.6, 0.8)})
+    assert measured_one["mark"]["kind"] == "measured", "a measured point is never shown predicted"
 
 
 def test_a_missing_score_is_said_and_gets_no_place_on_the_chart(measured: Measured) -> None:
     shown = readout(measured, AXES, mix(0.0, 1.0))
     assert shown["lines"][1] == ["loss ↓", "not measured"]
-    assert "loss" not in shown["values"]
-    assert shown["exact"] and not shown["whole"]
+    assert "loss" not in shown["mark"]["values"]
+    assert shown["mark"]["kind"] == "measured" and not shown["whole"]
     assert shown["title"] == "Measured in part: Evaluate"
 
 
