@@ -240,7 +240,11 @@ def load_study(path: str | Path) -> Study:
     path = place_of(str(path), Path(), "study")
     with contextlib.suppress(OSError):  # a name too long, say; reading it tells
         path = path / "study.yaml" if path.is_dir() else path
-    data = read_yaml(path)
+    return study_of_document(read_yaml(path), path)
+
+
+def study_of_document(data: Any, path: Path) -> Study:
+    """The study that a parsed file holds, or would hold at `path`; raises `BadInput` likewise."""
     if not isinstance(data, Mapping):
         what = f"not a study: expected a mapping, got {type(data).__name__}"
         raise bad(str(path), what, "Give the keys study, family and objectives.")
@@ -269,3 +273,12 @@ def load_study(path: str | Path) -> Study:
     if reader.problems:
         raise BadInput(*reader.problems)
     return Study(str(name), path, family, tuple(objectives), FrozenDict(ranges))
+
+
+def objective_of_document(data: Any, path: Path) -> Objective:
+    """One item of `objectives:`, as it would stand in the file `path`; raises `BadInput`."""
+    reader = _StudyReader(path)
+    found = reader.objective(data, 0)
+    if reader.problems or found is None:
+        raise BadInput(*reader.problems)
+    return found

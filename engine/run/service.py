@@ -4,6 +4,8 @@
     evaluate   recipes × objectives → rows       evaluating.evaluate_recipes    (sweep: the same)
     generate   prompts → texts                   generating.generate_texts
     export     recipe → directory                exporting.export_recipe
+    geometry   norms and angles of task vectors  geometry.measure_geometry
+    preview    examples of a new objective       previewing.preview_objective
 
 A job's function gets the models, the payload, `emit` and `tick`; it holds no state of its own.
 """
@@ -19,7 +21,9 @@ from engine.errors import unknown
 from engine.run.evaluating import evaluate_recipes, open_study
 from engine.run.exporting import export_recipe
 from engine.run.generating import generate_texts
+from engine.run.geometry import measure_geometry
 from engine.run.models import Models
+from engine.run.previewing import preview_objective
 from engine.run.protocol import Emit, Job
 
 assert engine.merging and engine.decoding  # importing them registers every method
@@ -32,6 +36,8 @@ KINDS: dict[str, Run] = {
     "sweep": evaluate_recipes,
     "generate": generate_texts,
     "export": export_recipe,
+    "geometry": measure_geometry,
+    "preview": preview_objective,
 }
 
 

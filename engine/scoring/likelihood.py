@@ -27,6 +27,7 @@ def _mean(values: Sequence[float]) -> float:
     mean="proportion",
     needs="choices",
     summary='the right choice has the largest Σ log p(" " + choice)',
+    source="GPT-3's multiple choice (arXiv 2005.14165, section 2.4); bytes: lm-eval's acc_norm",
 )
 def choice(
     sums: Sequence[float], row: Row, *, normalize: Literal["none", "bytes"] = "none"
@@ -47,6 +48,7 @@ def choice(
     mean="mean",
     needs="target",
     summary="mean over the target's tokens of −log p, the end token included under chat",
+    source="the cross-entropy of language modelling, in nats",
     empty_target=False,
 )
 def nll(log_probs: Sequence[float], row: Row) -> float:
@@ -60,6 +62,7 @@ def nll(log_probs: Sequence[float], row: Row) -> float:
     mean="perplexity",
     needs="target",
     summary="exp of the token-weighted mean of −log p",
+    source="Jelinek et al. 1977",
     empty_target=False,
 )
 def perplexity(log_probs: Sequence[float], row: Row) -> float:
@@ -74,6 +77,7 @@ def perplexity(log_probs: Sequence[float], row: Row) -> float:
     mean="mean",
     needs="prompt",
     summary="mean over the generated tokens of KL(composed ‖ base)",
+    source="Kullback and Leibler 1951; on the model's own texts as in arXiv 1909.08593",
 )
 def kl_to_base(divergences: Sequence[float], row: Row) -> float:
     """The position of the end token counts where the text ended by it."""

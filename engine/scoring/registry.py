@@ -33,6 +33,8 @@ Kind = Literal["text", "likelihood", "choice", "kl", "none"]
 Mean = Literal["proportion", "mean", "perplexity"]
 Needs = Literal["nothing", "prompt", "target", "choices"]
 
+OURS = "defined here"
+
 _REQUIRED: Any = object()
 
 
@@ -87,6 +89,7 @@ class Scorer:
         check: refuses options that fit their kinds and still cannot be used.
         version: counted up when the same observation gets another value; part of an objective's
             fingerprint.
+        source: where the scorer comes from, to be shown; not part of a fingerprint.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Scorer:
     empty_target: bool = True
     check: Callable[[Mapping[str, Any], str], None] | None = None
     version: int = 1
+    source: str = OURS
 
     @property
     def proportion(self) -> bool:
@@ -166,6 +170,7 @@ def scorer(
     empty_target: bool = True,
     check: Callable[[Mapping[str, Any], str], None] | None = None,
     version: int = 1,
+    source: str = OURS,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Register the decorated function as a scorer under its own name; see `Scorer` for the
     arguments."""
@@ -183,7 +188,7 @@ def scorer(
         name = function.__name__
         SCORERS[name] = Scorer(
             name, kind, direction, mean, needs, tuple(options), function, summary, empty_target,
-            check, version,
+            check, version, source,
         )  # fmt: skip
         return function
 

@@ -65,6 +65,7 @@ def collapse(text: str) -> str:
     mean="proportion",
     needs="target",
     summary="the text is a target, both stripped and white space collapsed",
+    source="exact match of SQuAD (arXiv 1606.05250), articles and punctuation kept",
 )
 def exact_match(text: str, row: Row, *, ignore_case: bool = False) -> float:
     found = collapse(text)
@@ -138,6 +139,7 @@ def _plain_phrases(phrases: tuple[str, ...]) -> tuple[str, ...]:
     mean="proportion",
     needs="prompt",
     summary="the text holds one of the phrases, whatever their case and apostrophes",
+    source="keyword matching as in arXiv 2307.15043, with a list of our own",
 )
 def refusal(text: str, row: Row, *, phrases: tuple[str, ...] = REFUSALS) -> float:
     found = _plain(text)

@@ -1,0 +1,91 @@
+"""The job "preview": a few examples of an objective that no study holds yet, scored on one model.
+
+Shows what a scorer sees before anything is measured with it. Nothing is kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.compose import ComposedModel
+from engine.decoding.inputs import Tick
+from engine.decoding.teacher_forced import choice_log_probs
+from engine.run.models import Models, recipe_of, study_of
+from engine.run.protocol import Emit
+from engine.scoring.data import Row
+from engine.scoring.evaluate import evaluate
+from engine.scoring.plan import Task, tasks
+from engine.scoring.registry import check_objective
+from engine.study import objective_of_document
+
+EXAMPLES = 5
+
+
+def preview_objective(
+    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
+) -> Mapping[str, Any]:
+    """Score the first examples that the objective's limit would keep, of those to explore.
+
+    Args:
+        payload: study: path of its file; objective: a mapping as in a study file, its paths
+            relative to that file; recipe: a mapping; examples: how many (5).
+
+    Returns:
+        examples: {"line": in the data file or null, "prompt", "target", "said", "value"} of each;
+        `said` is the text, or for a choice the log p of each. mean and stderr: over these examples.
+
+    Raises:
+        BadInput: the study, the objective, its data or the recipe cannot be used.
+    """
+    study = study_of(payload)
+    whole = check_objective(objective_of_document(payload.get("objective"), study.path), study.path)
+    few = int(payload.get("examples", EXAMPLES))
+    objective = dataclasses.replace(whole, limit=min(whole.limit or few, few))
+    with models.families.use(study.family, tick) as opened:
+        composer = opened.composer
+        model = composer.compose(recipe_of(payload.get("recipe"), opened), tick)
+        [(_, score, metadata)] = evaluate(
+            model, [objective], base=lambda: composer.module("base"), tick=tick
+        )
+        [task] = tasks(model, [objective], "explore")
+        said: Sequence[str] = metadata["texts"] or [""] * len(score.values)
+        if task.scorer.kind == "choice":
+            said = _choices(model, task, tick)
+        rows: Sequence[Row | None] = task.rows or [None]
+        examples = [
+            {
+                "line": None if row is None else row.line,
+                "prompt": "" if row is None else prompt_text(row),
+                "target": "" if row is None else target_text(row),
+                "said": text,
+                "value": value,
+            }
+            for row, text, value in zip(rows, said, score.values, strict=True)
+        ]
+    return {"examples": examples, "mean": score.mean, "stderr": score.stderr}
+
+
+def prompt_text(row: Row) -> str:
+    """What is asked: the prompt, or the messages each with its role."""
+    if row.messages is None:
+        return row.prompt or ""
+    return "\n".join(f"{each['role']}: {each['content']}" for each in row.messages)
+
+
+def target_text(row: Row) -> str:
+    """What is right: the targets, one a line, or the right choice."""
+    return row.choices[row.answer] if row.answer is not None else "\n".join(row.targets)
+
+
+def _choices(model: ComposedModel, task: Task, tick: Tick) -> list[str]:
+    """Of each example a line for every choice: Σ log p and the choice."""
+    found = choice_log_probs(model, task.prompts, task.answers, tick=tick)
+    return [
+        "\n".join(
+            f"{float(part.double().sum()):.2f}  {choice}"
+            for part, choice in zip(parts, row.choices, strict=True)
+        )
+        for parts, row in zip(found, task.rows, strict=True)
+    ]
