@@ -34,7 +34,7 @@ def check_weights(coefficients: Mapping[str, float], parameters: Mapping[str, An
 
 @method(
     space="logit",
-    summary="Weighted mean of the experts' and the base's logits",
+    summary="Weighted mean of the experts' and the base's logits.",
     source="arXiv 2406.18853",
     names_base=True,
     simplex=True,

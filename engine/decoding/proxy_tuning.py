@@ -16,7 +16,7 @@ from engine.method import Names, method
 
 @method(
     space="logit",
-    summary="The target's logits plus what each expert learned over the base",
+    summary="The target's logits plus what each expert learned over the base.",
     source="arXiv 2401.08565",
     default_range=(0.0, 2.0),
 )

@@ -11,8 +11,8 @@ from engine.method import Names, method
 
 @method(
     space="logit",
-    summary="One model as it is",
-    source="the family itself",
+    summary="One model as it is.",
+    source="One of the family",
     takes_coefficients=False,
 )
 def single(

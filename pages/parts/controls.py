@@ -122,7 +122,10 @@ def choose_method() -> Method:
     key = f"method:{hand().generation}"
     at = anchored(key, names.index(hand().method))
     hand().method = st.selectbox("Method", names, index=at, key=key)
-    return find_method(hand().method)
+    method = find_method(hand().method)
+    with st.container(key="method_words"):
+        st.text(f"{method.summary} {method.source}.")
+    return method
 
 
 def sliders(study: Study, method: Method, names: Names) -> dict[str, float]:
