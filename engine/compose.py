@@ -178,9 +178,12 @@ class Composer:
         """One model of the family as it is: base, target or an expert."""
         return self.compose(Recipe("single", {}, {"model": name}), self._tick)
 
-    def restore(self, model: ComposedModel | None) -> None:
-        """Write the live weights of `model` again if another recipe was written since."""
-        if model is not None and model is not self.live:
+    def restore(self, model: ComposedModel | None, tick: Callable[[], None] | None = None) -> None:
+        """Write the live weights of `model` again if another recipe was written since; nothing to
+        do in logit space. `tick` as in `compose`."""
+        if model is None or model is self.live or find_method(model.recipe.method).space == "logit":
+            return
+        with self._ticking(tick or self._tick):
             self._write(model)
 
     def basis(self, recipe: Recipe, *, keep: bool = True) -> Basis:

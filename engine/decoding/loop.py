@@ -2,11 +2,14 @@
 
 Prompts are sorted by length and cut into the bucket's batches; each batch is read once, then grows
 a column a step. Rows that are finished leave the batch. One transfer from the device a step.
+
+`generate` runs the loop to its end; `steps` is the loop itself, which rests after every step, so
+that several of them can be run in turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +21,7 @@ from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no
 from engine.decoding.sampling import GREEDY, Sampling, choose, row_keys
 from engine.errors import ParetoscopeError, bad
 
-__all__ = ["Bucket", "Fused", "Generation", "Sampling", "Tick", "generate"]
+__all__ = ["Bucket", "Fused", "Generation", "Sampling", "Tick", "generate", "steps"]
 
 Ended = Literal["end", "stop", "length"]
 
@@ -69,6 +72,40 @@ def generate(
         embeds.
         ParetoscopeError: the logits are not numbers.
     """
+    loop = steps(
+        model,
+        prompts,
+        max_new_tokens=max_new_tokens,
+        end_ids=end_ids,
+        sampling=sampling,
+        stopped=stopped,
+        bucket=bucket,
+        tick=tick,
+        on_tokens=on_tokens,
+    )
+    while True:
+        try:
+            next(loop)
+        except StopIteration as end:
+            return list(end.value)
+
+
+def steps(
+    model: Fused,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    end_ids: frozenset[int],
+    sampling: Sampling = GREEDY,
+    stopped: Callable[[int, list[int]], bool] | None = None,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+    on_tokens: Callable[[int, int], None] | None = None,
+) -> Generator[None, None, list[Generation]]:
+    """`generate` step by step: rests when every row of a batch has its next token, before that
+    token is fed. While it rests the modules may hold other weights; its own must be back before it
+    goes on. Checks its arguments at the first step.
+    """
     if max_new_tokens < 1:
         raise bad("max_new_tokens", f"expected 1 or more, got {max_new_tokens}")
     check_ids(model, prompts, [max_new_tokens] * len(prompts), "new ones")
@@ -112,6 +149,7 @@ def generate(
                 kept = torch.tensor(staying, device=batch.device)
                 chosen, keys = chosen[kept], keys[kept]
                 batch.select(staying)
+            yield
             logits = batch.feed(chosen[:, None])
         if sound is not None and not bool(sound):
             raise ParetoscopeError(

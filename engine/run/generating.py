@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from engine.decoding.inputs import Tick
@@ -41,27 +42,52 @@ class Stream:
             self._emit("text", {"texts": texts})
 
 
-def generate_texts(
-    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
-) -> Mapping[str, Any]:
-    """Continue prompts with a recipe.
+Prompt = str | tuple[Mapping[str, str], ...]
+"""A text, or the messages of a conversation."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a model, or of several.
+
+    Attributes:
+        chat: a prompt that is a text goes through the chat template, as one user message.
+        stops: texts that end an answer and are cut from it.
+    """
+
+    prompts: tuple[Prompt, ...]
+    chat: bool
+    max_new_tokens: int
+    sampling: Sampling
+    stops: tuple[str, ...]
+
+    def encoded(self, text: Text) -> list[list[int]]:
+        """Token ids of the prompts; raises `BadInput` where there is no chat template."""
+        return [
+            text.encode(each, self.chat) if isinstance(each, str) else text.encode_messages(each)
+            for each in self.prompts
+        ]
+
+
+def request_of(payload: Mapping[str, Any]) -> Request:
+    """The request that a payload holds.
 
     Args:
-        payload: study, recipe, prompts, and optionally chat (False), max_new_tokens (64),
-            temperature (0: greedy), top_p (1), top_k (0), seed (0), stop ([]).
-
-    Returns:
-        recipe: resolved; outputs: {"prompt", "text", "token_ids"} in the order of the prompts; the
-        end token is not in token_ids.
+        payload: prompts (texts, or lists of messages), and optionally chat (False),
+            max_new_tokens (64), temperature (0: greedy), top_p (1), top_k (0), seed (0), stop ([]).
 
     Raises:
-        BadInput: the study, the recipe or a setting cannot be used.
+        BadInput: no prompt, or a setting that cannot be used.
     """
-    study = study_of(payload)
-    prompts = _texts(payload, "prompts")
-    stops = _texts(payload, "stop")
+    prompts = _listed(payload, "prompts")
+    for each in prompts:
+        if not isinstance(each, str) and not _are_messages(each):
+            raise bad("prompts", f"expected texts or lists of messages, got {each!r}")
+    stops = _listed(payload, "stop")
     if not prompts:
         raise bad("prompts", "no prompt is given", "Give at least one.")
+    if not all(isinstance(each, str) for each in stops):
+        raise bad("stop", f"expected a list of texts, got {stops!r}")
     if not all(stops):
         raise bad("stop", "an empty text stops everything", "Give a text.")
     try:
@@ -73,17 +99,42 @@ def generate_texts(
         )
     except (TypeError, ValueError) as error:
         raise bad("sampling", str(error), "temperature ≥ 0, 0 ≤ top_p ≤ 1, top_k ≥ 0.") from None
+    return Request(
+        tuple(each if isinstance(each, str) else tuple(each) for each in prompts),
+        bool(payload.get("chat", False)),
+        int(payload.get("max_new_tokens", 64)),
+        sampling,
+        tuple(stops),
+    )
+
+
+def generate_texts(
+    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
+) -> Mapping[str, Any]:
+    """Continue prompts with a recipe.
+
+    Args:
+        payload: study, recipe, and what `request_of` reads.
+
+    Returns:
+        recipe: resolved; outputs: {"prompt", "text", "token_ids"} in the order of the prompts; the
+        end token is not in token_ids.
+
+    Raises:
+        BadInput: the study, the recipe or a setting cannot be used.
+    """
+    study = study_of(payload)
+    request = request_of(payload)
     with models.families.use(study.family, tick) as opened:
         recipe = recipe_of(payload.get("recipe"), opened)
         model = opened.composer.compose(recipe, tick)
-        text = model.text
-        ids = [text.encode(prompt, bool(payload.get("chat", False))) for prompt in prompts]
+        text, stops = model.text, request.stops
         generations = generate(
             model,
-            ids,
-            max_new_tokens=int(payload.get("max_new_tokens", 64)),
+            request.encoded(text),
+            max_new_tokens=request.max_new_tokens,
             end_ids=text.end_ids,
-            sampling=sampling,
+            sampling=request.sampling,
             stopped=StopWatch(stops, text.decode) if stops else None,
             tick=tick,
             on_tokens=Stream(emit, text, stops),
@@ -92,15 +143,24 @@ def generate_texts(
         emit("text", {"texts": {str(index): each for index, each in enumerate(texts)}})
         outputs = [
             {"prompt": prompt, "text": said, "token_ids": list(each.token_ids)}
-            for prompt, said, each in zip(prompts, texts, generations, strict=True)
+            for prompt, said, each in zip(request.prompts, texts, generations, strict=True)
         ]
         return {"recipe": recipe.as_dict(), "outputs": outputs}
 
 
-def _texts(payload: Mapping[str, Any], name: str) -> list[str]:
+def _listed(payload: Mapping[str, Any], name: str) -> list[Any]:
     found = payload.get(name) or []
     if isinstance(found, str):
         found = [found]
-    if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
+    if not isinstance(found, list | tuple):
         raise bad(name, f"expected a list of texts, got {found!r}")
     return list(found)
+
+
+def _are_messages(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(each, Mapping)
+        and isinstance(each.get("role"), str)
+        and isinstance(each.get("content"), str)
+        for each in value
+    )

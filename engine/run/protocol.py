@@ -47,7 +47,7 @@ class Job:
     """One piece of work for the engine.
 
     Attributes:
-        kind: "open", "evaluate", "sweep", "generate", "export" (see `engine.run.service`).
+        kind: "open", "evaluate", "compare", … (see `engine.run.service`).
         payload: what to do, as JSON.
         session: the place in the app that asks. A session has one interactive job running and one
             waiting; a newer one replaces the one that waits. Panes that must not replace each

@@ -3,6 +3,7 @@
     open       check, fingerprint, numerics      evaluating.open_study
     evaluate   recipes × objectives → rows       evaluating.evaluate_recipes    (sweep: the same)
     generate   prompts → texts                   generating.generate_texts
+    compare    prompts × recipes → texts         comparing.compare_texts
     export     recipe → directory                exporting.export_recipe
     geometry   norms and angles of task vectors  geometry.measure_geometry
     preview    examples of a new objective       previewing.preview_objective
@@ -18,6 +19,7 @@ from typing import Any
 import engine
 from engine.decoding.inputs import Tick
 from engine.errors import unknown
+from engine.run.comparing import compare_texts
 from engine.run.evaluating import evaluate_recipes, open_study
 from engine.run.exporting import export_recipe
 from engine.run.generating import generate_texts
@@ -35,6 +37,7 @@ KINDS: dict[str, Run] = {
     "evaluate": evaluate_recipes,
     "sweep": evaluate_recipes,
     "generate": generate_texts,
+    "compare": compare_texts,
     "export": export_recipe,
     "geometry": measure_geometry,
     "preview": preview_objective,
