@@ -19,6 +19,7 @@ from engine.front.pareto import front_mask
 from engine.recipe import METHODS, Recipe, recipe_from_dict
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
+from pages.parts.places import Nearest, position_of, shape_of
 
 SHARE = "share of examples"
 COLUMNS = ("mean", "stderr", "low", "high", "n")
@@ -101,52 +102,29 @@ def number(
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """One line: method, coefficients that are not 0, parameters that are not the default."""
+    """One line: method, coefficients that are not 0, parameters that are not the default.
+
+    Kept on the recipe, which is frozen and shown again with every new point: 10,000 take 60 ms.
+    """
+    kept = vars(recipe)
+    if "text" not in kept:
+        kept["text"] = _recipe_text(recipe)
+    return str(kept["text"])
+
+
+def _recipe_text(recipe: Recipe) -> str:
     text = str(recipe)
     method = METHODS.get(recipe.method)
     if method is None or recipe.method == "single":
         return text
-    defaults = {each.name: each.default for each in method.parameters}
+    values = [(each.name, recipe.parameters.get(each.name, each.default), each.default)
+              for each in method.parameters]  # fmt: skip
     extra = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in recipe.parameters.items()
-        if defaults.get(name) != value
+        for name, value, default in values
+        if value != default
     ]
     return f"{text} [{', '.join(extra)}]" if extra else text
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """The measured point that a recipe is shown by.
-
-    Attributes:
-        row: its row in `Measured`.
-        distance: Euclidean distance in coefficients.
-        exact: whether it is the recipe itself.
-    """
-
-    row: int
-    distance: float
-    exact: bool
-
-
-def _shape(recipe: Recipe) -> tuple[Any, ...]:
-    """What two recipes must share for their coefficients to be compared."""
-    return recipe.method, tuple(sorted(recipe.parameters.items()))
-
-
-def _position(recipe: Recipe, names: Sequence[str]) -> tuple[float, ...]:
-    """A recipe's place among coefficients of these names; proportions where its method knows only
-    those. A model as it is stands where it alone has the weight 1, base and target at 0."""
-    if recipe.method == "single":
-        model = recipe.parameters.get("model")
-        return tuple(float(name == model) for name in names)
-    values = tuple(recipe.coefficients.get(name, 0.0) for name in names)
-    method = METHODS.get(recipe.method)
-    total = sum(values)
-    if method is not None and method.simplex and total:
-        return tuple(value / total for value in values)
-    return values
 
 
 @dataclass(frozen=True)
@@ -181,11 +159,7 @@ class Measured:
         return len(self.ids)
 
     def only(self, mask: np.ndarray) -> Measured:
-        """The points of a mask, in the same order; the failures are kept.
-
-        Args:
-            mask: bool [points].
-        """
+        """The points of a mask (bool [points]), in the same order; the failures are kept."""
         chosen = mask.tolist()
         columns = (self.mean, self.stderr, self.n, self.low, self.high)
         mean, stderr, n, low, high = (column[mask] for column in columns)
@@ -212,7 +186,7 @@ class Measured:
         """Method and parameters -> rows."""
         rows: dict[tuple[Any, ...], list[int]] = {}
         for row, each in enumerate(self.recipes):
-            rows.setdefault(_shape(each), []).append(row)
+            rows.setdefault(shape_of(each), []).append(row)
         return {shape: np.array(found) for shape, found in rows.items()}
 
     @cached_property
@@ -225,7 +199,7 @@ class Measured:
         key = (shape, names)
         if key not in self._places:
             rows = range(len(self)) if shape is None else self._shapes[shape]
-            self._places[key] = np.array([_position(self.recipes[row], names) for row in rows])
+            self._places[key] = np.array([position_of(self.recipes[row], names) for row in rows])
         return self._places[key]
 
     def column(self, name: str) -> int:
@@ -240,19 +214,23 @@ class Measured:
         """Whether every objective of the study is measured."""
         return bool(np.isfinite(self.mean[row]).all())
 
+    def like(self, recipe: Recipe) -> np.ndarray:
+        """int [k]: the rows of points of the recipe's method and parameters, in order."""
+        return self._shapes.get(shape_of(recipe), np.empty(0, dtype=np.int64))
+
     def nearest(self, recipe: Recipe) -> Nearest | None:
         """The measured point closest in coefficients: of the same method and parameters where that
         has points, else of all. None where nothing is measured.
         """
         if not len(self):
             return None
-        shape = _shape(recipe)
+        shape = shape_of(recipe)
         names = tuple(recipe.coefficients)
         same = shape in self._shapes
         if not names:
             return Nearest(int(self._shapes[shape][0]), 0.0, True) if same else None
         positions = self._positions(shape if same else None, names)
-        distance = np.sqrt(((positions - np.array(_position(recipe, names))) ** 2).sum(axis=1))
+        distance = np.sqrt(((positions - np.array(position_of(recipe, names))) ** 2).sum(axis=1))
         best = int(distance.argmin())
         row = int(self._shapes[shape][best]) if same else best
         return Nearest(row, float(distance[best]), same and bool(distance[best] < 1e-9))

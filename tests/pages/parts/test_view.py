@@ -231,3 +231,9 @@ def test_axes_say_direction_and_unit_in_words() -> None:
         "loss ↓ minimise (nats a token)",
         "cost ↓ minimise (× the base's parameters)",
     ]
+
+
+def test_points_like_a_recipe_share_its_method_and_parameters(measured: Measured) -> None:
+    assert measured.like(mix(0.3, 0.3)).tolist() == [2, 3, 4]
+    assert measured.like(mix(0.3, 0.3, strength=0.5)).tolist() == []
+    assert measured.like(single("helpful")).tolist() == [1]

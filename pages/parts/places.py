@@ -1,0 +1,43 @@
+"""Where recipes stand among each other: what they must share, and their place in coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.recipe import METHODS, Recipe
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The measured point that a recipe is shown by.
+
+    Attributes:
+        row: its row in `Measured`.
+        distance: Euclidean distance in coefficients.
+        exact: whether it is the recipe itself.
+    """
+
+    row: int
+    distance: float
+    exact: bool
+
+
+def shape_of(recipe: Recipe) -> tuple[Any, ...]:
+    """What two recipes must share for their coefficients to be compared."""
+    return recipe.method, tuple(sorted(recipe.parameters.items()))
+
+
+def position_of(recipe: Recipe, names: Sequence[str]) -> tuple[float, ...]:
+    """A recipe's place among coefficients of these names; proportions where its method knows only
+    those. A model as it is stands where it alone has the weight 1, base and target at 0."""
+    if recipe.method == "single":
+        model = recipe.parameters.get("model")
+        return tuple(float(name == model) for name in names)
+    values = tuple(recipe.coefficients.get(name, 0.0) for name in names)
+    method = METHODS.get(recipe.method)
+    total = sum(values)
+    if method is not None and method.simplex and total:
+        return tuple(value / total for value in values)
+    return values
