@@ -5,6 +5,8 @@
     generate   prompts → texts                   generating.generate_texts
     compare    prompts × recipes → texts         comparing.compare_texts
     export     recipe → directory                exporting.export_recipe
+    design     designs → recipes                 designing.design_recipes
+    estimate   a recipe a group → seconds        designing.estimate_recipes
     geometry   norms and angles of task vectors  geometry.measure_geometry
     preview    examples of a new objective       previewing.preview_objective
 
@@ -20,6 +22,7 @@ import engine
 from engine.decoding.inputs import Tick
 from engine.errors import unknown
 from engine.run.comparing import compare_texts
+from engine.run.designing import design_recipes, estimate_recipes
 from engine.run.evaluating import evaluate_recipes, open_study
 from engine.run.exporting import export_recipe
 from engine.run.generating import generate_texts
@@ -39,6 +42,8 @@ KINDS: dict[str, Run] = {
     "generate": generate_texts,
     "compare": compare_texts,
     "export": export_recipe,
+    "design": design_recipes,
+    "estimate": estimate_recipes,
     "geometry": measure_geometry,
     "preview": preview_objective,
 }

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from engine.errors import bad
 from engine.method import Method
@@ -23,7 +24,14 @@ DIGITS = 4
 """Decimals of a designed coefficient: what a slider and a person can repeat."""
 
 
-def design(study: Study, method: str, points: int, strategy: str, seed: int = 0) -> list[Recipe]:
+def design(
+    study: Study,
+    method: str,
+    points: int,
+    strategy: str,
+    seed: int = 0,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Recipe]:
     """Resolved recipes over the slider ranges of a study.
 
     Args:
@@ -32,9 +40,11 @@ def design(study: Study, method: str, points: int, strategy: str, seed: int = 0)
             method refuses can make them fewer.
         strategy: "grid" or "sobol".
         seed: of the scrambling; a grid has none.
+        parameters: structural ones of every recipe; a missing one has its default.
 
     Raises:
-        BadInput: no points, or a method or strategy that has no design.
+        BadInput: no points, a method or strategy that has no design, or a parameter that the
+            method does not take.
     """
     spec = find_method(method, "--method")
     names = spec.coefficient_names(study.family.names)
@@ -60,7 +70,8 @@ def design(study: Study, method: str, points: int, strategy: str, seed: int = 0)
         }
         if spec.simplex and abs(math.fsum(coefficients.values())) < 1e-12:
             continue  # the method divides by the sum
-        found[resolve(Recipe(method, coefficients), study.family.names)] = None
+        recipe = Recipe(method, coefficients, parameters or {})
+        found[resolve(recipe, study.family.names)] = None
     return list(found)
 
 
