@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import bad, unknown
 from engine.front.pareto import MARGIN, Bools, Floats, front_mask, to_minimize
@@ -131,6 +131,49 @@ def chebyshev(scaled: Floats, weights: Floats) -> Floats:
     return weighted.max(axis=1) + RHO * weighted.sum(axis=1)
 
 
+def nearest_to_bounds(
+    names: Sequence[str],
+    values: ArrayLike,
+    bounds: Sequence[Bound],
+    ranges: Mapping[str, Range],
+) -> NDArray[np.intp]:
+    """Rows of `values` [n, m] that meet every bound; where none does, those of least violation,
+    summed over the bounds, each in units of its objective's range.
+
+    Raises:
+        BadInput: a bound on an unknown objective, or one that is not finite.
+    """
+    _check_bounds(names, bounds)
+    points = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
+    violation = np.zeros(len(points))
+    for bound in bounds:
+        spread = abs(ranges[bound.name].nadir - ranges[bound.name].ideal) or 1.0
+        violation += bound.violation(points[:, names.index(bound.name)]) / spread
+    least = violation.min(initial=np.inf)
+    return np.flatnonzero(violation <= (least + TIE if least else 0.0))
+
+
+def choose(scaled: Floats, weights: Floats, candidates: NDArray[np.intp]) -> int:
+    """The candidate, a row of the terms [n, m], that suits the weights [m] best.
+
+    Ties go to the smaller weighted sum, then to the earlier point.
+    """
+    measure = chebyshev(scaled[candidates], weights)
+    candidates = candidates[measure <= measure.min() + TIE]
+    total = scaled[candidates] @ weights
+    return int(candidates[total <= total.min() + TIE][0])
+
+
+def unmet(names: Sequence[str], values: Floats, bounds: Sequence[Bound]) -> tuple[Unmet, ...]:
+    """The bounds that a point with these values [m] does not meet."""
+    found = []
+    for bound in bounds:
+        value = values[names.index(bound.name)]
+        if bound.violation(value) > 0:
+            found.append(Unmet(bound.name, bound.value, float(value)))
+    return tuple(found)
+
+
 def recommend(
     names: Sequence[str],
     values: ArrayLike,
@@ -156,26 +199,12 @@ def recommend(
     flip = np.asarray(maximize, dtype=bool)
     points = np.asarray(values, dtype=np.float64).reshape(-1, len(flip))
     scaled_weights = scale_weights(names, weights)
-    _check_bounds(names, bounds)
     front = np.flatnonzero(front_mask(points, flip))
     members = points[front]
     ranges = ranges if ranges is not None else ranges_of(names, members, flip)
     scaled = terms(names, members, flip, ranges)
 
-    violation = np.zeros(len(front))
-    for bound in bounds:
-        spread = abs(ranges[bound.name].nadir - ranges[bound.name].ideal) or 1.0
-        violation += bound.violation(members[:, names.index(bound.name)]) / spread
-    least = violation.min()
-    candidates = np.flatnonzero(violation <= (least + TIE if least else 0.0))
-    for measure in (chebyshev(scaled, scaled_weights), scaled @ scaled_weights):
-        kept = measure[candidates]
-        candidates = candidates[kept <= kept.min() + TIE]
-    chosen = int(candidates[0])
-
-    unmet = []
-    for bound in bounds:
-        value = members[chosen, names.index(bound.name)]
-        if bound.violation(value) > 0:
-            unmet.append(Unmet(bound.name, bound.value, float(value)))
-    return Recommendation(int(front[chosen]), tuple(unmet))
+    candidates = nearest_to_bounds(names, members, bounds, ranges)
+    chosen = choose(scaled, scaled_weights, candidates)
+    missed = unmet(names, members[chosen], bounds)
+    return Recommendation(int(front[chosen]), missed)
