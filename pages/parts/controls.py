@@ -144,17 +144,16 @@ def _field_key(method: Method, each: Parameter) -> str:
     return f"{method.name}:{each.name}:{hand().generation}"
 
 
-def _field(method: Method, each: Parameter, value: Any, names: Names) -> None:
-    key = _field_key(method, each)
+def parameter_field(each: Parameter, value: Any, names: Names, key: str) -> Any:
+    """A structural parameter's widget; what stands in it."""
     at = anchored(key, value)
     if each.kind in ("choice", "model"):
         options = list(each.choices if each.kind == "choice" else names.models)
-        st.selectbox(each.name, options, index=options.index(at), key=key)
-        return
+        return st.selectbox(each.name, options, index=options.index(at), key=key)
     low, high = each.bounds.low, each.bounds.high
     whole = each.kind == "int"
     cast = int if whole else float
-    st.number_input(
+    return st.number_input(
         each.name,
         min_value=cast(low) if math.isfinite(low) else None,
         max_value=cast(high) if math.isfinite(high) else None,
@@ -182,7 +181,7 @@ def parameter_form(method: Method, names: Names) -> dict[str, Any]:
         st.form("parameters_form", border=False),
     ):
         for each in method.parameters:
-            _field(method, each, values[each.name], names)
+            parameter_field(each, values[each.name], names, _field_key(method, each))
         st.form_submit_button("Apply", on_click=_apply, args=(method,), type="primary")
     return values
 
