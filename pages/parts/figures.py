@@ -1,95 +1,33 @@
-"""Figures as plain functions from data to a plotly figure: dictionaries, no drawing, no theme.
+"""The trade-off's figure, a plain function from data to plotly: dictionaries, no drawing.
 
-A colour is written as the name of a Streamlit CSS variable ("--st-text-color"); the chart component
-puts in what the current theme says, so light and dark need no second figure. Every trace a person
-can click carries the point's id first in `customdata`.
+cloud    measured points, a shape each method; thinned where there are too many to show
+front    larger, outlined; in the plane with the stair of what it dominates
+knees    a square around a front point where giving up a little more buys much less
+models   base, target and experts as they are, by name
+bounds   a dashed line on an axis, the excluded side shaded
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from pages.parts.view import SHARE, Axis, Measured
-
-MEASURED = "--st-gray-color"
-FRONT = "--st-primary-color"
-SINGLE = "--st-orange-color"
-TEXT = "--st-text-color"
-GRID = "--st-border-color-light"
-EDGE = "--st-border-color"
-FONT = "--st-font"
+from pages.parts import marks
+from pages.parts.limits import Bounds, bound_shapes, planes
+from pages.parts.marks import FRONT, MEASURED, SINGLE, TEXT, rounded
+from pages.parts.thinning import DRAWN, thinned
+from pages.parts.view import Axis, Measured
 
 WEBGL_FROM = 1500
-"""Points from which the cloud is drawn with WebGL: without a GPU 10,000 take 0.3 s, in SVG 0.6."""
+"""Points from which a trace is drawn with WebGL: without a GPU 10,000 take 0.3 s, in SVG 0.6."""
 
 BARS_UP_TO = 200
 """Points up to which each has its error bars drawn; beyond, the front and the models have them."""
 
-FEW = 3
-"""Points below which an axis that fits them would show nothing but noise."""
-
-HEIGHT = 438
 SYMBOLS = {"base": "diamond", "target": "star"}
-
-
-def _round(values: np.ndarray) -> list[float]:
-    """Six significant digits: below any pixel, and a third of the bytes."""
-    return [float(f"{value:.6g}") for value in values]
-
-
-def _bars(stderr: np.ndarray, colour: str) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "array": [0.0 if np.isnan(each) else float(f"{each:.4g}") for each in stderr],
-        "thickness": 1,
-        "width": 0,
-        "color": colour,
-    }
-
-
-def _template(axes: Sequence[Axis]) -> str:
-    """Hover text: recipe, scores with standard errors. `<extra>` hides the trace's name."""
-    lines = [
-        f"{html.escape(axis.label)} %{{{letter}:.3f}}%{{customdata[{place}]}}"
-        for place, (letter, axis) in enumerate(zip("xyz", axes, strict=False), 1)
-    ]
-    return "<b>%{hovertext}</b><br>" + "<br>".join(lines) + "<extra></extra>"
-
-
-def _error_texts(stderr: np.ndarray) -> list[str]:
-    return ["" if np.isnan(each) else f" ± {each:.3f}" for each in stderr]
-
-
-def _trace(
-    measured: Measured,
-    rows: np.ndarray,
-    axes: Sequence[Axis],
-    *,
-    name: str,
-    colour: str,
-    bars: bool,
-    kind: str,
-    **extra: Any,
-) -> dict[str, Any]:
-    columns = [measured.column(axis.name) for axis in axes]
-    errors = [_error_texts(measured.stderr[rows, column]) for column in columns]
-    trace: dict[str, Any] = {
-        "type": kind,
-        "mode": "markers",
-        "name": name,
-        "customdata": list(zip((measured.ids[row] for row in rows), *errors, strict=True)),
-        "hovertext": [html.escape(measured.texts[row]) for row in rows],
-        "hovertemplate": _template(axes),
-    }
-    for letter, column in zip("xyz", columns, strict=False):
-        trace[letter] = _round(measured.mean[rows, column])
-        if bars:
-            trace[f"error_{letter}"] = _bars(measured.stderr[rows, column], colour)
-    return trace | extra
 
 
 def staircase(values: np.ndarray, maximize: Sequence[bool]) -> tuple[list[float], list[float], str]:
@@ -105,163 +43,182 @@ def staircase(values: np.ndarray, maximize: Sequence[bool]) -> tuple[list[float]
         x, y sorted along x, and plotly's line shape.
     """
     order = np.lexsort((values[:, 1], values[:, 0]))
-    return _round(values[order, 0]), _round(values[order, 1]), "vh" if maximize[0] else "hv"
+    return rounded(values[order, 0]), rounded(values[order, 1]), "vh" if maximize[0] else "hv"
 
 
-def _axis(axis: Axis, points: int) -> dict[str, Any]:
-    """An axis that fits its points; a share of examples shows all of 0 … 1 while there are few."""
-    whole = points < FEW and axis.unit == SHARE
-    limits: dict[str, Any] = {"range": [-0.03, 1.03]} if whole else {"autorange": True}
-    return limits | {
-        "title": {"text": html.escape(axis.title), "standoff": 6, "font": {"size": 13}},
-        "gridcolor": GRID,
-        "zeroline": False,
-        "linecolor": GRID,
-        "tickfont": {"size": 11},
-        "automargin": True,
-    }
+def _cloud(
+    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], keep: Collection[str]
+) -> list[dict[str, Any]]:
+    """The measured points beside front and models: one trace a method, so that each has its shape
+    and a legend entry that hides it."""
+    deep = len(axes) == 3
+    values = measured.mean[np.ix_(rows, [measured.column(axis.name) for axis in axes])]
+    kept = np.array([measured.ids[row] in keep for row in rows], dtype=bool) if keep else None
+    drawn = rows[thinned(values, DRAWN, kept)]
+    of_all, of_drawn = _by_method(measured, rows), _by_method(measured, drawn)
+    many = len(drawn) > WEBGL_FROM
+    kind = "scatter3d" if deep else "scattergl" if many else "scatter"
+    size = 3 if deep else 5 if many else 8
+    traces = []
+    for method, group in of_drawn.items() or {"": rows}.items():
+        name = "measured" if len(of_drawn) < 2 else f"measured, {html.escape(method)}"
+        if len(drawn) < len(rows):
+            name += f" ({len(group):,} of {len(of_all[method]):,} drawn)"
+        marker = {"color": MEASURED, "size": size, "opacity": marks.OPACITY}
+        if not deep:
+            marker["symbol"] = marks.SHAPES.get(method, "circle")
+        traces.append(
+            marks.points(
+                measured, group, axes,
+                name=name, colour=MEASURED, kind=kind,
+                with_bars=not deep and len(rows) <= BARS_UP_TO, marker=marker,
+            )
+        )  # fmt: skip
+    return traces
 
 
-def _axis_in_depth(axis: Axis) -> dict[str, Any]:
-    """A shorter title, and no transparent colours: WebGL draws them opaque."""
+def _by_method(measured: Measured, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Method -> its rows, in the order the methods first come."""
+    groups: dict[str, list[int]] = {}
+    for row in rows.tolist():
+        groups.setdefault(measured.recipes[row].method, []).append(row)
+    return {method: np.array(group) for method, group in groups.items()}
+
+
+def _stair(values: np.ndarray, axes: Sequence[Axis]) -> dict[str, Any]:
+    x, y, shape = staircase(values, [axis.maximize for axis in axes])
     return {
-        "title": {"text": html.escape(axis.label), "font": {"size": 13}},
-        "gridcolor": EDGE,
-        "linecolor": EDGE,
-        "zeroline": False,
-        "tickfont": {"size": 11},
-        "backgroundcolor": "rgba(0,0,0,0)",
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "line": {"color": FRONT, "width": 1.5, "shape": shape},
+        "opacity": marks.OPACITY,
+        "hoverinfo": "skip",
+        "showlegend": False,
     }
 
 
-def tradeoff(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> dict[str, Any]:
+def _front(measured: Measured, rows: np.ndarray, axes: Sequence[Axis]) -> dict[str, Any]:
+    deep, many = len(axes) == 3, len(rows) > WEBGL_FROM
+    marker: dict[str, Any] = {"color": FRONT, "size": 5 if deep else 8 if many else 11}
+    if not deep:
+        shapes = [marks.SHAPES.get(measured.recipes[row].method, "circle") for row in rows.tolist()]
+        marker["symbol"] = shapes[0] if len(set(shapes)) == 1 else shapes
+        marker["line"] = {"color": TEXT, "width": 1}
+    return marks.points(
+        measured, rows, axes,
+        name="front", colour=FRONT, with_bars=not many,
+        kind="scatter3d" if deep else "scattergl" if many else "scatter", marker=marker,
+    )  # fmt: skip
+
+
+def _knees(values: np.ndarray) -> dict[str, Any]:
+    """Open squares around points; hover and click go to the point inside."""
+    deep = values.shape[1] == 3
+    trace: dict[str, Any] = {
+        "type": "scatter3d" if deep else "scatter",
+        "mode": "markers",
+        "name": "knee",
+        "hoverinfo": "skip",
+        "marker": {"color": TEXT, "size": 9 if deep else 19, "symbol": "square-open"}
+        | ({} if deep else {"line": {"color": TEXT, "width": 2}}),
+    }
+    return trace | {
+        letter: rounded(column) for letter, column in zip("xyz", values.T, strict=False)
+    }
+
+
+def _models(
+    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], front: np.ndarray
+) -> dict[str, Any]:
+    """Base, target and experts as they are, each with its name; an outline where on the front."""
+    deep = len(axes) == 3
+    names = [str(measured.recipes[row].parameters["model"]) for row in rows.tolist()]
+    on_front = front[rows].tolist()
+    shapes = ["square" if deep else SYMBOLS.get(name, "square") for name in names]
+    if deep:
+        shapes = ["diamond" if name in SYMBOLS else "square" for name in names]
+    return marks.points(
+        measured, rows, axes,
+        name="models as they are", colour=SINGLE, with_bars=True,
+        kind="scatter3d" if deep else "scatter", mode="markers+text",
+        text=[
+            f"{html.escape(name)}{' (front)' if best else ''}"
+            for name, best in zip(names, on_front, strict=True)
+        ],
+        textposition="top center" if deep else "bottom center",
+        textfont={"color": TEXT, "size": 12},
+        marker={
+            "color": SINGLE,
+            "size": 6 if deep else 12,
+            "symbol": shapes,
+            "line": {"color": TEXT, "width": 1}
+            if deep
+            else {"color": FRONT, "width": [2.5 * best for best in on_front]},
+        },
+        **({} if deep else {"cliponaxis": False}),
+    )  # fmt: skip
+
+
+def tradeoff(
+    measured: Measured,
+    axes: Sequence[Axis],
+    front: np.ndarray,
+    *,
+    bounds: Bounds | None = None,
+    knees: np.ndarray | None = None,
+    hide_dominated: bool = False,
+    keep: Collection[str] = (),
+) -> dict[str, Any]:
     """Two or three objectives against each other: the points, the front, the models as they are.
 
     Args:
+        measured: the points to show; those outside the bounds are not among them.
         axes: two or three; the front is over these.
         front: bool [points], which are on it.
+        bounds: drawn where they are on one of the axes.
+        knees: bool [points], which of the front are knees.
+        hide_dominated: leave only the front and the models as they are.
+        keep: ids of points drawn however many there are.
 
     Returns:
         {"data", "layout"} of plotly; the names of the objectives are in `layout.meta`, so that the
-        ring over the chart knows where to go.
+        marks over the chart know where to go.
     """
     deep = len(axes) == 3
     columns = [measured.column(axis.name) for axis in axes]
     shown = np.isfinite(measured.mean[:, columns]).all(axis=1)
-    singles = measured.singles & shown
-    cloud = np.flatnonzero(shown & ~singles & ~front)
-    best = np.flatnonzero(shown & ~singles & front)
-    many = len(cloud) > WEBGL_FROM
-    flat = "scatter3d" if deep else "scatter"
-    size = 3 if deep else (5 if many else 8)
-    data = [
-        _trace(
-            measured,
-            cloud,
-            axes,
-            name="measured",
-            colour=MEASURED,
-            bars=not deep and len(cloud) <= BARS_UP_TO,
-            kind="scattergl" if many and not deep else flat,
-            marker={"color": MEASURED, "size": size, "opacity": 0.55},
-        )
-    ]
+    values = measured.mean[:, columns]
+    singles, front = measured.singles & shown, front & shown
+    wanted = {axis.name: (bounds or {}).get(axis.name, (None, None)) for axis in axes}
+    data = [] if hide_dominated else _cloud(
+        measured, np.flatnonzero(shown & ~front & ~singles), axes, keep
+    )  # fmt: skip
     if not deep and front.any():
-        x, y, shape = staircase(measured.mean[np.ix_(front, columns)], [a.maximize for a in axes])
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": x,
-                "y": y,
-                "line": {"color": FRONT, "width": 1.5, "shape": shape},
-                "opacity": 0.6,
-                "hoverinfo": "skip",
-                "showlegend": False,
-            }
-        )
-    data.append(
-        _trace(
-            measured,
-            best,
-            axes,
-            name="front",
-            colour=FRONT,
-            bars=True,
-            kind=flat,
-            marker={"color": FRONT, "size": 5 if deep else 10},
-        )
-    )
-    rows = np.flatnonzero(singles)
-    names = [str(measured.recipes[row].parameters["model"]) for row in rows.tolist()]
-    data.append(
-        _trace(
-            measured,
-            rows,
-            axes,
-            name="models as they are",
-            colour=SINGLE,
-            bars=True,
-            kind=flat,
-            mode="markers+text",
-            text=[
-                f"{html.escape(name)}{' (front)' if front[row] else ''}"
-                for name, row in zip(names, rows.tolist(), strict=True)
-            ],
-            textposition="top center" if deep else "bottom center",
-            textfont={"color": TEXT, "size": 12},
-            cliponaxis=False,
-            marker={
-                "color": SINGLE,
-                "size": 6 if deep else 12,
-                "symbol": [
-                    ("square" if deep else SYMBOLS[name]) if name in SYMBOLS else "square"
-                    for name in names
-                ],
-                "line": {"color": FRONT, "width": [2.5 * bool(front[row]) for row in rows]}
-                if not deep
-                else {"color": TEXT, "width": 1},
-            },
-        )
-    )
-    if deep:
-        for trace in data:
-            trace.pop("cliponaxis", None)
-        data.append(
-            {
-                "type": "scatter3d",
-                "mode": "markers",
-                "name": "here",
-                "x": [None],
-                "y": [None],
-                "z": [None],
-                "hoverinfo": "skip",
-                "showlegend": False,
-                "marker": {"color": TEXT, "size": 12, "symbol": "circle-open"},
-            }
-        )
-    names_of_axes = [axis.name for axis in axes]
-    layout: dict[str, Any] = {
-        "height": HEIGHT,
-        "margin": {"l": 8, "r": 8, "t": 30, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": FONT, "color": TEXT, "size": 13},
-        "hoverlabel": {"align": "left"},
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MEASURED, "activecolor": TEXT},
-        "hovermode": "closest",
-        "dragmode": "orbit" if deep else "zoom",
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        "uirevision": "/".join(names_of_axes),
-        "meta": {"axes": names_of_axes},
-    }
+        data.append(_stair(values[front], axes))
+    data.append(_front(measured, np.flatnonzero(front & ~singles), axes))
+    if knees is not None and (knees & front).any():
+        data.append(_knees(values[knees & front]))
+    data.append(_models(measured, np.flatnonzero(singles), axes, front))
+    names = [axis.name for axis in axes]
+    layout = marks.frame("/".join(names), {"axes": names}, deep)
     if deep:
         layout["scene"] = {
-            f"{letter}axis": _axis_in_depth(axis) for letter, axis in zip("xyz", axes, strict=True)
+            f"{letter}axis": marks.deep_axis(axis.label)
+            for letter, axis in zip("xyz", axes, strict=True)
         } | {"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.8}}}
-    else:
-        points = int(shown.sum())
-        if points < FEW:  # what a person zooms to is kept from the first real view on
-            layout["uirevision"] += "/few"
-        layout |= {"xaxis": _axis(axes[0], points), "yaxis": _axis(axes[1], points)}
+        for place, axis in enumerate(axes if shown.any() else ()):
+            data += planes(wanted[axis.name], values[shown], place)
+        return {"data": data, "layout": layout}
+    count = int(shown.sum())
+    if count < marks.FEW:  # what a person zooms to is kept from the first real view on
+        layout["uirevision"] += "/few"
+    layout["shapes"] = []
+    for place, (letter, axis) in enumerate(zip("xy", axes, strict=True)):
+        layout[f"{letter}axis"] = marks.flat_axis(axis, count)
+        if wanted[axis.name] != (None, None):
+            shapes, limits = bound_shapes(letter, wanted[axis.name], values[shown, place])
+            layout["shapes"] += shapes
+            layout[f"{letter}axis"]["autorangeoptions"] = limits
     return {"data": data, "layout": layout}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import engine  # noqa: F401
 from engine.recipe import Recipe
-from pages.parts import figures
+from pages.parts import figures, marks
 from pages.parts.view import SHARE, Axis, Measured
 
 AXES = (Axis("facts", True), Axis("loss", False), Axis("cost", False))
@@ -64,10 +66,9 @@ def test_the_front_is_a_stair_that_promises_nothing_between_points() -> None:
     assert figures.staircase(values, [False, True])[2] == "hv"
 
 
-def test_three_axes_make_a_scene_with_a_ring_of_its_own_last() -> None:
+def test_three_axes_make_a_scene() -> None:
     figure = figures.tradeoff(POINTS, AXES, POINTS.front_of(AXES))
     assert {trace["type"] for trace in figure["data"]} == {"scatter3d"}
-    assert figure["data"][-1]["name"] == "here"
     assert figure["layout"]["meta"] == {"axes": ["facts", "loss", "cost"]}
     json.dumps(figure, allow_nan=False)
 
@@ -120,3 +121,130 @@ def test_colours_are_left_to_the_theme() -> None:
     for trace in figure["data"]:
         colour = trace.get("marker", trace.get("line", {})).get("color")
         assert colour.startswith("--st-")
+
+
+def luminance(colour: str, opacity: float = 1.0, background: str = "#000000") -> float:
+    """Relative luminance of a colour laid over a background (WCAG 2.2)."""
+    found = 0.0
+    for share, place in zip((0.2126, 0.7152, 0.0722), (1, 3, 5), strict=True):
+        above, below = (int(each[place : place + 2], 16) / 255 for each in (colour, background))
+        value = opacity * above + (1 - opacity) * below
+        found += share * (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4)
+    return found
+
+
+@pytest.mark.parametrize(("theme", "background"), [("light", "#ffffff"), ("dark", "#0e1117")])
+def test_every_mark_stands_out_from_the_background_of_both_themes(
+    theme: str, background: str
+) -> None:
+    file = Path(__file__).parents[3] / ".streamlit" / "config.toml"
+    colours = tomllib.loads(file.read_text())["theme"][theme]
+    for name, opacity in (("primary", 1.0), ("orange", 1.0), ("gray", marks.OPACITY)):
+        colour = luminance(colours[f"{name}Color"], opacity, background)
+        dark, light = sorted((colour, luminance(background)))
+        assert (light + 0.05) / (dark + 0.05) >= 3.0, name
+
+
+def test_each_method_has_its_shape_and_the_legend_says_so_only_where_there_are_several() -> None:
+    both = measured(
+        [[0.1, 3.0, 1.0], [0.2, 3.0, 1.0], [0.9, 1.0, 1.0]],
+        [Recipe("pcb", {"a": 1.0}), Recipe("linear", {"a": 1.0}), Recipe("pcb", {"a": 0.5})],
+    )
+    found = traces(figures.tradeoff(both, AXES[:2], both.front_of(AXES[:2])))
+    shapes = {name: found[name]["marker"].get("symbol") for name in found if name != "stair"}
+    assert shapes["measured, pcb"] == shapes["front"] == "triangle-up"
+    assert shapes["measured, linear"] == "triangle-down"
+    assert len(set(marks.SHAPES.values())) == len(marks.SHAPES)
+    assert not {"square", "diamond", "star"} & set(marks.SHAPES.values())
+
+
+def test_hiding_dominated_points_leaves_the_front_and_the_models() -> None:
+    front = POINTS.front_of(AXES[:2])
+    found = traces(figures.tradeoff(POINTS, AXES[:2], front, hide_dominated=True))
+    assert set(found) == {"front", "models as they are", "stair"}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_knee_is_a_square_around_its_point(deep: bool) -> None:
+    axes = AXES if deep else AXES[:2]
+    front = POINTS.front_of(axes)
+    assert "knee" not in traces(figures.tradeoff(POINTS, axes, front, knees=~front & front))
+    found = traces(
+        figures.tradeoff(POINTS, axes, front, knees=np.array([False, True, False, False]))
+    )
+    assert (found["knee"]["x"], found["knee"]["y"]) == ([0.6], [2.5])
+    assert found["knee"]["marker"]["symbol"] == "square-open"
+    assert found["knee"]["hoverinfo"] == "skip"
+
+
+def test_a_bound_is_a_line_on_its_axis_with_the_excluded_side_shaded() -> None:
+    bounds = {"facts": (0.15, None), "loss": (None, 2.6), "cost": (None, 9.0)}
+    layout = figures.tradeoff(POINTS, AXES[:2], POINTS.front_of(AXES[:2]), bounds=bounds)["layout"]
+    shade, line, other_shade, other_line = layout["shapes"]
+    assert (line["xref"], line["x0"], line["x1"], line["line"]["dash"]) == ("x", 0.15, 0.15, "dash")
+    assert line["label"]["text"] == "at least 0.15"
+    assert shade["x0"] == 0.15 and shade["x1"] < -1
+    assert (other_line["yref"], other_line["y0"], other_shade["y1"] > 5) == ("y", 2.6, True)
+    # facts are 0.2 … 0.6, so the axis reaches 8 % of 0.4 below the bound
+    assert layout["xaxis"]["autorangeoptions"] == {"clipmin": pytest.approx(0.118)}
+    assert set(layout["yaxis"]["autorangeoptions"]) == {"clipmax"}
+
+
+def test_a_bound_far_from_every_point_does_not_squeeze_them() -> None:
+    far = {"facts": (-50.0, None)}
+    layout = figures.tradeoff(POINTS, AXES[:2], POINTS.front_of(AXES[:2]), bounds=far)["layout"]
+    assert layout["xaxis"]["autorangeoptions"]["clipmin"] > 0
+
+
+def test_bounds_without_a_point_left_are_still_drawn() -> None:
+    none = POINTS.only(np.zeros(4, dtype=bool))
+    bounds = {"facts": (0.9, 0.95), "loss": (0.0, None)}
+    for axes in (AXES[:2], AXES):
+        figure = figures.tradeoff(none, axes, none.front_of(axes), bounds=bounds)
+        json.dumps(figure, allow_nan=False)
+    flat = figures.tradeoff(none, AXES[:2], none.front_of(AXES[:2]), bounds=bounds)["layout"]
+    assert len(flat["shapes"]) == 6
+
+
+def test_a_bound_in_depth_is_a_plane_across_the_points() -> None:
+    bounds = {"loss": (None, 2.7)}
+    figure = figures.tradeoff(POINTS, AXES, POINTS.front_of(AXES), bounds=bounds)
+    plane, edge = figure["data"][-2:]
+    assert plane["type"] == "mesh3d" and plane["y"] == [2.7] * 4
+    assert sorted(set(plane["x"])) == [0.2, 0.6] and edge["line"]["dash"] == "dash"
+
+
+def test_where_no_example_failed_the_interval_is_drawn_and_said() -> None:
+    sure = Measured(
+        ("facts", "loss"),
+        ("p", "q"),
+        (Recipe("pcb", {"a": 1.0}), Recipe("pcb", {"a": 0.5})),
+        np.array([[1.0, 1.0], [0.5, 0.5]]),
+        np.array([[0.0, 0.0], [0.02, 0.1]]),
+        np.full((2, 2), 300),
+        low=np.array([[0.987, np.nan], [0.46, np.nan]]),
+        high=np.array([[1.0, np.nan], [0.54, np.nan]]),
+    )
+    trace = traces(figures.tradeoff(sure, AXES[:2], np.array([True, True])))["front"]
+    assert trace["error_x"]["array"] == [0.0, 0.02]
+    assert trace["error_x"]["arrayminus"] == [0.013, 0.02]
+    assert trace["error_y"]["array"] == [0.0, 0.1] and "arrayminus" not in trace["error_y"]
+    assert trace["customdata"] == [
+        ("p", " [0.987, 1.000]", " ± 0.000"),
+        ("q", " ± 0.020", " ± 0.100"),
+    ]
+
+
+def test_too_many_points_are_thinned_and_the_legend_says_so() -> None:
+    random = np.random.default_rng(0)
+    many = measured(random.uniform(0, 1, (20_000, 3)).tolist())
+    front = many.front_of(AXES[:2])
+    keep = many.ids[7::4000]
+    figure = figures.tradeoff(many, AXES[:2], front, keep=keep)
+    cloud, *_ = figure["data"]
+    count = len(cloud["x"])
+    assert 8000 <= count <= 8000 + len(keep)
+    assert cloud["name"] == f"measured ({count:,} of {20_000 - front.sum():,} drawn)"
+    assert set(keep) <= {row[0] for row in cloud["customdata"]}
+    assert len(traces(figure)["front"]["x"]) == front.sum()
+    assert len(json.dumps(figure)) < 1_500_000
