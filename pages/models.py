@@ -2,6 +2,125 @@
 
 from __future__ import annotations
 
-from pages.parts import state
+import pandas as pd
+import streamlit as st
 
-backend = state.enter("Models")
+from pages.parts import adding, jobs, modelling, objective_form, open_form, state, vectors
+from pages.parts.view import axes_of
+
+backend = state.enter("Models", otherwise=open_form.show)
+axes = axes_of(backend.objectives)
+measuring = f"{state.session()}:measure"
+looking = f"{state.session()}:geometry"
+
+
+def show_family() -> None:
+    """What is open: its models, the checks it passed, the memory it needs."""
+    family = backend.family
+    st.code(str(backend.study.path), language=None)
+    st.dataframe(
+        pd.DataFrame(modelling.table(family)), hide_index=True,
+        column_config={"directory": st.column_config.TextColumn(width="large")},
+    )  # fmt: skip
+    st.text(modelling.tokenizer_text(family))
+    st.subheader("Compatibility", anchor=False)
+    open_form.show_checks(
+        (*modelling.checks_of(backend), modelling.finite_check(backend.opened is not None))
+    )
+    st.subheader("Memory", anchor=False)
+    rows, there = modelling.memory(family, modelling.compute_dtype(backend))
+    for row in rows:
+        name, needed, what = st.columns([2, 3, 6], gap="small")
+        name.text(row.name)
+        needed.text(f"{row.needed}, {'fits' if row.fits else 'more than there is'}")
+        what.text(row.what)
+    st.text(f"Free in this machine's main memory now: {there}.")
+
+
+def show_vectors() -> None:
+    """How far each expert moved, and in which direction."""
+    found = vectors.geometry_of(backend)
+    if found is None:
+        st.text(
+            "Task vectors are what each expert changed. Measuring them reads every model once; "
+            "the result is kept."
+        )
+        task = backend.task(looking)
+        running = task is not None and not task.status.over
+        if backend.opened is None:
+            st.text("The worker opens the study first.")
+        elif not running and st.button("Measure the task vectors", key="measure_vectors"):
+            # as a sweep it makes way for what a person asks
+            backend.submit("Measuring the task vectors", "geometry", {}, looking, "sweep")
+        jobs.activity(backend, (looking,))
+        return
+    st.subheader("Relative norms in percent", anchor=False)
+    st.text(vectors.NORMS)
+    st.plotly_chart(vectors.norms_figure(found), key="norms", alt=vectors.NORMS)
+    with st.expander("The norms as a table"):
+        st.dataframe(pd.DataFrame(vectors.norms_table(found)), hide_index=True)
+    st.subheader("Cosines between task vectors", anchor=False)
+    if len(found.experts) < 2:
+        st.text("This family has one expert: there is nothing to compare.")
+        return
+    st.text(vectors.COSINES)
+    group = st.selectbox("Over", found.columns, key="cosines_over", width=260)
+    st.plotly_chart(
+        vectors.cosines_figure(found, group), key="cosines", alt=vectors.COSINES, width="content"
+    )
+    with st.expander("The cosines as a table"):
+        st.dataframe(pd.DataFrame(vectors.cosines_table(found, group)), hide_index=True)
+
+
+def show_objectives() -> None:
+    """What is measured, what is not yet, and a form for more."""
+    measured = backend.measured()
+    counts = adding.measured_of(measured)
+    rows = [
+        {
+            "objective": axis.label,
+            "scorer": each.scorer,
+            "data": "none" if each.data is None else str(each.data),
+            "points": f"{counts.get(each.name, 0)} of {len(measured)}",
+        }
+        for axis, each in zip(axes, backend.objectives, strict=True)
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    objective_form.said_added(backend)
+    show_lacking()
+    st.subheader("Add an objective", anchor=False)
+    objective_form.show(backend)
+
+
+def show_lacking() -> None:
+    """Points that lack a score, and the buttons that measure what is missing, nothing else."""
+    measured = backend.measured()
+    every, front = adding.lacking(measured), adding.lacking_on_front(measured, axes)
+    task = backend.task(measuring)
+    if backend.opened is not None and every and (task is None or task.status.over):
+        many = len(every)
+        st.text(f"{many} point{'s lack' if many != 1 else ' lacks'} the score of an objective.")
+        asked = None
+        with st.container(horizontal=True):
+            if front and st.button(f"Measure the {len(front)} on the front", key="measure_front"):
+                asked = front
+            if st.button(f"Measure all {many}", key="measure_all"):
+                asked = every
+        if asked is not None:
+            recipes = [measured.recipes[row] for row in asked]
+            backend.evaluate(recipes, "Scoring what is missing", measuring, "sweep")
+            st.rerun()
+    jobs.activity(backend, (measuring,))
+
+
+family, task_vectors, objectives, another = st.tabs(
+    ["Family", "Task vectors", "Objectives", "Open another study"]
+)
+with family:
+    show_family()
+with task_vectors:
+    show_vectors()
+with objectives:
+    show_objectives()
+with another:
+    open_form.show(backend.study.path)

@@ -10,7 +10,7 @@ import atexit
 import gc
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -19,7 +19,7 @@ from cache.store import Store
 from engine.errors import BadInput, Problem
 from engine.run.executor import Executor
 from pages.parts.backend import Backend, WorkerState
-from pages.parts.opening import read_study
+from pages.parts.opening import read_study, remember_study
 from pages.parts.view import Measured
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +102,7 @@ def _backend(path: Path, changed: int, home: Path) -> Backend:
     """The backend of a study file; a changed file is read anew. A refusal is not remembered."""
     study, objectives, family = read_study(path)
     store, executor = _engine(home)
+    remember_study(store, study)
     return Backend(study, objectives, family, home, store, executor)
 
 
@@ -110,6 +111,11 @@ def connect() -> Backend:
     path = study_path()
     changed = path.stat().st_mtime_ns if path.exists() else 0
     return _backend(path, changed, workspace())
+
+
+def store() -> Store:
+    """The store of the workspace, whatever study is open."""
+    return _engine(workspace())[0]
 
 
 def session() -> str:
@@ -199,10 +205,13 @@ def _header(backend: Backend, drawn: list[bool]) -> None:
         st.code(worker.reason, language=None, wrap_lines=True)
 
 
-def enter(title: str) -> Backend:
+def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
     """Configure the page, open the study and draw the header; every page calls this first.
 
     Where the study cannot be opened, each problem is shown and the page ends here.
+
+    Args:
+        otherwise: drawn below the problems, before the page ends.
     """
     st.set_page_config(
         page_title=f"{title} · Paretoscope",
@@ -226,6 +235,10 @@ def enter(title: str) -> Backend:
         st.error("This study cannot be opened.", icon=":material/error:")
         show_problems(error.problems)
         st.text("Mend the study, then reload this page.")
+        if otherwise is None:
+            st.page_link(page("models"), label="Open another study")
+        else:
+            otherwise()
         st.stop()
     _header(backend, [])
     return backend

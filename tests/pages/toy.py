@@ -15,7 +15,7 @@ from engine.errors import bad
 from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
 from engine.run.protocol import Job
 from engine.scoring.objectives import prepare
-from engine.study import Study, load_study
+from engine.study import Study, load_study, objective_of_document
 
 FAMILY = "f" * 64
 NUMERICS = "cpu/float32/1"
@@ -120,3 +120,25 @@ class Service:
             "verified": True if payload["verify"] else None,
             "max_logit_difference": 0.0 if payload["verify"] else None,
         }
+
+    def geometry(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        """Task vectors at right angles, the k-th k + 1 tenths as long as the base."""
+        experts = study.family.names.experts
+        squares = [[(0.1 * (k + 1)) ** 2 * (k == j) for j in range(len(experts))]
+                   for k in range(len(experts))]  # fmt: skip
+        row = {
+            "kind": "geometry", "id": FAMILY, "family": FAMILY, "experts": list(experts),
+            "groups": ["embedding", "layer 0"], "base": [1.0, 1.0], "products": [squares, squares],
+        }  # fmt: skip
+        emit("result", {"row": row})
+        return row
+
+    def preview(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        objective = objective_of_document(payload["objective"], study.path)
+        model = payload["recipe"]["parameters"]["model"]
+        examples = [
+            {"line": line, "prompt": f"asked {line}", "said": f"{model} <b>says</b>",
+             "target": objective.name, "value": float(line % 2)}
+            for line in range(1, 6)
+        ]  # fmt: skip
+        return {"examples": examples, "mean": 0.6, "stderr": 0.245}

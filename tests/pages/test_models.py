@@ -1,0 +1,283 @@
+"""The Models page, driven without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from streamlit.testing.v1 import AppTest
+
+from engine.recipe import Recipe, resolve
+from engine.study import load_study
+from pages.parts import state
+from pages.parts.backend import Backend
+from tests.families import FamilyFiles
+from tests.pages import toy
+from tests.pages.conftest import OBJECTIVES, page, texts, until, widget
+
+
+def ended(backend: Backend, name: str) -> None:
+    until(lambda: any(s.endswith(name) and t.status.over for s, t in backend._tasks.items()))
+
+
+def press(at: AppTest, key: str) -> AppTest:
+    return at.button(key=key).click().run()
+
+
+@pytest.fixture
+def own(family: FamilyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
+    """A copy of the study that a test may write to, with a comment, chosen."""
+    document = yaml.safe_load((family.root / "pair.yaml").read_text())
+    spec = document["family"]
+    spec["base"], spec["target"] = str(family.base), str(family.target)
+    spec["experts"] = {name: str(family.experts[name]) for name in spec["experts"]}
+    document["objectives"] = [
+        {**each, "data": str(family.root / each["data"])} for each in OBJECTIVES
+    ]
+    path = tmp_path / "own" / "study.yaml"
+    path.parent.mkdir()
+    path.write_text("# ours\n" + yaml.safe_dump(document, sort_keys=False))
+    monkeypatch.setenv("PARETOSCOPE_STUDY", str(path))
+    return path
+
+
+def test_the_family_is_shown_with_every_check(backend: Backend) -> None:
+    at = page("models").run()
+    assert not at.exception
+    models = at.dataframe[0].value
+    assert list(models["model"]) == ["base", "target", "helpful", "terse"]
+    assert list(models["kind"]) == ["base", "target", "expert, full", "expert, LoRA"]
+    assert models["architecture"][3].startswith("LoRA of rank 4 on ")
+    shown = texts(at)
+    for check in ("Architecture", "Tensors and shapes", "Token ids", "Vocabulary rows", "Dtype",
+                  "Chat template", "Values"):  # fmt: skip
+        assert f"✓ {check}" in shown
+    assert "Every value of every model is a finite number." in shown
+    assert "Weight space at most" in shown and "Free in this machine's main memory" in shown
+
+
+def test_task_vectors_are_measured_once_and_kept(backend: Backend) -> None:
+    at = page("models").run()
+    press(at, "measure_vectors")
+    ended(backend, ":geometry")
+    at = page("models").run()
+    assert not at.exception
+    assert "measure_vectors" not in [each.key for each in at.button]
+    norms = next(each.value for each in at.dataframe if "helpful %" in each.value)
+    assert list(norms["helpful %"]) == pytest.approx([10, 10, 10])
+    assert list(norms["terse %"]) == pytest.approx([20, 20, 20])
+    cosines = next(each.value for each in at.dataframe if "expert" in each.value)
+    assert cosines["terse"][0] == 0.0
+    widget(at.selectbox, "Over").set_value("layer 0").run()
+    assert not at.exception
+
+
+def test_a_study_file_is_opened_by_its_path(backend: Backend, own: Path, study: Path) -> None:
+    at = page("models").run()
+    widget(at.text_input, "Study file or its directory, on this server").set_value(str(own.parent))
+    widget(at.button, "Open this study").click().run()
+    assert not at.exception
+    assert at.session_state["study"] == str(own)
+
+
+@pytest.mark.parametrize("typed", ["", "/nowhere/study.yaml", "~nobody-here/x", "\0"])
+def test_a_path_that_leads_nowhere_is_said_and_kept(backend: Backend, typed: str) -> None:
+    at = page("models").run()
+    field = widget(at.text_input, "Study file or its directory, on this server")
+    field.set_value(typed)
+    widget(at.button, "Open this study").click().run()
+    assert not at.exception
+    assert "This study cannot be opened." in texts(at)
+    assert "pair" in texts(at)  # the study that was open still is
+    assert widget(at.text_input, "Study file or its directory, on this server").value == typed
+
+
+def test_recent_studies_are_one_click_away(home: Path, own: Path, study: Path) -> None:
+    page("models").run()
+    at = page("models")
+    at.query_params["study"] = str(study)
+    at.run()
+    assert not at.exception
+    press(at, f"recent:{own}")
+    assert not at.exception
+    assert at.session_state["study"] == str(own)
+
+
+def test_where_a_study_cannot_be_opened_another_can(
+    home: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page("models").run()
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("study: pair\nfamily: {base: nowhere}\nobjectives: []\n")
+    monkeypatch.setenv("PARETOSCOPE_STUDY", str(broken))
+    at = page("models").run()
+    assert not at.exception
+    assert "family.experts" in texts(at)
+    press(at, f"recent:{study}")
+    assert not at.exception
+    assert at.session_state["study"] == str(study)
+
+
+def fill(at: AppTest, family: FamilyFiles, place: Path, **experts: str) -> None:
+    at.text_input(key="new_name").set_value("mine")
+    at.text_input(key="new_place").set_value(str(place))
+    at.text_input(key="new_base").set_value(str(family.base))
+    for row, (name, directory) in enumerate(experts.items()):
+        at.text_input(key=f"expert_name:{row}").set_value(name)
+        at.text_input(key=f"expert_place:{row}").set_value(directory)
+
+
+def test_directories_become_a_study(backend: Backend, family: FamilyFiles, tmp_path: Path) -> None:
+    at = page("models").run()
+    place = tmp_path / "new" / "trio"
+    fill(at, family, place, one=str(family.experts["helpful"]), two=str(family.experts["terse"]))
+    press(at, "check_study")
+    assert "These models fit together." in texts(at)
+    assert not place.exists()
+    press(at, "expert_more")
+    at.text_input(key="expert_name:2").set_value("three")
+    at.text_input(key="expert_place:2").set_value(str(family.experts["formal"]))
+    at.text_input(key="new_target").set_value(str(family.target)).run()
+    at.selectbox(key="new_tokenizer").set_value("one")
+    press(at, "write_study")
+    assert not at.exception
+    written = load_study(place / "study.yaml")
+    assert at.session_state["study"] == str(written.path)
+    assert written.name == "mine" and written.family.tokenizer == "one"
+    assert dict(written.family.experts) == {
+        "one": family.experts["helpful"], "two": family.experts["terse"],
+        "three": family.experts["formal"],
+    }  # fmt: skip
+    assert written.family.target == family.target
+    assert [each.scorer for each in written.objectives] == ["cost"]
+
+
+def test_directories_that_do_not_fit_are_all_said_and_nothing_is_written(
+    backend: Backend, family: FamilyFiles, tmp_path: Path
+) -> None:
+    at = page("models").run()
+    (tmp_path / "pickled").mkdir()
+    (tmp_path / "pickled" / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "pickled" / "pytorch_model.bin").write_bytes(b"x")
+    (tmp_path / "empty").mkdir()
+    fill(at, family, tmp_path / "new", one=str(tmp_path / "pickled"), two=str(tmp_path / "empty"))
+    press(at, "write_study")
+    assert not at.exception
+    shown = texts(at)
+    assert "Nothing was written." in shown
+    assert ".bin" in shown and "neither config.json nor adapter_config.json" in shown
+    assert not (tmp_path / "new").exists()
+    assert at.text_input(key="expert_name:1").value == "two"
+    press(at, "expert_out:0")
+    assert [each.value for each in at.text_input if each.label.startswith("Name of exp")] == ["two"]
+
+
+def test_a_new_study_may_start_with_an_objective_of_its_own(
+    backend: Backend, family: FamilyFiles, tmp_path: Path
+) -> None:
+    at = page("models").run()
+    fill(at, family, tmp_path / "new.yaml", one=str(family.experts["helpful"]))
+    at.radio(key="new_first").set_value("an objective of your own").run()
+    at.text_input(key="new_objective:name").set_value("mine")
+    at.text_input(key="new_objective:data").set_value(str(family.root / "data/exact.jsonl"))
+    press(at, "write_study")
+    assert not at.exception
+    [objective] = load_study(tmp_path / "new.yaml").objectives
+    assert objective.name == "mine" and objective.scorer == "exact_match"
+
+
+def describe(at: AppTest, family: FamilyFiles, name: str = "more") -> None:
+    at.text_input(key="objective:0:name").set_value(name)
+    at.selectbox(key="objective:0:scorer").set_value("contains").run()
+    at.text_input(key="objective:0:data").set_value(str(family.root / "data/contains.jsonl"))
+    at.checkbox(key="objective:0:contains:ignore_case").set_value(True)
+    at.number_input(key="objective:0:max_new_tokens").set_value(8)
+
+
+def test_a_preview_shows_examples_and_saves_nothing(
+    own: Path, backend: Backend, family: FamilyFiles
+) -> None:
+    before = own.read_text()
+    at = page("models").run()
+    describe(at, family)
+    at.selectbox(key="preview_on").set_value("helpful")
+    press(at, "preview")
+    ended(backend, ":preview")
+    at.run()
+    assert not at.exception
+    shown = texts(at)
+    assert "Example 1, line 1: value 1" in shown and "helpful <b>says</b>" in shown
+    assert "held back for the report" in shown and "0.600 ± 0.245" in shown
+    assert own.read_text() == before
+    at.text_input(key="objective:0:name").set_value("other").run()
+    assert "The fields changed since this preview." in texts(at)
+
+
+def test_an_objective_is_added_and_measured_where_it_lacks(
+    own: Path, backend: Backend, family: FamilyFiles
+) -> None:
+    wanted = resolve(Recipe("task_arithmetic", {"helpful": 0.5, "terse": 0.25}), backend.names)
+    backend.evaluate([wanted], "Scoring", "here").handle.result(20)
+    at = page("models").run()
+    describe(at, family)
+    press(at, "add_objective")
+    assert not at.exception
+    assert "Added more to the study file." in texts(at)
+    assert own.read_text().startswith("# ours\n")
+    added = load_study(own).objectives[-1]
+    assert (added.name, added.scorer, dict(added.options), added.max_new_tokens) == (
+        "more", "contains", {"ignore_case": True}, 8,
+    )  # fmt: skip
+    again = state.connect()
+    assert again is not backend
+
+    def models_scored() -> bool:
+        again.advance()
+        return len(again.measured()) == 5 and sum(
+            again.measured().complete(row) for row in range(5)
+        ) == 4  # fmt: skip
+
+    until(models_scored)
+    at.run()
+    assert "1 point lacks the score of an objective." in texts(at)
+    rows: list[str] = []
+    append = again.store.append
+    again.executor._on_rows = lambda new: (rows.extend(r["objective"] for r in new), append(new))
+    press(at, "measure_all")
+    ended(again, ":measure")
+    at.run()
+    assert not at.exception
+    assert again.measured().complete(again.measured().row_of[again.point_id(wanted)])
+    assert "measure_all" not in [each.key for each in at.button]
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("facts", "has an objective of this name"), ("a b", "cannot name")]
+)
+def test_an_objective_that_cannot_be_added_leaves_the_file(
+    own: Path, backend: Backend, family: FamilyFiles, name: str, what: str
+) -> None:
+    before = own.read_text()
+    at = page("models").run()
+    describe(at, family, name)
+    press(at, "add_objective")
+    assert not at.exception
+    assert what in texts(at)
+    assert own.read_text() == before
+    assert at.text_input(key="objective:0:name").value == name
+
+
+def test_fields_follow_the_scorer(backend: Backend) -> None:
+    at = page("models").run()
+    scorer = at.selectbox(key="objective:0:scorer")
+    assert "It is to maximize" in texts(at)
+    scorer.set_value("cost").run()
+    keys = [each.key for each in (*at.text_input, *at.number_input) if each.key]
+    assert "objective:0:data" not in keys and "objective:0:limit" not in keys
+    at.selectbox(key="objective:0:scorer").set_value("nll").run()
+    keys = [each.key for each in (*at.text_input, *at.number_input) if each.key]
+    assert "objective:0:limit" in keys and "objective:0:max_new_tokens" not in keys
+    at.selectbox(key="objective:0:scorer").set_value("regex").run()
+    assert at.text_input(key="objective:0:regex:pattern").value == ""
+    assert toy.FAMILY and not at.exception
