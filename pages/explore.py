@@ -165,11 +165,13 @@ def recipe_panel() -> None:
         help="Measured already" if whole else None,
         on_click=start_evaluation, args=(recipe,),
     )  # fmt: skip
-    if right.button(
-        "Export…", key="export", width="stretch", disabled=not exact,
-        help=None if exact else "Evaluate the recipe first",
-    ):  # fmt: skip
-        st.switch_page(state.page("export"), query_params={"point": point})
+    with right.container(key="export"):
+        # a link: the browser itself leaves this page, its timers with it (see place.py)
+        st.page_link(
+            state.page("export"), label="Export…", width="stretch", disabled=not exact,
+            query_params={"point": point} if point is not None else None,
+            help=None if exact else "Evaluate the recipe first",
+        )  # fmt: skip
 
 
 components.library()

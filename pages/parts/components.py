@@ -48,10 +48,14 @@ def _plotly_js() -> bytes:
     return (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes()
 
 
+def _arrived() -> None:
+    st.session_state["plotly"] = True  # a component's own state ends when its page is left
+
+
 def library() -> None:
     """Bring plotly.js to the browser, once per session: no CDN, works offline."""
-    ready = (st.session_state.get("library") or {}).get("ready", False)
-    _library(key="library", data=b"" if ready else _plotly_js(), on_ready_change=lambda: None)
+    data = b"" if st.session_state.get("plotly") else _plotly_js()
+    _library(key="library", data=data, on_ready_change=_arrived)
 
 
 def packed(revision: str, figure: Mapping[str, Any]) -> bytes:

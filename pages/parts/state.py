@@ -20,6 +20,7 @@ from engine.errors import BadInput, Problem
 from engine.run.executor import Executor
 from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study, remember_study
+from pages.parts.place import Place
 from pages.parts.view import Measured
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +65,7 @@ def study_path() -> Path:
 
 def choose_study(path: Path) -> None:
     """Open another study in this browser session, on Explore. Ends this run of the page."""
-    kept = ("session", "entered", "library")
+    kept = ("session", "entered", "plotly")
     for name in [each for each in st.session_state if each not in kept]:
         del st.session_state[name]
     st.session_state["study"] = str(path)
@@ -180,8 +181,14 @@ def _seen(backend: Backend, worker: WorkerState) -> tuple[object, ...]:
 
 
 @st.fragment(run_every=POLL_SECONDS, key="header")
-def _header(backend: Backend, drawn: list[bool]) -> None:
-    """One line on every page, and the pulse of the app: once a second it looks for what is new."""
+def _header(backend: Backend, place: Place, drawn: list[bool]) -> None:
+    """One line on every page, and the pulse of the app: once a second it looks for what is new.
+
+    A pulse of the page before, come late, has emptied the browser's page (see place.py): the page
+    is then asked for again, whole.
+    """
+    if drawn and place.left:
+        st.switch_page(page(place.name), query_params=place.parameters)
     backend.advance()
     worker = backend.worker()
     seen = _seen(backend, worker)
@@ -240,5 +247,5 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
         else:
             otherwise()
         st.stop()
-    _header(backend, [])
+    _header(backend, Place.here(title.lower()), [])
     return backend

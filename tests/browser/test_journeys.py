@@ -75,7 +75,7 @@ def test_open_slide_evaluate_click_export(app: Served, chrome: Browser, tmp_path
     expect(readout).to_contain_text(f"Point {new}")
     assert handle.input_value() == "0.9"
 
-    page.get_by_role("button", name="Export…").click()
+    page.get_by_role("link", name="Export…").click()
     page.wait_for_url("**/export?**")
     place = page.get_by_role("textbox", name="Directory on this server")
     expect(place).to_have_value(f"{app.home}/exports/demo-{new}")
@@ -133,7 +133,7 @@ def test_explore_is_entered_directly_after_a_restart(app: Served, chrome: Browse
     expect(page.get_by_text("worker ready")).to_be_visible()
     assert page.evaluate("document.querySelector('.tradeoff').layout.meta.axes[1]") == "honesty"
     expect(slider(page, "base")).to_be_attached()
-    page.get_by_role("link", name="Export").click()
+    page.get_by_role("link", name="Export", exact=True).click()
     page.wait_for_url("**/export**")
     expect(page.get_by_role("textbox", name="Directory on this server")).to_be_visible()
     assert page.complaints == []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from pages.parts.backend import Backend
 from tests.pages import toy
@@ -46,16 +48,24 @@ def test_each_method_keeps_its_own_sliders(backend: Backend) -> None:
     assert not at.exception
 
 
+def export_link(at: AppTest) -> Any:
+    [found] = [each.proto for each in at.get("page_link") if each.proto.label == "Export…"]
+    return found
+
+
 def test_evaluate_measures_the_recipe_in_hand(backend: Backend) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(0.8).run()
-    assert at.button(key="export").disabled
+    assert export_link(at).disabled
+    models = backend.measured().ids
     at.button(key="evaluate").click().run()
     until(lambda: backend.advance() or len(backend.measured()) == 5)
     at.run()
     assert not at.exception
     assert at.button(key="evaluate").disabled
-    assert not at.button(key="export").disabled
+    assert not export_link(at).disabled
+    [new] = set(backend.measured().ids) - set(models)
+    assert export_link(at).query_string == f"point={new}"
     assert "5 points" in texts(at)
     assert "5 of 5" in texts(at) or "of 5 points on the front" in texts(at)
 

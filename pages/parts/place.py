@@ -1,0 +1,51 @@
+"""Which page a run draws, and the way back to it when Streamlit has lost it.
+
+    browser, on Explore      ── pulse of the header ──►┐
+    server: st.switch_page to Export, drawn whole      │ late, still of Explore
+    browser: the new page … thrown away ◄── header ────┘ run as a fragment of Explore
+
+After a `st.switch_page` the browser goes on sending what belongs to the page before, timers above
+all, until it has heard of the switch. Streamlit 1.67 answers such a message with a run of the page
+before; seeing that name the browser empties the page, and where the message asked for a fragment,
+nothing but that fragment is drawn again. The header asks for itself once a second, under the same
+name on every page, so it is what comes late, and where it can be seen.
+
+A link (`st.page_link`) has no such gap: the browser stops its timers, then asks for the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+
+def _running() -> str:
+    context = get_script_run_ctx()
+    return context.page_script_hash if context is not None else ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page as it was drawn.
+
+    Attributes:
+        name: of its file in pages/.
+        run: Streamlit's name of the page that the run belonged to.
+        parameters: of its address.
+    """
+
+    name: str
+    run: str
+    parameters: dict[str, str]
+
+    @classmethod
+    def here(cls, name: str) -> Place:
+        """The page that this run draws."""
+        return cls(name, _running(), st.query_params.to_dict())
+
+    @property
+    def left(self) -> bool:
+        """Whether this run belongs to another page than the one drawn."""
+        return _running() != self.run
