@@ -157,7 +157,7 @@ TORCH_FREE = (
     "app", "pages", "engine", "engine.study", "engine.recipe", "engine.front", "engine.merging",
     "engine.decoding", "engine.run.executor", "engine.run.local", "engine.scoring.objectives",
     "engine.family.compatibility", "engine.family.fingerprint", "engine.commands", "cache.store",
-    "cache.blobs",
+    "cache.blobs", "engine.search.surrogate", "engine.front.decide",
 )  # fmt: skip
 
 

@@ -1,0 +1,78 @@
+"""Links: on which scale an objective is quadratic, and how far sampling moves a score there.
+
+logit      proportions of n examples, as log((k + ½) / (n − k + ½)), the logit of (k + ½)/(n + 1):
+           finite at 0 and n (Haldane 1956, Anscombe 1956)
+log        losses above 0
+identity   everything else
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from engine.search.quadratic import Floats
+
+Link = Literal["logit", "log", "identity"]
+LINKS: tuple[Link, ...] = get_args(Link)
+
+FLOOR = 0.01
+"""Least noise of a point, as a share of the spread of all: a score without an error, as `cost`,
+is not trusted further than that, and no point outweighs all others."""
+
+SMALLEST = 1e-9
+"""A loss of 0 has no logarithm; this is put in its place."""
+
+
+def _sigmoid(values: Floats) -> Floats:
+    return 0.5 + 0.5 * np.tanh(0.5 * values)
+
+
+def linked(scores: Floats, spread: Floats, link: Link) -> tuple[Floats, Floats]:
+    """Scores on the link's scale and their sampling variance there (delta method).
+
+    Args:
+        scores: [n], finite, in the objective's own units.
+        spread: [n] examples under "logit", else standard errors; NaN where there is none.
+    """
+    if link == "logit":
+        hits = np.clip(scores, 0.0, 1.0) * spread
+        misses = spread - hits
+        values = np.log((hits + 0.5) / (misses + 0.5))
+        return values, floored(1.0 / (hits + 0.5) + 1.0 / (misses + 0.5), values)
+    if link == "log":
+        above = np.maximum(scores, SMALLEST)
+        return np.log(above), floored((spread / above) ** 2, np.log(above))
+    return scores, floored(spread**2, scores)
+
+
+def unlinked(values: Floats, link: Link, count: float, least: float) -> Floats:
+    """Back to the objective's own units, inside what it can be.
+
+    Args:
+        count: under "logit", examples of a typical score: the shift by half an example is undone,
+            so that 0 and 1 can be reached.
+        least: under the other links nothing is below this.
+    """
+    if link == "logit":
+        return np.clip((_sigmoid(values) * (count + 1.0) - 0.5) / count, 0.0, 1.0)
+    if link == "log":
+        values = np.exp(np.clip(values, -700.0, 700.0))
+    return np.maximum(values, least)
+
+
+def bernoulli(values: Floats, count: ArrayLike) -> Floats:
+    """p (1 − p) at logits, p no nearer to 0 and 1 than half an example of `count`."""
+    edge = 0.5 / (np.asarray(count, dtype=np.float64) + 1.0)
+    p = np.clip(_sigmoid(values), edge, 1.0 - edge)
+    return p * (1.0 - p)
+
+
+def floored(variance: Floats, values: Floats) -> Floats:
+    """Variances [n ≥ 1] with a floor; a point without one gets the median of the others."""
+    known = variance[np.isfinite(variance)]
+    variance = np.where(np.isfinite(variance), variance, np.median(known) if len(known) else 0.0)
+    scale = float(np.std(values)) or 1e-6 * max(1.0, float(np.abs(values).max()))
+    return np.maximum(variance, (FLOOR * scale) ** 2)

@@ -1,0 +1,284 @@
+"""The quadratic surrogate: what an objective would score anywhere on a method's sliders.
+
+    measured points ── link ──► weighted least squares on 1, c_i, c_i c_j ── link⁻¹ ──► mean, band
+
+Each point weighs by the sampling variance of its score on the link's scale (delta method). One
+factor φ on all variances is estimated from the residuals: above 1 where a quadratic is too stiff,
+below 1 since every point answers the same prompts and shares their luck. The band holds where a
+measured score would lie 95 times in 100 if a quadratic were the truth: a model band, so the share
+of points that a fit without them would have caught is told with it.
+
+Nothing is fitted that the positions do not determine: points along one axis say nothing of the
+others, and duplicates say nothing new. Where a method knows only proportions, the K − 1 first
+shares are what is fitted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from engine.errors import ParetoscopeError
+from engine.search.links import LINKS, Link, bernoulli, floored, linked, unlinked
+from engine.search.quadratic import (
+    DETERMINED,
+    Floats,
+    features,
+    fill,
+    informative,
+    parameters_needed,
+    shares,
+)
+
+__all__ = [
+    "LINKS",
+    "Link",
+    "Predicted",
+    "Surrogate",
+    "TooFew",
+    "features",
+    "fill",
+    "fit",
+    "informative",
+    "parameters_needed",
+]
+
+
+PRIOR = 4.0
+"""φ starts at 1, worth this many residuals: a handful of points cannot prove that it is 0."""
+
+SAME_PLACE = 6
+"""Decimals to which two positions are the same."""
+
+
+class TooFew(ParetoscopeError):
+    """The positions measured do not determine the surface.
+
+    Attributes:
+        have: how many of them tell something that the others do not.
+        need: how many such positions a fit takes.
+    """
+
+    def __init__(self, have: int, need: int) -> None:
+        self.have, self.need = have, need
+        super().__init__(f"{have} independent positions of the {need} that a fit needs")
+
+
+def _quantile(freedom: float) -> float:
+    """97.5 % quantile of Student's t of 4 or more degrees of freedom, to 0.3 %.
+
+    Cornish–Fisher in 1/freedom (Abramowitz & Stegun 26.7.5).
+    """
+    z = 1.959963984540054
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a surrogate says at n positions, in the objective's own units, float64 [n] each.
+
+    Attributes:
+        mean: the surface.
+        low, high: the 95 % model band.
+    """
+
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """A fitted surface of one objective over a method's K coefficients.
+
+    Attributes:
+        names: the coefficients, in the order of a position.
+        link: what is quadratic is link(score).
+        simplex: whether only the proportions of a position matter.
+        beta: float64 [p], of the basis as `features` gives it.
+        covariance: float64 [p, p] of beta, φ included.
+        noise: variance of one score about the surface on the link's scale, φ included; under
+            "logit" to be divided by p (1 − p).
+        count: under "logit", examples behind a typical score.
+        freedom: degrees of freedom behind φ.
+        n: distinct positions fitted.
+        calibration: share of the points that lie in the 95 % band of a fit without them; None where
+            no point can be left out.
+        least: no prediction is below this.
+    """
+
+    names: tuple[str, ...]
+    link: Link
+    simplex: bool
+    beta: Floats
+    covariance: Floats
+    noise: float
+    count: float
+    freedom: float
+    n: int
+    calibration: float | None
+    least: float = -math.inf
+    basis: str = "quadratic"
+
+    def predict(self, positions: ArrayLike) -> Predicted:
+        """The surface and its band at positions [n, K]; coefficients, never pre-scaled."""
+        rows = features(positions, self.simplex)
+        centre = rows @ self.beta
+        noise = self.noise / bernoulli(centre, self.count) if self.link == "logit" else self.noise
+        variance = ((rows @ self.covariance) * rows).sum(axis=1) + noise
+        half = _quantile(self.freedom) * np.sqrt(variance)
+        mean, low, high = (
+            unlinked(each, self.link, self.count, self.least)
+            for each in (centre, centre - half, centre + half)
+        )
+        return Predicted(mean, low, high)
+
+    def document(self) -> dict[str, Any]:
+        """For JSON: what is needed to draw or explain the surface."""
+        return {
+            "names": list(self.names), "link": self.link, "basis": self.basis,
+            "simplex": self.simplex, "beta": self.beta.tolist(), "n": self.n,
+            "calibration": self.calibration,
+        }  # fmt: skip
+
+
+def fit(
+    names: Sequence[str],
+    positions: ArrayLike,
+    mean: ArrayLike,
+    *,
+    link: Link,
+    count: ArrayLike | None = None,
+    stderr: ArrayLike | None = None,
+    simplex: bool = False,
+    least: float = -math.inf,
+) -> Surrogate:
+    """The surface through measured scores.
+
+    Points without a finite score or place are set aside. Points of one place count once, their
+    scores averaged: the same prompts asked twice are no second sample.
+
+    Args:
+        names: the K coefficients.
+        positions: [n, K] coefficients; on a simplex they are scaled to sum one here.
+        mean: [n] scores in the objective's own units.
+        link: one of `LINKS`.
+        count: [n] examples behind each score; needed by "logit" and used by it alone.
+        stderr: [n] standard errors for the other links; NaN where there is none. None: no noise.
+        simplex: whether only proportions matter.
+        least: the objective is never below this.
+
+    Raises:
+        TooFew: the distinct positions do not determine every parameter.
+        ValueError: a link that there is not, shapes that do not fit, "logit" without counts.
+    """
+    places = np.asarray(positions, dtype=np.float64).reshape(-1, len(names))
+    scores = np.asarray(mean, dtype=np.float64)
+    if link not in LINKS or scores.shape != places.shape[:1]:
+        raise ValueError(f"no fit of {scores.shape} scores at {places.shape} places by {link!r}")
+    if simplex:
+        places = shares(places)
+    if link == "logit":
+        if count is None:
+            raise ValueError("proportions need the number of their examples")
+        spread = np.broadcast_to(np.asarray(count, dtype=np.float64), scores.shape)
+        kept = np.isfinite(scores) & (spread > 0)
+    else:
+        spread = np.broadcast_to(np.asarray(0.0 if stderr is None else stderr), scores.shape)
+        kept = np.isfinite(scores)
+    kept &= np.isfinite(places).all(axis=1)
+    places, scores, spread = _distinct(places[kept], scores[kept], spread[kept])
+    rows = features(places, simplex)
+    need = rows.shape[1]
+    if not len(rows):
+        raise TooFew(0, need)
+    values, variance = linked(scores, spread, link)
+    beta, factor = _solve(rows, values, variance)
+    if link == "logit":  # a lucky 0 of n is no less certain than its neighbours: once more
+        variance = floored(1.0 / ((spread + 1.0) * bernoulli(rows @ beta, spread)), values)
+        beta, factor = _solve(rows, values, variance)
+
+    # w: standardised residuals; h: leverages, the diagonal of the hat matrix
+    w = (values - rows @ beta) ** 2 / variance
+    h = ((rows @ factor) ** 2).sum(axis=1) / variance
+    left = len(values) - need
+    freedom = PRIOR + left
+    scale = float(PRIOR + w.sum()) / freedom
+    typical = float(np.median(spread)) if link == "logit" else 0.0
+    noise = 1.0 / (typical + 1.0) if link == "logit" else float(np.median(variance))
+    return Surrogate(
+        tuple(names), link, simplex, beta, scale * factor @ factor.T, scale * noise, typical,
+        freedom, len(values), _caught(w, h, left), least,
+    )  # fmt: skip
+
+
+def _caught(w: Floats, h: Floats, left: int) -> float | None:
+    """Share of the points inside the band of a fit without them, in closed form.
+
+    Without point i its residual is r / (1 − h), of variance φ v / (1 − h), and the sum of squares
+    behind φ is less by r² / (v (1 − h)) (Cook & Weisberg 1982, section 2.2).
+
+    Args:
+        w: r² / v of each point.
+        h: its leverage.
+        left: points beyond the parameters.
+    """
+    free = h < 1.0 - 1e-9
+    if left < 1 or not free.any():
+        return None
+    without = w[free] / (1.0 - h[free])
+    freedom = PRIOR + left - 1.0
+    scale = (PRIOR + np.maximum(w.sum() - without, 0.0)) / freedom
+    return float((without <= _quantile(freedom) ** 2 * scale).mean())
+
+
+def _distinct(places: Floats, *columns: Floats) -> list[Floats]:
+    """One row a place, what stands beside it averaged."""
+    if not len(places):
+        return [places, *columns]
+    keys = np.round(places, SAME_PLACE)
+    order = np.lexsort(keys.T)
+    keys = keys[order]
+    starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
+    sizes = np.diff(np.r_[starts, len(keys)])
+    return [
+        places[order][starts],
+        *(np.add.reduceat(column[order], starts) / sizes for column in columns),
+    ]
+
+
+def _scaled(rows: Floats) -> tuple[Floats, Floats]:
+    """Columns of length one, and the lengths they had."""
+    lengths = np.sqrt((rows * rows).sum(axis=0))
+    lengths[lengths == 0.0] = 1.0
+    return rows / lengths, lengths
+
+
+def _solve(rows: Floats, values: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Weighted least squares by the triangular factor alone, corrected once for its rounding.
+
+    Returns:
+        beta [p], and F [p, p] with F Fᵀ = (Xᵀ V⁻¹ X)⁻¹.
+
+    Raises:
+        TooFew: the design [n, p] has a lower rank than p.
+    """
+    weighted, lengths = _scaled(rows / np.sqrt(variance)[:, None])
+    triangle = np.linalg.qr(weighted, mode="r")
+    long = np.linalg.svd(triangle, compute_uv=False)
+    have, need = int((long > DETERMINED * long.max(initial=0.0)).sum()), rows.shape[1]
+    if have < need:
+        raise TooFew(have, need)
+    factor = np.linalg.inv(triangle) / lengths[:, None]
+    beta = np.zeros(need)
+    for _ in range(2):
+        beta += factor @ (factor.T @ (rows.T @ ((values - rows @ beta) / variance)))
+    return beta, factor
