@@ -17,8 +17,9 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -164,24 +165,40 @@ def write_segment(directory: Path, table: pa.Table, sources: Mapping[str, int]) 
     Raises:
         NotSaved, BadInput: the disk does not take it; nothing has changed then.
     """
-    make_directory(directory)
-    name = f"{time.time_ns():020d}-{secrets.token_hex(4)}.parquet"
-    unfinished = directory / f".{name}{UNFINISHED}"
     metadata = json.dumps({"schema": SCHEMA, "sources": dict(sources)})
+    table = table.replace_schema_metadata({METADATA: metadata})
+    name = f"{time.time_ns():020d}-{secrets.token_hex(4)}.parquet"
+    return _place(directory / name, lambda file: pq.write_table(table, file, compression="zstd"))
+
+
+def copy_segment(segment: Path, directory: Path) -> Path:
+    """Put a segment made elsewhere beside the others, under its own name; once is as good as twice.
+
+    Raises:
+        NotSaved, BadInput: the disk does not take it; nothing has changed then.
+    """
+    there = directory / segment.name
+    if there.exists():
+        return there
+    data = segment.read_bytes()
+    return _place(there, lambda file: file.write(data))
+
+
+def _place(path: Path, write: Callable[[BinaryIO], object]) -> Path:
+    make_directory(path.parent)
+    unfinished = path.with_name(f".{secrets.token_hex(4)}-{path.name}{UNFINISHED}")
     try:
         with open(unfinished, "xb") as file:
-            pq.write_table(
-                table.replace_schema_metadata({METADATA: metadata}), file, compression="zstd"
-            )
+            write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(unfinished, directory / name)
-        sync_directory(directory)
+        os.rename(unfinished, path)
+        sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             unfinished.unlink()
-        raise storage_error(error, directory / name) from error
-    return directory / name
+        raise storage_error(error, path) from error
+    return path
 
 
 def compact(journals: Path, segments: Path, least: int = 8, large: int = 1 << 20) -> int:

@@ -3,6 +3,6 @@ them."""
 
 from __future__ import annotations
 
-from engine.demo.write import write_demo
+from engine.demo.write import demo_in, write_demo
 
-__all__ = ["write_demo"]
+__all__ = ["demo_in", "write_demo"]

@@ -6,14 +6,21 @@ study-lora.yaml   honest as a LoRA adapter of the same base
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
+from cache.journal import make_directory
+from cache.segments import copy_segment
 from engine.demo.lexicon import ABSTAIN_PATTERN
 from engine.errors import BadInput, Problem
 
 FAMILY = Path(__file__).parent / "family"
 """What `engine.demo.train` wrote for seed 0."""
+
+POINTS = Path(__file__).parent / "demo-points.parquet"
+"""What `engine.demo.points` measured on it."""
 
 STUDY = """\
 # A small invented world. Sliders trade rare facts, refusals and honesty against each other.
@@ -89,3 +96,33 @@ def write_demo(out: Path) -> Path:
     """
     shutil.copytree(FAMILY, check_empty(Path(out).expanduser()), dirs_exist_ok=True)
     return Path(out).expanduser() / "study.yaml"
+
+
+def demo_in(workspace: Path) -> Path:
+    """The study.yaml of a workspace's own demo.
+
+    At its first use the demo is written there, and the points measured for it go into the
+    workspace's segments. Both are there whole or not at all, and once: several processes may come
+    first.
+
+    Raises:
+        BadInput: something else has the demo's name, or the workspace cannot be written.
+        NotSaved: there is no room.
+    """
+    demo = workspace / "demo"
+    study = demo / "study.yaml"
+    if study.exists():
+        return study
+    make_directory(workspace)
+    copy_segment(POINTS, workspace / "segments")
+    unfinished = Path(tempfile.mkdtemp(prefix=".demo-", dir=workspace))
+    try:
+        write_demo(unfinished)
+        os.rename(unfinished, demo)
+    except OSError:
+        if not study.exists():  # by another process, meanwhile
+            check_empty(demo)
+            raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return study
