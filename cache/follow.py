@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from cache.index import Index, remove_index
@@ -72,16 +73,20 @@ class Follower:
                 self._rebuild(error)
                 return True
 
-    def query(self, sql: str, parameters: list[Any]) -> dict[str, list[Any]]:
-        """`Index.query`; an index that turns out to be damaged is rebuilt and asked again."""
+    def arrays(self, sql: str, parameters: list[Any]) -> dict[str, np.ndarray]:
+        """`Index.arrays`; an index that turns out to be damaged is rebuilt and asked again."""
         index = self._index
         try:
-            return index.query(sql, parameters)
+            return index.arrays(sql, parameters)
         except duckdb.Error as error:
             with self._lock:
                 if self._index is index:
                     self._rebuild(error)
-            return self._index.query(sql, parameters)
+            return self._index.arrays(sql, parameters)
+
+    def query(self, sql: str, parameters: list[Any]) -> dict[str, list[Any]]:
+        """Columns of a result as lists, missing values as None."""
+        return {name: found.tolist() for name, found in self.arrays(sql, parameters).items()}
 
     def changed_since(self, version: int) -> frozenset[str] | None:
         """Ids of the points with rows read after `version`; None where that is no longer known."""

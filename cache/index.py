@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from cache.segments import COLUMNS
@@ -117,14 +118,13 @@ class Index:
             )
         self.known.update(read_to)
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, list[Any]]:
-        """Columns of a result as lists, missing values as None; a cursor a reading thread."""
+    def arrays(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, np.ndarray]:
+        """Columns of a result, missing values masked; a cursor a reading thread."""
         cursor = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._local.cursor = self._connection.cursor()
             self._cursors.add(cursor)
-        found = cursor.execute(sql, list(parameters)).fetchnumpy()
-        return {name: column.tolist() for name, column in found.items()}
+        return cursor.execute(sql, list(parameters)).fetchnumpy()
 
     def close(self) -> None:
         """Let go of the file: the cursors of other threads hold it too."""

@@ -14,12 +14,12 @@ import json
 import logging
 import os
 import threading
-from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cache.columns import Columns, join
 from cache.follow import Follower
 from cache.index import NEWEST
 from cache.journal import Journal, make_directory, storage_error, try_lock
@@ -47,8 +47,8 @@ class Store:
         self.owner = lock is not None
         self._lock_file = lock
         self._lock = threading.Lock()
-        self._joins: OrderedDict[Any, tuple[int, dict[str, Point]]] = OrderedDict()
-        self._recipes: dict[str, dict[str, Any]] = {}
+        self._joins: OrderedDict[Any, tuple[int, Columns]] = OrderedDict()
+        self._recipes: dict[str, Mapping[str, Any]] = {}
         journals, segments = workspace / "journal", workspace / "segments"
         self._journal = Journal(journals)
         if self.owner:
@@ -207,9 +207,9 @@ class Store:
             rows.append(row)
         return rows
 
-    def points(
+    def columns(
         self, family: str, objectives: Mapping[str, str], split: str, numerics: str
-    ) -> list[Point]:
+    ) -> Columns:
         """The points of a family that have a score of an objective or failed, the earliest first.
 
         Remembered between calls: only points with new rows are joined anew.
@@ -220,74 +220,23 @@ class Store:
         key = (family, tuple(objectives.items()), split, numerics)
         version = self.version
         with self._lock:
-            before, points = self._joins.get(key, (-1, {}))
-        if before != version:
-            changed = self._follower.changed_since(before) if before >= 0 else None
-            if changed is None or len(changed) > FEW:
-                points = self._join(family, objectives, split, numerics, None)
+            before, found = self._joins.get(key, (-1, None))
+        if found is None or before != version:
+            changed = self._follower.changed_since(before) if found is not None else None
+            ask = (self._follower.arrays, family, objectives, split, numerics)
+            if found is None or changed is None or len(changed) > FEW:
+                found = join(*ask)
             elif changed:
-                news = self._join(family, objectives, split, numerics, changed)
-                kept = {name: each for name, each in points.items() if name not in changed}
-                order = sorted({**kept, **news}.values(), key=lambda each: (each.at, each.id))
-                points = {each.id: each for each in order}
+                found = found.updated(join(*ask, changed), changed)
         with self._lock:
-            self._joins[key] = (version, points)
+            self._joins[key] = (version, found)
             self._joins.move_to_end(key)
             while len(self._joins) > REMEMBERED:
                 self._joins.popitem(last=False)
-        return list(points.values())
+        return found
 
-    def _join(
-        self,
-        family: str,
-        objectives: Mapping[str, str],
-        split: str,
-        numerics: str,
-        only: Collection[str] | None,
-    ) -> dict[str, Point]:
-        """Points by id, the earliest first; those of `only`, or all."""
-        where, parameters = "family = ? AND split = ? AND numerics = ?", [family, split, numerics]
-        if only is not None:
-            where, parameters = f"{where} AND list_contains(?, point)", [*parameters, list(only)]  # type: ignore[list-item]
-        fingerprints = sorted(set(objectives.values()))
-        found = self._follower.query(
-            "SELECT list_position(?, objective_fingerprint) AS which, point, seconds,"
-            f" mean, stderr, n, low, high FROM current WHERE {where}"
-            " AND list_contains(?, objective_fingerprint) ORDER BY which",
-            [fingerprints, *parameters, fingerprints],
-        )
-        which, ids, took = found.pop("which"), found.pop("point"), found.pop("seconds")
-        measured = [
-            {"mean": mean, "stderr": stderr, "n": n, "low": low, "high": high}
-            for mean, stderr, n, low, high in zip(*found.values(), strict=True)
-        ]
-        known = self._follower.query(
-            'SELECT point, any_value(recipe) AS recipe, min("at") AS first,'
-            """ max("at") FILTER (kind = 'score') AS scored,"""
-            """ max("at") FILTER (kind = 'failure') AS failed,"""
-            """ arg_max(error, "at") FILTER (kind = 'failure') AS error"""
-            f" FROM rows WHERE {where} AND kind IN ('score', 'failure')"
-            " GROUP BY point ORDER BY first, point",
-            parameters,
-        )
-        scores: dict[str, dict[str, Any]] = {point: {} for point in known["point"]}
-        for name, fingerprint in objectives.items():
-            place = fingerprints.index(fingerprint) + 1
-            run = slice(bisect_left(which, place), bisect_right(which, place))
-            for point, score in zip(ids[run], measured[run], strict=True):
-                scores[point][name] = score
-        seconds = dict.fromkeys(scores, 0.0)
-        for point, each in zip(ids, took, strict=True):
-            if each is not None:
-                seconds[point] += each
-        points = {}
-        for point, recipe, first, scored, failed, error in zip(*known.values(), strict=True):
-            if failed is None or (scored is not None and scored > failed):
-                error = None
-            own = scores[point]
-            if own or error is not None:
-                if point not in self._recipes:
-                    self._recipes[point] = json.loads(recipe) if recipe else {}
-                took_it = seconds[point] if own else None
-                points[point] = Point(point, self._recipes[point], own, took_it, error, first)
-        return points
+    def points(
+        self, family: str, objectives: Mapping[str, str], split: str, numerics: str
+    ) -> list[Point]:
+        """`columns`, point by point."""
+        return self.columns(family, objectives, split, numerics).points(self._recipes)

@@ -16,6 +16,7 @@ import pytest
 
 from cache import follow
 from cache import point as point_module
+from cache.columns import join
 from cache.journal import Journal, NotSaved
 from cache.segments import compact
 from cache.store import Store
@@ -201,7 +202,7 @@ def test_remembered_points_equal_those_joined_anew(tmp_path):
                 ][: dice.randrange(1, 3)]
             )
             one.refresh(), two.refresh()
-            anew = list(two._join("fam", OBJECTIVES, *HERE, None).values())
+            anew = join(two._follower.arrays, "fam", OBJECTIVES, *HERE).points({})
             assert points(one) == points(two) == anew
 
 
