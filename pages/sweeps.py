@@ -1,7 +1,236 @@
-"""Sweeps: many points at once, by a design."""
+"""Sweeps: many points at once, by a design; estimated before they start, resumed after an end."""
 
 from __future__ import annotations
 
-from pages.parts import state
+import hashlib
+import json
+
+import pandas as pd
+import streamlit as st
+
+from engine.recipe import Recipe
+from pages.parts import components, jobs, state, sweep_figure, sweep_form, sweeping
+from pages.parts.controls import anchored
+from pages.parts.estimating import Estimating, expected
+from pages.parts.sweep import Sweep, there, words_of
+from pages.parts.sweep_words import failed_points, past_rows, reference_words, running_words, when
+from pages.parts.view import Axis, axes_of
+
+LOOK_SECONDS = 0.5
 
 backend = state.enter("Sweeps")
+axes = {axis.name: axis for axis in axes_of(backend.objectives)}
+
+
+def estimating() -> Estimating | None:
+    return st.session_state.get("estimating")
+
+
+def form_panel() -> None:
+    """The form on the left, and what it would take."""
+    found = estimating()
+    busy = found is not None and found.busy(backend)
+
+    @st.fragment(run_every=LOOK_SECONDS if busy else None, key="sweep_form_panel")
+    def show() -> None:
+        form = sweep_form.ask(backend)
+        if (
+            st.button(
+                "Estimate",
+                key="estimate",
+                type="primary",
+                width="stretch",
+                disabled=form is None or busy or backend.opened is None,
+                help="Measures one point of each method and says how long the sweep takes",
+            )
+            and form is not None
+        ):
+            st.session_state["estimating"] = Estimating(form, f"{state.session()}:estimate")
+            st.session_state["estimating"].start(backend)
+            st.rerun()
+        with st.container(key="estimate_panel", gap="xsmall"):
+            estimate_panel(form)
+
+    def estimate_panel(form: sweep_form.Form | None) -> None:
+        if found is None:
+            return
+        sweep_form.progress(backend, found)
+        if busy and not found.busy(backend):
+            st.rerun()
+        if not found.finished:
+            return
+        if form != found.form:
+            st.text("The form has changed since the estimate: estimate again.")
+            return
+        lines = sweep_form.show_estimate(backend, found)
+        if lines and st.button("Start", key="start", type="primary", width="stretch"):
+            recipes = [recipe for line in lines for recipe in line.recipes]
+            sweeping.enqueue(
+                backend, found.form.designs, recipes, found.form.objectives, expected(lines)
+            )
+            del st.session_state["estimating"]
+            st.rerun()
+
+    show()
+
+
+def now_panel() -> None:
+    """What runs and what waits; a fixed height, so that nothing below moves."""
+    queue = sweeping.queue(backend)
+    active = queue is not None and bool(queue.of_state("running", "waiting"))
+
+    @st.fragment(run_every=LOOK_SECONDS if active else None, key="sweep_now")
+    def show() -> None:
+        sweeping.advance(backend)
+        running = queue.running if queue is not None else None
+        waiting = queue.of_state("waiting") if queue is not None else []
+        with st.container(height=172, border=True, key="sweep_running", gap="xsmall"):
+            if running is not None:
+                show_running(running)
+            for place, sweep in enumerate(waiting, 1):
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.text(f"{place}. in the queue: {words_of(sweep)}", width="stretch")
+                    if st.button("Remove", key=f"remove:{sweep.id}"):
+                        sweeping.cancel(backend, sweep)
+                        st.rerun()
+            if running is None and not waiting:
+                st.text("No sweep runs.")
+                st.text("1. Choose methods, objectives and a design on the left.")
+                st.text("2. Estimate: one point is measured, and you see how long the sweep takes.")
+                st.text("3. Start. You can close the page: the sweep goes on, and resumes later.")
+        if active and running is None and not waiting:
+            st.rerun()
+
+    show()
+
+
+def show_running(sweep: Sweep) -> None:
+    run = sweep.run
+    if run is None:
+        return
+    status = run.task.status
+    part = jobs.fraction(status, sweep.objectives) * len(run.recipes)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(words_of(sweep), width="stretch")
+        if st.button("Cancel", key=f"cancel:{sweep.id}", disabled=run.cancelled):
+            sweeping.cancel(backend, sweep)
+            st.rerun()
+    st.progress(min(1.0, (sweep.count - len(run.recipes) + part) / sweep.count))
+    st.text(running_words(sweep, run, status, there(backend, sweep)))
+
+
+def chosen_axes() -> list[Axis]:
+    """Over which objectives the hypervolume is."""
+    names = list(axes)
+    if len(names) == 1:
+        return [axes[names[0]]]
+    kept = st.session_state.setdefault("hypervolume_over", names[: sweep_figure.MOST])
+    found = st.multiselect(
+        "Hypervolume over",
+        names,
+        default=anchored("hypervolume_axes", kept),
+        key="hypervolume_axes",
+        max_selections=sweep_figure.MOST,
+        format_func=lambda name: axes[name].label,
+    )
+    st.session_state["hypervolume_over"] = found
+    return [axes[name] for name in found]
+
+
+def chart_panel() -> None:
+    """What each evaluation brought."""
+    measured = backend.measured()
+    chosen = chosen_axes()
+    with st.container(height=sweep_figure.HEIGHT + 40, border=False, key="sweep_chart_panel"):
+        if not chosen:
+            st.text("Choose an objective.")
+            return
+        reference = sweep_figure.reference_of(measured, chosen, len(backend.names.models))
+        if reference is None:
+            st.text("Here the hypervolume grows with the points, once the models are scored.")
+            return
+        kept = st.session_state.get("sweep_curve")
+        names = tuple(axis.name for axis in chosen)
+        if kept is None or kept[0] is not measured or kept[1] != names:
+            values = sweep_figure.evaluations(measured, chosen)
+            old = kept[2] if kept is not None and kept[1] == names else None
+            found = sweep_figure.curve(values, [a.maximize for a in chosen], reference, old)
+            figure = sweep_figure.hypervolume_figure(found)
+            revision = hashlib.blake2b(json.dumps(figure).encode(), digest_size=8).hexdigest()
+            kept = (measured, names, found, components.packed(revision, figure))
+            st.session_state["sweep_curve"] = kept
+        st.text(reference_words(kept[2], chosen, reference))
+        components.chart(kept[3], key="sweep_chart", on_click=lambda: None)
+
+
+def failed_panel() -> None:
+    """Points that failed, why, and again."""
+    failed = failed_points(backend)
+    if not failed:
+        return
+    st.text("Failed points")
+    st.dataframe(
+        pd.DataFrame([{"recipe": text, "reason": reason} for _, text, reason in failed]),
+        hide_index=True,
+        height=min(38 + 35 * len(failed), 220),
+        key="failed",
+    )
+    objectives = sweep_form.filled().get("objectives") or list(axes)
+    if st.button(
+        f"Try again: {len(failed)}",
+        key="again",
+        disabled=backend.opened is None,
+        help="Measures them on the objectives chosen on the left",
+    ):
+        again([recipe for recipe, _, _ in failed], objectives)
+        st.rerun()
+
+
+def again(recipes: list[Recipe], objectives: list[str]) -> None:
+    counts: dict[str, int] = {}
+    for each in recipes:
+        counts[each.method] = counts.get(each.method, 0) + 1
+    designs = [
+        {"method": method, "strategy": "again", "points": count} for method, count in counts.items()
+    ]
+    sweeping.enqueue(backend, designs, recipes, objectives, {})
+
+
+def past_panel() -> None:
+    """What can be resumed, and every sweep there was."""
+    queue = sweeping.queue(backend)
+    if queue is None:
+        return
+    for sweep in queue.resumable:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.text(
+                f"{when(sweep.created)} · {words_of(sweep)} · {there(backend, sweep)} of"
+                f" {sweep.count} points · {sweep.state}",
+                width="stretch",
+            )
+            if st.button("Resume", key=f"resume:{sweep.id}", type="primary"):
+                sweeping.resume(backend, sweep)
+                st.rerun()
+            if st.button("Dismiss", key=f"dismiss:{sweep.id}"):
+                sweeping.dismiss(backend, sweep)
+                st.rerun()
+        if sweep.reason:
+            st.code(sweep.reason, language=None, wrap_lines=True)
+    rows = past_rows(queue)
+    if rows:
+        st.text("Sweeps so far")
+        st.dataframe(
+            pd.DataFrame(rows), hide_index=True, height=min(38 + 35 * len(rows), 260), key="past"
+        )
+
+
+components.library()
+sweeping.advance(backend)
+narrow, wide = st.columns([1, 1.9], gap="medium")
+with narrow:
+    form_panel()
+with wide:
+    now_panel()
+    chart_panel()
+    failed_panel()
+    past_panel()

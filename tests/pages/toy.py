@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cache.rows import clean
 from engine.errors import bad
 from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
 from engine.run.protocol import Job
 from engine.scoring.objectives import prepare
+from engine.search.designs import design
 from engine.study import Study, load_study, objective_of_document
 
 FAMILY = "f" * 64
@@ -66,6 +68,7 @@ class Service:
     def __init__(self, pause: float = 0.0, opens: bool = True) -> None:
         self.pause = pause
         self.opens = opens
+        self.measured: list[tuple[str, str]] = []
 
     def park(self) -> Callable[[], None]:
         return lambda: None
@@ -86,9 +89,16 @@ class Service:
             "family": FAMILY,
             "objectives": {name: fingerprint(name) for name in names},
             "numerics": NUMERICS,
+            "memory": {
+                "weight_space_bytes": 2 * 10**9,
+                "logit_space_bytes": 3 * 10**9,
+                "available_bytes": 4 * 10**9,
+            },
         }
 
     def evaluate(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        wanted = payload.get("objectives") or [each.name for each in study.objectives]
+        have = set(payload.get("have") or ())
         recipes = [resolve(recipe_from_dict(r), study.family.names) for r in payload["recipes"]]
         errors = {}
         for index, recipe in enumerate(recipes):
@@ -100,12 +110,30 @@ class Service:
                 errors[str(index)] = "the logits are not finite"
                 continue
             for row in score_rows(recipe, study):
+                if row["objective"] not in wanted or clean(row)["id"] in have:
+                    continue
                 for _ in range(10):
                     tick()
                     time.sleep(self.pause / 10)
                 emit("result", {"row": row})
+                self.measured.append((row["point"], row["objective"]))
             emit("progress", {"done": index + 1, "total": len(recipes)})
         return {"points": [point_id(each, FAMILY) for each in recipes], "errors": errors}
+
+    sweep = evaluate
+
+    def design(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        found = [design(study, **each) for each in payload["designs"]]
+        return {"recipes": [[recipe.as_dict() for recipe in group] for group in found]}
+
+    def estimate(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        timings = []
+        for group in payload["groups"]:
+            done = self.evaluate(study, payload | {"recipes": group[:1]}, emit, tick)
+            seconds = dict.fromkeys(payload["objectives"], 2.0)
+            error = done["errors"].get("0")
+            timings.append({"prepare": 5.0, "compose": 1.0, "objectives": seconds, "error": error})
+        return {"timings": timings}
 
     def export(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
         out = Path(payload["out"])

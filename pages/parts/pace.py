@@ -1,0 +1,81 @@
+"""How long a sweep still takes, from the points it has measured; time while it is parked does not
+count.
+
+A method's points take about the same time each, two methods' may not: so seconds are kept by
+method, and until a method has its first point what the estimate measured stands for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+
+class Pace:
+    """The pace of one job that measures recipes one after another.
+
+    Args:
+        methods: the method of each recipe, in the job's order.
+        expected: method -> seconds a point, as the estimate measured it.
+        now: seconds, monotonic.
+    """
+
+    def __init__(self, methods: Sequence[str], expected: Mapping[str, float], now: float) -> None:
+        self._methods = tuple(methods)
+        self._expected = dict(expected)
+        self._measured: dict[str, tuple[int, float]] = {}
+        self._last, self._running = now, False
+        self._done, self._open = 0, 0.0
+        self.active = 0.0
+        """Seconds that the job has had the device."""
+
+    def saw(self, state: str, done: int, now: float) -> None:
+        """Look at the job: its state (`executor.JobState`) and how many recipes are done."""
+        running = state == "running"
+        if self._running:
+            spent = now - self._last
+            self.active += spent
+            self._open += spent
+        self._last, self._running = now, running
+        finished = self._methods[self._done : done]
+        for method in finished:  # several between two looks: each an equal part
+            count, seconds = self._measured.get(method, (0, 0.0))
+            self._measured[method] = (count + 1, seconds + self._open / len(finished))
+        if finished:
+            self._done, self._open = done, 0.0
+
+    @property
+    def points(self) -> dict[str, float]:
+        """Method -> seconds a point: measured in this job, else expected."""
+        measured = {name: seconds / count for name, (count, seconds) in self._measured.items()}
+        return self._expected | measured
+
+    @property
+    def left(self) -> float | None:
+        """Seconds of work left; None where a method's pace is not known."""
+        points = self.points
+        waiting = self._methods[self._done :]
+        if any(method not in points for method in waiting):
+            return None
+        whole = sum(points[method] * count for method, count in Counter(waiting).items())
+        return whole - min(self._open, points[waiting[0]]) if waiting else 0.0
+
+
+def duration(seconds: float) -> str:
+    """A time in words, as precise as it is of use: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 days."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = math.ceil(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    minutes = math.ceil(seconds / 60)
+    if minutes < 48 * 60:
+        return _two(minutes // 60, "h", minutes % 60, "min")
+    return f"{math.ceil(seconds / 86400)} days"
+
+
+def _two(large: int, unit: str, small: int, part: str) -> str:
+    return f"{large} {unit} {small} {part}" if small else f"{large} {unit}"

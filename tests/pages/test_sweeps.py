@@ -1,0 +1,199 @@
+"""The Sweeps page, driven without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.recipe import Recipe, resolve
+from pages.parts import sweeping
+from pages.parts.backend import Backend
+from tests.pages import toy
+from tests.pages.conftest import page, texts, until, widget
+
+SLOW = 2.0  # seconds a score; cancelled within a tenth of it
+
+
+def opened() -> AppTest:
+    at = page("sweeps").run()
+    assert not at.exception
+    return at
+
+
+def estimated(at: AppTest) -> AppTest:
+    at.button(key="estimate").click().run()
+    until(lambda: at.run().session_state["estimating"].finished)
+    assert not at.exception
+    return at.run()
+
+
+def started(at: AppTest) -> AppTest:
+    estimated(at).button(key="start").click().run()
+    assert not at.exception
+    return at
+
+
+def finished(backend: Backend) -> bool:
+    backend.advance()
+    queue = sweeping.queue(backend)
+    return queue is not None and not queue.of_state("running", "waiting")
+
+
+def test_an_empty_page_says_what_to_do(home: Path) -> None:
+    at = opened()
+    shown = texts(at)
+    assert "No sweep runs." in shown and "Choose methods" in shown
+    assert "once the models are scored" in shown
+    assert at.button(key="estimate").disabled
+
+
+def test_each_method_is_explained_with_the_points_its_grid_really_has(backend: Backend) -> None:
+    at = opened()
+    at.multiselect(key="sweep_methods").set_value(["task_arithmetic", "linear"]).run()
+    at.number_input(key="sweep_points").set_value(30).run()
+    assert not at.exception
+    assert [each.label for each in at.expander] == [
+        "task_arithmetic: 25 points, 5 levels each over 2 coefficients",
+        "linear: 28 points, a lattice of mixtures over 3 coefficients",
+    ]
+    assert "Add each expert's difference" in texts(at) and "arXiv 2212.04089" in texts(at)
+    at.radio(key="sweep_strategy").set_value("sobol").run()
+    assert at.expander[0].label == "task_arithmetic: 30 points over 2 coefficients"
+    assert not at.number_input(key="sweep_seed").disabled
+
+
+def test_nothing_starts_before_its_estimate(backend: Backend) -> None:
+    at = opened()
+    assert not [each for each in at.button if each.label == "Start"]
+    at.number_input(key="sweep_points").set_value(4).run()
+    estimated(at)
+    shown = texts(at)
+    # one of the four is measured now; 1 s to compose and 2 s an objective
+    assert "3 new points (1 there already). About 21 s in all." in shown
+    assert "task_arithmetic grid 4: 3 × 7.0 s a point, measured on one, 5.0 s once" in shown
+    assert "Memory: up to 2.0 GB needed, 4.0 GB free" in shown
+    assert len(backend.measured()) == 5
+    at.number_input(key="sweep_points").set_value(9).run()
+    assert "The form has changed since the estimate" in texts(at)
+    assert not [each for each in at.button if each.label == "Start"]
+
+
+def test_a_sweep_runs_and_is_listed(backend: Backend, service: toy.Service) -> None:
+    at = opened()
+    at.multiselect(key="sweep_objectives").set_value(["facts", "loss"]).run()
+    at.number_input(key="sweep_points").set_value(4).run()
+    service.measured.clear()
+    started(at)
+    until(lambda: finished(backend))
+    at.run()
+    assert not at.exception
+    assert len(service.measured) == len(set(service.measured)) == 8
+    assert {name for _, name in service.measured} == {"facts", "loss"}
+    row = at.dataframe[-1].value.iloc[0]
+    assert row["methods"] == "task_arithmetic grid 4" and row["state"] == "done"
+    assert row["objectives"] == "facts, loss" and row["points"] == "4"
+
+
+def test_structural_parameters_reach_the_recipes(backend: Backend) -> None:
+    at = opened()
+    at.multiselect(key="sweep_methods").set_value(["pcb"]).run()
+    widget(at.number_input, "ratio").set_value(0.2).run()
+    at.number_input(key="sweep_points").set_value(1).run()
+    at.radio(key="sweep_strategy").set_value("grid").run()
+    estimated(at)
+    assert "Every point of this sweep is measured." in texts(at)
+    assert backend.measured().recipes[-1].parameters["ratio"] == 0.2
+
+
+def test_a_form_without_methods_cannot_be_estimated(backend: Backend) -> None:
+    at = opened()
+    at.multiselect(key="sweep_methods").set_value([]).run()
+    assert "Choose at least one method" in texts(at)
+    assert at.button(key="estimate").disabled
+
+
+def test_the_form_is_kept_from_page_to_page(backend: Backend) -> None:
+    at = opened()
+    at.number_input(key="sweep_points").set_value(7).run()
+    at.radio(key="sweep_strategy").set_value("sobol").run()
+    kept = at.session_state["sweep_form"]
+    at = page("sweeps")  # another page drops the widgets, and what they hold
+    at.session_state["sweep_form"] = kept
+    at.run()
+    assert at.number_input(key="sweep_points").value == 7
+    assert at.radio(key="sweep_strategy").value == "sobol"
+
+
+def test_a_sweep_can_be_cancelled_and_resumed(backend: Backend, service: toy.Service) -> None:
+    at = opened()
+    at.number_input(key="sweep_points").set_value(4).run()
+    estimated(at)
+    service.pause = SLOW
+    at.button(key="start").click().run()
+    widget(at.button, "Cancel").click().run()
+    until(lambda: finished(backend))
+    at.run()
+    assert "1 of 4 points · cancelled" in texts(at)
+    service.pause = 0.0
+    widget(at.button, "Resume").click().run()
+    until(lambda: finished(backend))
+    at.run()
+    assert not at.exception
+    assert len(backend.measured()) == 8
+    assert "No sweep runs." in texts(at)
+
+
+def test_a_waiting_sweep_is_shown_with_its_place_and_removed(
+    backend: Backend, service: toy.Service
+) -> None:
+    service.pause = SLOW
+    for value in (0.1, 0.2):
+        recipe = resolve(Recipe("task_arithmetic", {"helpful": value}), backend.names)
+        plan = [{"method": "task_arithmetic", "strategy": "grid", "points": 1}]
+        sweeping.enqueue(backend, plan, [recipe], ["facts"], {})
+    at = opened()
+    assert "0 of 1 points" in texts(at) and "1. in the queue: task_arithmetic grid 1" in texts(at)
+    widget(at.button, "Remove").click().run()
+    assert "in the queue" not in texts(at)
+    widget(at.button, "Cancel").click().run()
+    until(lambda: finished(backend))
+
+
+def test_failed_points_say_why_and_can_be_tried_again(
+    backend: Backend, service: toy.Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = resolve(Recipe("task_arithmetic", {"helpful": toy.REFUSED}), backend.names)
+    backend.evaluate([bad], "Scoring", "here").handle.result(20)
+    at = opened()
+    [failed] = [each for each in at.dataframe if "reason" in each.value]
+    assert failed.value["reason"].tolist() == ["the logits are not finite"]
+    assert failed.value["recipe"].tolist() == ["task_arithmetic(helpful 1.23)"]
+    monkeypatch.setattr(toy, "REFUSED", None)
+    at.button(key="again").click().run()
+    until(lambda: finished(backend))
+    at.run()
+    assert not at.exception
+    assert not [each for each in at.dataframe if "reason" in each.value]
+    assert not backend.measured().failures
+
+
+def test_an_estimate_that_fails_says_why(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy, "REFUSED", 0.75)  # the middle of the range
+    at = opened()
+    at.number_input(key="sweep_points").set_value(1).run()
+    estimated(at)
+    assert "No point could be measured." in texts(at)
+    assert "the logits are not finite" in texts(at)
+    assert not [each for each in at.button if each.label == "Start"]
+
+
+def test_a_cancelled_estimate_leaves_the_form(backend: Backend, service: toy.Service) -> None:
+    service.pause = SLOW
+    at = opened()
+    at.button(key="estimate").click().run()
+    until(lambda: [each for each in at.run().button if each.label == "Cancel"])
+    widget(at.button, "Cancel").click().run()
+    until(lambda: "Cancelled" in texts(at.run()))
+    assert not at.button(key="estimate").disabled
