@@ -19,15 +19,14 @@ import numpy as np
 import engine  # noqa: F401  (registers every method)
 from cache.rows import score_id
 from cache.store import Store
-from engine.errors import BadInput, Cancelled
 from engine.family.compatibility import Family
-from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Names, Recipe, point_id, resolve
 from engine.run.executor import Executor, Handle, Status
 from engine.run.protocol import Job, Priority
 from engine.run.reported import reported as report_rows
-from engine.scoring.objectives import objective_fingerprint
 from engine.study import Objective, Study
+from pages.parts.arrivals import Arrivals
+from pages.parts.remembered import keys_before
 from pages.parts.view import Measured, measure
 
 WorkerName = Literal["starting", "ready", "busy", "failed"]
@@ -68,10 +67,6 @@ class Task:
         return self.handle.status()
 
 
-def _nothing_to_read() -> None:
-    raise Cancelled("a file is not remembered")
-
-
 class Backend:
     """A study on a store and an executor.
 
@@ -95,11 +90,12 @@ class Backend:
         self.store = store
         self.executor = executor
         self.opened: Opened | None = None
-        self._remembered = self._remember()
+        before = keys_before(family, self.objectives, store, workspace)
+        self._remembered = Opened(*before) if before is not None else None
         self._lock = threading.RLock()
         self._tasks: dict[str, Task] = {}
         self._measured: tuple[Any, Measured] | None = None
-        self._recipes: dict[str, Recipe] = {}
+        self._arrivals = Arrivals()
         self._singles_asked = False
 
     @property
@@ -114,22 +110,6 @@ class Backend:
     def known(self) -> Opened | None:
         """What the engine said, or until it has, what it said last time of the same files."""
         return self.opened or self._remembered
-
-    def _remember(self) -> Opened | None:
-        """The keys of points measured before, from remembered digests: no weight is read.
-
-        Lets the chart stand while the engine still starts.
-        """
-        if self.family.tokenizer is None:
-            return None
-        try:
-            family = family_fingerprint(self.family, self.workspace, _nothing_to_read)
-        except (Cancelled, BadInput):
-            return None
-        numerics = self.store.numerics(family)
-        tokenizer = self.family.tokenizer.hash
-        prints = {each.name: objective_fingerprint(each, tokenizer) for each in self.objectives}
-        return Opened(family, prints, numerics[0]) if numerics else None
 
     # the worker
 
@@ -199,10 +179,9 @@ class Backend:
         with self._lock:
             key = (self.store.version, opened)
             if self._measured is None or self._measured[0] != key:
-                points = self.store.points(
-                    opened.family, opened.objectives, "explore", opened.numerics
-                )
-                self._measured = (key, measure(points, self.objective_names, self._recipes))
+                objectives = {each: opened.objectives[each] for each in self.objective_names}
+                columns = self.store.columns(opened.family, objectives, "explore", opened.numerics)
+                self._measured = (key, self._arrivals.measured(columns))
             return self._measured[1]
 
     def point_id(self, recipe: Recipe) -> str:

@@ -41,13 +41,10 @@ def workspace() -> Path:
 
 
 def demo_path() -> Path:
-    """The shipped demo's study file in the workspace, written there at first use."""
-    demo = workspace() / "demo" / "study.yaml"
-    if not demo.exists():
-        from engine.demo import write_demo
+    """The shipped demo's study file in the workspace, written there at first use, with points."""
+    from engine.demo import demo_in
 
-        write_demo(demo.parent)
-    return demo
+    return demo_in(workspace())
 
 
 def study_path() -> Path:

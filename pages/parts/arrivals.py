@@ -1,0 +1,122 @@
+"""The points of a study as they arrive: each look costs what is new, not what is there.
+
+Columns of the store ──► Arrivals.measured ──► Measured
+                             │ recipe, method and place of every point ever met: kept, by its id
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cache.columns import NUMBERS, Columns
+from engine.recipe import Recipe, recipe_from_dict
+from pages.parts.places import position_of, shape_of
+from pages.parts.view import Measured
+
+
+class Arrivals:
+    """Makes `Measured` of columns, again and again. Thread safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, int] = {}
+        self._recipes: list[Recipe] = []
+        self._shape_codes: dict[tuple[Any, ...], int] = {}
+        self._codes = np.empty(0, dtype=np.int64)
+        self._positions: dict[tuple[str, ...], np.ndarray] = {}
+
+    def measured(self, columns: Columns) -> Measured:
+        """What `pages.parts.view.measure` makes of the same points one by one."""
+        numbers = dict(zip(NUMBERS, columns.table, strict=True))
+        ids, recipes = columns.ids, columns.recipes
+        there = np.isfinite(numbers["mean"]).any(axis=1)
+        failures = {}
+        if not there.all():
+            missing = [ids[row] for row in np.flatnonzero(~there).tolist()]
+            failures = {name: columns.errors[name] for name in missing if name in columns.errors}
+            rows = np.flatnonzero(there)
+            ids, recipes = (tuple(map(each.__getitem__, rows.tolist())) for each in (ids, recipes))
+            numbers = {name: each[rows] for name, each in numbers.items()}
+        with self._lock:
+            self._meet(ids, recipes)
+            entries = np.fromiter(map(self._entries.__getitem__, ids), np.int64, len(ids))
+            met = tuple(map(self._recipes.__getitem__, entries.tolist()))
+        n = np.nan_to_num(numbers.pop("n")).astype(np.int64)
+        return Followed(
+            columns.names, ids, met, n=n, failures=failures, **numbers, arrivals=self,
+            entries=entries,
+        )  # fmt: skip
+
+    def _meet(self, ids: Sequence[str], recipes: Sequence[str]) -> None:
+        """Keep what there is to know of points not met before; an id says its recipe."""
+        news = [row for row, name in enumerate(ids) if name not in self._entries]
+        if not news:
+            return
+        met = [recipe_from_dict(json.loads(recipes[row])) for row in news]
+        codes = [
+            self._shape_codes.setdefault(shape_of(each), len(self._shape_codes)) for each in met
+        ]
+        self._entries.update(zip((ids[row] for row in news), itertools.count(len(self._recipes))))
+        self._recipes += met
+        self._codes = np.concatenate([self._codes, codes])
+
+    def shapes(self, entries: np.ndarray) -> dict[tuple[Any, ...], np.ndarray]:
+        """Method and parameters -> places in `entries`, in order."""
+        with self._lock:
+            codes, names = self._codes[entries], list(self._shape_codes)
+        order = np.argsort(codes, kind="stable")
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        runs = np.split(order, starts[1:])
+        return {names[codes[run[0]]]: run for run in runs if len(run)}
+
+    def positions(self, entries: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+        """float64 [entries, names]."""
+        with self._lock:
+            found = self._positions.get(names, np.empty((0, len(names))))
+            if len(found) < len(self._recipes):
+                news = [position_of(each, names) for each in self._recipes[len(found) :]]
+                found = self._positions[names] = np.concatenate([found, news])
+        return found[entries]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed(Measured):
+    """Measured points that know what was worked out for them before.
+
+    Attributes:
+        entries: int64 [points], under which number `arrivals` keeps each.
+    """
+
+    arrivals: Arrivals
+    entries: np.ndarray
+
+    def only(self, mask: np.ndarray) -> Measured:
+        chosen = super().only(mask)
+        kept = {each.name: getattr(chosen, each.name) for each in fields(Measured)}
+        return Followed(**kept, arrivals=self.arrivals, entries=self.entries[mask])
+
+    @cached_property
+    def singles(self) -> np.ndarray:
+        found = np.zeros(len(self), dtype=bool)
+        for (method, _), rows in self._shapes.items():
+            found[rows] = method == "single"
+        return found
+
+    @cached_property
+    def _shapes(self) -> dict[tuple[Any, ...], np.ndarray]:
+        return self.arrivals.shapes(self.entries)
+
+    def _positions(self, shape: tuple[Any, ...] | None, names: tuple[str, ...]) -> np.ndarray:
+        key = (shape, names)
+        if key not in self._places:
+            entries = self.entries if shape is None else self.entries[self._shapes[shape]]
+            self._places[key] = self.arrivals.positions(entries, names)
+        return self._places[key]
