@@ -10,7 +10,6 @@ config.json changes in one case only: when the number of vocabulary rows or the 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,28 +20,18 @@ from torch import Tensor
 
 from engine.errors import ParetoscopeError
 from engine.export.directory import new_directory
-from engine.export.shards import Planned, write_model
+from engine.export.layout import (
+    SHARD,
+    Planned,
+    mended_config,
+    model_files,
+    plan_tensors,
+    side_files,
+)
+from engine.export.shards import write_model
 from engine.family.compatibility import Family
 from engine.merging.basis import Basis
 from engine.merging.merged_model import merged_tensor
-
-SHARD = 5 * 10**9
-CONFIG_FILES = ("config.json",)
-TEXT_FILES = (
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "chat_template.jinja",
-    "chat_template.json",
-)
 
 Coefficients = Callable[[str], Mapping[str, float]]
 """Tensor name -> coefficients; a recipe's are the same for every tensor, a mergekit file's are
@@ -57,59 +46,26 @@ def copy_side_files(family: Family, out: Path, dtype: torch.dtype | None = None)
         dtype: of the written weights where it is not the base's.
     """
     names: list[str] = []
-    base = family.base.path
-    if family.base.kind == "raw":
-        return names
-    text = family.spec.path_of(family.spec.tokenizer)
-    for source, wanted in ((base, CONFIG_FILES), (text, TEXT_FILES)):
-        for name in wanted:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, out / name)
-                names.append(name)
-    templates = text / "additional_chat_templates"
-    if templates.is_dir():
-        shutil.copytree(templates, out / templates.name)
-        names += [f"{templates.name}/{each.name}" for each in sorted(templates.iterdir())]
-    own = base / "generation_config.json"
-    if own.is_file() and own.name not in names:
-        shutil.copyfile(own, out / own.name)
-        names.append(own.name)
-    _mend_config(family, out / "config.json", dtype)
+    for name, source in side_files(family):
+        (out / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, out / name)
+        names.append(name)
+    config = out / "config.json"
+    if config.is_file():
+        text = config.read_text(encoding="utf-8")
+        mended = mended_config(family, text, None if dtype is None else _called(dtype))
+        if mended != text:
+            config.write_text(mended, encoding="utf-8")
     return names
 
 
-def _mend_config(family: Family, file: Path, dtype: torch.dtype | None) -> None:
-    config = json.loads(file.read_text(encoding="utf-8"))
-    changed = False
-    holders = [config, *([config["text_config"]] if "text_config" in config else [])]
-    for holder in holders:
-        if family.merged_rows != family.base.rows and "vocab_size" in holder:
-            holder["vocab_size"] = family.merged_rows
-            changed = True
-        for key in ("dtype", "torch_dtype"):
-            if dtype is not None and key in holder:
-                wanted = str(dtype).removeprefix("torch.")
-                changed |= holder[key] != wanted
-                holder[key] = wanted
-    if changed:
-        file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _called(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
-def plan_tensors(basis: Basis, dtype: torch.dtype | None) -> list[Planned]:
-    """What a merged checkpoint holds, in the base's order of names."""
-    tensors, base = basis.tensors, basis.tensors.family.base
-    merged = [
-        Planned(name, dtype or tensors.dtype(name), tuple(tensors.shape(name)))
-        for name in tensors.names
-    ]
-    kept = {name: tensors.untouched(name) for name in base.tensors if name not in tensors.names}
-    tied = set(tensors.family.tied)
-    others = [
-        Planned(name, each.dtype, tuple(each.shape))
-        for name, each in kept.items()
-        if name not in tied
-    ]
-    return sorted([*merged, *others], key=lambda each: each.name)
+def planned(basis: Basis, dtype: torch.dtype | None) -> list[Planned]:
+    """What a merged checkpoint holds."""
+    return plan_tensors(basis.tensors.family, None if dtype is None else _called(dtype))
 
 
 def write_weights(
@@ -133,7 +89,7 @@ def write_weights(
             return merged_tensor(basis, name, coefficients(name), dtype)
         return basis.tensors.untouched(name)
 
-    return write_model(out, plan_tensors(basis, dtype), produce, shard)
+    return write_model(out, planned(basis, dtype), produce, shard)
 
 
 def merge_to(
@@ -154,7 +110,7 @@ def merge_to(
         BadInput: `out` is not empty or has no room, or a merged weight is not finite.
         ParetoscopeError: the disk filled up.
     """
-    needed = sum(each.bytes for each in plan_tensors(basis, dtype))
+    needed = sum(each.bytes for each in planned(basis, dtype))
     with new_directory(out, needed) as partial:
         names = write_weights(partial, basis, coefficients, dtype=dtype, shard=shard)
         names += copy_side_files(basis.tensors.family, partial, dtype)
@@ -165,16 +121,7 @@ def merge_to(
 
 def copy_model(source: Path, out: Path, extra: Callable[[Path], list[str]]) -> list[str]:
     """Copy one model as it is: its weights, configuration and tokenizer."""
-    files = [
-        each
-        for each in sorted(source.iterdir())
-        if each.is_file()
-        and (
-            each.name in (*CONFIG_FILES, *TEXT_FILES)
-            or each.name.endswith((".safetensors", ".safetensors.index.json"))
-            or each.name == "adapter_config.json"
-        )
-    ]
+    files = model_files(source)
     with new_directory(out, sum(each.stat().st_size for each in files)) as partial:
         for each in files:
             shutil.copyfile(each, partial / each.name)
@@ -188,7 +135,7 @@ def verify_weights(out: Path, basis: Basis, coefficients: Coefficients) -> None:
     Raises:
         ParetoscopeError: a tensor differs, by name.
     """
-    wanted = {each.name: each for each in plan_tensors(basis, None)}
+    wanted = {each.name: each for each in planned(basis, None)}
     for file in sorted(out.glob("*.safetensors")):
         with safe_open(str(file), framework="pt") as reader:
             for name in reader.keys():  # noqa: SIM118 - a safetensors handle, not a dictionary

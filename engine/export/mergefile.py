@@ -20,8 +20,9 @@ import torch
 
 from engine.compose import DTYPES, pick_device
 from engine.errors import BadInput, Problem, bad, unknown
-from engine.export.checkpoint import SHARD, Coefficients, merge_to
+from engine.export.checkpoint import Coefficients, merge_to
 from engine.export.directory import check_output
+from engine.export.layout import SHARD
 from engine.export.mergekit import layer_of, read_mergekit
 from engine.family.compatibility import Family, open_family
 from engine.family.fingerprint import fingerprints

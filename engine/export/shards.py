@@ -7,13 +7,13 @@ model forbids.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from engine.export.layout import Planned, in_order, index_of, plan_shards, shard_header
 
 NAMES = {
     torch.float64: "F64",
@@ -33,66 +33,17 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A tensor to come: its name, dtype and shape."""
-
-    name: str
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-
-    @property
-    def bytes(self) -> int:
-        return torch.Size(self.shape).numel() * self.dtype.itemsize
-
-
-def plan_shards(tensors: Sequence[Planned], limit: int) -> list[tuple[str, list[Planned]]]:
-    """(file name, tensors) of every shard, none above `limit` bytes but for a single larger tensor.
-
-    One shard is called model.safetensors, several model-00001-of-0000N.safetensors.
-    """
-    shards: list[list[Planned]] = [[]]
-    size = 0
-    for each in tensors:
-        if shards[-1] and size + each.bytes > limit:
-            shards.append([])
-            size = 0
-        shards[-1].append(each)
-        size += each.bytes
-    if len(shards) == 1:
-        return [("model.safetensors", shards[0])]
-    total = len(shards)
-    return [
-        (f"model-{index:05d}-of-{total:05d}.safetensors", shard)
-        for index, shard in enumerate(shards, 1)
-    ]
-
-
 def write_shard(file: Path, tensors: Sequence[Planned], produce: Callable[[str], Tensor]) -> None:
     """Write one safetensors file.
 
     Args:
         produce: name -> the tensor, of the planned dtype and shape, on any device.
     """
-    # wide types first: every tensor then starts at a multiple of its own item size
-    ordered = sorted(tensors, key=lambda each: (-each.dtype.itemsize, each.name))
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for each in ordered:
-        header[each.name] = {
-            "dtype": NAMES[each.dtype],
-            "shape": list(each.shape),
-            "data_offsets": [end, end + each.bytes],
-        }
-        end += each.bytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
     with file.open("wb") as stream:
-        stream.write(len(text).to_bytes(8, "little"))
-        stream.write(text)
-        for each in ordered:
+        stream.write(shard_header(tensors))
+        for each in in_order(tensors):
             tensor = produce(each.name)
-            if tensor.dtype != each.dtype or tuple(tensor.shape) != each.shape:
+            if NAMES.get(tensor.dtype) != each.dtype or tuple(tensor.shape) != each.shape:
                 got = f"{tensor.dtype} {tuple(tensor.shape)}"
                 raise ValueError(f"{each.name}: planned {each.dtype} {each.shape}, got {got}")
             raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
@@ -107,14 +58,11 @@ def write_model(
     for name, shard in shards:
         write_shard(out / name, shard, produce)
     names = [name for name, _ in shards]
-    if len(shards) > 1:
-        index = {
-            "metadata": {"total_size": sum(each.bytes for each in tensors)},
-            "weight_map": {each.name: name for name, shard in shards for each in shard},
-        }
-        file = out / "model.safetensors.index.json"
-        file.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        names.append(file.name)
+    index = index_of(shards)
+    if index is not None:
+        name, text = index
+        (out / name).write_text(text, encoding="utf-8")
+        names.append(name)
     return names
 
 

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from engine.errors import BadInput
-from engine.export.shards import NAMES, Planned, parse_size, plan_shards, write_model, write_shard
+from engine.export.layout import Planned, plan_shards
+from engine.export.shards import NAMES, parse_size, write_model, write_shard
 from engine.family.headers import read_header
 
 
@@ -31,7 +32,9 @@ def tensors() -> dict[str, torch.Tensor]:
 
 
 def planned(found: dict[str, torch.Tensor]) -> list[Planned]:
-    return [Planned(name, each.dtype, tuple(each.shape)) for name, each in sorted(found.items())]
+    return [
+        Planned(name, NAMES[each.dtype], tuple(each.shape)) for name, each in sorted(found.items())
+    ]
 
 
 def same(first: torch.Tensor, second: torch.Tensor) -> bool:
@@ -85,7 +88,7 @@ def test_shards_and_their_index(tmp_path: Path, limit: int) -> None:
 
 
 def test_shards_keep_the_order() -> None:
-    plan = [Planned(name, torch.float32, (10,)) for name in "abcde"]
+    plan = [Planned(name, "F32", (10,)) for name in "abcde"]
     shards = plan_shards(plan, 80)
     assert [[each.name for each in shard] for _, shard in shards] == [["a", "b"], ["c", "d"], ["e"]]
     assert plan_shards([], 80) == [("model.safetensors", [])]
@@ -93,7 +96,7 @@ def test_shards_keep_the_order() -> None:
 
 @pytest.mark.parametrize("wrong", [torch.zeros(3), torch.zeros(2, dtype=torch.float16)])
 def test_a_tensor_that_was_not_planned(tmp_path: Path, wrong: torch.Tensor) -> None:
-    plan = [Planned("x", torch.float32, (2,))]
+    plan = [Planned("x", "F32", (2,))]
     with pytest.raises(ValueError, match="x: planned"):
         write_shard(tmp_path / "f", plan, lambda _: wrong)
 
