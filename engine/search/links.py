@@ -22,6 +22,9 @@ FLOOR = 0.01
 """Least noise of a point, as a share of the spread of all: a score without an error, as `cost`,
 is not trusted further than that, and no point outweighs all others."""
 
+CEILING = 1e8
+"""Most noise of a point, in units of the least: one that says nothing still counts as a place."""
+
 SMALLEST = 1e-9
 """A loss of 0 has no logarithm; this is put in its place."""
 
@@ -71,8 +74,9 @@ def bernoulli(values: Floats, count: ArrayLike) -> Floats:
 
 
 def floored(variance: Floats, values: Floats) -> Floats:
-    """Variances [n ≥ 1] with a floor; a point without one gets the median of the others."""
+    """Variances [n ≥ 1] between a floor and a ceiling; a point without one gets the median."""
     known = variance[np.isfinite(variance)]
     variance = np.where(np.isfinite(variance), variance, np.median(known) if len(known) else 0.0)
     scale = float(np.std(values)) or 1e-6 * max(1.0, float(np.abs(values).max()))
-    return np.maximum(variance, (FLOOR * scale) ** 2)
+    variance = np.maximum(variance, (FLOOR * scale) ** 2)
+    return np.minimum(variance, CEILING * variance.min())

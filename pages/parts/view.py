@@ -218,6 +218,11 @@ class Measured:
         """int [k]: the rows of points of the recipe's method and parameters, in order."""
         return self._shapes.get(shape_of(recipe), np.empty(0, dtype=np.int64))
 
+    def places_like(self, recipe: Recipe) -> np.ndarray:
+        """float64 [k, coefficients]: where the points of `like` stand, in their order."""
+        shape, names = shape_of(recipe), tuple(recipe.coefficients)
+        return self._positions(shape, names) if shape in self._shapes else np.empty((0, len(names)))
+
     def nearest(self, recipe: Recipe) -> Nearest | None:
         """The measured point closest in coefficients: of the same method and parameters where that
         has points, else of all. None where nothing is measured.
