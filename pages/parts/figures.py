@@ -17,12 +17,13 @@ import numpy as np
 
 from pages.parts import marks
 from pages.parts.limits import Bounds, bound_shapes, planes
-from pages.parts.marks import FRONT, MEASURED, SINGLE, TEXT, rounded
+from pages.parts.marks import BACKGROUND, FRONT, MEASURED, SINGLE, TEXT, rounded
 from pages.parts.thinning import DRAWN, thinned
 from pages.parts.view import Axis, Measured
 
 WEBGL_FROM = 1500
-"""Points from which a trace is drawn with WebGL: without a GPU 10,000 take 0.3 s, in SVG 0.6."""
+"""Points from which all is drawn with WebGL: without a GPU 10,000 take 0.3 s, in SVG 0.6. Its
+canvas lies over what is drawn in SVG, so front and models would vanish under the cloud."""
 
 BARS_UP_TO = 200
 """Points up to which each has its error bars drawn; beyond, the front and the models have them."""
@@ -47,20 +48,15 @@ def staircase(values: np.ndarray, maximize: Sequence[bool]) -> tuple[list[float]
 
 
 def _cloud(
-    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], keep: Collection[str]
+    measured: Measured, rows: np.ndarray, drawn: np.ndarray, axes: Sequence[Axis], kind: str
 ) -> list[dict[str, Any]]:
     """The measured points beside front and models: one trace a method, so that each has its shape
     and a legend entry that hides it."""
-    deep = len(axes) == 3
-    values = measured.mean[np.ix_(rows, [measured.column(axis.name) for axis in axes])]
-    kept = np.array([measured.ids[row] in keep for row in rows], dtype=bool) if keep else None
-    drawn = rows[thinned(values, DRAWN, kept)]
+    deep = kind == "scatter3d"
     of_all, of_drawn = _by_method(measured, rows), _by_method(measured, drawn)
-    many = len(drawn) > WEBGL_FROM
-    kind = "scatter3d" if deep else "scattergl" if many else "scatter"
-    size = 3 if deep else 5 if many else 8
+    size = 3 if deep else 5 if len(drawn) > WEBGL_FROM else 8
     traces = []
-    for method, group in of_drawn.items() or {"": rows}.items():
+    for method, group in (of_drawn or {"": drawn}).items():
         name = "measured" if len(of_drawn) < 2 else f"measured, {html.escape(method)}"
         if len(drawn) < len(rows):
             name += f" ({len(group):,} of {len(of_all[method]):,} drawn)"
@@ -85,10 +81,10 @@ def _by_method(measured: Measured, rows: np.ndarray) -> dict[str, np.ndarray]:
     return {method: np.array(group) for method, group in groups.items()}
 
 
-def _stair(values: np.ndarray, axes: Sequence[Axis]) -> dict[str, Any]:
+def _stair(values: np.ndarray, axes: Sequence[Axis], kind: str) -> dict[str, Any]:
     x, y, shape = staircase(values, [axis.maximize for axis in axes])
     return {
-        "type": "scatter",
+        "type": kind,
         "mode": "lines",
         "x": x,
         "y": y,
@@ -99,8 +95,8 @@ def _stair(values: np.ndarray, axes: Sequence[Axis]) -> dict[str, Any]:
     }
 
 
-def _front(measured: Measured, rows: np.ndarray, axes: Sequence[Axis]) -> dict[str, Any]:
-    deep, many = len(axes) == 3, len(rows) > WEBGL_FROM
+def _front(measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str) -> dict[str, Any]:
+    deep, many = kind == "scatter3d", len(rows) > WEBGL_FROM
     marker: dict[str, Any] = {"color": FRONT, "size": 5 if deep else 8 if many else 11}
     if not deep:
         shapes = [marks.SHAPES.get(measured.recipes[row].method, "circle") for row in rows.tolist()]
@@ -108,16 +104,15 @@ def _front(measured: Measured, rows: np.ndarray, axes: Sequence[Axis]) -> dict[s
         marker["line"] = {"color": TEXT, "width": 1}
     return marks.points(
         measured, rows, axes,
-        name="front", colour=FRONT, with_bars=not many,
-        kind="scatter3d" if deep else "scattergl" if many else "scatter", marker=marker,
+        name="front", colour=FRONT, kind=kind, with_bars=not many, marker=marker,
     )  # fmt: skip
 
 
-def _knees(values: np.ndarray) -> dict[str, Any]:
+def _knees(values: np.ndarray, kind: str) -> dict[str, Any]:
     """Open squares around points; hover and click go to the point inside."""
-    deep = values.shape[1] == 3
+    deep = kind == "scatter3d"
     trace: dict[str, Any] = {
-        "type": "scatter3d" if deep else "scatter",
+        "type": kind,
         "mode": "markers",
         "name": "knee",
         "hoverinfo": "skip",
@@ -130,10 +125,10 @@ def _knees(values: np.ndarray) -> dict[str, Any]:
 
 
 def _models(
-    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], front: np.ndarray
+    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str, front: np.ndarray
 ) -> dict[str, Any]:
     """Base, target and experts as they are, each with its name; an outline where on the front."""
-    deep = len(axes) == 3
+    deep = kind == "scatter3d"
     names = [str(measured.recipes[row].parameters["model"]) for row in rows.tolist()]
     on_front = front[rows].tolist()
     shapes = ["square" if deep else SYMBOLS.get(name, "square") for name in names]
@@ -141,8 +136,8 @@ def _models(
         shapes = ["diamond" if name in SYMBOLS else "square" for name in names]
     return marks.points(
         measured, rows, axes,
-        name="models as they are", colour=SINGLE, with_bars=True,
-        kind="scatter3d" if deep else "scatter", mode="markers+text",
+        name="models as they are", colour=SINGLE, kind=kind, with_bars=True,
+        mode="markers+text",
         text=[
             f"{html.escape(name)}{' (front)' if best else ''}"
             for name, best in zip(names, on_front, strict=True)
@@ -159,6 +154,22 @@ def _models(
         },
         **({} if deep else {"cliponaxis": False}),
     )  # fmt: skip
+
+
+def _names(models: dict[str, Any]) -> list[dict[str, Any]]:
+    """The models' names over a dense cloud, where text needs a ground of its own; they leave the
+    trace."""
+    look = {
+        "showarrow": False,
+        "yshift": -17,
+        "bgcolor": BACKGROUND,
+        "opacity": 0.9,
+        "borderpad": 1,
+    }
+    models["mode"] = "markers"
+    places = zip(models["x"], models["y"], models.pop("text"), strict=True)
+    font = models.pop("textfont")
+    return [{"x": x, "y": y, "text": text, "font": font} | look for x, y, text in places]
 
 
 def tradeoff(
@@ -192,15 +203,21 @@ def tradeoff(
     values = measured.mean[:, columns]
     singles, front = measured.singles & shown, front & shown
     wanted = {axis.name: (bounds or {}).get(axis.name, (None, None)) for axis in axes}
-    data = [] if hide_dominated else _cloud(
-        measured, np.flatnonzero(shown & ~front & ~singles), axes, keep
-    )  # fmt: skip
+    cloud, best = np.flatnonzero(shown & ~front & ~singles), np.flatnonzero(front & ~singles)
+    drawn = cloud[:0]
+    if not hide_dominated:
+        kept = np.zeros(len(measured), dtype=bool)
+        kept[[measured.row_of[point] for point in keep if point in measured.row_of]] = True
+        drawn = cloud[thinned(values[cloud], DRAWN, kept[cloud])]
+    many = max(len(drawn), len(best)) > WEBGL_FROM
+    kind = "scatter3d" if deep else "scattergl" if many else "scatter"
+    data = [] if hide_dominated else _cloud(measured, cloud, drawn, axes, kind)
     if not deep and front.any():
-        data.append(_stair(values[front], axes))
-    data.append(_front(measured, np.flatnonzero(front & ~singles), axes))
+        data.append(_stair(values[front], axes, kind))
+    data.append(_front(measured, best, axes, kind))
     if knees is not None and (knees & front).any():
-        data.append(_knees(values[knees & front]))
-    data.append(_models(measured, np.flatnonzero(singles), axes, front))
+        data.append(_knees(values[knees & front], kind))
+    data.append(_models(measured, np.flatnonzero(singles), axes, kind, front))
     names = [axis.name for axis in axes]
     layout = marks.frame("/".join(names), {"axes": names}, deep)
     if deep:
@@ -214,6 +231,8 @@ def tradeoff(
     count = int(shown.sum())
     if count < marks.FEW:  # what a person zooms to is kept from the first real view on
         layout["uirevision"] += "/few"
+    if many:
+        layout["annotations"] = _names(data[-1])
     layout["shapes"] = []
     for place, (letter, axis) in enumerate(zip("xy", axes, strict=True)):
         layout[f"{letter}axis"] = marks.flat_axis(axis, count)

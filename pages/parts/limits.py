@@ -16,7 +16,7 @@ Bounds = Mapping[str, Pair]
 """Objective -> its pair."""
 
 STRIP = 0.08
-"""How much of the axis the excluded side takes, in ranges of the points."""
+"""How far the axis goes beyond the points and into what a bound excludes, in their ranges."""
 
 NEAR = 0.35
 """A bound further than this from every point, in their ranges, does not stretch the axis."""
@@ -37,20 +37,25 @@ def bound_shapes(
     given = [each for each in bounds if each is not None]
     low, high = (values.min(), values.max()) if len(values) else (min(given), max(given))
     span = float(high - low) or 0.1 * max(abs(float(high)), 1e-9)
-    across = {
+    across: dict[str, Any] = {
         f"{letter}ref": letter,
         f"{other}ref": f"{other} domain",
         f"{other}0": 0,
         f"{other}1": 1,
     }
-    shapes, limits = [], {}
+    shapes: list[dict[str, Any]] = []
+    # plotly pads by a share of all it draws, the shade too, so both ends are said
+    limits = {"clipmin": low - STRIP * span, "clipmax": high + STRIP * span}
     for bound, words, outwards in zip(bounds, ("at least", "at most"), (-1, 1), strict=True):
         if bound is None:
             continue
         shade = {f"{letter}0": bound, f"{letter}1": bound + outwards * 20 * span}
         line = {"color": TEXT, "width": 1.5, "dash": "dash"}
-        label = {"text": f"{words} {bound:g}", "textposition": "end", "padding": 3,
+        label: dict[str, Any] = {"text": f"{words} {bound:g}", "textposition": "end", "padding": 4,
                  "font": {"color": TEXT, "size": 11}}  # fmt: skip
+        if letter == "x":  # upright beside the line, on the side that is allowed
+            anchor = "left" if outwards < 0 else "right"
+            label |= {"textangle": 0, "xanchor": anchor, "yanchor": "top"}
         shapes += [
             across | shade | {"type": "rect", "layer": "below", "line": {"width": 0},
                               "fillcolor": TEXT, "opacity": 0.08},

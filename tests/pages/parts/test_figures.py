@@ -185,9 +185,8 @@ def test_a_bound_is_a_line_on_its_axis_with_the_excluded_side_shaded() -> None:
     assert line["label"]["text"] == "at least 0.15"
     assert shade["x0"] == 0.15 and shade["x1"] < -1
     assert (other_line["yref"], other_line["y0"], other_shade["y1"] > 5) == ("y", 2.6, True)
-    # facts are 0.2 … 0.6, so the axis reaches 8 % of 0.4 below the bound
-    assert layout["xaxis"]["autorangeoptions"] == {"clipmin": pytest.approx(0.118)}
-    assert set(layout["yaxis"]["autorangeoptions"]) == {"clipmax"}
+    # facts are 0.2 … 0.6, so the axis reaches 8 % of 0.4 below the bound and above the points
+    assert layout["xaxis"]["autorangeoptions"] == {"clipmin": 0.118, "clipmax": 0.632}
 
 
 def test_a_bound_far_from_every_point_does_not_squeeze_them() -> None:
@@ -248,3 +247,14 @@ def test_too_many_points_are_thinned_and_the_legend_says_so() -> None:
     assert set(keep) <= {row[0] for row in cloud["customdata"]}
     assert len(traces(figure)["front"]["x"]) == front.sum()
     assert len(json.dumps(figure)) < 1_500_000
+
+
+def test_over_a_dense_cloud_nothing_is_hidden_and_names_have_a_ground_of_their_own() -> None:
+    recipes = [single("a<b"), *(Recipe("pcb", {"a": 0.001 * k}) for k in range(1999))]
+    many = measured([[k / 2000, k / 2000, 1.0] for k in range(2000)], recipes)
+    figure = figures.tradeoff(many, AXES[:2], many.front_of(AXES[:2]))
+    # the canvas of WebGL lies over SVG: all or nothing
+    assert {trace["type"] for trace in figure["data"]} == {"scattergl"}
+    [name] = figure["layout"]["annotations"]
+    assert name["text"].startswith("a&lt;b") and name["bgcolor"] == "--st-background-color"
+    assert "text" not in traces(figure)["models as they are"]
