@@ -23,6 +23,11 @@ FAMILY = "f" * 64
 NUMERICS = "cpu/float32/1"
 REFUSED = 1.23
 """A coefficient that no score can be had for."""
+HOSTILE = (
+    "<img src=x onerror=\"document.title='taken'\"> [a](javascript:alert(1)) $x^2$ **b**"
+    " <script>document.title='taken'</script> :red[c]"
+)
+"""What a model may say, and a page must show as it is."""
 
 
 def fingerprint(objective: str) -> str:
@@ -134,6 +139,28 @@ class Service:
             error = done["errors"].get("0")
             timings.append({"prepare": 5.0, "compose": 1.0, "objectives": seconds, "error": error})
         return {"timings": timings}
+
+    def compare(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        """Every answer is `HOSTILE`, the column's expert with most weight and the seed."""
+        columns: list[dict[str, Any]] = []
+        prompts, seed = payload["prompts"], payload["seed"]
+        for place, recipe in enumerate(payload["recipes"]):
+            weights = recipe["coefficients"] or {recipe["parameters"].get("model"): 1.0}
+            refused = REFUSED in weights.values()
+            outputs = []
+            for row, prompt in enumerate([] if refused else prompts):
+                text = f"{HOSTILE} {max(weights, key=weights.__getitem__)} {seed}"
+                emit("text", {"texts": {str(place * len(prompts) + row): text}})
+                ended = "length" if row else "end"
+                outputs.append(
+                    {"prompt": prompt, "text": text, "token_ids": [7, 8], "ended": ended}
+                )
+                for _ in range(10):
+                    tick()
+                    time.sleep(self.pause / 10)
+            error = "the logits are not finite" if refused else None
+            columns.append({"recipe": recipe, "outputs": outputs, "error": error})
+        return {"columns": columns}
 
     def export(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
         out = Path(payload["out"])
