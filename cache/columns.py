@@ -9,7 +9,7 @@ among those read before, so that a new point costs no second look at the old one
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,8 @@ class Columns:
 
     Attributes:
         names: the objectives.
-        ids: point ids.
-        recipes: as JSON texts.
+        ids: object [points] of texts.
+        recipes: object [points] of JSON texts.
         errors: point id -> why it last failed, of points without a score after that.
         at: float64 [points], unix seconds of the first row of each.
         seconds: float64 [points], what the scores of each took together.
@@ -40,8 +40,8 @@ class Columns:
     """
 
     names: tuple[str, ...]
-    ids: tuple[str, ...]
-    recipes: tuple[str, ...]
+    ids: np.ndarray
+    recipes: np.ndarray
     errors: Mapping[str, str]
     at: np.ndarray
     seconds: np.ndarray
@@ -53,18 +53,18 @@ class Columns:
 
     def updated(self, news: Columns, changed: Collection[str]) -> Columns:
         """These points with `news` for the `changed` ones, some of which may be new or gone."""
-        old = [row for row, point in enumerate(self.ids) if point in changed]
-        order = np.delete(np.arange(len(self) + len(news)), old)
-        ids, recipes = (*self.ids, *news.ids), (*self.recipes, *news.recipes)
-        order = _sorted(order, np.concatenate([self.at, news.at]), ids)
-        chosen = order.tolist()
+        ids = np.concatenate([self.ids, news.ids])
+        at = np.concatenate([self.at, news.at])
+        kept = np.ones(len(ids), dtype=bool)
+        kept[: len(self)] = ~np.fromiter(map(changed.__contains__, self.ids), bool, len(self))
+        order = _sorted(np.flatnonzero(kept), at, ids)
         errors = {point: why for point, why in self.errors.items() if point not in changed}
         return Columns(
             self.names,
-            tuple(map(ids.__getitem__, chosen)),
-            tuple(map(recipes.__getitem__, chosen)),
+            ids[order],
+            np.concatenate([self.recipes, news.recipes])[order],
             {**errors, **news.errors},
-            np.concatenate([self.at, news.at])[order],
+            at[order],
             np.concatenate([self.seconds, news.seconds])[order],
             np.concatenate([self.scored, news.scored])[order],
             np.concatenate([self.table, news.table], axis=1).take(order, axis=1),
@@ -87,7 +87,10 @@ class Columns:
                 scores[row][name] = score
         points = []
         for name, recipe, own, seconds, at in zip(
-            self.ids, self.recipes, scores, self.seconds.tolist(), self.at.tolist(), strict=True
+            *(each.tolist() for each in (self.ids, self.recipes)),
+            scores,
+            *(each.tolist() for each in (self.seconds, self.at)),
+            strict=True,
         ):
             if name not in parsed:
                 parsed[name] = json.loads(recipe)
@@ -96,7 +99,7 @@ class Columns:
         return points
 
 
-def _sorted(rows: np.ndarray, at: np.ndarray, ids: Sequence[str]) -> np.ndarray:
+def _sorted(rows: np.ndarray, at: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Rows by their time, then by their id; the times of few are equal."""
     rows = rows[np.argsort(at[rows], kind="stable")]
     same = np.flatnonzero(np.diff(at[rows]) == 0)
@@ -123,7 +126,8 @@ def join(
     """
     where, parameters = "family = ? AND split = ? AND numerics = ?", [family, split, numerics]
     if only is not None:
-        where, parameters = f"{where} AND list_contains(?, point)", [*parameters, list(only)]  # type: ignore[list-item]
+        # a join with few ids looks at few rows, a list of them at all
+        where, parameters = f"{where} AND point IN (SELECT unnest(?))", [*parameters, list(only)]  # type: ignore[list-item]
     fingerprints = list(dict.fromkeys(objectives.values()))
     found = query(
         f"SELECT point, list_position(?, objective_fingerprint) - 1 AS which, seconds,"
@@ -142,26 +146,23 @@ def join(
         " GROUP BY point ORDER BY first, point",
         parameters,
     )
-    ids = known["point"].tolist()
-    row_of = {point: row for row, point in enumerate(ids)}
-    rows = np.fromiter(map(row_of.__getitem__, found["point"].tolist()), int, len(found["point"]))
+    ids = known["point"]
+    row_of = {point: row for row, point in enumerate(ids.tolist())}
+    rows = np.fromiter(map(row_of.__getitem__, found["point"]), np.int64, len(found["point"]))
     scored = np.zeros((len(ids), len(fingerprints)), dtype=bool)
     scored[rows, found["which"]] = True
     table = np.full((len(NUMBERS), *scored.shape), np.nan)
     for place, name in enumerate(NUMBERS):
         table[place, rows, found["which"]] = _floats(found[name])
-    took = np.nan_to_num(_floats(found["seconds"]))
-    seconds = np.bincount(rows, took, len(ids))
+    seconds = np.bincount(rows, np.nan_to_num(_floats(found["seconds"])), len(ids))
     failed = _floats(known["failed"]) >= np.nan_to_num(_floats(known["scored"]), nan=-np.inf)
-    errors = {ids[row]: known["error"][row] for row in np.flatnonzero(failed).tolist()}
     kept = np.flatnonzero(scored.any(axis=1) | failed)
     places = [fingerprints.index(each) for each in objectives.values()]
-    recipes = known["recipe"].tolist()
     return Columns(
         tuple(objectives),
-        tuple(ids[row] for row in kept.tolist()),
-        tuple(recipes[row] for row in kept.tolist()),
-        errors,
+        ids[kept],
+        known["recipe"][kept],
+        {ids[row]: known["error"][row] for row in np.flatnonzero(failed).tolist()},
         _floats(known["first"])[kept],
         seconds[kept],
         scored[kept][:, places],

@@ -6,7 +6,6 @@ Columns of the store ──► Arrivals.measured ──► Measured
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cache.columns import NUMBERS, Columns
-from engine.recipe import Recipe, recipe_from_dict
+from engine.recipe import recipe_from_dict
 from pages.parts.places import position_of, shape_of
 from pages.parts.view import Measured
 
@@ -28,7 +27,7 @@ class Arrivals:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, int] = {}
-        self._recipes: list[Recipe] = []
+        self._recipes = np.empty(0, dtype=object)
         self._shape_codes: dict[tuple[Any, ...], int] = {}
         self._codes = np.empty(0, dtype=np.int64)
         self._positions: dict[tuple[str, ...], np.ndarray] = {}
@@ -36,37 +35,39 @@ class Arrivals:
     def measured(self, columns: Columns) -> Measured:
         """What `pages.parts.view.measure` makes of the same points one by one."""
         numbers = dict(zip(NUMBERS, columns.table, strict=True))
-        ids, recipes = columns.ids, columns.recipes
+        ids, recipes, failures = columns.ids, columns.recipes, {}
         there = np.isfinite(numbers["mean"]).any(axis=1)
-        failures = {}
         if not there.all():
-            missing = [ids[row] for row in np.flatnonzero(~there).tolist()]
+            missing = ids[~there].tolist()
             failures = {name: columns.errors[name] for name in missing if name in columns.errors}
-            rows = np.flatnonzero(there)
-            ids, recipes = (tuple(map(each.__getitem__, rows.tolist())) for each in (ids, recipes))
-            numbers = {name: each[rows] for name, each in numbers.items()}
-        with self._lock:
-            self._meet(ids, recipes)
-            entries = np.fromiter(map(self._entries.__getitem__, ids), np.int64, len(ids))
-            met = tuple(map(self._recipes.__getitem__, entries.tolist()))
+            ids, recipes = ids[there], recipes[there]
+            numbers = {name: each[there] for name, each in numbers.items()}
         n = np.nan_to_num(numbers.pop("n")).astype(np.int64)
+        names = tuple(ids.tolist())
+        with self._lock:
+            entries = self._met(names, recipes)
+            met = tuple(self._recipes[entries].tolist())
         return Followed(
-            columns.names, ids, met, n=n, failures=failures, **numbers, arrivals=self,
+            columns.names, names, met, n=n, failures=failures, **numbers, arrivals=self,
             entries=entries,
         )  # fmt: skip
 
-    def _meet(self, ids: Sequence[str], recipes: Sequence[str]) -> None:
-        """Keep what there is to know of points not met before; an id says its recipe."""
-        news = [row for row, name in enumerate(ids) if name not in self._entries]
-        if not news:
-            return
-        met = [recipe_from_dict(json.loads(recipes[row])) for row in news]
-        codes = [
-            self._shape_codes.setdefault(shape_of(each), len(self._shape_codes)) for each in met
-        ]
-        self._entries.update(zip((ids[row] for row in news), itertools.count(len(self._recipes))))
-        self._recipes += met
-        self._codes = np.concatenate([self._codes, codes])
+    def _met(self, ids: Sequence[str], recipes: np.ndarray) -> np.ndarray:
+        """int64 [points]: the number of each point, which is kept from now on where it is new."""
+        entries = np.fromiter((self._entries.get(each, -1) for each in ids), np.int64, len(ids))
+        news = np.flatnonzero(entries < 0)
+        if len(news):
+            entries[news] = np.arange(len(news)) + len(self._recipes)
+            self._entries.update((ids[row], int(entries[row])) for row in news.tolist())
+            met = [recipe_from_dict(json.loads(text)) for text in recipes[news].tolist()]
+            found = np.empty(len(met), dtype=object)
+            found[:] = met
+            codes = [
+                self._shape_codes.setdefault(shape_of(each), len(self._shape_codes)) for each in met
+            ]
+            self._recipes = np.concatenate([self._recipes, found])
+            self._codes = np.concatenate([self._codes, codes])
+        return entries
 
     def shapes(self, entries: np.ndarray) -> dict[tuple[Any, ...], np.ndarray]:
         """Method and parameters -> places in `entries`, in order."""
