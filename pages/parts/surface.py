@@ -180,11 +180,15 @@ def surface(
     at, distance = _on_plane(measured, rows, surrogate, x_name, y_name, fixed)
     ends = np.array([ranges[x_name], ranges[y_name]])
     inside = ((at >= ends[:, 0] - ON) & (at <= ends[:, 1] + ON)).all(axis=1)
-    on, near = inside & (distance <= ON), inside & (distance > ON) & (distance <= NEAR)
+    on = inside & (distance <= ON)
+    # one right behind a point on the plane would take its hover and its click
+    place = np.round(at, 2) @ np.array([1, 1j])
+    near = inside & ~on & (distance <= NEAR) & ~np.isin(place, place[on])
 
     text = [
         ["" if np.isnan(a) else f"{a:.3f} … {b:.3f}" for a, b in zip(*pair, strict=True)]
-        for pair in zip(low, high, strict=True)
+        # plotly reads the text of a sheet across first, of a map up first
+        for pair in (zip(low.T, high.T, strict=True) if deep else zip(low, high, strict=True))
     ]
     predicted: dict[str, Any] = {
         "type": "surface" if deep else "contour",

@@ -68,6 +68,9 @@ def test_the_grid_holds_what_is_predicted_with_the_others_fixed() -> None:
     assert predicted["z"][0][-1] == pytest.approx(0.1 * 1.5 + 0.4 * 0.2)
     assert predicted["z"][-1][0] == pytest.approx(0.2 * 1.5 + 0.4 * 0.2)
     assert predicted["text"][0][0] == "0.030 … 0.130"
+    assert predicted["text"][0][-1] == "0.180 … 0.280"
+    # in depth plotly reads [across][up]: seen in the browser
+    assert drawn(POINTS, stand_in, {"c": 0.2}, "3d")["data"][0]["text"][-1][0] == "0.180 … 0.280"
 
 
 @pytest.mark.parametrize("kind", ["map", "3d"])
@@ -93,6 +96,13 @@ def test_points_on_the_plane_are_drawn_near_ones_faintly_and_the_rest_counted() 
     assert near["name"] == "measured, other coefficients differ"
     words = figure["layout"]["title"]["subtitle"]["text"]
     assert "With c 0.2. 2 measured points on it, 1 near it drawn faintly, 1 elsewhere" in words
+
+
+def test_a_point_behind_one_on_the_plane_does_not_take_its_click() -> None:
+    stacked = measured([[0.5, 0.5, 0.0], [0.5, 0.5, 0.2], [0.6, 0.5, 0.2]])
+    _, near, on = drawn(stacked, StandIn(), {"c": 0.0})["data"]
+    assert [row[0] for row in on["customdata"]] == [stacked.ids[0]]
+    assert [row[0] for row in near["customdata"]] == [stacked.ids[2]]
 
 
 def test_a_measured_point_says_its_own_score_and_stands_at_it_in_depth() -> None:
