@@ -28,13 +28,14 @@ def show_family() -> None:
         (*modelling.checks_of(backend), modelling.finite_check(backend.opened is not None))
     )
     st.subheader("Memory", anchor=False)
-    rows, there = modelling.memory(family, modelling.compute_dtype(backend))
+    device, dtype = modelling.computes(backend)
+    rows, there = modelling.memory(family, dtype)
     for row in rows:
         name, needed, what = st.columns([2, 3, 6], gap="small")
         name.text(row.name)
         needed.text(f"{row.needed}, {'fits' if row.fits else 'more than there is'}")
         what.text(row.what)
-    st.text(f"Free in this machine's main memory now: {there}.")
+    st.text(modelling.room_text(there, device))
 
 
 def show_vectors() -> None:
@@ -86,16 +87,19 @@ def show_objectives() -> None:
         for axis, each in zip(axes, backend.objectives, strict=True)
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
-    objective_form.said_added(backend)
     show_lacking()
     st.subheader("Add an objective", anchor=False)
+    objective_form.said_added(backend)
     objective_form.show(backend)
 
 
 def show_lacking() -> None:
     """Points that lack a score, and the buttons that measure what is missing, nothing else."""
     measured = backend.measured()
-    every, front = adding.lacking(measured), adding.lacking_on_front(measured, axes)
+    singles = backend.task("singles")
+    own = singles is None or not singles.status.over  # the app scores the models as they are
+    every = adding.lacking(measured, singles=not own)
+    front = adding.on_front(measured, axes, every)
     task = backend.task(measuring)
     if backend.opened is not None and every and (task is None or task.status.over):
         many = len(every)
@@ -110,7 +114,7 @@ def show_lacking() -> None:
             recipes = [measured.recipes[row] for row in asked]
             backend.evaluate(recipes, "Scoring what is missing", measuring, "sweep")
             st.rerun()
-    jobs.activity(backend, (measuring,))
+    jobs.activity(backend, ("singles", measuring))
 
 
 family, task_vectors, objectives, another = st.tabs(

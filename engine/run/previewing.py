@@ -33,8 +33,9 @@ def preview_objective(
             relative to that file; recipe: a mapping; examples: how many (5).
 
     Returns:
-        examples: {"line": in the data file or null, "prompt", "target", "said", "value"} of each;
-        `said` is the text, or for a choice the log p of each. mean and stderr: over these examples.
+        examples: {"line": in the data file, "prompt", "target", "said", "value"} of each; null for
+        what there is none of. `said` is the text, or the log p of each choice. mean and stderr:
+        over these examples.
 
     Raises:
         BadInput: the study, the objective, its data or the recipe cannot be used.
@@ -50,15 +51,15 @@ def preview_objective(
             model, [objective], base=lambda: composer.module("base"), tick=tick
         )
         [task] = tasks(model, [objective], "explore")
-        said: Sequence[str] = metadata["texts"] or [""] * len(score.values)
+        said: Sequence[str | None] = metadata["texts"] or [None] * len(score.values)
         if task.scorer.kind == "choice":
             said = _choices(model, task, tick)
         rows: Sequence[Row | None] = task.rows or [None]
         examples = [
             {
                 "line": None if row is None else row.line,
-                "prompt": "" if row is None else prompt_text(row),
-                "target": "" if row is None else target_text(row),
+                "prompt": None if row is None else prompt_text(row),
+                "target": None if row is None else target_text(row),
                 "said": text,
                 "value": value,
             }
@@ -74,9 +75,11 @@ def prompt_text(row: Row) -> str:
     return "\n".join(f"{each['role']}: {each['content']}" for each in row.messages)
 
 
-def target_text(row: Row) -> str:
-    """What is right: the targets, one a line, or the right choice."""
-    return row.choices[row.answer] if row.answer is not None else "\n".join(row.targets)
+def target_text(row: Row) -> str | None:
+    """What is right: the targets, one a line, or the right choice; None where nothing is named."""
+    if row.answer is not None:
+        return row.choices[row.answer]
+    return "\n".join(row.targets) if row.targets else None
 
 
 def _choices(model: ComposedModel, task: Task, tick: Tick) -> list[str]:

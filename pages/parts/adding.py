@@ -261,14 +261,19 @@ def measured_of(measured: Measured) -> dict[str, int]:
     return dict(zip(measured.names, map(int, there), strict=False))
 
 
-def lacking(measured: Measured) -> list[int]:
-    """Rows of the points that lack the score of some objective."""
-    return [row for row in range(len(measured)) if not measured.complete(row)]
+def lacking(measured: Measured, *, singles: bool = True) -> list[int]:
+    """Rows of the points that lack the score of some objective.
+
+    Args:
+        singles: whether base, target and experts as they are count too.
+    """
+    rows = (row for row in range(len(measured)) if not measured.complete(row))
+    return [row for row in rows if singles or not measured.singles[row]]
 
 
-def lacking_on_front(measured: Measured, axes: tuple[Axis, ...]) -> list[int]:
-    """Those of `lacking` that are on the front over the objectives that every point has."""
-    if not len(measured):
+def on_front(measured: Measured, axes: tuple[Axis, ...], rows: list[int]) -> list[int]:
+    """Those of some rows that are on the front over the objectives that every point has."""
+    if not rows:
         return []
     full = [
         each for each in axes if np.isfinite(measured.mean[:, measured.column(each.name)]).all()
@@ -276,4 +281,4 @@ def lacking_on_front(measured: Measured, axes: tuple[Axis, ...]) -> list[int]:
     if not full:
         return []
     front = measured.front_of(full)
-    return [row for row in lacking(measured) if front[row]]
+    return [row for row in rows if front[row]]

@@ -50,11 +50,8 @@ def bytes_text(size: int) -> str:
     return f"{size} bytes"
 
 
-def _layers(model: Checkpoint) -> int | None:
-    for key in LAYERS:
-        if isinstance(model.setting(key), int):
-            return int(model.setting(key))
-    return None
+def _layers(model: Checkpoint) -> str:
+    return next((str(each) for each in map(model.setting, LAYERS) if each is not None), "–")
 
 
 def _kind(name: str, model: Checkpoint) -> str:
@@ -82,7 +79,7 @@ def table(family: Family) -> list[dict[str, Any]]:
             "size": bytes_text(model.bytes),
             "dtype": model.dtype,
             "layers": _layers(model),
-            "vocabulary rows": model.rows or None,
+            "vocabulary rows": str(model.rows or "–"),
             "directory": str(model.path),
         }
         for name, model in family.models.items()
@@ -254,9 +251,20 @@ def checks_of(backend: Backend) -> tuple[Check, ...]:
     return found
 
 
-def compute_dtype(backend: Backend) -> str:
-    """The worker's compute dtype, float32 until it is known."""
-    return backend.known.numerics.split("/")[1] if backend.known is not None else "float32"
+def computes(backend: Backend) -> tuple[str, str]:
+    """The worker's kind of device and its compute dtype; cpu and float32 until they are known."""
+    if backend.known is None:
+        return "cpu", "float32"
+    device, dtype, *_ = backend.known.numerics.split("/")
+    return device, dtype
+
+
+def room_text(free: str, device: str) -> str:
+    """How much memory is free, and whether that is the memory in which models run."""
+    text = f"Free in this machine's main memory now: {free}."
+    if device == "cpu":
+        return text
+    return f"{text} The models run on {device}, whose own memory is not known here."
 
 
 def finite_check(opened: bool) -> Check:

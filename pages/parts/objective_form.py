@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Problem
 from engine.recipe import Recipe, resolve
 from engine.scoring.registry import Option, Scorer, find_scorer
 from pages.parts import jobs, state
@@ -24,6 +24,7 @@ from pages.parts.adding import (
 from pages.parts.backend import Backend, Task
 from pages.parts.view import number
 
+MANY = 3
 ESCAPED = r"One a line; \n within a line stands for a line break"
 
 
@@ -129,9 +130,19 @@ def show(backend: Backend) -> None:
             title if known == _key(document) else f"{title} The fields changed since this check.",
             icon=":material/error:",
         )
-        state.show_problems(problems)
+        show_problems(problems)
         return
     _result(backend, document, job)
+
+
+def show_problems(problems: Sequence[Problem]) -> None:
+    """Every problem; many of them in a part of the page that scrolls by itself."""
+    if len(problems) <= MANY:
+        state.show_problems(problems)
+        return
+    st.text(f"{len(problems)} problems:")
+    with st.container(height=340, border=False):
+        state.show_problems(problems)
 
 
 def _key(document: Mapping[str, Any]) -> str:
@@ -140,7 +151,7 @@ def _key(document: Mapping[str, Any]) -> str:
 
 def _submit(backend: Backend, document: Mapping[str, Any], model: str, job: str) -> None:
     recipe = resolve(Recipe("single", {}, {"model": model}), backend.names)
-    st.session_state["previewed"] = (_key(document), model)
+    st.session_state["previewed"] = (_key(document), model, document["scorer"])
     payload = {"objective": dict(document), "recipe": recipe.as_dict()}
     backend.submit(f"Preview of {document['name']} on {model}", "preview", payload, job)
 
@@ -170,17 +181,21 @@ def _result(backend: Backend, document: Mapping[str, Any], job: str) -> None:
     task = backend.task(job)
     if task is None or "previewed" not in st.session_state:
         return
-    known, model = st.session_state["previewed"]
+    known, model, scorer = st.session_state["previewed"]
     if known != _key(document):
         st.text("The fields changed since this preview.")
     if task.status.state == "done":
         st.text(st.session_state.get("objective_counted", ""))
-        _examples(task, model)
+        _examples(task, model, find_scorer(scorer).kind == "choice")
     jobs.activity(backend, (job,))
 
 
-def _examples(task: Task, model: str) -> None:
-    """The examples of a finished preview, one under the other."""
+def _examples(task: Task, model: str, choices: bool) -> None:
+    """The examples of a finished preview, one under the other.
+
+    Args:
+        choices: whether the scorer compares choices.
+    """
     result = task.handle.result(0)
     examples = result["examples"]
     for number_, each in enumerate(examples, start=1):
@@ -188,11 +203,12 @@ def _examples(task: Task, model: str) -> None:
             value = "no value" if each["value"] is None else f"{each['value']:.4g}"
             line = f", line {each['line']}" if each["line"] else ""
             st.text(f"Example {number_}{line}: value {value}")
-            parts = (("Prompt", "prompt"), (f"{model} says", "said"), ("Target", "target"))
-            shown = [(label, each[name]) for label, name in parts if each[name]]
+            said = "Σ log p of each choice" if choices else f"{model} says"
+            parts = (("Prompt", "prompt"), (said, "said"), ("Target", "target"))
+            shown = [(label, each[name]) for label, name in parts if each[name] is not None]
             for column, (label, text) in zip(st.columns(len(shown) or 1), shown, strict=False):
                 column.caption(label)
-                column.code(text, language=None, wrap_lines=True)
+                column.code(text or "(nothing)", language=None, wrap_lines=True)
     mean = result["mean"]
     if mean is not None and len(examples) > 1:
         st.text(f"Over these {len(examples)}: {number(mean, result['stderr'])}")

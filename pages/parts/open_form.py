@@ -48,7 +48,7 @@ def _open(path: Path) -> None:
 
 def _refused(error: BadInput) -> None:
     st.error("This study cannot be opened.", icon=":material/error:")
-    state.show_problems(error.problems)
+    objective_form.show_problems(error.problems)
 
 
 def _by_path(current: Path | None) -> None:
@@ -162,7 +162,7 @@ def _from_directories() -> None:
                 write_study(draft, study.path)
     except BadInput as error:
         st.error("Nothing was written.", icon=":material/error:")
-        state.show_problems(error.problems)
+        objective_form.show_problems(error.problems)
         return
     if write:
         state.choose_study(study.path)

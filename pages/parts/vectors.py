@@ -137,6 +137,13 @@ def _layout(height: int, left: int, bottom: str) -> dict[str, Any]:
     }
 
 
+def _axis(groups: tuple[str, ...]) -> str:
+    """What the columns are, in words."""
+    words = [each for each in ("embedding", "layers by number", "other", "head")
+             if each in groups or each.startswith("layers")]  # fmt: skip
+    return ", ".join([ALL, *words])
+
+
 def norms_figure(geometry: Geometry) -> dict[str, Any]:
     """The heat map of relative norms in percent: a row an expert, or with many layers a column."""
     values = geometry.relative_norms()
@@ -157,7 +164,7 @@ def norms_figure(geometry: Geometry) -> dict[str, Any]:
         "layout": _layout(
             90 + (22 if wide else 42) * len(y),
             20 + 8 * longest,
-            "expert" if wide else "all tensors, then embedding, layers by number, other, head",
+            "expert" if wide else _axis(geometry.groups),
         ),
     }
 

@@ -103,14 +103,14 @@ def test_messages_are_shown_with_their_roles(models: Models, study: Path) -> Non
     found = ask(models, study, scorer="nll", data="messages.jsonl", report_fraction=0.0, chat=True)
     [each] = found["examples"]
     assert each["prompt"] == "system: be kind\nuser: hello"
-    assert each["target"] == "a\nb" and each["said"] == "" and each["value"] > 0
+    assert each["target"] == "a\nb" and each["said"] is None and each["value"] > 0
     assert found["stderr"] is None
 
 
 def test_an_objective_without_data_has_one_value(models: Models, study: Path) -> None:
     found = ask(models, study, scorer="cost")
     assert found["examples"] == [
-        {"line": None, "prompt": "", "target": "", "said": "", "value": 1.0}
+        {"line": None, "prompt": None, "target": None, "said": None, "value": 1.0}
     ]
 
 
