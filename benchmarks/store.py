@@ -1,10 +1,14 @@
-"""How long a workspace of 10,000 points takes to open and answer, against reading its lines.
+"""How long a workspace of many points takes to open and answer, against reading its lines; and
+what a point costs that arrives, against a fresh look at all of them.
 
-The peer is what a program without an index does: read every line of the journal, keep the newest
-score of each point and objective, join them. Both run in turn in one process, on the same rows;
-medians of wall-clock milliseconds. Prints one line of JSON; `ratio` is peer ÷ (open + join).
+The first peer is what a program without an index does: read every line of the journal, keep the
+newest score of each point and objective, join them. The second joins the index anew and parses
+every recipe, as the first look does. Peer and ours run in turn in one process, on the same rows; medians of wall-clock
+milliseconds. Prints one line of JSON: `ratio` is peer ÷ (open + first columns), `arrival_ratio`
+first look ÷ the look after one point more.
 
     python -m benchmarks.store [--points 10000] [--objectives 6] [--examples 64] [--repeat 5]
+    python -m benchmarks.store --points 100000 --examples 8
 """
 
 from __future__ import annotations
@@ -19,8 +23,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import engine  # noqa: F401  (registers the methods)
+from cache.columns import Columns
 from cache.journal import Journal
 from cache.store import Store
+from pages.parts.arrivals import Arrivals
+from pages.parts.view import Measured
 
 HERE = ("explore", "cpu/float32/1")
 
@@ -101,19 +109,30 @@ def main() -> None:
             store = Store.open(home)
             note("open_ms", 1000 * (time.perf_counter() - start))
             with store:
+                arrivals = Arrivals()
 
-                def join(store: Store = store) -> int:
-                    return len(store.points("f" * 64, objectives, *HERE))
+                def columns(store: Store = store) -> Columns:
+                    return store.columns("f" * 64, objectives, *HERE)
 
-                note("points_ms", timed(join))
-                assert join() == naive(path) if turn == 0 else join() >= given.points
+                def look(arrivals: Arrivals = arrivals) -> Measured:
+                    return arrivals.measured(columns())
+
+                note("columns_ms", timed(columns))
+                note("view_ms", timed(look))
+                assert len(look()) == naive(path) if turn == 0 else len(look()) >= given.points
                 note("refresh_idle_ms", timed(store.refresh))
-                journal.append([row(given.points + turn, 0, given.examples, dice)])
-                note("refresh_one_row_ms", timed(store.refresh))
-                note("points_one_row_ms", timed(join))
+                for arrived in range(5):
+                    point = given.points + 5 * turn + arrived
+                    journal.append(
+                        row(point, objective, given.examples, dice)
+                        for objective in range(given.objectives)
+                    )
+                    note("refresh_point_ms", timed(store.refresh))
+                    note("arrival_ms", timed(look))
         journal.close()
     medians = {name: round(statistics.median(each), 3) for name, each in times.items()}
-    ratio = medians["peer_join_ms"] / (medians["open_ms"] + medians["points_ms"])
+    ratio = medians["peer_join_ms"] / (medians["open_ms"] + medians["columns_ms"])
+    arrival = (medians["columns_ms"] + medians["view_ms"]) / medians["arrival_ms"]
     print(
         json.dumps(
             {
@@ -123,6 +142,8 @@ def main() -> None:
                 "peer": "read every JSON line and join",
                 **medians,
                 "ratio": round(ratio, 2),
+                "arrival_peer": "columns and view of all points, as at the first look",
+                "arrival_ratio": round(arrival, 1),
             }
         )
     )
