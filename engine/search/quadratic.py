@@ -17,6 +17,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.errors import ParetoscopeError
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
@@ -32,6 +34,19 @@ RANDOM = 512
 """Candidates: a grid of three levels as long as it has no more than `CORNERS` positions, and
 `RANDOM` ones. A seed other than 0 leaves out a third of the grid, so that another seed is another
 answer where corners would always come first."""
+
+
+class TooFew(ParetoscopeError):
+    """The positions measured do not determine the surface.
+
+    Attributes:
+        have: how many of them tell something that the others do not.
+        need: how many such positions a fit takes.
+    """
+
+    def __init__(self, have: int, need: int) -> None:
+        self.have, self.need = have, need
+        super().__init__(f"{have} independent positions of the {need} that a fit needs")
 
 
 def parameters_needed(k: int, simplex: bool = False) -> int:

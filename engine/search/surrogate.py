@@ -2,11 +2,12 @@
 
     measured points ── link ──► weighted least squares on 1, c_i, c_i c_j ── link⁻¹ ──► mean, band
 
-Each point weighs by the sampling variance of its score on the link's scale (delta method). One
-factor φ on all variances is estimated from the residuals: above 1 where a quadratic is too stiff,
-below 1 since every point answers the same prompts and shares their luck. The band holds where a
-measured score would lie 95 times in 100 if a quadratic were the truth: a model band, so the share
-of points that a fit without them would have caught is told with it.
+Each point weighs by the variance of its score on the link's scale (delta method). Where the
+residuals are larger than that, a quadratic is too stiff, and what it misses is added to every
+point's variance: τ², as in meta-regression. Where they are smaller, every point having answered the
+same prompts and shared their luck, one factor φ below 1 is on all. The band holds where a measured
+score would lie 95 times in 100 if this were the truth: a model band, so the share of points that a
+fit without them would have caught is told with it.
 
 Nothing is fitted that the positions do not determine: points along one axis say nothing of the
 others, and duplicates say nothing new. Where a method knows only proportions, the K − 1 first
@@ -23,11 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.errors import ParetoscopeError
+from engine.search.least_squares import orthonormal, solve, student, unexplained
 from engine.search.links import LINKS, Link, bernoulli, floored, linked, unlinked
 from engine.search.quadratic import (
-    DETERMINED,
     Floats,
+    TooFew,
     features,
     fill,
     informative,
@@ -52,33 +53,11 @@ __all__ = [
 PRIOR = 4.0
 """φ starts at 1, worth this many residuals: a handful of points cannot prove that it is 0."""
 
+ROUNDS = 3
+"""Fits to settle τ², after which it moves by less than 2 %; at most."""
+
 SAME_PLACE = 6
 """Decimals to which two positions are the same."""
-
-
-class TooFew(ParetoscopeError):
-    """The positions measured do not determine the surface.
-
-    Attributes:
-        have: how many of them tell something that the others do not.
-        need: how many such positions a fit takes.
-    """
-
-    def __init__(self, have: int, need: int) -> None:
-        self.have, self.need = have, need
-        super().__init__(f"{have} independent positions of the {need} that a fit needs")
-
-
-def _quantile(freedom: float) -> float:
-    """97.5 % quantile of Student's t of 4 or more degrees of freedom, to 0.3 %.
-
-    Cornish–Fisher in 1/freedom (Abramowitz & Stegun 26.7.5).
-    """
-    z = 1.959963984540054
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 @dataclass(frozen=True)
@@ -105,8 +84,9 @@ class Surrogate:
         simplex: whether only the proportions of a position matter.
         beta: float64 [p], of the basis as `features` gives it.
         covariance: float64 [p, p] of beta, φ included.
-        noise: variance of one score about the surface on the link's scale, φ included; under
-            "logit" to be divided by p (1 − p).
+        noise: sampling variance of one score on the link's scale, φ included; under "logit" to be
+            divided by p (1 − p).
+        scatter: φ τ², what the surface misses on the link's scale.
         count: under "logit", examples behind a typical score.
         freedom: degrees of freedom behind φ.
         n: distinct positions fitted.
@@ -121,6 +101,7 @@ class Surrogate:
     beta: Floats
     covariance: Floats
     noise: float
+    scatter: float
     count: float
     freedom: float
     n: int
@@ -133,8 +114,8 @@ class Surrogate:
         rows = features(positions, self.simplex)
         centre = rows @ self.beta
         noise = self.noise / bernoulli(centre, self.count) if self.link == "logit" else self.noise
-        variance = ((rows @ self.covariance) * rows).sum(axis=1) + noise
-        half = _quantile(self.freedom) * np.sqrt(variance)
+        variance = ((rows @ self.covariance) * rows).sum(axis=1) + self.scatter + noise
+        half = student(self.freedom) * np.sqrt(variance)
         mean, low, high = (
             unlinked(each, self.link, self.count, self.least)
             for each in (centre, centre - half, centre + half)
@@ -196,27 +177,32 @@ def fit(
         kept = np.isfinite(scores)
     kept &= np.isfinite(places).all(axis=1)
     places, scores, spread = _distinct(places[kept], scores[kept], spread[kept])
-    rows = features(places, simplex)
-    need = rows.shape[1]
-    if not len(rows):
-        raise TooFew(0, need)
+    rows, back = orthonormal(features(places, simplex))
     values, variance = linked(scores, spread, link)
-    beta, factor = _solve(rows, values, variance)
+    beta, factor = solve(rows, values, variance)
     if link == "logit":  # a lucky 0 of n is no less certain than its neighbours: once more
         variance = floored(1.0 / ((spread + 1.0) * bernoulli(rows @ beta, spread)), values)
-        beta, factor = _solve(rows, values, variance)
+        beta, factor = solve(rows, values, variance)
+
+    left = len(values) - len(beta)
+    missed = 0.0
+    for _ in range(ROUNDS):
+        before, missed = missed, unexplained((values - rows @ beta) ** 2, variance, left)
+        if abs(missed - before) <= 0.02 * missed:
+            break
+        beta, factor = solve(rows, values, variance + missed)
 
     # w: standardised residuals; h: leverages, the diagonal of the hat matrix
-    w = (values - rows @ beta) ** 2 / variance
-    h = ((rows @ factor) ** 2).sum(axis=1) / variance
-    left = len(values) - need
+    w = (values - rows @ beta) ** 2 / (variance + missed)
+    h = ((rows @ factor) ** 2).sum(axis=1) / (variance + missed)
     freedom = PRIOR + left
     scale = float(PRIOR + w.sum()) / freedom
+    beta, factor = back @ beta, back @ factor
     typical = float(np.median(spread)) if link == "logit" else 0.0
     noise = 1.0 / (typical + 1.0) if link == "logit" else float(np.median(variance))
     return Surrogate(
-        tuple(names), link, simplex, beta, scale * factor @ factor.T, scale * noise, typical,
-        freedom, len(values), _caught(w, h, left), least,
+        tuple(names), link, simplex, beta, scale * factor @ factor.T, scale * noise,
+        scale * missed, typical, freedom, len(values), _caught(w, h, left), least,
     )  # fmt: skip
 
 
@@ -224,7 +210,8 @@ def _caught(w: Floats, h: Floats, left: int) -> float | None:
     """Share of the points inside the band of a fit without them, in closed form.
 
     Without point i its residual is r / (1 − h), of variance φ v / (1 − h), and the sum of squares
-    behind φ is less by r² / (v (1 − h)) (Cook & Weisberg 1982, section 2.2).
+    behind φ is less by r² / (v (1 − h)) (Cook & Weisberg 1982, section 2.2). v holds τ², which is
+    not estimated anew.
 
     Args:
         w: r² / v of each point.
@@ -237,7 +224,7 @@ def _caught(w: Floats, h: Floats, left: int) -> float | None:
     without = w[free] / (1.0 - h[free])
     freedom = PRIOR + left - 1.0
     scale = (PRIOR + np.maximum(w.sum() - without, 0.0)) / freedom
-    return float((without <= _quantile(freedom) ** 2 * scale).mean())
+    return float((without <= student(freedom) ** 2 * scale).mean())
 
 
 def _distinct(places: Floats, *columns: Floats) -> list[Floats]:
@@ -253,32 +240,3 @@ def _distinct(places: Floats, *columns: Floats) -> list[Floats]:
         places[order][starts],
         *(np.add.reduceat(column[order], starts) / sizes for column in columns),
     ]
-
-
-def _scaled(rows: Floats) -> tuple[Floats, Floats]:
-    """Columns of length one, and the lengths they had."""
-    lengths = np.sqrt((rows * rows).sum(axis=0))
-    lengths[lengths == 0.0] = 1.0
-    return rows / lengths, lengths
-
-
-def _solve(rows: Floats, values: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """Weighted least squares by the triangular factor alone, corrected once for its rounding.
-
-    Returns:
-        beta [p], and F [p, p] with F Fᵀ = (Xᵀ V⁻¹ X)⁻¹.
-
-    Raises:
-        TooFew: the design [n, p] has a lower rank than p.
-    """
-    weighted, lengths = _scaled(rows / np.sqrt(variance)[:, None])
-    triangle = np.linalg.qr(weighted, mode="r")
-    long = np.linalg.svd(triangle, compute_uv=False)
-    have, need = int((long > DETERMINED * long.max(initial=0.0)).sum()), rows.shape[1]
-    if have < need:
-        raise TooFew(have, need)
-    factor = np.linalg.inv(triangle) / lengths[:, None]
-    beta = np.zeros(need)
-    for _ in range(2):
-        beta += factor @ (factor.T @ (rows.T @ ((values - rows @ beta) / variance)))
-    return beta, factor

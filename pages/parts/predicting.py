@@ -214,8 +214,8 @@ def missing_recipes(
     labels = tuple(recipe.coefficients)
     need = parameters_needed(len(labels), method.simplex)
     rows, places = _rows(measured, recipe, names)
-    scored = measured.mean[np.ix_(rows, [measured.column(each.name) for each in objectives])]
-    whole = np.isfinite(scored).all(axis=1)
+    columns = [measured.column(each.name) for each in objectives]
+    whole = np.isfinite(measured.mean[rows][:, columns]).all(axis=1)
     partly = np.flatnonzero(~whole)
     again = partly[informative(places[whole], places[partly], need, method.simplex)]
     known = np.concatenate([places[whole], places[again]])
