@@ -20,7 +20,7 @@ from pages.parts import marks
 from pages.parts.limits import Bounds, Pair
 from pages.parts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT, rounded
 from pages.parts.thinning import thinned
-from pages.parts.view import Axis, Measured
+from pages.parts.view import Axis, Measured, recipe_text
 
 LINES = 5000
 FLAT_LINES = 1000
@@ -257,7 +257,7 @@ def _flat_lines(
         for line, row in zip(those.tolist(), rows[those].tolist(), strict=True):
             y += [*np.round(heights[line], 4).tolist(), None]
             ids += [(measured.ids[row],)] * len(across)
-            texts += [html.escape(measured.texts[row])] * len(across)
+            texts += [html.escape(recipe_text(measured.recipes[row]))] * len(across)
         trace = {
             "type": "scatter",
             "mode": "lines+markers",
