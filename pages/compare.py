@@ -1,7 +1,220 @@
-"""Compare: answers of up to four points side by side."""
+"""Compare: the answers of up to four recipes side by side, and the examples they differ on."""
 
 from __future__ import annotations
 
-from pages.parts import state
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from cache.blobs import Blobs
+from engine.errors import BadInput
+from engine.recipe import Recipe
+from engine.scoring.data import Row, read_rows
+from engine.study import Objective
+from pages.parts import answers, asking, comparing, jobs, slices, state, tray
+from pages.parts.asking import TYPED, Ask
+from pages.parts.backend import Task
+from pages.parts.controls import anchored
+from pages.parts.view import Measured, axes_of, number
 
 backend = state.enter("Compare")
+axes = axes_of(backend.objectives)
+by_name = {axis.name: axis for axis in axes}
+job = f"{state.session()}:compare"
+evaluation = f"{state.session()}:evaluate"
+template = backend.family.tokenizer is not None and bool(backend.family.tokenizer.chat_template)
+
+
+@st.cache_resource(show_spinner=False)
+def blobs(workspace: str) -> Blobs:
+    return Blobs(workspace)
+
+
+def restore(measured: Measured) -> None:
+    """Once a session: the tray that the address names. A point waits until points can be known."""
+    asked = st.session_state.setdefault("compare_address", st.query_params.get("points", ""))
+    if "compare_restored" not in st.session_state and backend.known is not None:
+        found, unknown = comparing.addressed(asked, measured, backend.names)
+        for each in found:
+            tray.add(each)
+        st.session_state["compare_restored"] = unknown
+    for name in st.session_state.get("compare_restored", ()):
+        st.text(f"This study has no point {name}.")
+
+
+def remember(measured: Measured) -> None:
+    """Keep the address a way back to this tray."""
+    if "compare_restored" not in st.session_state:
+        return
+    text = comparing.address(tray.tray(), measured, backend.point_id)
+    if text:
+        if st.query_params.get("points") != text:
+            st.query_params["points"] = text
+    elif "points" in st.query_params:
+        del st.query_params["points"]
+
+
+def add_chosen(key: str, options: Sequence[Recipe]) -> None:
+    chosen = st.session_state[key]
+    if chosen is not None:
+        tray.add(options[chosen])
+    st.session_state["add_generation"] = st.session_state.get("add_generation", 0) + 1
+
+
+def adder(measured: Measured) -> None:
+    """Models and points of the front, to put into the tray."""
+    full = len(tray.tray()) >= tray.LIMIT
+    offered = comparing.offered(measured, measured.front_of(axes), backend.names)
+    options = [each for each in offered if each not in tray.tray()]
+    key = f"add:{st.session_state.get('add_generation', 0)}"
+    st.selectbox(
+        "Add a model or a point of the front", range(len(options)), index=None, key=key,
+        format_func=lambda place: str(comparing.recipe_text(options[place])),
+        placeholder="The tray is full" if full else f"{len(options)} to choose from",
+        disabled=full, on_change=add_chosen, args=(key, options),
+        help="Any other recipe: Compare beside its sliders on Explore",
+    )  # fmt: skip
+
+
+def choose_objective() -> Objective:
+    names = list(by_name)
+    kept = st.session_state.get("compare_objective")
+    at = anchored("compare_objective_box", names.index(kept) if kept in names else 0)
+    chosen = st.selectbox(
+        "Objective", names, index=at, key="compare_objective_box",
+        format_func=lambda name: by_name[name].label,
+    )  # fmt: skip
+    st.session_state["compare_objective"] = chosen
+    return next(each for each in backend.objectives if each.name == chosen)
+
+
+def cards(measured: Measured, objective: Objective) -> None:
+    """The head of each column: recipe, its score, and a way out of the tray."""
+    column = measured.column(objective.name)
+    for place, (each, card) in enumerate(
+        zip(tray.tray(), st.columns(len(tray.tray()), border=True), strict=True)
+    ):
+        found = measured.nearest(each)
+        score = "not measured"
+        if found is not None and found.exact:
+            columns = (measured.mean, measured.stderr, measured.low, measured.high)
+            score = number(*(float(of[found.row, column]) for of in columns))
+        with card.container(key=f"card:{place}", gap="xxsmall"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(comparing.title(place, each), width="stretch")
+                st.button(
+                    "Remove", key=f"remove:{each.key}", type="tertiary", icon=":material/close:",
+                    on_click=tray.remove, args=(each,),
+                )  # fmt: skip
+            st.text(f"{by_name[objective.name].label}  {score}")
+
+
+def start(recipes: Sequence[Recipe], payload: dict[str, object]) -> None:
+    payload = {"recipes": [each.as_dict() for each in recipes], **payload}
+    answers.keep(backend.submit("Answering", "compare", payload, job))
+
+
+def ask_all(objective: Objective, source: str, rows: Sequence[Row], ask: Ask) -> None:
+    prompts = asking.prompts_of(ask, source, rows)
+    ask.refusal = ""
+    if not prompts:
+        ask.refusal = "There is no prompt: give one."
+    elif len(prompts) > comparing.PROMPTS:
+        ask.refusal = f"{len(prompts)} prompts: {comparing.PROMPTS} can be answered at once."
+    else:
+        own = {} if source == TYPED else {"stop": list(objective.stop), "top_k": objective.top_k}
+        start(tray.tray(), {"prompts": prompts, **ask.settings.payload(), **own})
+
+
+def again(ask: Ask, task: Task) -> None:
+    """The same once more with the next seed."""
+    payload = dict(task.handle.job.payload)
+    payload["seed"] += 1
+    if ask.settings.temperature > 0:
+        ask.seeded(replace(ask.settings, seed=payload["seed"]))
+    answers.keep(backend.submit("Answering", "compare", payload, job))
+
+
+def choose_examples(ask: Ask, key: str, shown: Sequence[int]) -> None:
+    chosen = st.session_state[key]["selection"]["rows"]
+    if chosen:
+        ask.choose([shown[place] for place in chosen])
+        asking.turn_to_rows()
+
+
+def evaluate(recipes: Sequence[Recipe]) -> None:
+    backend.evaluate(recipes, f"Scoring {', '.join(map(str, recipes))}", evaluation)
+
+
+def missing(recipes: Sequence[Recipe], objective: Objective) -> None:
+    """Columns without a score on the objective, and the way to one."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        names = ", ".join(map(comparing.recipe_text, recipes))
+        st.text(f"Not measured on {objective.name}: {names}", width="stretch")
+        st.button(
+            "Evaluate", key="compare_evaluate", on_click=evaluate, args=(recipes,),
+            disabled=backend.opened is None,
+        )  # fmt: skip
+
+
+def examples(objective: Objective, ask: Ask) -> None:
+    """Every example of the objective with each column's value; selected rows become prompts."""
+    recipes = list(tray.tray())
+    found = slices.load(backend, objective, recipes, blobs(str(backend.workspace)))
+    st.subheader("Examples", anchor=False, help="Every example with its value in each column")
+    absent = [each for each, there in zip(recipes, found.measured, strict=True) if not there]
+    if absent:
+        missing(absent, objective)
+    if found.sentences():
+        st.text(found.sentences())
+    only = st.checkbox(
+        "Only where columns differ", key="only_differing", disabled=len(found.columns) < 2
+    )
+    shown = np.flatnonzero(found.differing).tolist() if only else list(range(len(found)))
+    key = f"examples:{objective.name}:{only}:{len(shown)}"
+    st.dataframe(
+        pd.DataFrame(found.table(shown)), key=key, hide_index=True, selection_mode="multi-row",
+        on_select=lambda: choose_examples(ask, key, shown), height=min(38 + 35 * len(shown), 420),
+        column_config={
+            "line": st.column_config.NumberColumn("line", width=60),
+            "prompt": st.column_config.TextColumn("prompt", width="large"),
+        },
+    )  # fmt: skip
+    st.text("Selected rows become the prompts above.")
+
+
+measured = backend.measured()
+restore(measured)
+remember(measured)
+left, middle, right = st.columns([2, 1, 1])
+with left:
+    adder(measured)
+if not tray.tray():
+    st.text("Nothing to compare yet.")
+    st.text("Add a model or a point of the front above, or press Compare beside the sliders on")
+    st.page_link(state.page("explore"), label="Explore", icon=":material/arrow_back:")
+    st.stop()
+with middle:
+    objective = choose_objective()
+try:
+    rows = read_rows(objective, "explore")
+except BadInput as error:
+    state.show_problems(error.problems)
+    rows = ()
+with right:
+    source = asking.source(bool(rows))
+ask = asking.form(
+    objective, source, rows, template, lambda ask: ask_all(objective, source, rows, ask)
+)
+cards(measured, objective)
+task = backend.task(job) or answers.kept(str(backend.study.path))
+if task is not None:
+    answers.show(task, list(tray.tray()), lambda task: again(ask, task))
+else:
+    st.text("Press Answer: every column answers the same prompts.")
+jobs.activity(backend, (evaluation,))
+if rows:
+    examples(objective, asking.ask_of(objective, asking.ROWS, rows, template))
