@@ -10,6 +10,7 @@ are white marks with a dark edge, their values never blended into the colours be
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -36,6 +37,9 @@ MOST = 1000
 SCALE = [[0.0, "#7186b5"], [0.5, "#b9b6a0"], [1.0, "#ffe945"]]
 """Blue to yellow with rising lightness, apart for every kind of colour blindness; its darkest end
 is light enough for dark words and edges on it, in both themes."""
+
+WIDE = 120
+"""Letters of the small print that fit on a line of the chart in a window 1280 wide."""
 
 INK = "#0b0d12"
 PAPER = "#ffffff"
@@ -229,13 +233,14 @@ def surface(
     layout = marks.frame(f"surface/{axis.name}/{x_name}/{y_name}/{kind}", meta, deep)
     words = _words(fixed, others, count, faint, len(rows) - count - faint)
     better = "Brighter is better. " if not deep else ""
+    said = textwrap.wrap(better + words, WIDE)  # plotly breaks no line by itself
     layout["title"] = {
         "text": f"Predicted, not measured: {html.escape(axis.title)}",
         "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.985, "yanchor": "top",
         "pad": {"l": 8},
-        "subtitle": {"text": better + words, "font": {"size": 12, "color": TEXT}},
+        "subtitle": {"text": "<br>".join(said), "font": {"size": 12, "color": TEXT}},
     }  # fmt: skip
-    layout["margin"] |= {"t": 76}
+    layout["margin"] |= {"t": 60 + 16 * len(said)}
     scale = "slider of" if surrogate.simplex else "coefficient of"
     titles = [f"{scale} {name}" for name in (x_name, y_name)]
     if deep:

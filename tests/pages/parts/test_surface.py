@@ -165,3 +165,17 @@ def test_names_are_escaped() -> None:
     )
     assert "&lt;b&gt; 1" in figure["layout"]["title"]["subtitle"]["text"]
     assert figure["layout"]["xaxis"]["title"]["text"] == "coefficient of b"
+
+
+def test_many_coefficients_held_are_said_on_several_lines() -> None:
+    names = ("a", "b", *(f"an-expert-of-long-name-{k}" for k in range(8)))
+    points = Measured(("facts",), (), (), *(np.empty((0, 1)) for _ in range(3)))
+
+    class Flat(StandIn):
+        def predict(self, positions: np.ndarray) -> Predicted:
+            return Predicted(*(positions[:, 0] + shift for shift in (0.0, -0.1, 0.1)))
+
+    layout = surface(points, FACTS, Flat(names=names), "a", "b", {}, RANGES)["layout"]
+    lines = layout["title"]["subtitle"]["text"].split("<br>")
+    assert len(lines) == 3 and max(map(len, lines)) <= 120
+    assert layout["margin"]["t"] == 60 + 16 * 3
