@@ -148,7 +148,7 @@ class Composer:
             BadInput: merged weights overflow; a model lacks rows that the tokenizer needs.
         """
         method = find_method(recipe.method)
-        with self._ticking(tick):
+        with self.ticking(tick):
             if method.space == "logit":
                 mixture = method.build(
                     recipe.coefficients, self.family.names, **dict(recipe.parameters)
@@ -174,6 +174,15 @@ class Composer:
             self._write(model)
             return model
 
+    @contextmanager
+    def ticking(self, tick: Callable[[], None]) -> Iterator[None]:
+        """Call `tick` at every tensor or chunk that is read or written within."""
+        previous, self._tick = self._tick, tick
+        try:
+            yield
+        finally:
+            self._tick = previous
+
     def module(self, name: str) -> ComposedModel:
         """One model of the family as it is: base, target or an expert."""
         return self.compose(Recipe("single", {}, {"model": name}), self._tick)
@@ -183,7 +192,7 @@ class Composer:
         do in logit space. `tick` as in `compose`."""
         if model is None or model is self.live or find_method(model.recipe.method).space == "logit":
             return
-        with self._ticking(tick or self._tick):
+        with self.ticking(tick or self._tick):
             self._write(model)
 
     def basis(self, recipe: Recipe, *, keep: bool = True) -> Basis:
@@ -233,14 +242,6 @@ class Composer:
         return self._adapters
 
     # ---- inside ------------------------------------------------------------------------------
-
-    @contextmanager
-    def _ticking(self, tick: Callable[[], None]) -> Iterator[None]:
-        previous, self._tick = self._tick, tick
-        try:
-            yield
-        finally:
-            self._tick = previous
 
     def _write(self, model: ComposedModel) -> None:
         self.live = model  # before the first tensor: a tick may park this write and restore it

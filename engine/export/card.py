@@ -181,9 +181,23 @@ def readme(papers: Papers, name: str) -> str:
     return f"---\n{_front_matter(papers, name)}---\n\n" + "\n".join(lines).rstrip() + "\n"
 
 
+def manifest_text(papers: Papers) -> str:
+    """paretoscope.json as it is written."""
+    text = json.dumps(manifest(papers), indent=2, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
+
+
+def papers_kind(recipe: Recipe, adapter: bool) -> str:
+    """What an export of this recipe is called in its papers."""
+    if recipe.method == "single":
+        return "copy"
+    if find_method(recipe.method).space == "logit":
+        return "decoding"
+    return "adapter" if adapter else "merged"
+
+
 def write_papers(papers: Papers, out: Path, name: str) -> list[str]:
     """Write README.md and paretoscope.json; returns their names."""
     (out / "README.md").write_text(readme(papers, name), encoding="utf-8")
-    text = json.dumps(manifest(papers), indent=2, ensure_ascii=False, allow_nan=False)
-    (out / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (out / MANIFEST).write_text(manifest_text(papers), encoding="utf-8")
     return ["README.md", MANIFEST]

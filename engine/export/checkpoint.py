@@ -30,8 +30,11 @@ from engine.export.layout import (
 )
 from engine.export.shards import write_model
 from engine.family.compatibility import Family
-from engine.merging.basis import Basis
+from engine.merging.basis import Basis, nothing
 from engine.merging.merged_model import merged_tensor
+
+_COPIED = 1 << 26
+"""Bytes between two looks at whether to go on with a copy."""
 
 Coefficients = Callable[[str], Mapping[str, float]]
 """Tensor name -> coefficients; a recipe's are the same for every tensor, a mergekit file's are
@@ -119,12 +122,25 @@ def merge_to(
     return sorted(names)
 
 
-def copy_model(source: Path, out: Path, extra: Callable[[Path], list[str]]) -> list[str]:
-    """Copy one model as it is: its weights, configuration and tokenizer."""
+def copy_model(
+    source: Path,
+    out: Path,
+    extra: Callable[[Path], list[str]],
+    tick: Callable[[], None] = nothing,
+) -> list[str]:
+    """Copy one model as it is: its weights, configuration and tokenizer.
+
+    Args:
+        extra: writes more files into the directory and returns their names.
+        tick: called between chunks.
+    """
     files = model_files(source)
     with new_directory(out, sum(each.stat().st_size for each in files)) as partial:
         for each in files:
-            shutil.copyfile(each, partial / each.name)
+            with each.open("rb") as reader, (partial / each.name).open("wb") as writer:
+                while chunk := reader.read(_COPIED):
+                    tick()
+                    writer.write(chunk)
         names = [each.name for each in files] + extra(partial)
     return sorted(names)
 

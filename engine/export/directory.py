@@ -40,13 +40,18 @@ def check_output(out: Path, needed: int = 0) -> None:
         if not os.access(parent, os.W_OK):
             fix = "Choose another output or change its permissions."
             raise bad(str(parent), "is not writable", fix)
-        free = shutil.disk_usage(parent).free
+        free = free_bytes(out)
     except OSError as error:
         what = f"cannot be an output ({error.strerror or error})"
         raise bad(str(out), what, "Choose another output.") from None
     if free < needed:
         what = f"{needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free"
         raise bad(str(out), what, "Free some space or choose another disk.")
+
+
+def free_bytes(out: Path) -> int:
+    """Bytes free on the disk that `out` would lie on; raises `OSError` where it cannot be told."""
+    return shutil.disk_usage(_existing(out)).free
 
 
 def _existing(out: Path) -> Path:

@@ -20,6 +20,8 @@ from typing import Any
 import yaml
 
 from engine.errors import BadInput, Problem, bad, unknown
+from engine.export.card import hub_id
+from engine.family.compatibility import Family
 from engine.method import is_number
 from engine.recipe import Recipe
 from engine.study_file import model_of
@@ -263,3 +265,14 @@ def to_mergekit(recipe: Recipe, places: Mapping[str, str], dtype: str) -> str | 
         "out_dtype": dtype,
     }
     return yaml.safe_dump(document, sort_keys=False)
+
+
+def mergekit_text(recipe: Recipe, family: Family) -> str | None:
+    """mergekit_config.yml of a recipe's export; None where mergekit has no such merge."""
+    spec = family.spec
+    places = {name: hub_id(spec.path_of(name)) or f"./{name}" for name in ("base", *spec.experts)}
+    models = (family.base, *family.experts.values())
+    # mergekit takes "model+adapter" for an adapter, and cuts or skips where rows differ
+    if any(each.kind == "lora" or each.rows != family.base.rows for each in models):
+        return None
+    return to_mergekit(recipe, places, family.base.dtype)

@@ -24,12 +24,13 @@ from engine.export import custom_generate
 from engine.export.card import Papers, hub_id, write_papers
 from engine.export.checkpoint import copy_model, copy_side_files, merge_to, verify_weights
 from engine.export.directory import check_output, new_directory
-from engine.export.mergekit import to_mergekit
+from engine.export.mergekit import mergekit_text
+from engine.export.plan import GENERATE, leading, plan_export
 from engine.family.checkpoint import open_checkpoint
 from engine.family.compatibility import Family
 from engine.family.weights import load_module
 from engine.merging.basis import nothing
-from engine.recipe import Recipe, find_method
+from engine.recipe import Recipe
 
 TOLERANCE = 1e-4
 """Largest |logit difference| at which a reloaded export counts as the same model, in float32."""
@@ -84,7 +85,7 @@ def check_export(recipe: Recipe, family: Family, out: Path, *, adapter: bool = F
     if adapter and not runs_unmerged(recipe, family):
         what = f"{recipe} is not task arithmetic over LoRA experts alone"
         raise bad("--adapter", what, "Export it merged.")
-    check_output(out, family.base.bytes if find_method(recipe.method).space == "weight" else 0)
+    check_output(out, plan_export(family, recipe, adapter=adapter).bytes)
 
 
 def export_point(
@@ -101,6 +102,7 @@ def export_point(
     Args:
         adapter: write a LoRA adapter; for task arithmetic over LoRA experts alone.
         verify: reload what was written with plain transformers and compare.
+        tick: called at every tensor and chunk; may raise `Cancelled`, and nothing is left then.
 
     Raises:
         BadInput: the output is not empty, has no room, or the recipe has no adapter.
@@ -112,13 +114,14 @@ def export_point(
     model = composer.compose(recipe, tick)
     ids = probe_ids(composer)
     live = probe(model, ids)
-    if recipe.method == "single":
-        return _copy(composer, papers, out, live, ids, verify)
-    if model.mixture is not None:
-        return _decoding(composer, model, papers, out, live, ids, verify)
-    if adapter:
-        return _adapter(composer, papers, out, model, live, ids, verify)
-    return _merged(composer, papers, out, model, live, ids, verify, unmerged)
+    with composer.ticking(tick):
+        if recipe.method == "single":
+            return _copy(composer, papers, out, live, ids, verify, tick)
+        if model.mixture is not None:
+            return _decoding(composer, model, papers, out, live, ids, verify)
+        if adapter:
+            return _adapter(composer, papers, out, model, live, ids, verify)
+        return _merged(composer, papers, out, model, live, ids, verify, unmerged)
 
 
 def _difference(composer: Composer, out: Path, live: Tensor, ids: Tensor) -> float:
@@ -172,13 +175,7 @@ def _merged(
 
 
 def _mergekit(papers: Papers, out: Path) -> list[str]:
-    spec = papers.family.spec
-    places = {name: hub_id(spec.path_of(name)) or f"./{name}" for name in ("base", *spec.experts)}
-    models = (papers.family.base, *papers.family.experts.values())
-    # mergekit takes "model+adapter" for an adapter, and cuts or skips where rows differ
-    if any(each.kind == "lora" or each.rows != papers.family.base.rows for each in models):
-        return []
-    text = to_mergekit(papers.recipe, places, papers.family.base.dtype)
+    text = mergekit_text(papers.recipe, papers.family)
     if text is None:
         return []
     (out / "mergekit_config.yml").write_text(text, encoding="utf-8")
@@ -186,11 +183,19 @@ def _mergekit(papers: Papers, out: Path) -> list[str]:
 
 
 def _copy(
-    composer: Composer, papers: Papers, out: Path, live: Tensor, ids: Tensor, verify: bool
+    composer: Composer,
+    papers: Papers,
+    out: Path,
+    live: Tensor,
+    ids: Tensor,
+    verify: bool,
+    tick: Callable[[], None],
 ) -> Exported:
     name = str(papers.recipe.parameters["model"])
     source = composer.family.checkpoint(name)
-    files = copy_model(source.path, out, lambda partial: write_papers(papers, partial, out.name))
+    files = copy_model(
+        source.path, out, lambda partial: write_papers(papers, partial, out.name), tick
+    )
     if not verify:
         return Exported(out, tuple(files))
     if source.kind == "lora":
@@ -247,11 +252,9 @@ def _decoding(
 ) -> Exported:
     mixture = model.mixture
     assert mixture is not None
-    leading = next(
-        (each for each in ("target", "base") if each in mixture.models), mixture.models[0]
-    )
+    first = leading(mixture.models)
     settings = {
-        "model": leading,
+        "model": first,
         "models": list(mixture.models),
         "weights": list(mixture.weights),
         "kind": mixture.kind,
@@ -264,23 +267,22 @@ def _decoding(
     }  # fmt: skip
     note = (
         "No single checkpoint holds this mixture: several models run at every token. "
-        f"`custom_generate/generate.py` decodes with plain transformers: load {leading} "
+        f"`custom_generate/generate.py` decodes with plain transformers: load {first} "
         "as the model and pass the others by name as `models=`."
     )
     mine = replace(papers, kind="decoding", notes=(*papers.notes, note))
     with new_directory(out) as partial:
-        folder = partial / "custom_generate"
-        folder.mkdir()
+        (partial / GENERATE).parent.mkdir()
         code = Path(custom_generate.__file__).read_text(encoding="utf-8")
         code = code.replace(_EMPTY, f"SETTINGS: dict[str, Any] = {settings!r}\n", 1)
-        (folder / "generate.py").write_text(code, encoding="utf-8")
+        (partial / GENERATE).write_text(code, encoding="utf-8")
         (partial / "recipe.yaml").write_text(papers.recipe.to_yaml(), encoding="utf-8")
-        names = ["custom_generate/generate.py", "recipe.yaml"]
+        names = [GENERATE, "recipe.yaml"]
         names += [*copy_side_files(composer.family, partial)]
         names += write_papers(mine, partial, out.name)
     if not verify:
         return Exported(out, tuple(sorted(names)))
-    written = runpy.run_path(str(out / "custom_generate" / "generate.py"))
+    written = runpy.run_path(str(out / GENERATE))
     read = written["SETTINGS"]
     with torch.inference_mode():
         parts = [each(input_ids=ids).logits[..., : read["rows"]].float() for each in model.modules]
@@ -289,12 +291,3 @@ def _decoding(
     if found > TOLERANCE:
         raise ParetoscopeError(f"{out}: the folder's logits differ by {found:.3g}")
     return Exported(out, tuple(sorted(names)), True, found)
-
-
-def papers_kind(recipe: Recipe, adapter: bool) -> str:
-    """What an export of this recipe is called in its papers."""
-    if recipe.method == "single":
-        return "copy"
-    if find_method(recipe.method).space == "logit":
-        return "decoding"
-    return "adapter" if adapter else "merged"

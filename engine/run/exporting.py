@@ -1,20 +1,24 @@
 """The job "export": checkpoints, adapters and decoding folders out.
 
 An export measures the report split, which no slider has seen: once, because its rows are saved like
-any other.
+any other. An export that succeeded is a row too, of the kind "export": the app and the shell share
+one history.
 """
 
 from __future__ import annotations
 
 import logging
+import time
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.decoding.inputs import Tick
 from engine.errors import BadInput, bad
-from engine.export.card import Measured, Papers
-from engine.export.point import check_export, export_point, papers_kind
+from engine.export.card import Measured, Papers, papers_kind
+from engine.export.plan import plan_export
+from engine.export.point import check_export, export_point
 from engine.recipe import Recipe, point_id
 from engine.run.evaluating import Evaluation, Progress, checked_objectives
 from engine.run.models import Models, recipe_of, study_of
@@ -34,7 +38,8 @@ def export_recipe(
     Args:
         payload: study, recipe, out: a directory that does not exist or is empty; adapter, verify
             (False); scores: those on the report split that are there already, as `reported` gives
-            them. The others are measured here, and their rows emitted.
+            them. The others are measured here, and their rows emitted; so is, at the end, the row
+            of the export itself.
 
     Returns:
         out, files, verified, max_logit_difference, point.
@@ -61,18 +66,44 @@ def export_recipe(
             fingerprints=opened.models,
             scores=measured,
         )
-        emit("loading")
         verify = bool(payload.get("verify", False))
+        emit("progress", {"stage": "writing and verifying" if verify else "writing"})
+        emit("loading")
         exported = export_point(
             opened.composer, papers, out, adapter=adapter, verify=verify, tick=tick
         )
-        return {
+        result = {
             "out": str(exported.out),
             "files": list(exported.files),
             "verified": exported.verified,
             "max_logit_difference": exported.max_logit_difference,
             "point": papers.point,
         }
+        emit("result", {"row": _record(papers, opened.fingerprint, result)})
+        return result
+
+
+def _record(papers: Papers, family: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The row that says what was written where; its `id` is new each time."""
+    out = Path(result["out"])
+    plan = plan_export(papers.family, papers.recipe, adapter=papers.kind == "adapter")
+    spec = papers.family.spec
+    return {
+        "kind": "export",
+        "id": uuid.uuid4().hex,
+        "at": time.time(),
+        "study": papers.study,
+        "family": family,
+        "recipe": papers.recipe.as_dict(),
+        "form": papers.kind,
+        "bytes": sum((out / name).stat().st_size for name in result["files"]),
+        "rank": plan.rank,
+        "beside": [
+            {"name": name, "path": str(spec.path_of(name)), "kind": papers.family.models[name].kind}
+            for name in plan.beside
+        ],
+        **result,
+    }
 
 
 def _path(payload: Mapping[str, Any], name: str) -> Path:

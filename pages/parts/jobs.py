@@ -33,7 +33,7 @@ def words(status: Status) -> str:
         return "parked while something else runs"
     total = status.progress.get("total")
     if not total:
-        return "running"
+        return str(status.progress.get("stage", "running"))
     text = f"{status.progress.get('done', 0)} of {total} done"
     if status.progress.get("objective"):
         text += f", {status.progress['objective']}"

@@ -16,8 +16,8 @@ import engine
 from engine.compose import Composer
 from engine.decoding.loop import generate
 from engine.errors import BadInput, ParetoscopeError
-from engine.export.card import Measured, Papers, hub_id
-from engine.export.point import TOLERANCE, Exported, export_point, papers_kind, probe, probe_ids
+from engine.export.card import Measured, Papers, hub_id, papers_kind
+from engine.export.point import TOLERANCE, Exported, export_point, probe, probe_ids
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, resolve
 from tests import oracle
@@ -320,12 +320,12 @@ def test_an_output_that_is_there_is_told_before_anything(
 def test_a_full_disk_leaves_nothing(
     composer: Composer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapter: bool
 ) -> None:
-    from engine.export import card as written
+    from engine.export import point as written
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(written, "manifest", full)
+    monkeypatch.setattr(written, "write_papers", full)
     with pytest.raises(ParetoscopeError, match="disk is full"):
         export(composer, TestAdapter.RECIPE, tmp_path / "out", adapter=adapter)
     assert list(tmp_path.iterdir()) == []

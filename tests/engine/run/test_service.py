@@ -210,10 +210,14 @@ def test_exporting_measures_the_report_split_once(bench: Bench, tmp_path: Path) 
     out = tmp_path / "out"
     result = bench.run("export", recipe=recipe(helpful=0.5), out=str(out), verify=True)
     assert result["verified"] and (out / "model.safetensors").exists()
-    assert {row["split"] for row in bench.rows} == {"report"}
+    *rows, record = bench.rows
+    assert {row["split"] for row in rows} == {"report"}
+    assert record["kind"] == "export" and record["form"] == "merged" and record["beside"] == []
+    assert record["out"] == str(out) and record["verified"] and record["point"] == result["point"]
+    assert record["bytes"] == sum(each.stat().st_size for each in out.iterdir())
     scores = json.loads((out / "paretoscope.json").read_text())["scores"]
     assert {each["objective"]: each["mean"] for each in scores} == {
-        row["objective"]: row["mean"] for row in bench.rows
+        row["objective"]: row["mean"] for row in rows
     }
     again = str(tmp_path / "again")
     said = ("objective", "scorer", "direction", "split")
@@ -222,7 +226,9 @@ def test_exporting_measures_the_report_split_once(bench: Bench, tmp_path: Path) 
         for each in json.loads(json.dumps(scores))
     ]
     result = bench.run("export", recipe=recipe(helpful=0.5), out=again, scores=known)
-    assert result["verified"] is None and bench.rows == []
+    assert result["verified"] is None
+    [second] = bench.rows  # no score is measured again
+    assert second["kind"] == "export" and second["id"] != record["id"]
     assert json.loads((tmp_path / "again" / "paretoscope.json").read_text())["scores"] == scores
     with pytest.raises(BadInput):
         bench.run("export", recipe=recipe(), out=str(out))

@@ -1,0 +1,205 @@
+"""What an export will write, before anything starts: names, sizes, and what it needs beside it.
+
+From headers, names and the study alone: the app asks this in its own process, without torch. Sizes
+of weights, configuration and tokenizer are exact. What holds numbers that are not known yet (the
+card, the manifest, an adapter's configuration, the decoding settings) is told to a few hundred
+bytes and marked `about`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.export.card import MANIFEST, Measured, Papers, manifest_text, papers_kind, readme
+from engine.export.layout import (
+    SHARD,
+    Planned,
+    index_of,
+    mended_config,
+    model_files,
+    plan_shards,
+    plan_tensors,
+    shard_header,
+    side_files,
+)
+from engine.export.mergekit import mergekit_text
+from engine.family.compatibility import Family
+from engine.method import find_method
+from engine.recipe import Recipe
+
+GENERATE = "custom_generate/generate.py"
+_SETTINGS = 400
+"""Bytes that the settings of a decoding folder take, about."""
+
+_DIGEST = "0" * 64
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to come.
+
+    Attributes:
+        name: inside the export's directory.
+        about: whether the size is near rather than exact.
+    """
+
+    name: str
+    bytes: int
+    about: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An export to come.
+
+    Attributes:
+        kind: "merged", "copy", "adapter" or "decoding".
+        files: sorted by name.
+        beside: names of the family's models that it does not hold and cannot run without, the one
+            to load first in front.
+        rank: of the adapter written; 0 where none is.
+    """
+
+    kind: str
+    files: tuple[File, ...]
+    beside: tuple[str, ...] = ()
+    rank: int = 0
+
+    @property
+    def bytes(self) -> int:
+        return sum(each.bytes for each in self.files)
+
+
+def plan_export(
+    family: Family,
+    recipe: Recipe,
+    *,
+    adapter: bool = False,
+    study: str = "",
+    scores: Sequence[Measured] = (),
+    shard: int = SHARD,
+) -> Plan:
+    """What an export of a resolved recipe writes.
+
+    Args:
+        adapter: as one LoRA adapter; for task arithmetic over LoRA experts alone.
+        scores: like those that the card will show, for its size.
+        shard: bytes of tensors in one file.
+    """
+    kind = papers_kind(recipe, adapter)
+    beside: tuple[str, ...] = ()
+    rank = 0
+    if kind == "copy":
+        model = family.checkpoint(str(recipe.parameters["model"]))
+        files = [File(each.name, each.stat().st_size) for each in model_files(model.path)]
+        if model.adapter is not None:
+            beside, rank = ("base",), _largest(each.rank for each in model.adapter.pairs.values())
+    elif kind == "adapter":
+        files, rank = _adapter(family, recipe)
+        beside = ("base",)
+    elif kind == "decoding":
+        files = _decoding(family, recipe)
+        beside = runs(family, recipe)
+    else:
+        files = _merged(family, recipe, shard)
+    papers = Papers(
+        study=study,
+        family=family,
+        recipe=recipe,
+        kind=kind,
+        numerics="cpu/float32/1",
+        point="0" * 12,
+        fingerprints=dict.fromkeys(family.models, _DIGEST),
+        scores=scores,
+    )
+    files += [
+        File("README.md", _size(readme(papers, study)), about=True),
+        File(MANIFEST, _size(manifest_text(papers)), about=True),
+    ]
+    return Plan(kind, tuple(sorted(files, key=lambda each: each.name)), beside, rank)
+
+
+def runs(family: Family, recipe: Recipe) -> tuple[str, ...]:
+    """The models that a logit-space recipe runs at every token, the leading one in front."""
+    method = find_method(recipe.method)
+    mixture = method.build(recipe.coefficients, family.names, **dict(recipe.parameters))
+    first = leading(mixture.models)
+    return (first, *(name for name in mixture.models if name != first))
+
+
+def leading(models: Sequence[str]) -> str:
+    """The model whose `generate` a decoding folder is called with."""
+    return next((each for each in ("target", "base") if each in models), models[0])
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8"))
+
+
+def _side(family: Family) -> list[File]:
+    files = []
+    for name, source in side_files(family):
+        size = source.stat().st_size
+        if name == "config.json":
+            text = source.read_text(encoding="utf-8")
+            mended = mended_config(family, text)
+            size = size if mended == text else _size(mended)
+        files.append(File(name, size))
+    return files
+
+
+def _merged(family: Family, recipe: Recipe, limit: int) -> list[File]:
+    shards = plan_shards(plan_tensors(family), limit)
+    files = [File(name, _shard_bytes(tensors)) for name, tensors in shards]
+    index = index_of(shards)
+    if index is not None:
+        files.append(File(index[0], _size(index[1])))
+    text = mergekit_text(recipe, family)
+    if text is not None:
+        files.append(File("mergekit_config.yml", _size(text)))
+    return files + _side(family)
+
+
+def _shard_bytes(tensors: Sequence[Planned]) -> int:
+    return len(shard_header(tensors)) + sum(each.bytes for each in tensors)
+
+
+def _adapter(family: Family, recipe: Recipe) -> tuple[list[File], int]:
+    """Ranks of the experts that take part add up, module by module."""
+    used = [family.experts[name] for name, value in recipe.coefficients.items() if value]
+    ranks: dict[str, int] = {}
+    shapes: dict[str, tuple[int, int]] = {}
+    for expert in used:
+        assert expert.adapter is not None
+        for pair in expert.adapter.pairs.values():
+            ranks[pair.module] = ranks.get(pair.module, 0) + pair.rank
+            shapes[pair.module] = (pair.a.shape[1], pair.b.shape[0])
+    tensors = []
+    for module, rank in ranks.items():
+        inner, out = shapes[module]
+        stem = f"base_model.model.{module}"
+        tensors += [
+            Planned(f"{stem}.lora_A.weight", "F32", (rank, inner)),
+            Planned(f"{stem}.lora_B.weight", "F32", (out, rank)),  # peft computes LoRA in float32
+        ]
+    config = max((each.path / "adapter_config.json").stat().st_size for each in used)
+    files = [
+        File("adapter_model.safetensors", _shard_bytes(tensors)),
+        File("adapter_config.json", config, about=True),
+    ]
+    return files, _largest(ranks.values())
+
+
+def _largest(ranks: Iterable[int]) -> int:
+    return max(ranks, default=0)
+
+
+def _decoding(family: Family, recipe: Recipe) -> list[File]:
+    code = Path(__file__).with_name("custom_generate.py").stat().st_size
+    return [
+        File(GENERATE, code + _SETTINGS, about=True),
+        File("recipe.yaml", _size(recipe.to_yaml())),
+        *_side(family),
+    ]
