@@ -24,7 +24,7 @@ from torch import Tensor
 from engine.decoding.inputs import Tick
 from engine.errors import bad
 from engine.family.checkpoint import EMBEDDINGS, HEADS
-from engine.merging.basis import SPAN, Tensors
+from engine.merging.basis import CHUNK, SPAN, Tensors
 from engine.run.models import Models, study_of
 from engine.run.protocol import Emit
 
@@ -49,7 +49,8 @@ def _place(group: str) -> tuple[int, int]:
 
 
 def products(vectors: Tensor) -> Tensor:
-    """⟨row_i, row_j⟩ of float32 rows [n, k], float64 [n, n], in spans that stay in the cache."""
+    """⟨row_i, row_j⟩ of rows [n, k] of any float type, float64 [n, n]; in spans that stay in the
+    cache."""
     total = torch.zeros(len(vectors), len(vectors), dtype=torch.float64)
     for start in range(0, vectors.shape[1], SPAN):
         part = vectors[:, start : start + SPAN].double()
@@ -81,8 +82,9 @@ def measure_geometry(
         found: dict[str, Tensor] = {}
         for done, name in enumerate(tensors.names):
             group = group_of(name)
-            theta = tensors.read("base", name).reshape(1, -1)
-            base[group] = base.get(group, 0.0) + float(products(theta))
+            for theta in tensors.read("base", name).reshape(1, -1).split(CHUNK, dim=1):
+                base[group] = base.get(group, 0.0) + float(products(theta))
+                tick()
             for _, vectors in tensors.vectors(name):
                 part = products(vectors)
                 if not part.isfinite().all():
@@ -90,7 +92,6 @@ def measure_geometry(
                     raise bad(f"tensor {name}", what, "Train that expert again.")
                 found[group] = found[group] + part if group in found else part
             emit("progress", {"done": done + 1, "total": len(tensors.names)})
-            tick()
         groups = sorted(found, key=_place)
         row = {
             "kind": "geometry",

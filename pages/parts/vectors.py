@@ -18,7 +18,7 @@ import numpy as np
 from pages.parts.backend import Backend
 
 ALL = "all tensors"
-WIDE = 18
+WIDE = 30
 """Columns up to which numbers on cells can be read at 1280 pixels; beyond, groups are rows."""
 
 NORMS = (

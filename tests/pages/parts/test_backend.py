@@ -128,6 +128,7 @@ def test_the_app_process_never_imports_torch() -> None:
     code = (
         "import sys\n"
         "from pages.parts import backend, components, controls, exports, figures, jobs, state\n"
+        "from pages.parts import adding, modelling, objective_form, open_form, vectors\n"
         "import engine.run.local, cache.store\n"
         "print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules])"
     )
