@@ -73,11 +73,13 @@ class Pick:
 
     Attributes:
         row: its row in `Measured`.
+        place: its place among the front's members.
         unmet: bounds that it misses, each with the value it has.
         front: what it was chosen from.
     """
 
     row: int
+    place: int
     unmet: tuple[Unmet, ...]
     front: Front
 
@@ -178,4 +180,4 @@ def pick(
     weights = scale_weights(front.names, preference.weights)
     best = choose(front.terms, weights, front.eligible(bounds))
     missed = unmet(front.names, front.values[best], as_bounds(front.axes, bounds))
-    return Pick(int(front.rows[best]), missed, front)
+    return Pick(int(front.rows[best]), best, missed, front)

@@ -1,0 +1,274 @@
+// A triangle with an objective at each corner: where the handle stands says the weights, and while it moves the
+// pick is found here, on every frame, among the measured members of the front. Nothing is asked of the server
+// until the handle is let go.
+//
+//   pointer, keys ──► weights in hundredths ──► table ──► member ──► window.paretoscope.pick, the lines, the chart
+//                                                          on release ──► Python: trigger "moved"
+//
+// The table holds the pick of each of the 5151 weights there are: augmented Chebyshev as in
+// engine/front/preference.py, so what is picked here is what Python picks. It is also the picture: a region is
+// where one member is picked. Lines between regions are left clear, so no theme needs another picture.
+
+const STEPS = 100;
+const RHO = 1e-6;
+const TIE = 1e-12;
+const SCALE = 2;  // canvas pixels for each of the page's
+// Okabe and Ito's colours, told apart by colour-blind eyes; neighbours never share one where four are enough.
+const COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#d55e00", "#f0e442"];
+const SEND_AFTER = 250;  // ms after the last key
+
+const cell = (a, b) => a * (STEPS + 1) + b;
+
+// Whole numbers that sum to `total` in proportion to shares; as pages/parts/preference.py does it.
+const apportion = (shares, total) => {
+  const whole = shares.reduce((sum, each) => sum + each, 0);
+  const exact = shares.map((each) => total * (whole ? each / whole : 1 / shares.length));
+  const found = exact.map((each) => Math.floor(each + 1e-9));
+  const order = exact.map((_, i) => i).sort((i, j) => exact[j] - found[j] - (exact[i] - found[i]) || i - j);
+  let left = total - found.reduce((sum, each) => sum + each, 0);
+  for (const i of order) if (left-- > 0) found[i] += 1;
+  return found;
+};
+
+const choose = (terms, a, b, c) => {
+  let best = -1, least = Infinity, lightest = Infinity;
+  for (let i = 0, k = 0; i < terms.length; i += 3, k++) {
+    const x = a * terms[i], y = b * terms[i + 1], z = c * terms[i + 2];
+    const sum = x + y + z;
+    const s = Math.max(x, y, z) + RHO * sum;
+    if (s < least - TIE || (s <= least + TIE && sum < lightest - TIE)) [best, least, lightest] = [k, s, sum];
+  }
+  return best;
+};
+
+const tabulate = (terms) => {
+  const table = new Int32Array((STEPS + 1) ** 2).fill(-1);
+  for (let a = 0; a <= STEPS; a++)
+    for (let b = 0; b <= STEPS - a; b++)
+      table[cell(a, b)] = choose(terms, a / STEPS, b / STEPS, (STEPS - a - b) / STEPS);
+  return table;
+};
+
+// A colour for each member that is picked somewhere, another than its neighbours' where that can be.
+const colour = (table) => {
+  const beside = new Map();
+  const meet = (one, other) => {
+    if (!beside.has(one)) beside.set(one, new Set());
+    if (other >= 0 && other !== one) beside.get(one).add(other);
+  };
+  for (let a = 0; a <= STEPS; a++)
+    for (let b = 0; b <= STEPS - a; b++) {
+      const own = table[cell(a, b)];
+      const others = [[1, 0], [0, 1], [-1, 0], [0, -1], [1, -1], [-1, 1]];
+      for (const [i, j] of others) {
+        const inside = a + i >= 0 && b + j >= 0 && a + b + i + j <= STEPS;
+        meet(own, inside ? table[cell(a + i, b + j)] : -1);
+      }
+    }
+  const colours = new Map();
+  for (const [own, others] of [...beside].sort((one, other) => other[1].size - one[1].size)) {
+    const taken = new Set([...others].map((other) => colours.get(other)));
+    const free = COLOURS.findIndex((_, i) => !taken.has(i));
+    colours.set(own, free < 0 ? own % COLOURS.length : free);
+  }
+  return colours;
+};
+
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const shared = (window.paretoscope ??= { waiting: [] });
+  const root = parentElement.querySelector(".pad");
+  const find = (name) => root.querySelector(name);
+  const [area, handle, regions, region] = [".triangle", ".handle", ".regions", ".region"].map(find);
+  const pad = (root.pad ??= { weights: [34, 33, 33], locked: [], turn: 0, dragging: false, asked: 0, pick: -1 });
+  pad.send = () => {
+    clearTimeout(pad.timer);
+    pad.timer = undefined;
+    pad.turn += 1;
+    const pairs = pad.front.names.map((name, i) => [name, pad.weights[i]]);
+    setTriggerValue("moved", { weights: Object.fromEntries(pairs), turn: pad.turn });
+  };
+
+  const paint = () => {
+    const { width, height } = pad.size;
+    for (const canvas of [regions, region]) {
+      canvas.width = width * SCALE;
+      canvas.height = height * SCALE;
+    }
+    const [across, down] = [regions.width, regions.height];
+    pad.owner = new Int32Array(across * down).fill(-1);
+    for (let y = 0; y < down; y++) {
+      const top = 1 - (y + 0.5) / down;
+      const half = ((1 - top) * across) / 2;
+      for (let x = Math.ceil(across / 2 - half - 0.5); x + 0.5 <= across / 2 + half; x++) {
+        const right = (x + 0.5) / across - top / 2;
+        const a = Math.min(Math.round(top * STEPS), STEPS);
+        const b = Math.min(Math.max(Math.round((1 - top - right) * STEPS), 0), STEPS - a);
+        pad.owner[y * across + x] = pad.table[cell(a, b)];
+      }
+    }
+    const image = new ImageData(across, down);
+    pad.inside = new Uint8Array(across * down);
+    for (let p = 0; p < pad.owner.length; p++) {
+      const own = pad.owner[p];
+      if (own < 0) continue;
+      const [next, below] = [pad.owner[p + 1], pad.owner[p + across]];
+      if ((next >= 0 && next !== own) || (below >= 0 && below !== own)) continue;
+      pad.inside[p] = 1;
+      image.data.set([...pad.rgb[pad.colours.get(own)], 110], 4 * p);
+    }
+    regions.getContext("2d").putImageData(image, 0, 0);
+  };
+
+  const light = () => {  // the region of the pick, in full colour
+    const image = new ImageData(region.width, region.height);
+    const pixels = new Uint32Array(image.data.buffer);
+    const [r, g, b] = pad.rgb[pad.colours.get(pad.pick)] ?? [0, 0, 0];
+    const full = (255 << 24) | (b << 16) | (g << 8) | r;
+    for (let p = 0; p < pixels.length; p++) if (pad.owner[p] === pad.pick && pad.inside[p]) pixels[p] = full;
+    region.getContext("2d").putImageData(image, 0, 0);
+  };
+
+  // Handle, words and, where the person moves it, pick and chart.
+  const show = (moved) => {
+    const [a, b, c] = pad.weights;
+    const { width, height } = pad.size;
+    const x = ((a / 2 + c) / STEPS) * width;
+    handle.style.transform = `translate(${x}px, ${(1 - a / STEPS) * height}px)`;
+    const words = pad.front.names.map((name, i) => `${name} ${(pad.weights[i] / STEPS).toFixed(2)}`).join(", ");
+    handle.setAttribute("aria-valuetext", words);
+    handle.setAttribute("aria-valuenow", a);
+    const pick = pad.table[cell(a, b)];
+    if (pick !== pad.pick || pad.stale) {
+      pad.pick = pick;
+      pad.stale = false;
+      root.dataset.point = pad.front.ids[pick] ?? "";
+      light();
+    }
+    if (!moved || pick < 0 || shared.pick?.point === pad.front.ids[pick]) return;
+    const { names, labels, ids, values, texts, scores } = pad.front;
+    shared.pick = {
+      label: "pick", point: ids[pick],
+      values: Object.fromEntries(names.map((name, i) => [name, values[3 * pick + i]])),
+    };
+    shared.say?.(texts[pick], ids[pick], labels.map((label, i) => [label, scores[3 * pick + i]]));
+    // A 3-D scene draws all its points again, in seconds where there is no GPU: its mark follows on release.
+    if (!document.querySelector(".tradeoff")?.layout?.scene) shared.place?.();
+  };
+
+  const free = () => [0, 1, 2].filter((i) => !pad.locked.includes(pad.front.names[i]));
+
+  const move = (asked) => {  // weights asked for, any scale; locked ones stay
+    const open = free();
+    if (open.length < 2) return;
+    const room = open.reduce((sum, i) => sum + pad.weights[i], 0);
+    const found = apportion(open.map((i) => Math.max(asked[i], 0)), room);
+    open.forEach((i, k) => (pad.weights[i] = found[k]));
+    show(true);
+  };
+
+  const follow = () => {  // one frame's worth of pointer events
+    pad.asked = 0;
+    const { left, top, width, height } = pad.box;
+    const a = Math.min(Math.max(1 - (pad.y - top) / height, 0), 1);
+    const right = Math.min(Math.max((pad.x - left) / width - a / 2, 0), 1 - a);
+    move([a, 1 - a - right, right]);
+  };
+
+  // Units go one by one, from the first that has some to the first that may take it. Up and down the lower
+  // corners take turns, so that the way back is the way there.
+  const KEYS = {
+    ArrowUp: (odd) => [odd ? [2, 1] : [1, 2], [0]],
+    ArrowDown: (odd) => [[0], odd ? [1, 2] : [2, 1]],
+    ArrowRight: () => [[1, 0], [2]],
+    ArrowLeft: () => [[2, 0], [1]],
+  };
+  const shift = (key, units) => {
+    const open = free();
+    for (let unit = 0; unit < units; unit++) {
+      const [from, to] = KEYS[key](pad.weights[0] % 2 === 1);
+      const giver = from.find((i) => open.includes(i) && pad.weights[i] > 0);
+      const taker = to.find((i) => open.includes(i));
+      if (giver === undefined || taker === undefined) break;
+      pad.weights[giver] -= 1;
+      pad.weights[taker] += 1;
+    }
+    show(true);
+  };
+
+  pad.on = {
+    pointerdown: (event) => {
+      if (event.button || free().length < 2) return;
+      event.preventDefault();
+      handle.focus({ preventScroll: true });
+      area.setPointerCapture(event.pointerId);
+      pad.dragging = true;
+      pad.box = area.getBoundingClientRect();
+      pad.on.pointermove(event);
+    },
+    pointermove: (event) => {
+      if (!pad.dragging) return;
+      [pad.x, pad.y] = [event.clientX, event.clientY];
+      pad.asked ||= requestAnimationFrame(follow);
+    },
+    pointerup: () => {
+      if (!pad.dragging) return;
+      if (pad.asked) {
+        cancelAnimationFrame(pad.asked);
+        follow();
+      }
+      pad.dragging = false;
+      pad.send();
+    },
+    keydown: (event) => {
+      if (!KEYS[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      shift(event.key, event.shiftKey ? 10 : 1);
+      clearTimeout(pad.timer);
+      pad.timer = setTimeout(() => pad.send(), SEND_AFTER);
+    },
+    focusout: () => pad.timer && pad.send(),
+  };
+  if (!pad.listening) {
+    pad.listening = true;
+    for (const name of ["pointerdown", "pointermove", "pointerup", "keydown", "focusout"])
+      area.addEventListener(name, (event) => pad.on[name](event));
+    area.addEventListener("pointercancel", (event) => pad.on.pointerup(event));
+  }
+
+  const front = JSON.parse(new TextDecoder().decode(data));
+  const size = { width: area.clientWidth, height: area.clientHeight };
+  if (pad.front?.revision !== front.revision) {
+    pad.front = front;
+    pad.table = tabulate(front.terms);
+    pad.colours = colour(pad.table);
+    pad.rgb = COLOURS.map(rgb);
+    pad.size = undefined;
+  }
+  if (pad.size?.width !== size.width || pad.size?.height !== size.height) {
+    pad.size = size;
+    paint();
+    pad.stale = true;
+  }
+  [".top", ".left", ".right"].forEach((place, i) => {
+    find(place).textContent = front.labels[i];
+    find(place).title = front.labels[i];
+  });
+  handle.setAttribute("aria-label", `Preference between ${front.names.join(", ")}`);
+  root.dataset.drawn = front.revision;
+
+  // What Python says: the sliders moved, or it answers. Not while the hand is on the handle, and nothing that is
+  // older than what was sent last.
+  shared.aim = () => {
+    const aimed = shared.aimed;
+    if (!aimed || !root.isConnected || pad.dragging || pad.timer || aimed.turn < pad.turn) return;
+    if (pad.front.names.some((name) => aimed.weights[name] === undefined)) return;
+    pad.turn = aimed.turn;
+    pad.weights = pad.front.names.map((name) => aimed.weights[name]);
+    pad.locked = aimed.locked;
+    show(false);
+  };
+  show(false);
+  shared.aim();
+}
