@@ -3,9 +3,9 @@ what a point costs that arrives, against a fresh look at all of them.
 
 The first peer is what a program without an index does: read every line of the journal, keep the
 newest score of each point and objective, join them. The second joins the index anew and parses
-every recipe, as the first look does. Peer and ours run in turn in one process, on the same rows; medians of wall-clock
-milliseconds. Prints one line of JSON: `ratio` is peer ÷ (open + first columns), `arrival_ratio`
-first look ÷ the look after one point more.
+every recipe, as the first look does. Peer and ours run in turn in one process, on the same rows;
+medians of wall-clock milliseconds. Prints one line of JSON: `ratio` is peer ÷ (open + first
+columns), `arrival_ratio` first look ÷ the look after one point more.
 
     python -m benchmarks.store [--points 10000] [--objectives 6] [--examples 64] [--repeat 5]
     python -m benchmarks.store --points 100000 --examples 8

@@ -11,6 +11,8 @@ Reproducible: data and tokenizer are the same bytes everywhere. Weights are the 
 same seed on one machine with the same torch, transformers, tokenizers and peft; the number of
 threads is set for the time of the training. Another processor or torch may round differently: then
 the weights differ a little, and single answers with them.
+
+A family that is shipped anew needs its points measured anew: `python -m engine.demo.points`.
 """
 
 from __future__ import annotations

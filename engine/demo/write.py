@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from cache.journal import make_directory
+from cache.journal import make_directory, storage_error
 from cache.segments import copy_segment
 from engine.demo.lexicon import ABSTAIN_PATTERN
 from engine.errors import BadInput, Problem
@@ -119,10 +119,10 @@ def demo_in(workspace: Path) -> Path:
     try:
         write_demo(unfinished)
         os.rename(unfinished, demo)
-    except OSError:
+    except OSError as error:
         if not study.exists():  # by another process, meanwhile
             check_empty(demo)
-            raise
+            raise storage_error(error, demo) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return study

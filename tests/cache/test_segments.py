@@ -9,6 +9,7 @@ from cache import segments as segments_module
 from cache.journal import Journal, NotSaved, list_journals
 from cache.segments import (
     compact,
+    copy_segment,
     list_segments,
     merge,
     read_segment,
@@ -176,3 +177,23 @@ def test_what_a_killed_compaction_left_is_removed_in_time(tmp_path):
     os.utime(old, (1, 1))
     compact(tmp_path / "journal", tmp_path / "segments")
     assert not old.exists() and new.exists()
+
+
+def test_a_segment_made_elsewhere_is_taken_once(tmp_path):
+    """Copied again, merged away and copied once more: no row is read twice."""
+    elsewhere, home = tmp_path / "elsewhere", tmp_path / "home"
+    write(elsewhere, 1, 2)
+    compact(elsewhere / "journal", elsewhere / "segments", least=1)
+    (name,) = list_segments(elsewhere / "segments")
+    write(home, 3)
+    assert notes(home) == ["n003"]
+    for _ in range(2):
+        copied = copy_segment(elsewhere / "segments" / name, home / "segments")
+        assert copied == home / "segments" / name
+    assert notes(home) == ["n001", "n002", "n003"]
+    compact(home / "journal", home / "segments", least=1)
+    merge(home / "segments", least=1)
+    assert not copied.exists()
+    copy_segment(elsewhere / "segments" / name, home / "segments")
+    (home / "index.duckdb").unlink()
+    assert notes(home) == ["n001", "n002", "n003"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from collections import Counter
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cache.journal import NotSaved
 from cache.segments import read_segment
 from cache.store import Store
 from engine.compose import Composer
-from engine.demo import demo_in
+from engine.demo import demo_in, write
 from engine.demo.points import SWEEPS, collect
 from engine.demo.write import FAMILY, POINTS
 from engine.errors import BadInput
@@ -147,6 +149,21 @@ def test_several_may_come_first(tmp_path: Path, keys: dict[str, Any]) -> None:
     assert {each.name for each in home.iterdir()} == {"demo", "segments"}
     with Store.open(home) as store:
         assert len(points(store, keys)) == sum(SWEEPS.values()) + SINGLES
+
+
+def test_a_full_disk_leaves_nothing_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(out: Path) -> None:
+        (out / "study.yaml").write_text("study: demo")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(write, "write_demo", full)
+    with pytest.raises(NotSaved, match="no room"):
+        demo_in(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["segments"]
+    monkeypatch.undo()
+    assert demo_in(tmp_path).exists()
 
 
 def test_points_are_collected_from_a_workspace(tmp_path: Path) -> None:
