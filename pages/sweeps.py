@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 import streamlit as st
 
 from engine.recipe import Recipe
 from pages.parts import components, jobs, state, sweep_figure, sweep_form, sweeping
+from pages.parts.backend import Backend
 from pages.parts.controls import anchored
 from pages.parts.estimating import Estimating, expected
 from pages.parts.sweep import Sweep, there, words_of
@@ -84,16 +86,18 @@ def now_panel() -> None:
         sweeping.advance(backend)
         running = queue.running if queue is not None else None
         waiting = queue.of_state("waiting") if queue is not None else []
+        resumable = queue.resumable if queue is not None else []
         with st.container(height=172, border=True, key="sweep_running", gap="xsmall"):
             if running is not None:
                 show_running(running)
             for place, sweep in enumerate(waiting, 1):
-                with st.container(horizontal=True, vertical_alignment="center"):
-                    st.text(f"{place}. in the queue: {words_of(sweep)}", width="stretch")
-                    if st.button("Remove", key=f"remove:{sweep.id}"):
-                        sweeping.cancel(backend, sweep)
-                        st.rerun()
-            if running is None and not waiting:
+                line(sweep, f"{place}. in the queue", {"Remove": sweeping.cancel})
+            for sweep in resumable:
+                stands = f"{sweep.state}, {there(backend, sweep)} of {sweep.count} points"
+                line(sweep, stands, {"Resume": sweeping.resume, "Dismiss": sweeping.dismiss})
+                if sweep.reason:
+                    st.code(sweep.reason, language=None, wrap_lines=True)
+            if running is None and not waiting and not resumable:
                 st.text("No sweep runs.")
                 st.text("1. Choose methods, objectives and a design on the left.")
                 st.text("2. Estimate: one point is measured, and you see how long the sweep takes.")
@@ -102,6 +106,18 @@ def now_panel() -> None:
             st.rerun()
 
     show()
+
+
+def line(
+    sweep: Sweep, stands: str, actions: Mapping[str, Callable[[Backend, Sweep], None]]
+) -> None:
+    """A sweep that does not run, and what can be done with it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(f"{stands}: {words_of(sweep)}, {when(sweep.created)}", width="stretch")
+        for label, act in actions.items():
+            if st.button(label, key=f"{label}:{sweep.id}"):
+                act(backend, sweep)
+                st.rerun()
 
 
 def show_running(sweep: Sweep) -> None:
@@ -141,7 +157,7 @@ def chart_panel() -> None:
     """What each evaluation brought."""
     measured = backend.measured()
     chosen = chosen_axes()
-    with st.container(height=sweep_figure.HEIGHT + 40, border=False, key="sweep_chart_panel"):
+    with st.container(height=sweep_figure.HEIGHT + 70, border=False, key="sweep_chart_panel"):
         if not chosen:
             st.text("Choose an objective.")
             return
@@ -197,26 +213,9 @@ def again(recipes: list[Recipe], objectives: list[str]) -> None:
 
 
 def past_panel() -> None:
-    """What can be resumed, and every sweep there was."""
+    """Every sweep there was."""
     queue = sweeping.queue(backend)
-    if queue is None:
-        return
-    for sweep in queue.resumable:
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.text(
-                f"{when(sweep.created)} · {words_of(sweep)} · {there(backend, sweep)} of"
-                f" {sweep.count} points · {sweep.state}",
-                width="stretch",
-            )
-            if st.button("Resume", key=f"resume:{sweep.id}", type="primary"):
-                sweeping.resume(backend, sweep)
-                st.rerun()
-            if st.button("Dismiss", key=f"dismiss:{sweep.id}"):
-                sweeping.dismiss(backend, sweep)
-                st.rerun()
-        if sweep.reason:
-            st.code(sweep.reason, language=None, wrap_lines=True)
-    rows = past_rows(queue)
+    rows = past_rows(queue) if queue is not None else []
     if rows:
         st.text("Sweeps so far")
         st.dataframe(

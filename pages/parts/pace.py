@@ -63,19 +63,14 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-    """A time in words, as precise as it is of use: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 days."""
+    """A time in words, as precise as it is of use: 0.4 s, 12 s, 3 min, 2 h 5 min, 3 days."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    whole = math.ceil(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return _two(whole // 60, "min", whole % 60, "s")
+    if seconds < 100:
+        return f"{math.ceil(seconds)} s"
     minutes = math.ceil(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
     if minutes < 48 * 60:
-        return _two(minutes // 60, "h", minutes % 60, "min")
+        return f"{minutes // 60} h {minutes % 60} min"
     return f"{math.ceil(seconds / 86400)} days"
-
-
-def _two(large: int, unit: str, small: int, part: str) -> str:
-    return f"{large} {unit} {small} {part}" if small else f"{large} {unit}"

@@ -22,8 +22,8 @@ from pages.parts.pace import duration
 from pages.parts.sweep import design_words
 
 STRATEGIES = {
-    "grid": "Equal steps over each slider's range, every combination, ends included.",
-    "sobol": "Points that fill the ranges evenly, as many as you say; the seed picks which.",
+    "grid": "every combination of equal steps",
+    "sobol": "any number, spread evenly by the seed",
 }
 MOST_POINTS = 10_000
 
@@ -52,6 +52,14 @@ def ask(backend: Backend) -> Form | None:
         key="sweep_objectives",
         help="Only these are measured. Others can be added later: a sweep measures what is missing",
     )
+    strategies = list(STRATEGIES)
+    kept["strategy"] = st.selectbox(
+        "Design",
+        strategies,
+        index=anchored("sweep_strategy", strategies.index(kept["strategy"])),
+        format_func=lambda name: f"{name}: {STRATEGIES[name]}",
+        key="sweep_strategy",
+    )
     left, right = st.columns(2)
     kept["points"] = left.number_input(
         "Points a method",
@@ -60,21 +68,13 @@ def ask(backend: Backend) -> Form | None:
         anchored("sweep_points", kept["points"]),
         key="sweep_points",
     )
-    strategies = list(STRATEGIES)
     kept["seed"] = right.number_input(
         "Seed of sobol",
         0,
         2**31 - 1,
         anchored("sweep_seed", kept["seed"]),
         key="sweep_seed",
-        disabled=st.session_state.get("sweep_strategy", kept["strategy"]) == "grid",
-    )
-    kept["strategy"] = st.radio(
-        "Design",
-        strategies,
-        index=anchored("sweep_strategy", strategies.index(kept["strategy"])),
-        captions=list(STRATEGIES.values()),
-        key="sweep_strategy",
+        disabled=kept["strategy"] == "grid",
     )
     with st.container(key="sweep_method_words", gap="xsmall"):
         for name in kept["methods"]:

@@ -221,9 +221,11 @@ def _start(backend: Backend, sweep: Sweep) -> None:
 def _follow(backend: Backend, task: Task) -> None:
     """Keeps the pace of a job and moves the queue on, whether or not a page is open."""
     try:
-        while not task.status.over:
+        over = False
+        while not over:
             with contextlib.suppress(TimeoutError, ParetoscopeError):
                 task.handle.result(LOOK_SECONDS)  # how it ended is in its status
+            over = task.status.over  # asked first: it may have ended before this thread began
             advance(backend)
     except ParetoscopeError:
         log.exception("the queue of sweeps could not go on")

@@ -59,7 +59,7 @@ def test_each_method_is_explained_with_the_points_its_grid_really_has(backend: B
         "linear: 28 points, a lattice of mixtures over 3 coefficients",
     ]
     assert "Add each expert's difference" in texts(at) and "arXiv 2212.04089" in texts(at)
-    at.radio(key="sweep_strategy").set_value("sobol").run()
+    at.selectbox(key="sweep_strategy").set_value("sobol").run()
     assert at.expander[0].label == "task_arithmetic: 30 points over 2 coefficients"
     assert not at.number_input(key="sweep_seed").disabled
 
@@ -101,7 +101,7 @@ def test_structural_parameters_reach_the_recipes(backend: Backend) -> None:
     at.multiselect(key="sweep_methods").set_value(["pcb"]).run()
     widget(at.number_input, "ratio").set_value(0.2).run()
     at.number_input(key="sweep_points").set_value(1).run()
-    at.radio(key="sweep_strategy").set_value("grid").run()
+    at.selectbox(key="sweep_strategy").set_value("grid").run()
     estimated(at)
     assert "Every point of this sweep is measured." in texts(at)
     assert backend.measured().recipes[-1].parameters["ratio"] == 0.2
@@ -117,13 +117,13 @@ def test_a_form_without_methods_cannot_be_estimated(backend: Backend) -> None:
 def test_the_form_is_kept_from_page_to_page(backend: Backend) -> None:
     at = opened()
     at.number_input(key="sweep_points").set_value(7).run()
-    at.radio(key="sweep_strategy").set_value("sobol").run()
+    at.selectbox(key="sweep_strategy").set_value("sobol").run()
     kept = at.session_state["sweep_form"]
     at = page("sweeps")  # another page drops the widgets, and what they hold
     at.session_state["sweep_form"] = kept
     at.run()
     assert at.number_input(key="sweep_points").value == 7
-    assert at.radio(key="sweep_strategy").value == "sobol"
+    assert at.selectbox(key="sweep_strategy").value == "sobol"
 
 
 def test_a_sweep_can_be_cancelled_and_resumed(backend: Backend, service: toy.Service) -> None:
@@ -135,7 +135,7 @@ def test_a_sweep_can_be_cancelled_and_resumed(backend: Backend, service: toy.Ser
     widget(at.button, "Cancel").click().run()
     until(lambda: finished(backend))
     at.run()
-    assert "1 of 4 points · cancelled" in texts(at)
+    assert "cancelled, 1 of 4 points: task_arithmetic grid 4" in texts(at)
     service.pause = 0.0
     widget(at.button, "Resume").click().run()
     until(lambda: finished(backend))
