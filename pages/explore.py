@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
-import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from engine.recipe import METHODS, Recipe
-from pages.parts import components, controls, figures, jobs, state
-from pages.parts.view import Axis, Measured, axes_of
-from pages.parts.words import front_words, readout, rows
+from engine.errors import BadInput
+from engine.recipe import Recipe
+from pages.parts import (
+    address,
+    bounding,
+    charting,
+    components,
+    controls,
+    jobs,
+    predicting,
+    prefer,
+    state,
+    steps,
+    tray,
+)
+from pages.parts.preference import from_text, to_text
+from pages.parts.view import Measured, axes_of
+from pages.parts.words import readout
 
 backend = state.enter("Explore")
 axes = axes_of(backend.objectives)
-by_name = {axis.name: axis for axis in axes}
 evaluation = f"{state.session()}:evaluate"
 
 
-NONE = "–"  # no objective can have this name
-
-
 def restore(measured: Measured) -> None:
-    """Once a session: what the URL names. A point waits until points can be known."""
+    """Once a session: what the address names. A point waits until points can be known."""
     if "addressed" not in st.session_state:
         asked = st.query_params.to_dict()
         st.session_state["addressed"] = asked
-        if asked.get("method") in METHODS:
-            controls.hand().method = asked["method"]
+        try:
+            recipe = address.to_recipe(asked, backend.names)
+            if recipe is not None:
+                controls.hand().load(recipe)
+        except BadInput as error:
+            st.session_state["address_refused"] = str(error)
     if "restored" not in st.session_state and backend.known is not None:
         st.session_state["restored"] = True
         row = measured.row_of.get(st.session_state["addressed"].get("point", ""))
@@ -37,91 +46,53 @@ def restore(measured: Measured) -> None:
             controls.hand().load(measured.recipes[row])
 
 
-def remember(**values: str | None) -> None:
-    """Keep the URL a way back to this view."""
-    for name, value in values.items():
-        if st.query_params.get(name) == value:
-            continue
-        if value is not None:
-            st.query_params[name] = value
-        else:
-            del st.query_params[name]
-
-
 def load_point(point: str | None) -> None:
-    """A point was chosen on the chart or in the table: its recipe goes into the sliders."""
-    row = backend.measured().row_of.get(point or "")
+    """A point was chosen: its recipe goes into the sliders."""
+    measured = backend.measured()
+    row = measured.row_of.get(point or "")
     if row is not None:
-        controls.hand().load(backend.measured().recipes[row])
+        controls.hand().load(measured.recipes[row])
 
 
 def clicked() -> None:
     load_point(st.session_state["chart"].get("clicked"))
-    st.rerun("controls")
+    charting.show_recipe()
 
 
 def picked() -> None:
     chosen = st.session_state["table"]["selection"]["rows"]
     if chosen:
         load_point(st.session_state["table_ids"][chosen[0]])
-    st.rerun("controls")
-
-
-def choose_axis(place: DeltaGenerator, label: str, name: str, default: str) -> str | None:
-    """One objective's selectbox; what was chosen is kept from page to page."""
-    options = [*by_name] if default in by_name else [NONE, *by_name]
-    kept = st.session_state.setdefault("axes", {})
-    if name not in kept:
-        asked = st.session_state["addressed"].get(name)
-        kept[name] = asked if asked in by_name else default
-    kept[name] = place.selectbox(
-        label, options, index=controls.anchored(name, options.index(kept[name])), key=name,
-        format_func=lambda each: by_name[each].label if each in by_name else "none",
-        disabled=default == NONE and len(by_name) < 3,
-    )  # fmt: skip
-    return kept[name] if kept[name] in by_name else None
-
-
-def choose_axes() -> list[Axis]:
-    """Two or three objectives."""
-    first, second, third = st.columns(3)
-    names = list(by_name)
-    x = choose_axis(first, "Across", "x", names[0])
-    y = choose_axis(second, "Up", "y", names[min(1, len(names) - 1)])
-    z = choose_axis(third, "Depth", "z", NONE)
-    remember(x=x, y=y, z=z)
-    chosen = [x, y] if z in (None, x, y) else [x, y, z]
-    return [by_name[name] for name in chosen if name is not None]
-
-
-def drawn(measured: Measured, chosen: list[Axis]) -> tuple[bytes, pd.DataFrame, str]:
-    """Figure and table, made again only when points or axes changed."""
-    key = (id(measured), tuple(axis.name for axis in chosen))
-    kept = st.session_state.get("drawn")
-    if kept is None or kept[0] != key:
-        front = measured.front_of(chosen)
-        figure = figures.tradeoff(measured, chosen, front)
-        revision = hashlib.blake2b(json.dumps(figure).encode(), digest_size=8).hexdigest()
-        words = front_words(measured, chosen, front)
-        table = pd.DataFrame(rows(measured, axes, front))
-        # the measured points are kept with the key: an id is only unique while its object lives
-        kept = (key, measured, components.packed(revision, figure), table, words)
-        st.session_state["drawn"] = kept
-    return kept[2], kept[3], kept[4]
+    charting.show_recipe()
 
 
 @st.fragment(key="chart_panel")
 def chart_panel() -> None:
     measured = backend.measured()
-    chosen = choose_axes()
-    data, table, words = drawn(measured, chosen)
-    components.chart(data, key="chart", on_click=clicked)
+    with st.container(
+        horizontal=True, vertical_alignment="center", key="chart_choices", gap="small"
+    ):
+        kind = charting.choose_view()
+        bounds = charting.filters(measured, axes)
+    shown = charting.within(measured, axes, bounds)
+    data = charting.draw(kind, backend, shown, axes, bounds)
+    if data is not None:
+        components.chart(data, key="chart", on_click=clicked)
     if not len(measured):
         jobs.first_steps(backend)
-        return
-    bars = "" if len(measured) <= figures.BARS_UP_TO else " of the front and the models"
+    elif not len(shown):
+        st.text("No point meets every bound: loosen one under Bounds.")
+    else:
+        points_table(shown, len(measured))
+
+
+def points_table(shown: Measured, of: int) -> None:
+    """The points as a table: a row's recipe is loaded by choosing it."""
+    table, words = charting.table(shown, axes, charting.chosen_axes(axes))
+    if len(shown) < of:
+        words += f" {of - len(shown)} points do not meet the bounds."
     with st.container(key="words"):
-        st.text(f"{words} Bars{bars} and ± are one standard error. A click loads a point's recipe.")
+        st.text(f"{words} ± is one standard error. A click loads a point's recipe.")
     st.session_state["table_ids"] = table["point"].tolist()
     st.dataframe(
         table, key="table", on_select=picked, selection_mode="single-row", hide_index=True,
@@ -135,51 +106,101 @@ def chart_panel() -> None:
     )  # fmt: skip
 
 
-def start_evaluation(recipe: Recipe) -> None:
-    backend.evaluate([recipe], f"Scoring {recipe}", evaluation)
+def start(recipes: list[Recipe], what: str) -> None:
+    backend.evaluate(recipes, what, evaluation)
     st.rerun()
 
 
-@st.fragment(key="controls")
+def actions(recipe: Recipe, point: str | None, whole: bool) -> None:
+    """What can be done with the recipe in hand."""
+    left, middle, right = st.columns(3, gap="xsmall")
+    left.button(
+        "Evaluate", key="evaluate", type="primary", width="stretch",
+        disabled=whole or backend.opened is None,
+        help="Measured already" if whole else None,
+        on_click=start, args=([recipe], f"Scoring {recipe}"),
+    )  # fmt: skip
+    with middle:
+        tray.toggle_button(recipe, "compare_recipe")
+    with right.container(key="export"):
+        # a link: the browser itself leaves this page, its timers with it (see place.py)
+        st.page_link(
+            state.page("export"), label="Export…", width="stretch", disabled=point is None,
+            query_params={"point": point} if point is not None else None,
+            help=None if point is not None else "Evaluate the recipe first",
+        )  # fmt: skip
+
+
+def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:
+    """Where there are too few points to predict from: measure what is missing."""
+    if few is None or backend.opened is None:
+        return
+    missing = predicting.missing_recipes(
+        backend.measured(), backend.objectives, recipe, backend.study, backend.names
+    )
+    if missing:
+        st.button(
+            f"Measure {len(missing)} points to predict from", key="missing", width="stretch",
+            help=f"This method has {few[0]} of the {few[1]} points that a prediction needs",
+            on_click=start, args=(missing, f"Scoring {len(missing)} points of {recipe.method}"),
+        )  # fmt: skip
+
+
+@st.fragment(key="recipe")
 def recipe_panel() -> None:
     measured = backend.measured()
     with st.container(key="controls"):
-        recipe, refusal = controls.recipe_in_hand(backend.study, backend.names)
+        recipe, refusal = controls.recipe_in_hand(backend.study, backend.names, charting.follow)
     if recipe is None:
         st.text(refusal)
         return
     if controls.find_method(recipe.method).simplex:
         st.text(f"Shares: {controls.shares(recipe)}")
-    shown = readout(measured, axes, recipe)
-    components.readout(shown | {"recipe": recipe.key})
     found = measured.nearest(recipe)
     exact = found is not None and found.exact
+    predicted, few = {}, None
+    if not exact and recipe.coefficients:
+        asked = (measured, backend.objectives, recipe, backend.names)
+        predicted, few = predicting.predict(*asked), predicting.too_few(*asked)
+    components.readout(readout(measured, axes, recipe, predicted, few))
     point = measured.ids[found.row] if exact else None
-    whole = exact and measured.complete(found.row)
     if "restored" in st.session_state:
-        remember(method=recipe.method, point=point)
-    left, right = st.columns(2)
-    left.button(
-        "Evaluate", key="evaluate", type="primary", width="stretch",
-        disabled=whole or backend.opened is None,
-        help="Measured already" if whole else None,
-        on_click=start_evaluation, args=(recipe,),
-    )  # fmt: skip
-    with right.container(key="export"):
-        # a link: the browser itself leaves this page, its timers with it (see place.py)
-        st.page_link(
-            state.page("export"), label="Export…", width="stretch", disabled=not exact,
-            query_params={"point": point} if point is not None else None,
-            help=None if exact else "Evaluate the recipe first",
-        )  # fmt: skip
+        charting.remember(point=point, **address.of_recipe(recipe, backend.names))
+    actions(recipe, point, exact and measured.complete(found.row))
+    offer_missing(recipe, few)
+
+
+def taken(point: str) -> None:
+    load_point(point)
+    charting.show_recipe()
+
+
+@st.fragment(key="preference")
+def preference_panel() -> None:
+    chosen = charting.chosen_axes(axes)
+    if "preferred" not in st.session_state:
+        st.session_state["preferred"] = True
+        asked = st.session_state["addressed"].get("prefer", "")
+        found = from_text(asked, [axis.name for axis in chosen])
+        if found is not None:
+            prefer.prefer(chosen, found)
+    prefer.panel(backend, backend.measured(), chosen, on_take=taken, bounds=bounding.bounds())
+    charting.remember(prefer=to_text(prefer.preference(chosen)))
 
 
 components.library()
+steps.one_minute(backend)
 restore(backend.measured())
+if "address_refused" in st.session_state:
+    st.text(f"This address cannot be used: {st.session_state['address_refused']}")
 wide, narrow = st.columns([2.6, 1], gap="medium")
 with narrow:
-    recipe_panel()
-    with st.container(key="explore_activity", gap="xsmall"):
-        jobs.activity(backend, (evaluation, "singles"))
+    recipe_tab, preference_tab = st.tabs(["Recipe", "Preference"])
+    with recipe_tab:
+        recipe_panel()
+        with st.container(key="explore_activity", gap="xsmall"):
+            jobs.activity(backend, (evaluation, "singles"))
+    with preference_tab:
+        preference_panel()
 with wide:
     chart_panel()

@@ -57,6 +57,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       ? [meta.coefficients, mark?.coefficients]
       : [meta.axes ?? [], mark?.values];
     const at = names.map((name) => values?.[name]);
+    if (meta.coefficients && deep(root.layout)) at.push(mark?.values?.[meta.objective]);
     return at.length && at.every((each) => typeof each === "number") ? { names, at } : null;
   };
 

@@ -11,7 +11,7 @@ makes new widgets (the generation is part of their keys) instead of changing old
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,7 +128,9 @@ def choose_method() -> Method:
     return method
 
 
-def sliders(study: Study, method: Method, names: Names) -> dict[str, float]:
+def sliders(
+    study: Study, method: Method, names: Names, on_change: Callable[[], Any] | None
+) -> dict[str, float]:
     """One slider a coefficient, labelled with the expert's name."""
     kept = hand().coefficients.setdefault(method.name, {})
     for name in method.coefficient_names(names):
@@ -136,7 +138,9 @@ def sliders(study: Study, method: Method, names: Names) -> dict[str, float]:
         key = f"{method.name}.{name}:{hand().generation}"
         at = anchored(key, kept.get(name, start_value(low, high)))
         low, high = span(low, high, at)
-        kept[name] = st.slider(name, low, high, at, step=STEP, key=key, format="%.2f")
+        kept[name] = st.slider(
+            name, low, high, at, step=STEP, key=key, format="%.2f", on_change=on_change
+        )
     return dict(kept)
 
 
@@ -186,10 +190,27 @@ def parameter_form(method: Method, names: Names) -> dict[str, Any]:
     return values
 
 
-def recipe_in_hand(study: Study, names: Names) -> tuple[Recipe | None, str]:
-    """Draw the controls; the resolved recipe, or None and why it cannot be used."""
+def in_hand(names: Names) -> Recipe | None:
+    """The resolved recipe as the controls have it, without drawing them; None where they make
+    none."""
+    method = find_method(hand().method)
+    coefficients = hand().coefficients.get(method.name, {})
+    try:
+        return resolve(Recipe(method.name, coefficients, applied(method, names)), names)
+    except BadInput:
+        return None
+
+
+def recipe_in_hand(
+    study: Study, names: Names, on_change: Callable[[], Any] | None = None
+) -> tuple[Recipe | None, str]:
+    """Draw the controls; the resolved recipe, or None and why it cannot be used.
+
+    Args:
+        on_change: called when a slider was moved, before anything is drawn again.
+    """
     method = choose_method()
-    coefficients = sliders(study, method, names)
+    coefficients = sliders(study, method, names, on_change)
     parameters = parameter_form(method, names)
     try:
         return resolve(Recipe(method.name, coefficients, parameters), names, "this recipe"), ""

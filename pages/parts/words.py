@@ -10,23 +10,27 @@ import numpy as np
 from engine.recipe import Recipe
 from pages.parts.view import Axis, Measured, number
 
+TABLE = 1000
+"""Rows of the table at most: the front and the latest points."""
+
 
 def rows(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> list[dict[str, Any]]:
-    """The table under the chart: front members first, then in the order measured."""
+    """The table under the chart: front members first, then the latest measured."""
+    order = np.concatenate([np.flatnonzero(front), np.flatnonzero(~front)[::-1]])[:TABLE]
     scores = {}
     for axis in axes:
         column = measured.column(axis.name)
         columns = (measured.mean, measured.stderr, measured.low, measured.high)
-        numbers = zip(*(each[:, column].tolist() for each in columns), strict=True)
+        numbers = zip(*(each[order, column].tolist() for each in columns), strict=True)
         scores[axis.label] = [number(*each) for each in numbers]
     return [
         {
             "front": bool(front[row]),
             "recipe": measured.texts[row],
-            **{label: texts[row] for label, texts in scores.items()},
+            **{label: texts[place] for label, texts in scores.items()},
             "point": measured.ids[row],
         }
-        for row in np.argsort(~front, kind="stable").tolist()
+        for place, row in enumerate(order.tolist())
     ]
 
 

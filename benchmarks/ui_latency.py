@@ -1,0 +1,265 @@
+"""What hands feel, in real Chromium: sliders, the pad, pages, the first token; beside the stock chart.
+
+Starts the app on a workspace of its own whose journal holds the points, and takes times inside the
+page: from the event to the frame after what it changed. The baseline, a page of one stock slider
+and one stock `st.plotly_chart` with as many points, runs in the same call. Milliseconds, medians
+and 95th percentiles; one line of JSON a number of points.
+
+    python -m benchmarks.ui_latency [--points 10000 100000] [--moves 40] [--sweep] [--study PATH]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser, Locator, Page
+
+from benchmarks.crowd import fill
+from engine.demo import write_demo
+from tests.browser.driver import ROOT, Served, browser, chromium, free_port, slider, wait_for_chart
+
+WATCH = """() => {
+    window.repaints = [];
+    let pressed = null;
+    document.addEventListener('keydown', () => { pressed ??= performance.now(); }, true);
+    new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
+        if (pressed === null) return;
+        window.repaints.push(performance.now() - pressed);
+        pressed = null;
+    }, 0))).observe(document.body,
+        { subtree: true, attributes: true, attributeFilter: ['data-recipe', 'data-pick'] });
+}"""
+
+WATCH_STOCK = """() => {
+    window.repaints = [];
+    document.addEventListener('keydown', () => {
+        const pressed = performance.now();
+        const at = () => document.querySelector('.js-plotly-plot')?.data?.[1]?.x?.[0];
+        const before = at();
+        const look = () => {
+            const now = at();
+            if (now === undefined || now === before) { requestAnimationFrame(look); return; }
+            requestAnimationFrame(() =>
+                setTimeout(() => window.repaints.push(performance.now() - pressed), 0));
+        };
+        look();
+    }, true);
+}"""
+
+FRAMES = """() => {
+    window.frames_seen = []; window.frames_on = true;
+    const look = (now) => { window.frames_seen.push(now); if (window.frames_on) requestAnimationFrame(look); };
+    requestAnimationFrame(look);
+}"""
+
+SWITCH = """([link, there]) => new Promise((done) => {
+    const start = performance.now();
+    const old = new Set(document.querySelectorAll(there));
+    const look = () => {
+        const found = [...document.querySelectorAll(there)].some((each) => !old.has(each));
+        if (found) requestAnimationFrame(() => setTimeout(() => done(performance.now() - start), 0));
+        else requestAnimationFrame(look);
+    };
+    [...document.querySelectorAll('header a, nav a')].find((each) => each.textContent.includes(link)).click();
+    look();
+})"""
+
+
+def summary(times: list[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(times), 1),
+        "p95": round(float(np.percentile(times, 95)), 1),
+        "n": len(times),
+    }
+
+
+def presses(page: Page, handles: list[Locator], moves: int) -> list[float]:
+    """Milliseconds from each key to the repainted page, over several sliders in turn."""
+    for move in range(moves):
+        handle = handles[move // 5 % len(handles)]
+        handle.focus()
+        before = page.evaluate("window.repaints.length")
+        page.keyboard.press("ArrowRight" if move // 20 % 2 == 0 else "ArrowLeft")
+        page.wait_for_function(f"window.repaints.length > {before}")
+        page.wait_for_timeout(60)
+    return [float(each) for each in page.evaluate("window.repaints")]
+
+
+def recipe_slider(page: Page, moves: int) -> dict[str, float]:
+    page.evaluate(WATCH)
+    names = page.locator(".st-key-controls [data-testid=stSlider] label").all_inner_texts()
+    return summary(presses(page, [slider(page, name) for name in names], moves))
+
+
+def preference_slider(page: Page, moves: int) -> dict[str, float]:
+    page.get_by_role("tab", name="Preference").click()
+    sliders = page.locator(".st-key-preference_sliders input[type=range]")
+    sliders.first.wait_for()
+    page.evaluate(WATCH)
+    handles = [sliders.nth(place) for place in range(sliders.count())]
+    return summary(presses(page, handles, moves))
+
+
+def pad(page: Page, moves: int) -> dict[str, float]:
+    """Frames a second while the handle is dragged in circles."""
+    box = page.locator(".pad canvas").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.evaluate(FRAMES)
+    started = time.perf_counter()
+    step = 0
+    while time.perf_counter() - started < 4:
+        step += 1
+        page.mouse.move(x + 40 * np.cos(step / 15), y + 30 * np.sin(step / 15))
+    frames = page.evaluate("() => { window.frames_on = false; return window.frames_seen; }")
+    page.mouse.up()
+    gaps = np.diff(frames)
+    return {
+        "frames_per_second": round(1000 / float(np.mean(gaps)), 1),
+        "slowest_frame_p95_ms": round(float(np.percentile(gaps, 95)), 1),
+        "moves": step,
+    }
+
+
+def page_switch(page: Page, times: int) -> dict[str, Any]:
+    """Between Explore and Compare, both ways."""
+    away, back = [], []
+    for _ in range(times):
+        away.append(page.evaluate(SWITCH, ["Compare", ".st-key-compare_page"]))
+        page.wait_for_timeout(300)
+        back.append(page.evaluate(SWITCH, ["Explore", ".tradeoff[data-drawn]"]))
+        page.wait_for_timeout(600)
+    return {"to_compare": summary(away), "to_explore": summary(back)}
+
+
+def stock(chrome: Browser, points: int, moves: int) -> dict[str, float]:
+    """The stock elements with as many points."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "benchmarks/stock_chart.py"]
+    process = subprocess.Popen(
+        [*command, "--server.port", str(port)], cwd=ROOT,
+        env=os.environ | {"POINTS": str(points)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        limit = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).close()
+                break
+            except OSError:
+                assert time.monotonic() < limit, "the stock page does not answer"
+                time.sleep(0.1)
+        page = chrome.new_context(viewport={"width": 1280, "height": 720}).new_page()
+        page.goto(f"http://127.0.0.1:{port}")
+        page.wait_for_selector(".js-plotly-plot .main-svg", timeout=90_000)
+        page.wait_for_timeout(2000)
+        page.evaluate(WATCH_STOCK)
+        found = summary(presses(page, [page.locator("input[type=range]").first], moves))
+        page.context.close()
+        return found
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+@contextmanager
+def sweeping(study: Path, home: Path) -> Iterator[None]:
+    """A real sweep by the command line beside the app, on the same workspace."""
+    command = [sys.executable, "-m", "engine", "sweep", str(study), "--workspace", str(home)]
+    command += ["--method", "task_arithmetic", "--points", "4000", "--strategy", "sobol"]
+    process = subprocess.Popen(
+        [*command, "--seed", "7"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()  # the first point is measured
+        yield
+        assert process.poll() is None, "the sweep ended before the measurement did"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        process.wait(30)
+
+
+def ready(app: Served, chrome: Browser) -> Page:
+    page = app.open(chrome, "/?x=facts&y=refusals&z=honesty")
+    wait_for_chart(page)
+    page.get_by_text("worker ready").wait_for()
+    page.wait_for_timeout(3000)
+    return page
+
+
+def run(points: int, moves: int, sweep: bool, given: Path | None) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as place:
+        home = Path(place) / "home"
+        study = given or write_demo(Path(place) / "demo")
+        fill(study, home, points)
+        result: dict[str, Any] = {"points": points, "machine": machine()}
+        with Served(study, home) as app, browser() as chrome:
+            page = app.open(chrome)
+            wait_for_chart(page)
+            page.get_by_text("worker ready").wait_for()
+            page.wait_for_timeout(3000)
+            result["recipe_slider_ms"] = recipe_slider(page, moves)
+            result["preference_slider_ms"] = preference_slider(page, moves)
+            page.context.close()
+            page = ready(app, chrome)
+            page.get_by_role("tab", name="Preference").click()
+            result["pad"] = pad(page, moves)
+            page.context.close()
+            page = app.open(chrome)
+            wait_for_chart(page)
+            result["page_switch_ms"] = page_switch(page, 20)
+            page.context.close()
+            if sweep:
+                with sweeping(study, home):
+                    page = app.open(chrome)
+                    wait_for_chart(page)
+                    page.wait_for_timeout(3000)
+                    result["recipe_slider_while_sweeping_ms"] = recipe_slider(page, moves)
+                    result["preference_slider_while_sweeping_ms"] = preference_slider(page, moves)
+                    page.context.close()
+            result["stock_chart_ms"] = stock(chrome, points, moves)
+        result["stock_to_ours"] = round(
+            result["stock_chart_ms"]["median"] / result["recipe_slider_ms"]["median"], 2
+        )
+        return result
+
+
+def machine() -> str:
+    return f"{os.cpu_count()} × {platform.processor() or platform.machine()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", type=Path)
+    parser.add_argument("--points", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--moves", type=int, default=40)
+    parser.add_argument("--sweep", action="store_true", help="again while a sweep runs")
+    options = parser.parse_args()
+    if chromium() is None:
+        raise SystemExit("this benchmark needs Chromium")
+    for points in options.points:
+        print(json.dumps(run(points, options.moves, options.sweep, options.study)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""The chart panel of Explore: which view, over which axes, what is drawn and what is kept of it.
+
+    Trade-off   two or three objectives: measured points, front, models as they are
+    Surface     one objective over two coefficients, predicted, measured points on it
+    Parallel    all objectives at once, one line a point
+
+What was chosen is kept from page to page in one dictionary of the session, and in the address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from engine.front.decide import knees
+from engine.recipe import find_method
+from engine.search.surrogate import TooFew
+from pages.parts import bounding, components, controls, figures, parallel, predicting, surface
+from pages.parts.backend import Backend
+from pages.parts.picking import frozen, mask
+from pages.parts.preference import Bounds, bounds_from_text, bounds_to_text
+from pages.parts.view import Axis, Measured
+from pages.parts.words import front_words, rows
+
+VIEWS = ("Trade-off", "Surface", "Parallel")
+FORMS = {"map": "heat map", "3d": "3-D"}
+NONE = "–"  # no objective can have this name
+
+
+def remember(**values: str | None) -> None:
+    """Keep the address a way back to this view."""
+    for name, value in values.items():
+        if st.query_params.get(name) == value:
+            continue
+        if value is not None:
+            st.query_params[name] = value
+        else:
+            del st.query_params[name]
+
+
+def kept() -> dict[str, Any]:
+    """What was chosen for the chart, of this browser session."""
+    found: dict[str, Any] = st.session_state.setdefault("view", {})
+    return found
+
+
+def choose(
+    place: DeltaGenerator,
+    label: str,
+    name: str,
+    options: Sequence[str],
+    default: str,
+    shown: Callable[[str], str] = str,
+    **extra: Any,
+) -> str:
+    """A selectbox whose choice is kept, and first taken from the address."""
+    if kept().get(name) not in options:
+        asked = st.session_state.get("addressed", {}).get(name)
+        kept()[name] = asked if asked in options else default
+    at = controls.anchored(f"view:{name}", options.index(kept()[name]))
+    at = at if at < len(options) else 0
+    kept()[name] = place.selectbox(
+        label, options, index=at, key=f"view:{name}", label_visibility="collapsed",
+        format_func=lambda each: f"{label}: {shown(each)}", **extra,
+    )  # fmt: skip
+    remember(**{name: kept()[name] if kept()[name] != NONE else None})
+    return str(kept()[name])
+
+
+def choose_view() -> str:
+    """Which of the views."""
+    if "kind" not in kept():
+        asked = st.session_state.get("addressed", {}).get("view", "").capitalize()
+        kept()["kind"] = asked if asked in VIEWS else VIEWS[0]
+    kind = st.segmented_control(
+        "View", VIEWS, default=controls.anchored("view:kind", kept()["kind"]), required=True,
+        key="view:kind", label_visibility="collapsed",
+    )  # fmt: skip
+    kept()["kind"] = kind
+    remember(view=kind.lower() if kind != VIEWS[0] else None)
+    return str(kind)
+
+
+def chosen_axes(axes: Sequence[Axis]) -> list[Axis]:
+    """The two or three objectives on the axes, without drawing anything."""
+    by_name = {axis.name: axis for axis in axes}
+    names = list(by_name)
+
+    def chosen(name: str) -> str | None:
+        asked = st.session_state.get("addressed", {}).get(name)
+        found = st.session_state.get(f"view:{name}") or kept().get(name) or asked
+        return found if found in by_name else None
+
+    x, y = chosen("x") or names[0], chosen("y") or names[min(1, len(names) - 1)]
+    return [by_name[name] for name in dict.fromkeys((x, y, chosen("z"))) if name is not None]
+
+
+def choose_axes(axes: Sequence[Axis]) -> list[Axis]:
+    """Selectboxes of two or three objectives."""
+    labels = {axis.name: axis.label for axis in axes} | {NONE: "none"}
+    first, second, third = st.columns(3)
+    names = [axis.name for axis in axes]
+    more: dict[str, Any] = {"on_change": repick}
+    choose(first, "Across", "x", names, names[0], labels.__getitem__, **more)
+    choose(second, "Up", "y", names, names[min(1, len(names) - 1)], labels.__getitem__, **more)
+    choose(
+        third, "Depth", "z", [NONE, *names], NONE, labels.__getitem__,
+        disabled=len(names) < 3, **more,
+    )  # fmt: skip
+    return chosen_axes(axes)
+
+
+def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
+    """Bounds on every objective, and what of the trade-off to show."""
+    if "bounded" not in st.session_state:
+        st.session_state["bounded"] = True
+        asked = st.session_state.get("addressed", {}).get("bounds", "")
+        bounding.bind(bounds_from_text(asked, [axis.name for axis in axes]))
+    count = len(bounding.bounds())
+    with st.popover(f"Bounds ({count})" if count else "Bounds", key="bounds"):
+        found = bounding.bounds_panel(measured, axes, repick)
+    with st.popover("Show", key="show"):
+        for name, label, words in (
+            ("hide_dominated", "Hide dominated", "Leave only the front and the models"),
+            ("knees", "Knees", "Mark where the front bends: much is given up on either side"),
+        ):
+            asked = st.session_state["addressed"].get(name) == "1"
+            now = kept().setdefault(name, asked)
+            key = f"view:{name}"
+            kept()[name] = st.toggle(label, controls.anchored(key, now), key=key, help=words)
+            remember(**{name: "1" if kept()[name] else None})
+    remember(bounds=bounds_to_text(found) or None)
+    return dict(found)
+
+
+def within(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> Measured:
+    """The points that meet the bounds, made again only when either changes."""
+    if not bounds:
+        return measured
+    key = (id(measured), tuple(sorted(bounds.items())))
+    before = st.session_state.get("within")
+    if before is None or before[0] != key:
+        before = (key, measured, measured.only(mask(measured, axes, bounds)))
+        st.session_state["within"] = before
+    found: Measured = before[2]
+    return found
+
+
+def draw(
+    kind: str, backend: Backend, measured: Measured, axes: Sequence[Axis], bounds: Bounds
+) -> bytes | None:
+    """Choices of a view, and its figure as the chart takes it; None where it cannot be drawn."""
+    names = tuple(axis.name for axis in axes)
+    key: tuple[Any, ...] = (kind, id(measured), tuple(sorted(bounds.items())), names)
+    if kind == "Surface":
+        return _surface(key, backend, measured, axes)
+    if kind == "Parallel":
+        return _parallel(key, measured, axes, bounds)
+    chosen = choose_axes(axes)
+    key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
+    return packed(key, measured, lambda: _tradeoff(backend, measured, chosen, bounds))
+
+
+def _tradeoff(
+    backend: Backend, measured: Measured, axes: Sequence[Axis], bounds: Bounds
+) -> dict[str, Any]:
+    front = measured.front_of(axes)
+    marked = None
+    if kept().get("knees") and front.any():
+        ranges = frozen(measured, axes, backend.names.models)
+        marked = front.copy()
+        marked[front] = knees(
+            measured.mean[front][:, [measured.column(axis.name) for axis in axes]],
+            [axis.maximize for axis in axes],
+            [ranges[axis.name] for axis in axes] if ranges else None,
+        )
+    return figures.tradeoff(
+        measured, axes, front,
+        bounds=bounds, knees=marked, hide_dominated=bool(kept().get("hide_dominated")),
+    )  # fmt: skip
+
+
+def _parallel(
+    key: tuple[Any, ...], measured: Measured, axes: Sequence[Axis], bounds: Bounds
+) -> bytes:
+    labels = {NONE: "front"} | {axis.name: axis.label for axis in axes}
+    left, _ = st.columns([1, 2])
+    colour = choose(left, "Colour by", "colour", list(labels), NONE, labels.__getitem__)
+    tint = next((axis for axis in axes if axis.name == colour), None)
+    # without a colour of its own a line is coloured by the front of the trade-off
+    axes_of_front = chosen_axes(axes) if tint is None else list(axes)
+    front = measured.front_of(axes_of_front)
+
+    def make() -> dict[str, Any]:
+        common = {"bounds": bounds, "colour": tint}
+        flat = parallel.parallel(measured, axes, front, flat=True, **common)
+        return parallel.parallel(measured, axes, front, **common) | {"without_webgl": flat}
+
+    return packed((*key, colour, tuple(a.name for a in axes_of_front)), measured, make)
+
+
+def _surface(
+    key: tuple[Any, ...], backend: Backend, measured: Measured, axes: Sequence[Axis]
+) -> bytes | None:
+    recipe = controls.in_hand(backend.names)
+    names = list(recipe.coefficients) if recipe is not None else []
+    if recipe is None or len(names) < 2:
+        st.text("A surface needs a method with two coefficients or more: choose one on the right.")
+        return None
+    method = find_method(recipe.method)
+    labels = {axis.name: axis.label for axis in axes}
+    first, second, third, fourth = st.columns([1.3, 1, 1, 1])
+    objective = choose(first, "Objective", "objective", list(labels), axes[0].name,
+                       labels.__getitem__)  # fmt: skip
+    across = choose(second, "Across", "across", names, names[0])
+    rest = [name for name in names if name != across]
+    up = choose(third, "Up", "up", rest, rest[0])
+    form = choose(fourth, "Drawn as", "form", list(FORMS), "map", FORMS.__getitem__)
+    found = predicting.surfaces(backend.measured(), backend.objectives, recipe, backend.names).get(
+        objective
+    )
+    if found is None or isinstance(found, TooFew):
+        few = f": {found.have} of {found.need}" if found is not None else ""
+        st.text(f"Too few points of this method to predict a surface from{few}.")
+        st.text("Under Recipe, the button that measures the missing ones brings them.")
+        return None
+    fixed = {name: value for name, value in recipe.coefficients.items() if name not in (across, up)}
+    key += (objective, across, up, form, recipe.method, tuple(recipe.parameters.items()),
+            tuple(fixed.items()))  # fmt: skip
+    axis = next(each for each in axes if each.name == objective)
+    ranges = {name: backend.study.slider_range(method, name) for name in (across, up)}
+
+    def make() -> dict[str, Any]:
+        return surface.surface(
+            measured, axis, found, across, up, fixed, ranges, "3d" if form == "3d" else "map",
+            rows=measured.like(recipe),
+        )  # fmt: skip
+
+    return packed(key, (measured, found), make)
+
+
+def follow() -> None:
+    """In a callback of the recipe's controls: a surface is drawn with the other coefficients as
+    they are in hand, so it is drawn again too."""
+    if kept().get("kind") == "Surface":
+        st.rerun(["recipe", "chart_panel"])
+
+
+def show_recipe() -> None:
+    """In a callback: another recipe is in hand."""
+    follow()
+    st.rerun("recipe")
+
+
+def repick() -> None:
+    """In a callback: other axes or bounds make another chart and another pick."""
+    st.rerun(["chart_panel", "preference"])
+
+
+def packed(key: tuple[Any, ...], keep: object, make: Callable[[], dict[str, Any]]) -> bytes:
+    """A figure as the chart takes it, made again only when `key` changes.
+
+    Args:
+        keep: what the key's ids belong to: an id is only unique while its object lives.
+    """
+    before = st.session_state.get("drawn")
+    if before is None or before[0] != key:
+        figure = make()
+        revision = hashlib.blake2b(json.dumps(figure).encode(), digest_size=8).hexdigest()
+        before = (key, keep, components.packed(revision, figure))
+        st.session_state["drawn"] = before
+    return bytes(before[2])
+
+
+def table(
+    measured: Measured, axes: Sequence[Axis], chosen: Sequence[Axis]
+) -> tuple[pd.DataFrame, str]:
+    """The points as rows and the front in words, made again only when points or axes change."""
+    key = (id(measured), tuple(axis.name for axis in chosen))
+    before = st.session_state.get("tabled")
+    if before is None or before[0] != key:
+        front = measured.front_of(chosen)
+        frame = pd.DataFrame(rows(measured, axes, front))
+        before = (key, measured, frame, front_words(measured, chosen, front))
+        st.session_state["tabled"] = before
+    return before[2], before[3]

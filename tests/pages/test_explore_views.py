@@ -1,0 +1,191 @@
+"""Explore's other views, predictions, bounds, preference and address, driven without a browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.recipe import Recipe, resolve
+from pages.parts.backend import Backend
+from pages.parts.preference import Preference
+from pages.parts.view import axes_of
+from tests.pages.conftest import page, texts, until, widget
+
+
+def measure(backend: Backend, recipes: list[Recipe]) -> None:
+    count = len(backend.measured()) + len(recipes)
+    backend.evaluate(recipes, "a test", "test")
+    until(lambda: backend.advance() or len(backend.measured()) == count)
+
+
+def mix(backend: Backend, helpful: float, terse: float) -> Recipe:
+    recipe = Recipe("task_arithmetic", {"helpful": helpful, "terse": terse})
+    return resolve(recipe, backend.names)
+
+
+@pytest.fixture
+def swept(backend: Backend) -> Backend:
+    """Twelve points of task arithmetic beside the models."""
+    grid = [(a, b) for a in (0.2, 0.5, 0.8, 1.1) for b in (0.3, 0.6, 0.9)]
+    measure(backend, [mix(backend, *each) for each in grid])
+    return backend
+
+
+def readout(at: AppTest) -> dict[str, Any]:
+    """What the component beside the sliders was given."""
+    import json
+
+    for each in at.get("bidi_component"):
+        if "readout" in each.proto.component_name:
+            return json.loads(each.proto.json)
+    raise AssertionError("there is no readout on the page")
+
+
+def test_too_few_points_are_said_and_the_missing_ones_can_be_measured(backend: Backend) -> None:
+    at = page("explore").run()
+    assert "Too few points to predict" in readout(at)["note"]
+    before = len(backend.measured())
+    button = at.button(key="missing")
+    count = int(button.label.split()[1])
+    button.click().run()
+    until(lambda: backend.advance() or len(backend.measured()) == before + count)
+    at.run()
+    assert not at.exception
+    assert readout(at)["title"] == "Predicted, not measured"
+    assert not [each for each in at.button if each.key == "missing"]
+
+
+def test_a_slider_moves_the_predicted_mark_and_a_measured_recipe_fills_it(swept: Backend) -> None:
+    at = page("explore").run()
+    first = readout(at)["mark"]
+    assert first["kind"] == "predicted"
+    widget(at.slider, "helpful").set_value(1.0).run()
+    moved = readout(at)["mark"]
+    assert moved["values"]["facts"] > first["values"]["facts"]
+    low, high = moved["bands"]["facts"]
+    assert low <= moved["values"]["facts"] <= high
+    assert moved["values"]["facts"] == pytest.approx(0.5 + 0.3 - 0.05, abs=0.05)
+    at.button(key="evaluate").click().run()
+    until(lambda: backend_has(swept, 17))
+    at.run()
+    assert readout(at)["mark"]["kind"] == "measured"
+
+
+def backend_has(backend: Backend, count: int) -> bool:
+    backend.advance()
+    return len(backend.measured()) == count
+
+
+def test_a_surface_is_drawn_over_two_coefficients(swept: Backend) -> None:
+    at = page("explore").run()
+    at.button_group(key="view:kind").set_value("Surface").run()
+    assert not at.exception
+    assert at.selectbox(key="view:across").value == "helpful"
+    assert at.selectbox(key="view:up").value == "terse"
+    at.selectbox(key="view:objective").set_value("loss").run()
+    at.selectbox(key="view:form").set_value("3d").run()
+    assert not at.exception
+    widget(at.selectbox, "Method").set_value("single").run()
+    assert "A surface needs a method with two coefficients" in texts(at)
+
+
+def test_parallel_shows_every_objective(swept: Backend) -> None:
+    at = page("explore")
+    at.query_params["view"] = "parallel"
+    at.run()
+    assert not at.exception
+    at.selectbox(key="view:colour").set_value("facts").run()
+    assert not at.exception
+    assert at.query_params["colour"] == "facts"
+
+
+def test_bounds_filter_points_table_and_pick(swept: Backend) -> None:
+    measured = swept.measured()
+    facts = measured.mean[:, measured.column("facts")]
+    best = float(np.sort(facts)[-2])
+    at = page("explore")
+    at.query_params["bounds"] = f"facts:{best:g}.."
+    at.run()
+    assert not at.exception
+    kept = int((facts >= float(f"{best:g}")).sum())
+    assert kept < len(measured)
+    assert f"facts at least {best:g}: {kept} of {len(measured)} points." in texts(at)
+    assert f"{len(measured) - kept} points do not meet the bounds." in texts(at)
+    assert len(at.dataframe[0].value) == kept
+    at.button(key="no_bounds").click().run()
+    assert len(at.dataframe[0].value) == len(measured)
+    assert "bounds" not in at.query_params
+
+
+def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Backend) -> None:
+    at = page("explore")
+    at.query_params["prefer"] = "facts:1.00,manners:0.00"
+    at.run()
+    assert not at.exception
+    measured = swept.measured()
+    facts = measured.mean[:, measured.column("facts")]
+    at.button(key="take").click().run()
+    at.run()
+    hand = at.session_state["hand"]
+    [row] = [
+        row for row, each in enumerate(measured.recipes)
+        if (each.method, dict(each.coefficients), dict(each.parameters))
+        == (hand.method, hand.coefficients[hand.method], hand.parameters[hand.method])
+    ]  # fmt: skip
+    assert facts[row] == facts.max()
+    assert "Why this one" in [each.label for each in at.expander]
+
+
+def test_the_address_says_what_is_shown_and_restores_it(swept: Backend) -> None:
+    at = page("explore").run()
+    widget(at.slider, "helpful").set_value(0.77).run()
+    at.selectbox(key="view:y").set_value("loss").run()
+    at.toggle(key="view:knees").set_value(True).run()
+    said = dict(at.query_params.items())
+    assert said["c"] == "helpful:0.77,terse:0.5"
+    again = page("explore")
+    for name, value in said.items():
+        again.query_params[name] = value
+    again.run()
+    assert not again.exception
+    assert widget(again.slider, "helpful").value == 0.77
+    assert again.selectbox(key="view:y").value == "loss"
+    assert again.toggle(key="view:knees").value is True
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"method": "magic", "c": "helpful:1"}, {"method": "pcb", "c": "helpful"},
+     {"method": "pcb", "c": "nobody:1"}, {"method": "pcb", "c": "helpful:nan"}],
+)  # fmt: skip
+def test_an_address_that_makes_no_sense_is_said(backend: Backend, asked: dict[str, str]) -> None:
+    at = page("explore")
+    for name, value in asked.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    assert "This address cannot be used" in texts(at)
+    assert widget(at.selectbox, "Method").value == "task_arithmetic"
+
+
+def test_nonsense_bounds_preferences_and_axes_of_an_address_are_ignored(backend: Backend) -> None:
+    at = page("explore")
+    for name in ("bounds", "prefer", "x", "y", "z", "view", "colour", "knees"):
+        at.query_params[name] = "<script>:9..x,,:"
+    at.run()
+    assert not at.exception
+    axes = axes_of(backend.objectives)[:2]
+    kept = at.session_state["preference"][frozenset(axis.name for axis in axes)]
+    assert isinstance(kept, Preference) and set(kept.weights.values()) == {0.5}
+
+
+def test_the_one_minute_path_is_dismissed_for_good(backend: Backend) -> None:
+    at = page("explore").run()
+    assert "One minute." in texts(at)
+    at.button(key="dismiss").click().run()
+    assert "One minute." not in texts(at)
+    other = page("explore").run()
+    assert "One minute." not in texts(other)
