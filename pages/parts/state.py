@@ -18,6 +18,7 @@ import streamlit as st
 from cache.store import Store
 from engine.errors import BadInput, Problem
 from engine.run.executor import Executor
+from pages.parts import sweeping
 from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study, remember_study
 from pages.parts.place import Place
@@ -187,6 +188,7 @@ def _header(backend: Backend, place: Place, drawn: list[bool]) -> None:
     if drawn and place.left:
         st.switch_page(page(place.name), query_params=place.parameters)
     backend.advance()
+    sweeping.advance(backend)
     worker = backend.worker()
     seen = _seen(backend, worker)
     if drawn and st.session_state.get("seen") != seen:
