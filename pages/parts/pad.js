@@ -12,6 +12,7 @@
 const STEPS = 100;
 const RHO = 1e-6;
 const TIE = 1e-12;
+const [WIDTH, HEIGHT] = [200, 173];  // of the triangle in the page's pixels; it may be drawn in a hidden tab
 const SCALE = 2;  // canvas pixels for each of the page's
 // Okabe and Ito's colours, told apart by colour-blind eyes; neighbours never share one where four are enough.
 const COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#d55e00", "#f0e442"];
@@ -91,11 +92,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 
   const paint = () => {
-    const { width, height } = pad.size;
-    for (const canvas of [regions, region]) {
-      canvas.width = width * SCALE;
-      canvas.height = height * SCALE;
-    }
+    for (const canvas of [regions, region]) [canvas.width, canvas.height] = [WIDTH * SCALE, HEIGHT * SCALE];
     const [across, down] = [regions.width, regions.height];
     pad.owner = new Int32Array(across * down).fill(-1);
     for (let y = 0; y < down; y++) {
@@ -133,9 +130,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // Handle, words and, where the person moves it, pick and chart.
   const show = (moved) => {
     const [a, b, c] = pad.weights;
-    const { width, height } = pad.size;
-    const x = ((a / 2 + c) / STEPS) * width;
-    handle.style.transform = `translate(${x}px, ${(1 - a / STEPS) * height}px)`;
+    const [x, y] = [((a / 2 + c) / STEPS) * WIDTH, (1 - a / STEPS) * HEIGHT];
+    handle.style.transform = `translate(${x}px, ${y}px)`;
     const words = pad.front.names.map((name, i) => `${name} ${(pad.weights[i] / STEPS).toFixed(2)}`).join(", ");
     handle.setAttribute("aria-valuetext", words);
     handle.setAttribute("aria-valuenow", a);
@@ -238,16 +234,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   const front = JSON.parse(new TextDecoder().decode(data));
-  const size = { width: area.clientWidth, height: area.clientHeight };
   if (pad.front?.revision !== front.revision) {
     pad.front = front;
     pad.table = tabulate(front.terms);
     pad.colours = colour(pad.table);
     pad.rgb = COLOURS.map(rgb);
-    pad.size = undefined;
-  }
-  if (pad.size?.width !== size.width || pad.size?.height !== size.height) {
-    pad.size = size;
     paint();
     pad.stale = true;
   }

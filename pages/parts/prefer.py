@@ -107,6 +107,18 @@ def _lock(axes: Sequence[Axis], name: str) -> None:
     prefer(axes, now.lock(name, name not in now.locked))
 
 
+def _lock_button(axes: Sequence[Axis], name: str, locked: bool) -> None:
+    st.button(
+        f"Unlock {name}" if locked else f"Lock {name}",
+        key=_key("lock", axes, name),
+        icon=":material/lock:" if locked else ":material/lock_open:",
+        type="tertiary",
+        help="Let this weight give way again" if locked else "Keep this weight when another moves",
+        on_click=_lock,
+        args=(axes, name),
+    )
+
+
 def sliders(axes: Sequence[Axis]) -> Preference:
     """One slider for each objective, a lock beside it; the preference they say."""
     told = _told(axes)
@@ -130,17 +142,8 @@ def sliders(axes: Sequence[Axis]) -> Preference:
                     axis.label, 0.0, 1.0, None if axis.name in telling else weight,
                     step=1 / STEPS, key=key, format="%.2f", disabled=locked,
                 )  # fmt: skip
-                st.button(
-                    f"Unlock {axis.name}" if locked else f"Lock {axis.name}",
-                    key=_key("lock", axes, axis.name),
-                    icon=":material/lock:" if locked else ":material/lock_open:",
-                    type="tertiary",
-                    help="Let this weight give way again"
-                    if locked
-                    else "Keep this weight when another moves",
-                    on_click=_lock,
-                    args=(axes, axis.name),
-                )
+                if len(axes) > 2:  # of two a locked one would hold both
+                    _lock_button(axes, axis.name, locked)
     return now
 
 

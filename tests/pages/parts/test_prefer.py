@@ -26,6 +26,8 @@ def app() -> None:
     def take(point: str) -> None:
         st.session_state["taken"] = point
 
+    if "let_go" in st.session_state:
+        prefer._moved(axes, "let_go")
     found = prefer.panel(backend, backend.measured(), axes, on_take=take, bounds=bounds())
     st.session_state["found"] = None if found is None else found.row
     if st.session_state.get("bounding"):
@@ -67,6 +69,25 @@ def test_a_locked_weight_stays_and_its_slider_rests(backend: Backend) -> None:
     assert not widget(at.slider, "loss ↓").disabled
     widget(at.slider, "facts ↑").set_value(0.9).run()
     assert weights(at) == [90, 0, 10]
+
+
+def test_of_two_weights_none_can_be_locked(backend: Backend) -> None:
+    at = AppTest.from_function(app)
+    at.session_state["count"] = 2
+    at.run()
+    assert not [each.label for each in at.button if "ock" in each.label]
+
+
+def test_the_pad_let_go_moves_sliders_but_not_a_locked_one(backend: Backend) -> None:
+    at = AppTest.from_function(app).run()
+    widget(at.button, "Lock loss").click().run()
+    weighed = {"facts": 10, "manners": 30, "loss": 60}
+    at.session_state["let_go"] = {"moved": {"weights": weighed, "turn": 1}}
+    at.run()
+    assert weights(at) == [17, 50, 33]
+    at.session_state["let_go"] = {"moved": {"weights": {"facts": 100}, "turn": 2}}  # another pad's
+    at.run()
+    assert weights(at) == [17, 50, 33]
 
 
 def test_each_set_of_objectives_keeps_its_own_preference(backend: Backend) -> None:
