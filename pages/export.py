@@ -1,16 +1,21 @@
-"""Export: one point leaves as an ordinary checkpoint directory on the machine of this app."""
+"""Export: one point leaves as an ordinary directory on the machine of this app."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from engine.errors import BadInput
 from engine.recipe import Recipe, resolve
-from pages.parts import jobs, state
+from pages.parts import exports, jobs, state
 from pages.parts.backend import Task
-from pages.parts.exports import default_place, listing, refusal, written
+from pages.parts.controls import anchored
+from pages.parts.serving import limits, serving
+from pages.parts.tray import tray
 from pages.parts.view import Measured, axes_of
 
 backend = state.enter("Export")
@@ -19,93 +24,159 @@ job = f"{state.session()}:export"
 
 
 def choose_point(measured: Measured) -> str | None:
-    """The point that Explore handed over; without one, a choice among the front."""
-    front = measured.front_of(axes)
+    """The point that the address names; else one of the list, or of an id typed in."""
     asked = st.query_params.get("point")
-    rows = [row for row in range(len(measured)) if front[row] or measured.ids[row] == asked]
-    ids = [measured.ids[row] for row in rows]
+    ids = exports.choices(measured, axes, tray(), asked)
     if not ids:
         return None
     if asked is not None and asked not in ids:
         st.text(f"This study has no point {asked}.")
-    point = st.selectbox(
-        "Point", ids, index=ids.index(asked) if asked in ids else 0,
+    key = f"points:{asked}"
+    listed, typed = st.columns([2, 1], vertical_alignment="bottom")
+    point = listed.selectbox(
+        "Point", ids, key=key,
+        index=anchored(key, ids.index(asked) if asked in ids else 0),
         format_func=lambda each: f"{measured.texts[measured.row_of[each]]} · {each}",
-        help="The point in hand, and the front over all objectives",
+        help="The front over all objectives, the models, and what is in the tray",
     )  # fmt: skip
-    return point
+    text = typed.text_input("Or its id", help="Any measured point; its beginning is enough")
+    if not text:
+        return point
+    found, why = exports.look_up(measured, text)
+    if found is None:
+        st.text(why)
+    return found or point
 
 
-def show_scores(measured: Measured, point: str) -> None:
-    row = measured.row_of[point]
-    st.text("\n".join(f"{axis.label}  {measured.score_text(row, axis.name)}" for axis in axes))
+def show_scores(measured: Measured, point: str, recipe: Recipe) -> None:
+    """The scores that chose the point beside those on rows that no slider has seen."""
+    rows = exports.score_table(measured, point, axes, backend.reported(recipe))
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="export_scores")
+    st.text(
+        "Held-back rows are measured once, at export. They may score lower: the explored rows "
+        "chose this point, and luck on them helped it; both vary by their ± besides."
+    )
+
+
+def place_of(point: str) -> Path:
+    """The directory asked for."""
+    key = f"place:{point}"
+    default = exports.default_place(backend.workspace, backend.study.name, point)
+    text = st.text_input(
+        "Directory on this server", value=anchored(key, str(default)), key=key,
+        help="It must not exist or be empty",
+    )  # fmt: skip
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError:  # no such ~user: refused as it stands
+        return Path(text.strip())
 
 
 def ask(recipe: Recipe, point: str) -> None:
-    """The form: where to, in which form, checked or not."""
-    with st.form("export_form"):
-        place = st.text_input(
-            "Directory on this server",
-            value=str(default_place(backend.workspace, backend.study.name, point)),
-            key=f"place:{point}",
-            help="It must not exist or be empty",
-        )
-        adapter = False
-        if backend.adapter_only(recipe):
-            form = st.radio(
-                "Write as", ["LoRA adapter", "merged checkpoint"], horizontal=True,
-                help="The adapter is exact; a merged checkpoint states its difference",
-            )  # fmt: skip
-            adapter = form == "LoRA adapter"
-        verify = st.checkbox(
-            "Verify: load it again and compare its logits with the live model", value=True
-        )
-        if st.form_submit_button("Export", type="primary"):
-            out = Path(place).expanduser()
-            problem = refusal(out)
-            if problem:
-                st.error("Nothing was written.", icon=":material/error:")
-                state.show_problems([problem])
-                return
-            backend.export(recipe, out, adapter=adapter, verify=verify, session=job)
-            st.rerun()
+    """Where to, in which form, checked or not; what that will write; and off it goes."""
+    out = place_of(point)
+    adapter = False
+    if backend.adapter_only(recipe):
+        form = st.radio(
+            "Write as", ["LoRA adapter", "merged checkpoint"], horizontal=True,
+            help="The adapter is exact; a merged checkpoint states its difference",
+        )  # fmt: skip
+        adapter = form == "LoRA adapter"
+    verify = st.checkbox(
+        "Verify: load it again and compare its logits with the live model", value=True
+    )
+    plan = exports.foretell(backend, recipe, adapter)
+    problem = exports.refusal(out, plan.bytes)
+    with st.expander(f"Will write {exports.room(out, plan)}"):
+        st.code(exports.planned(plan), language=None)
+        if plan.beside:
+            needs = ", ".join(
+                f"{name} ({backend.family.models[name].path})" for name in plan.beside
+            )
+            st.text(f"It will need these where they lie: {needs}.")
+    running = (task := backend.task(job)) is not None and not task.status.over
+    waiting = backend.opened is None
+    pressed = st.button(
+        "Export", type="primary", key="start_export", disabled=running or waiting,
+        help="The worker opens the study" if waiting else None,
+    )  # fmt: skip
+    if not pressed:
+        return
+    if problem:
+        st.error("Nothing was written.", icon=":material/error:")
+        state.show_problems([problem])
+        return
+    backend.export(recipe, out, adapter=adapter, verify=verify, session=job)
+    st.rerun()
 
 
-def show_result(task: Task) -> None:
-    """What was written, where, and how to serve it."""
-    result = task.handle.result(0)
-    out = Path(result["out"])
-    st.success("Exported.", icon=":material/check_circle:")
-    st.code(str(out), language=None)
-    if result.get("verified"):
-        st.text(f"Verified: largest difference of a logit {result['max_logit_difference']:.3g}.")
-    elif result.get("verified") is False:
-        st.error("The copy does not compute what the live model does: do not use it.")
-    st.code(listing(written(out, result.get("files") or ())), language=None)
-    st.text("Serve it:")
-    st.code(f"vllm serve {out}", language="bash")
+def show_end(task: Task) -> None:
+    """What became of the latest export of this session, below what `jobs` says of it."""
+    status, out = task.status, Path(str(task.handle.job.payload["out"]))
+    if status.state == "failed":
+        left = out.is_dir() and any(out.iterdir())
+        st.text(f"What was written is still in {out}: do not use it." if left
+                else "Nothing was left behind.")  # fmt: skip
+    elif status.state == "done":
+        st.success("Exported.", icon=":material/check_circle:")
+        found = [each for each in backend.store.records("export") if each.get("out") == str(out)]
+        if found:
+            show_export(found[-1])
+
+
+def show_export(record: Mapping[str, Any]) -> None:
+    """Where an export lies, whether it was checked, how to serve it."""
+    st.code(str(record["out"]), language=None)
+    if not exports.is_there(record):
+        st.text("It is no longer there.")
+        return
+    st.text(exports.verified_text(record))
+    with st.expander("Files"):
+        st.code(exports.written(record), language=None)
+    if limits(record):
+        st.text(limits(record))
+    for line in serving(record):
+        st.text(line.what)
+        st.code(line.code, language=line.language)
+
+
+def show_history() -> None:
+    """Every export of this workspace, newest first; a click shows how to serve one."""
+    records = backend.store.records("export")
+    if not records:
+        return
+    st.subheader("Exports", anchor=False)
+    chosen = st.dataframe(
+        pd.DataFrame(exports.history(records)), key="export_history", hide_index=True,
+        on_select="rerun", selection_mode="single-row",
+        column_config={"where": st.column_config.TextColumn("where", width="large")},
+    )["selection"]["rows"]  # fmt: skip
+    if chosen and chosen[0] < len(records):
+        show_export(records[::-1][chosen[0]])
 
 
 measured = backend.measured()
+point = choose_point(measured) if len(measured) else None
 if not len(measured):
     st.text("Nothing to export yet: the first points are being scored.")
     jobs.activity(backend, ("singles",))
-    st.stop()
-point = choose_point(measured)
-if point is None:
+elif point is None:
     st.text("Nothing to export yet: no point has a score of every objective.")
-    st.stop()
-left, right = st.columns(2, gap="large")
-recipe = measured.recipes[measured.row_of[point]]
-with left:
-    st.code(recipe.to_yaml(), language="yaml")
-    show_scores(measured, point)
-with right:
+    st.page_link(state.page("explore"), label="Evaluate a recipe on Explore")
+else:
+    left, right = st.columns(2, gap="large")
     try:
-        ask(resolve(recipe, backend.names), point)
+        recipe = resolve(measured.recipes[measured.row_of[point]], backend.names)
     except BadInput as error:
         state.show_problems(error.problems)
-    task = backend.task(job)
-    if task is not None and task.status.state == "done":
-        show_result(task)
-    jobs.activity(backend, (job,))
+    else:
+        with left:
+            st.code(recipe.to_yaml(), language="yaml")
+            show_scores(measured, point, recipe)
+        with right:
+            ask(recipe, point)
+            jobs.activity(backend, (job,))
+            task = backend.task(job)
+            if task is not None and task.status.over:
+                show_end(task)
+show_history()

@@ -99,7 +99,11 @@ def _record(papers: Papers, family: str, result: Mapping[str, Any]) -> dict[str,
         "bytes": sum((out / name).stat().st_size for name in result["files"]),
         "rank": plan.rank,
         "beside": [
-            {"name": name, "path": str(spec.path_of(name)), "kind": papers.family.models[name].kind}
+            {
+                "name": name,
+                "path": str(spec.path_of(name)),
+                "base": str(spec.base) if papers.family.models[name].kind == "lora" else None,
+            }
             for name in plan.beside
         ],
         **result,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.backend import Backend
-from tests.pages.conftest import page, texts, until
+from pages.parts import tray
+from pages.parts.backend import Backend, Task
+from pages.parts.exports import size_text
+from tests.families import FamilyFiles
+from tests.pages import toy
+from tests.pages.conftest import page, texts, until, widget
 
 
 def opened(backend: Backend, point: str | None = None) -> AppTest:
@@ -17,15 +22,21 @@ def opened(backend: Backend, point: str | None = None) -> AppTest:
     return at.run()
 
 
+def task(backend: Backend) -> Task:
+    """The latest export."""
+    [found] = [each for name, each in backend._tasks.items() if name.endswith(":export")]
+    return found
+
+
+def start(at: AppTest, out: Path) -> AppTest:
+    widget(at.text_input, "Directory on this server").set_value(str(out))
+    return at.button(key="start_export").click().run()
+
+
 def export(at: AppTest, backend: Backend, out: Path) -> AppTest:
-    at.text_input[0].set_value(str(out))
-    [button] = [each for each in at.button if each.label == "Export"]
-    button.click().run()
-    tasks = [task for name, task in backend._tasks.items() if name.endswith(":export")]
-    if tasks:
-        until(lambda: tasks[-1].status.over)
-        at.run()
-    return at
+    start(at, out)
+    until(lambda: task(backend).status.over)
+    return at.run()
 
 
 def test_without_points_it_says_so(home: Path) -> None:
@@ -40,13 +51,37 @@ def test_the_point_handed_over_is_shown_with_recipe_and_scores(backend: Backend)
     assert not at.exception
     assert at.selectbox[0].value == point
     assert "model: helpful" in texts(at)
-    assert "facts ↑  0.800 ± 0.020" in texts(at)
+    scores = at.dataframe[0].value
+    assert list(scores["objective"]) == ["facts ↑", "manners ↑", "loss ↓"]
+    assert scores["explored"][0] == "0.800 ± 0.020"
+    assert set(scores["held back"]) == {"not measured yet"}
+    assert "measured once, at export" in texts(at)
 
 
-def test_an_unknown_point_is_said(backend: Backend) -> None:
-    at = opened(backend, "000000000000")
-    assert not at.exception
-    assert "no point 000000000000" in texts(at)
+def test_any_measured_point_by_its_id(backend: Backend) -> None:
+    measured = backend.measured()
+    other = measured.ids[3]
+    at = opened(backend, measured.ids[2])
+    widget(at.text_input, "Or its id").set_value(other[:6]).run()
+    assert f"model: {measured.recipes[3].parameters['model']}" in texts(at)
+    widget(at.text_input, "Or its id").set_value("ffffff").run()
+    assert "no point ffffff" in texts(at) and "model: helpful" in texts(at)
+
+
+def test_what_will_be_written_is_told_beforehand(backend: Backend, family: FamilyFiles) -> None:
+    [base] = [
+        point
+        for point, recipe in zip(backend.measured().ids, backend.measured().recipes, strict=True)
+        if recipe.parameters["model"] == "base"
+    ]
+    at = opened(backend, base)
+    [label] = [each.label for each in at.expander if each.label.startswith("Will write")]
+    assert "files;" in label and "are free on that disk" in label
+    lines = texts(at).splitlines()
+    for each in family.base.glob("*.safetensors"):
+        [line] = [line for line in lines if line.startswith(each.name)]
+        assert line.endswith(size_text(each.stat().st_size))
+    assert any(line.startswith("README.md") and "about" in line for line in lines)
 
 
 def test_an_export_lists_what_was_written(backend: Backend, tmp_path: Path) -> None:
@@ -54,20 +89,67 @@ def test_an_export_lists_what_was_written(backend: Backend, tmp_path: Path) -> N
     assert not at.exception
     shown = texts(at)
     assert "Exported." in shown and str(tmp_path / "out") in shown
-    assert "model.safetensors      1.5 kB" in shown
+    assert any(line.split() == ["model.safetensors", "1.5", "kB"] for line in shown.splitlines())
     assert "Verified: largest difference of a logit 0." in shown
     assert f"vllm serve {tmp_path / 'out'}" in shown
+
+
+def test_scores_on_held_back_rows_stand_beside_the_others(backend: Backend, tmp_path: Path) -> None:
+    at = export(opened(backend, backend.measured().ids[2]), backend, tmp_path / "out")
+    assert at.dataframe[0].value["held back"][0] == "0.700 ± 0.020"
+
+
+def test_every_export_is_listed_newest_first(backend: Backend, tmp_path: Path) -> None:
+    at = opened(backend, backend.measured().ids[0])
+    for name in ("first", "second"):
+        export(at, backend, tmp_path / name)
+    shutil.rmtree(tmp_path / "first")
+    listed = at.run().dataframe[1].value
+    assert list(listed["where"]) == [
+        str(tmp_path / "second"), f"no longer there: {tmp_path / 'first'}"
+    ]  # fmt: skip
+    assert list(listed["size"]) == ["1.5 kB"] * 2 and all(listed["verified"])
+    assert set(listed["study"]) == {"pair"}
 
 
 def test_a_directory_with_files_in_it_is_refused_at_once(backend: Backend, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")
-    at = export(opened(backend), backend, tmp_path / "out")
+    at = start(opened(backend), tmp_path / "out")
     assert "Nothing was written." in texts(at) and "not empty" in texts(at)
     assert (tmp_path / "out" / "mine").read_text() == "x"
+    assert not any(name.endswith(":export") for name in backend._tasks)
 
 
 def test_a_failure_of_the_engine_is_shown_with_its_reason(backend: Backend, tmp_path: Path) -> None:
     at = export(opened(backend), backend, tmp_path / "full")
     assert not at.exception
-    assert "the disk is full" in texts(at)
+    assert "the disk is full" in texts(at) and "Nothing was left behind." in texts(at)
+    assert len(at.dataframe) == 1  # no history
+
+
+def test_a_failed_verification_says_not_to_use_it(backend: Backend, tmp_path: Path) -> None:
+    at = export(opened(backend), backend, tmp_path / "different")
+    assert "reloaded logits differ" in texts(at) and "do not use it" in texts(at)
+    assert "Exported." not in texts(at)
+
+
+def test_a_running_export_is_cancelled(
+    backend: Backend, service: toy.Service, tmp_path: Path
+) -> None:
+    service.pause = 5.0
+    at = start(opened(backend), tmp_path / "out")
+    until(lambda: task(backend).status.state == "running")
+    at.run()
+    assert at.button(key="start_export").disabled
+    widget(at.button, "Cancel").click().run()
+    until(lambda: task(backend).status.over)
+    assert "Cancelled" in texts(at.run())
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_in_the_tray_can_be_chosen(backend: Backend) -> None:
+    at = page("export")
+    terse = backend.measured().recipes[3]
+    at.session_state["tray"] = [terse]
+    assert tray.LIMIT and backend.measured().ids[3] in at.run().selectbox[0].options[-1]

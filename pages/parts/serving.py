@@ -1,0 +1,123 @@
+"""How to run what was exported: the lines to copy, by what the export is.
+
+merged, copy   an ordinary checkpoint: vLLM and transformers take the directory
+adapter        a LoRA adapter: its base, and the adapter on it
+decoding       no weights: plain transformers runs several models a token with the folder's own
+               code. vLLM has no such place
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM's --max-lora-rank may be (vllm/config/lora.py, 0.11 to 0.27)."""
+
+_AUTO = "from transformers import AutoModelForCausalLM, AutoTokenizer"
+_PEFT = "from peft import PeftModel"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something to copy.
+
+    Attributes:
+        what: in words, above it.
+        language: "bash" or "python".
+    """
+
+    what: str
+    code: str
+    language: str = "bash"
+
+
+def serving(record: Mapping[str, Any]) -> list[Line]:
+    """The lines for an export as the journal has it.
+
+    Args:
+        record: `form`, `out`, `point`, `rank`, `beside`: the models it needs (name, path, and the
+            base of one that is an adapter).
+    """
+    out, beside = str(record["out"]), record.get("beside") or ()
+    if record.get("form") == "decoding":
+        return [Line("Decode it with plain transformers:", _decoding(out, beside), "python")]
+    if beside:
+        return _adapter(out, str(beside[0]["path"]), record)
+    return [
+        Line("Serve it:", f"vllm serve {shlex.quote(out)}"),
+        Line("Or load it:", f"{_AUTO}\n\n{_load('model', out)}\n{_tokenizer(out)}", "python"),
+    ]
+
+
+def limits(record: Mapping[str, Any]) -> str:
+    """What to know before it is served; empty where there is nothing."""
+    if record.get("form") == "decoding":
+        names = ", ".join(each["name"] for each in record.get("beside") or ())
+        return (
+            f"It holds the recipe and code, no weights: {names} must stay where they are, all of "
+            "them run at every token, and vLLM cannot serve it. Read custom_generate/generate.py "
+            "before you trust it."
+        )
+    if record.get("beside"):
+        return "It holds the adapter only: its base must stay where it is."
+    return ""
+
+
+def _load(name: str, path: str) -> str:
+    return f'{name} = AutoModelForCausalLM.from_pretrained({path!r}, dtype="auto")'
+
+
+def _tokenizer(path: str) -> str:
+    return f"tokenizer = AutoTokenizer.from_pretrained({path!r})"
+
+
+def _adapter(out: str, base: str, record: Mapping[str, Any]) -> list[Line]:
+    name = f"mixture-{record.get('point', '')}".rstrip("-")
+    rank = int(record.get("rank") or 0)
+    allowed = next((each for each in RANKS if each >= rank), None)
+    python = f"{_AUTO}\n{_PEFT}\n\n{_load('base', base)}\n"
+    python += f"model = PeftModel.from_pretrained(base, {out!r})\n{_tokenizer(base)}"
+    lines = [Line("Or load it with peft:", python, "python")]
+    if allowed is None:
+        return [Line(f"Load it with peft (vLLM takes ranks up to {RANKS[-1]}, this is {rank}):",
+                     python, "python")]  # fmt: skip
+    serve = (
+        f"vllm serve {shlex.quote(base)} --enable-lora --max-lora-rank {allowed} "
+        f"--lora-modules {shlex.quote(f'{name}={out}')}"
+    )
+    return [Line(f"Serve it on its base, as the model {name}:", serve), *lines]
+
+
+def _decoding(out: str, beside: Sequence[Mapping[str, Any]]) -> str:
+    lines = [_AUTO]
+    if any(each.get("base") for each in beside):
+        lines.append(_PEFT)
+    lines += ["", _tokenizer(out), "models = {"]
+    for each in beside:
+        path = str(each["path"])
+        load = f'AutoModelForCausalLM.from_pretrained({path!r}, dtype="auto")'
+        if each.get("base"):
+            below = str(each["base"])
+            load = (
+                "PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("
+                f'{below!r}, dtype="auto"), {path!r})'
+            )
+        lines.append(f"    {each['name']!r}: {load},")
+    first = beside[0]["name"] if beside else "base"
+    lines += [
+        "}",
+        f"model = models.pop({first!r})",
+        'inputs = tokenizer("Who wrote Hamlet?", return_tensors="pt")',
+        "ids = model.generate(",
+        "    **inputs,",
+        f"    custom_generate={out!r},",
+        "    trust_remote_code=True,",
+        "    models=models,",
+        "    max_new_tokens=64,",
+        ")",
+        "print(tokenizer.decode(ids[0]))",
+    ]
+    return "\n".join(lines)
