@@ -162,11 +162,11 @@ def recipe_panel() -> None:
     if not exact and recipe.coefficients:
         asked = (measured, backend.objectives, recipe, backend.names)
         predicted, few = predicting.predict(*asked), predicting.too_few(*asked)
-    components.readout(readout(measured, axes, recipe, predicted, few))
     point = measured.ids[found.row] if exact else None
     if "restored" in st.session_state:
         charting.remember(point=point, **address.of_recipe(recipe, backend.names))
     actions(recipe, point, exact and measured.complete(found.row))
+    components.readout(readout(measured, axes, recipe, predicted, few))
     offer_missing(recipe, few)
 
 

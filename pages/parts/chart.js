@@ -135,9 +135,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (root.revision === revision && root.colours === colours) return;
     root.revision = revision;
     root.colours = colours;
-    const chosen = withWebgl() ? figure : (figure.without_webgl ?? figure);
-    const traces = deep(chosen.layout) ? [...chosen.data, inDepth("here"), inDepth("pick")] : chosen.data;
-    const shown = themed({ data: traces, layout: chosen.layout });
+    const extra = deep(figure.layout) ? [inDepth("here"), inDepth("pick")] : [];
+    const shown = themed({ data: [...figure.data, ...extra], layout: figure.layout });
     if (!withWebgl())
       for (const trace of shown.data) if (trace.type === "scattergl") trace.type = "scatter";
     delete root.dataset.here;

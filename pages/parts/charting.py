@@ -161,7 +161,7 @@ def draw(
     if kind == "Surface":
         return _surface(key, backend, measured, axes)
     if kind == "Parallel":
-        return _parallel(key, measured, axes, bounds)
+        return _parallel(key, backend, measured, axes, bounds)
     chosen = choose_axes(axes)
     key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
     return packed(key, measured, lambda: _tradeoff(backend, measured, chosen, bounds))
@@ -187,22 +187,28 @@ def _tradeoff(
 
 
 def _parallel(
-    key: tuple[Any, ...], measured: Measured, axes: Sequence[Axis], bounds: Bounds
+    key: tuple[Any, ...], backend: Backend, measured: Measured, axes: Sequence[Axis], bounds: Bounds
 ) -> bytes:
-    labels = {NONE: "front"} | {axis.name: axis.label for axis in axes}
-    left, _ = st.columns([1, 2])
-    colour = choose(left, "Colour by", "colour", list(labels), NONE, labels.__getitem__)
-    tint = next((axis for axis in axes if axis.name == colour), None)
-    # without a colour of its own a line is coloured by the front of the trade-off
-    axes_of_front = chosen_axes(axes) if tint is None else list(axes)
-    front = measured.front_of(axes_of_front)
+    recipe = controls.in_hand(backend.names)
+    asked = st.session_state["addressed"].get("coefficients") == "1"
+    now = kept().setdefault("coefficients", asked)
+    at = controls.anchored("view:coefficients", now)
+    kept()["coefficients"] = st.toggle(
+        "Coefficients too", at, key="view:coefficients",
+        help="Axes for the coefficients of the recipe in hand; only points that have them",
+    )  # fmt: skip
+    remember(coefficients="1" if kept()["coefficients"] else None)
+    names = list(recipe.coefficients) if recipe is not None and kept()["coefficients"] else []
+    front = measured.front_of(axes)
+    found = measured.nearest(recipe) if recipe is not None else None
+    selected = measured.ids[found.row] if found is not None and found.exact else None
 
     def make() -> dict[str, Any]:
-        common = {"bounds": bounds, "colour": tint}
-        flat = parallel.parallel(measured, axes, front, flat=True, **common)
-        return parallel.parallel(measured, axes, front, **common) | {"without_webgl": flat}
+        return parallel.parallel(
+            measured, axes, front, coefficients=names, bounds=bounds, pick=selected
+        )
 
-    return packed((*key, colour, tuple(a.name for a in axes_of_front)), measured, make)
+    return packed((*key, tuple(names), selected), measured, make)
 
 
 def _surface(
@@ -246,9 +252,9 @@ def _surface(
 
 
 def follow() -> None:
-    """In a callback of the recipe's controls: a surface is drawn with the other coefficients as
-    they are in hand, so it is drawn again too."""
-    if kept().get("kind") == "Surface":
+    """In a callback of the recipe's controls: these views show what is in hand, so they are drawn
+    again too: a surface its other coefficients, parallel axes the selected line."""
+    if kept().get("kind") in ("Surface", "Parallel"):
         st.rerun(["recipe", "chart_panel"])
 
 

@@ -121,7 +121,10 @@ def choose_method() -> Method:
     names = methods()
     key = f"method:{hand().generation}"
     at = anchored(key, names.index(hand().method))
-    hand().method = st.selectbox("Method", names, index=at, key=key)
+    hand().method = st.selectbox(
+        "Method", names, index=at, key=key, label_visibility="collapsed",
+        format_func=lambda each: f"Method: {each}",
+    )  # fmt: skip
     method = find_method(hand().method)
     with st.container(key="method_words"):
         st.text(f"{method.summary} {method.source}.")

@@ -1,7 +1,7 @@
 """All objectives at once: one upright axis each, one line a point. Up is better on every objective.
 
-    lines in WebGL   plotly's parcoords, for thousands of points; axes can be dragged
-    flat=True        the same in SVG where there is no WebGL: fewer lines, ids for a click
+Lines are drawn as scatter traces: plotly's own parcoords needs WebGL, knows no click, no hover and
+no thick line, and takes seconds without a GPU.
 
 A scale whose lower values are better runs downwards, so that a line that stays high is a good point
 and crossings between two axes are the trade-off.
@@ -18,13 +18,12 @@ import numpy as np
 
 from pages.parts import marks
 from pages.parts.limits import Bounds, Pair
-from pages.parts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT, rounded
+from pages.parts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT
 from pages.parts.thinning import thinned
 from pages.parts.view import Axis, Measured, recipe_text
 
-LINES = 5000
-FLAT_LINES = 1000
-"""Lines drawn at most: more are a carpet, and in SVG slow."""
+LINES = 1000
+"""Lines drawn at most: more are a carpet, and slow."""
 
 KINDS = ("measured", "models as they are", "front", "selected")
 COLOURS = (MEASURED, SINGLE, FRONT, TEXT)
@@ -99,15 +98,9 @@ def _kinds(measured: Measured, rows: np.ndarray, front: np.ndarray, pick: str | 
     return np.where(rows == (-1 if picked is None else picked), 3, kinds)
 
 
-def _words(drawn: int, of: int, missing: int, colour: Axis | None, flat: bool) -> str:
-    """What the colours mean and what is not drawn."""
+def _words(drawn: int, of: int, missing: int) -> str:
+    """What up means and what is not drawn."""
     text = "Up is better on every objective. "
-    if colour is not None:
-        text += f"Orange is better on {html.escape(colour.label)}. "
-    elif not flat:
-        text += "Blue: the front; orange: models as they are. "
-    if not flat:
-        text += "Strongest contrast: the selected point. "
     if drawn < of:
         text += f"{drawn:,} of {of:,} lines drawn. "
     return text + (f"{missing:,} not shown: a value is missing." if missing else "")
@@ -120,9 +113,7 @@ def parallel(
     *,
     coefficients: Sequence[str] = (),
     bounds: Bounds | None = None,
-    colour: Axis | None = None,
     pick: str | None = None,
-    flat: bool = False,
 ) -> dict[str, Any]:
     """Every objective as an upright axis, every point as a line across them.
 
@@ -132,9 +123,7 @@ def parallel(
         front: bool [points], which are on the front.
         coefficients: names shown as further axes; points without them are left out.
         bounds: marked on their axes.
-        colour: the objective that colours the lines; None colours by membership of the front.
         pick: id of the point to highlight.
-        flat: draw without WebGL.
 
     Returns:
         {"data", "layout"} of plotly; `layout.meta["dimensions"]` names the axes left to right.
@@ -144,67 +133,21 @@ def parallel(
     scales = _scales(measured, rows, axes, coefficients, bounds or {})
     kinds = _kinds(measured, rows, front, pick)
     heights = np.stack([each.heights for each in scales], axis=1)
-    drawn = thinned(heights[:, : len(axes)], FLAT_LINES if flat else LINES, kinds > 0)
+    drawn = thinned(heights[:, : len(axes)], LINES, kinds > 0)
     # what matters most is drawn last, on top
     drawn = drawn[np.argsort(kinds[drawn], kind="stable")]
     names = [*(axis.name for axis in axes), *coefficients]
     layout = marks.frame(f"parallel/{'/'.join(names)}", {"dimensions": names})
     layout["title"] = {
-        "text": _words(len(drawn), len(rows), len(measured) - len(rows), colour, flat),
+        "text": _words(len(drawn), len(rows), len(measured) - len(rows)),
         "font": {"size": 12}, "x": 0, "xanchor": "left", "y": 0.985, "yanchor": "top",
         "pad": {"l": 8},
     }  # fmt: skip
-    if flat:
-        layout |= _flat_layout(scales)
-        data = _flat_lines(measured, rows[drawn], heights[drawn], kinds[drawn], scales)
-        return {"data": data, "layout": layout}
-    layout["margin"] = {"l": 60, "r": 60, "t": 84, "b": 24}
-    tint = None
-    if colour is not None:
-        tint = heights[drawn, [axis.name for axis in axes].index(colour.name)]
-    data = [
-        {
-            "type": "parcoords",
-            "dimensions": [_dimension(each, drawn) for each in scales],
-            "line": _tints(kinds[drawn], tint),
-            "labelfont": {"color": TEXT, "size": 13},
-            "tickfont": {"color": TEXT, "size": 11},
-            "rangefont": {"color": TEXT, "size": 11},
-        }
-    ]
-    return {"data": data, "layout": layout}
+    data = _lines(measured, rows[drawn], heights[drawn], kinds[drawn], scales)
+    return {"data": data, "layout": layout | _layout(scales)}
 
 
-def _dimension(scale: Scale, drawn: np.ndarray) -> dict[str, Any]:
-    found = {
-        "label": html.escape(scale.label),
-        "values": rounded(scale.values[drawn]),
-        "range": [scale.bottom, scale.top],
-    }
-    low, high = scale.pair
-    if low is None and high is None:
-        return found
-    ends = sorted((scale.bottom, scale.top))
-    return found | {
-        "constraintrange": [ends[0] if low is None else low, ends[1] if high is None else high]
-    }
-
-
-def _tints(kinds: np.ndarray, tint: np.ndarray | None) -> dict[str, Any]:
-    """Colours of the lines: by kind, or from 0 (worst) to 1 (best) with the selected one apart.
-
-    Blue to orange has the contrast of its ends on either theme, where a scale that gets lighter
-    would vanish at one end.
-    """
-    if tint is None:
-        scale = [[place / 3, colour] for place, colour in enumerate(COLOURS)]
-        return {"color": kinds.tolist(), "colorscale": scale, "cmin": 0, "cmax": 3}
-    values = np.where(kinds == 3, 1.0, np.round(tint, 4) * 0.98)
-    scale = [[0, FRONT], [0.98, SINGLE], [0.99, TEXT], [1, TEXT]]
-    return {"color": values.tolist(), "colorscale": scale, "cmin": 0, "cmax": 1}
-
-
-def _flat_layout(scales: Sequence[Scale]) -> dict[str, Any]:
+def _layout(scales: Sequence[Scale]) -> dict[str, Any]:
     """Upright axes drawn as lines, their ends in figures, bounds as thick pieces of them."""
     upright: dict[str, Any] = {"type": "line", "layer": "below"}
     shapes, ends = [], []
@@ -242,7 +185,7 @@ def _flat_layout(scales: Sequence[Scale]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _flat_lines(
+def _lines(
     measured: Measured, rows: np.ndarray, heights: np.ndarray, kinds: np.ndarray,
     scales: Sequence[Scale],
 ) -> list[dict[str, Any]]:  # fmt: skip

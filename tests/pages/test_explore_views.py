@@ -97,9 +97,9 @@ def test_parallel_shows_every_objective(swept: Backend) -> None:
     at.query_params["view"] = "parallel"
     at.run()
     assert not at.exception
-    at.selectbox(key="view:colour").set_value("facts").run()
+    at.toggle(key="view:coefficients").set_value(True).run()
     assert not at.exception
-    assert at.query_params["colour"] == "facts"
+    assert at.query_params["coefficients"] == "1"
 
 
 def test_bounds_filter_points_table_and_pick(swept: Backend) -> None:
