@@ -36,17 +36,16 @@ def form_panel() -> None:
     @st.fragment(run_every=LOOK_SECONDS if busy else None, key="sweep_form_panel")
     def show() -> None:
         form = sweep_form.ask(backend)
-        if (
-            st.button(
-                "Estimate",
-                key="estimate",
-                type="primary",
-                width="stretch",
-                disabled=form is None or busy or backend.opened is None,
-                help="Measures one point of each method and says how long the sweep takes",
-            )
-            and form is not None
-        ):
+        ready = found is not None and found.finished and found.form == form
+        asked = st.button(
+            "Estimate again" if ready else "Estimate",
+            key="estimate",
+            type="secondary" if ready else "primary",
+            width="stretch",
+            disabled=form is None or busy or backend.opened is None,
+            help="Measures one point of each method and says how long the sweep takes",
+        )
+        if asked and form is not None:
             st.session_state["estimating"] = Estimating(form, f"{state.session()}:estimate")
             st.session_state["estimating"].start(backend)
             st.rerun()

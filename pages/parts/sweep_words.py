@@ -65,10 +65,10 @@ def past_rows(queue: Queue) -> list[dict[str, Any]]:
         {
             "when": when(each.created),
             "methods": words_of(each),
-            "objectives": ", ".join(each.objectives),
             "points": f"{each.count}" + (f", {each.failed} failed" if each.failed else ""),
             "time": duration(each.seconds) if each.seconds else "",
             "state": STATES[each.state],
+            "objectives": ", ".join(each.objectives),
         }
         for each in sorted(over, key=lambda each: -each.created)
     ]

@@ -75,7 +75,9 @@ def test_nothing_starts_before_its_estimate(backend: Backend) -> None:
     assert "task_arithmetic grid 4: 3 × 7.0 s a point, measured on one, 5.0 s once" in shown
     assert "Memory: up to 2.0 GB needed, 4.0 GB free" in shown
     assert len(backend.measured()) == 5
+    assert at.button(key="estimate").label == "Estimate again"
     at.number_input(key="sweep_points").set_value(9).run()
+    assert at.button(key="estimate").label == "Estimate"
     assert "The form has changed since the estimate" in texts(at)
     assert not [each for each in at.button if each.label == "Start"]
 
