@@ -103,7 +103,7 @@ def cards(measured: Measured, objective: Objective) -> None:
             columns = (measured.mean, measured.stderr, measured.low, measured.high)
             score = number(*(float(of[found.row, column]) for of in columns))
         with card.container(key=f"card:{place}", gap="xxsmall"):
-            with st.container(horizontal=True, vertical_alignment="center"):
+            with st.container(horizontal=True, wrap=False):
                 st.text(comparing.title(place, each), width="stretch")
                 st.button(
                     "Remove", key=f"remove:{each.key}", type="tertiary", icon=":material/close:",
@@ -160,10 +160,21 @@ def missing(recipes: Sequence[Recipe], objective: Objective) -> None:
         )  # fmt: skip
 
 
+def scored(objective: Objective, recipes: list[Recipe], count: int) -> slices.Examples:
+    """The examples under the tray; read again when scores came, or the data changed."""
+    key = (backend.store.version, backend.known, objective.name, recipes, count)
+    kept = st.session_state.get("scored")
+    if kept is None or kept[0] != key:
+        found = slices.load(backend, objective, recipes, blobs(str(backend.workspace)))
+        kept = (key, found)
+        st.session_state["scored"] = kept
+    return kept[1]
+
+
 def examples(objective: Objective, ask: Ask) -> None:
     """Every example of the objective with each column's value; selected rows become prompts."""
     recipes = list(tray.tray())
-    found = slices.load(backend, objective, recipes, blobs(str(backend.workspace)))
+    found = scored(objective, recipes, len(rows))
     st.subheader("Examples", anchor=False, help="Every example with its value in each column")
     absent = [each for each, there in zip(recipes, found.measured, strict=True) if not there]
     if absent:
@@ -194,7 +205,7 @@ with left:
     adder(measured)
 if not tray.tray():
     st.text("Nothing to compare yet.")
-    st.text("Add a model or a point of the front above, or press Compare beside the sliders on")
+    st.text("Add a model or a point of the front above; or Compare a recipe beside its sliders.")
     st.page_link(state.page("explore"), label="Explore", icon=":material/arrow_back:")
     st.stop()
 with middle:

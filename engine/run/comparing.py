@@ -24,7 +24,7 @@ from engine.compose import ComposedModel, Composer
 from engine.decoding.inputs import Tick
 from engine.decoding.loop import Generation, steps
 from engine.errors import BadInput, Cancelled, ParetoscopeError, bad
-from engine.recipe import Recipe
+from engine.recipe import Recipe, find_method
 from engine.run.evaluating import reason
 from engine.run.generating import Request, Stream, request_of
 from engine.run.models import Models, recipe_of, study_of
@@ -110,6 +110,10 @@ class _Column:
         return {"recipe": dict(self.recipe), "outputs": outputs, "error": error}
 
 
+def _in_weight_space(column: _Column) -> bool:
+    return column.resolved is not None and find_method(column.resolved.method).space == "weight"
+
+
 class _Columns:
     """Columns that write in turns.
 
@@ -135,7 +139,9 @@ class _Columns:
     def write(self) -> None:
         """Give turns until every column is done or failed."""
         self._say()
-        while alive := [each for each in self.all if each.state in ("waiting", "writing")]:
+        # those without a basis to make go first, so that there is something to read at once
+        order = sorted(self.all, key=_in_weight_space)
+        while alive := [each for each in order if each.state in ("waiting", "writing")]:
             turn = TURN * max(each.rewriting for each in alive)
             for column in alive:
                 before = column.state

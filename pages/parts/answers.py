@@ -86,11 +86,12 @@ def show(task: Task, tray: Sequence[Recipe], again: Callable[[Task], None]) -> N
             sampled = asked.settings.temperature > 0
             if st.button("Stop", key="stop", disabled=status.over):
                 task.handle.cancel()
-            st.button(
-                "Again with another seed", key="again", on_click=again, args=(task,),
-                disabled=not status.over or not sampled,
+            if st.button(
+                "Again with another seed", key="again", disabled=not status.over or not sampled,
                 help=None if sampled else "At temperature 0 an answer is always the same",
-            )  # fmt: skip
+            ):  # fmt: skip
+                again(task)
+                st.rerun()
         if status.state == "failed" and status.failure != "cancelled":
             st.error("The worker could not answer.", icon=":material/error:")
             st.code(status.reason or "no reason was given", language=None, wrap_lines=True)

@@ -23,7 +23,6 @@ from pages.parts.controls import anchored
 OPTIONS = 300
 """Rows that the list of prompts offers; the table of examples offers all."""
 SHOWN = 60
-MOST_TOKENS = 4096
 
 ROWS, TYPED = "rows of the objective", "typed"
 
@@ -166,11 +165,11 @@ def _settings(ask: Ask, key: Callable[[str], str], chat: bool, chosen: str) -> N
     now = ask.settings
     st.text("They apply with Answer.")
     st.number_input(
-        "Most new tokens", 1, MOST_TOKENS, anchored(key("max_new_tokens"), now.max_new_tokens),
+        "Most new tokens", 1, None, anchored(key("max_new_tokens"), now.max_new_tokens),
         key=key("max_new_tokens"),
     )  # fmt: skip
     st.number_input(
-        "Temperature", 0.0, 5.0, anchored(key("temperature"), now.temperature), step=0.1,
+        "Temperature", 0.0, None, anchored(key("temperature"), now.temperature), step=0.1,
         key=key("temperature"), help="0 is greedy: the likeliest token each time",
     )  # fmt: skip
     st.number_input(
@@ -178,7 +177,7 @@ def _settings(ask: Ask, key: Callable[[str], str], chat: bool, chosen: str) -> N
         help="Draws among the likeliest tokens that reach this probability together",
     )  # fmt: skip
     st.number_input(
-        "Seed", 0, 2**31 - 1, anchored(key("seed"), now.seed), key=key("seed"),
+        "Seed", value=anchored(key("seed"), now.seed), key=key("seed"),
         help="All columns draw with the same luck",
     )  # fmt: skip
     st.checkbox(

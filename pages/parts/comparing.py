@@ -23,8 +23,8 @@ LETTERS = "ABCD"
 PROMPTS = 16
 """Prompts answered at once, at most."""
 DEFAULT_ROWS = 3
-LINES = 12
-"""Lines of an answer that are shown before it scrolls."""
+LINES = 5
+"""Lines kept free for an answer, at most."""
 
 Kind = Literal["same", "new", "gone"]
 Piece = tuple[Kind, str]

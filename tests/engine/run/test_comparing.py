@@ -67,9 +67,9 @@ def study(tmp_path_factory: Any) -> Path:
     return build_small_study(tmp_path_factory.mktemp("family"), adapter=True)
 
 
-@pytest.fixture
-def bench(study: Path, tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(study, tmp_path)
+@pytest.fixture(scope="module")
+def bench(study: Path, tmp_path_factory: Any) -> Iterator[Bench]:
+    bench = Bench(study, tmp_path_factory.mktemp("workspace"))
     yield bench
     bench.service.close()
 
@@ -78,23 +78,22 @@ def together(result: Any) -> list[Any]:
     return [[(o["text"], o["token_ids"]) for o in each["outputs"]] for each in result["columns"]]
 
 
-@pytest.mark.parametrize("turn", [0.0, comparing.TURN, 1e9], ids=["steps", "turns", "whole"])
 @pytest.mark.parametrize(
     "settings", [{}, {"temperature": 1.5, "top_p": 0.95, "seed": 7}], ids=["greedy", "sampled"]
 )
 def test_columns_answer_as_each_alone(
-    bench: Bench, settings: Any, turn: float, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparing, "TURN", turn)
-    settings |= {"max_new_tokens": 16, "stop": ["q"]}
-    result = bench.run("compare", recipes=RECIPES, **settings)
-    texts = dict(bench.texts)
-    found = together(result)
-    assert found == bench.alone(RECIPES, **settings)
-    assert len({str(each) for each in found}) == len(RECIPES), "recipes that answer alike"
-    flat = [text for column in found for text, _ in column]
-    assert texts == {str(index): text for index, text in enumerate(flat)}
-    assert all(each["error"] is None for each in result["columns"])
+    settings |= {"max_new_tokens": 12, "stop": ["q"]}
+    alone = bench.alone(RECIPES, **settings)
+    assert len({str(each) for each in alone}) == len(RECIPES), "recipes that answer alike"
+    flat = [text for column in alone for text, _ in column]
+    for turn in (0.0, comparing.TURN):  # weights written anew at every step, and now and then
+        monkeypatch.setattr(comparing, "TURN", turn)
+        result = bench.run("compare", recipes=RECIPES, **settings)
+        assert together(result) == alone
+        assert bench.texts == {str(index): text for index, text in enumerate(flat)}
+        assert all(each["error"] is None for each in result["columns"])
 
 
 def test_all_columns_write_before_one_is_done(bench: Bench) -> None:
@@ -103,6 +102,12 @@ def test_all_columns_write_before_one_is_done(bench: Bench) -> None:
     assert states[0] == ["waiting"] * len(RECIPES)
     assert ["writing"] * len(RECIPES) in states
     assert states[-1] == ["done"] * len(RECIPES) and bench.said[-1]["done"] == len(RECIPES)
+
+
+def test_a_model_as_it_is_writes_before_a_basis_is_made(bench: Bench) -> None:
+    bench.run("compare", recipes=[RECIPES[2], RECIPES[0]], max_new_tokens=4)
+    states = [each["columns"] for each in bench.said]
+    assert states[:3] == [["waiting", "waiting"], ["waiting", "writing"], ["writing", "writing"]]
 
 
 def test_another_seed_gives_other_texts_and_the_same_one_the_same(bench: Bench) -> None:

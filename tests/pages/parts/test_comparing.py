@@ -165,5 +165,5 @@ def test_an_answer_that_was_cut_or_is_empty_is_told() -> None:
 
 def test_room_is_kept_for_what_may_come() -> None:
     assert comparing.lines(Settings(max_new_tokens=1), 1) == 2
-    assert comparing.lines(Settings(max_new_tokens=64), 4) == 7
+    assert comparing.lines(Settings(max_new_tokens=20), 4) == 3
     assert comparing.lines(Settings(max_new_tokens=4096), 2) == comparing.LINES
