@@ -1,14 +1,9 @@
 // A plotly chart that keeps zoom and camera while points arrive, and the marks over it: where the recipe in
 // hand stands, and the pick of the preference.
 //
-// On flat axes the marks are elements placed by the chart's own axes, not traces: moving one costs one frame
-// however many points there are, where restyling a trace redraws them all (245 ms for 10,000 without a GPU).
-// Only a 3-D scene, whose projection plotly keeps to itself, has them as traces.
-
-const IN_DEPTH = {
-  here: { color: "--st-text-color", size: 12, symbol: "circle-open" },
-  pick: { color: "--st-violet-text-color", size: 12, symbol: "diamond-open" },
-};
+// The marks are elements placed by the chart's own axes or camera, not traces: moving one costs one frame
+// however many points there are, where restyling a trace redraws them all (without a GPU 245 ms for 10,000
+// points on flat axes, 4 s in a 3-D scene).
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const shared = (window.paretoscope ??= { waiting: [] });
@@ -49,85 +44,100 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return shared.webgl;
   };
 
-  const deep = (layout) => Boolean(layout.scene);
-
-  // The place of a mark among the axes' quantities: objectives, or the coefficients of a surface.
-  const where = (mark, meta) => {
-    const [names, values] = meta.coefficients
-      ? [meta.coefficients, mark?.coefficients]
-      : [meta.axes ?? [], mark?.values];
-    const at = names.map((name) => values?.[name]);
-    if (meta.coefficients && deep(root.layout)) at.push(mark?.values?.[meta.objective]);
-    return at.length && at.every((each) => typeof each === "number") ? { names, at } : null;
+  // Which quantities the axes show (objectives, or the coefficients of a surface and what it predicts),
+  // and where in the frame a place among them is.
+  const axes = () => {
+    const layout = root._fullLayout;
+    const meta = layout?.meta ?? {};
+    const scene = layout?.scene?._scene;
+    const names = meta.coefficients ?? meta.axes ?? [];
+    const own = (mark) => (meta.coefficients ? mark.coefficients : mark.values);
+    if (scene?.glplot?.cameraParams) {
+      const outer = frame.getBoundingClientRect();
+      const box = scene.container.getBoundingClientRect();
+      return {
+        names: meta.coefficients ? [...names, meta.objective] : names,
+        of: (mark) => ({ ...own(mark), ...(meta.coefficients ? mark.values : {}) }),
+        width: outer.width,
+        clamp: (_, value) => value,
+        pixel: (at) => {
+          const { model, view, projection } = scene.glplot.cameraParams;
+          let v = [...at.map((value, place) => value * scene.dataScale[place]), 1];
+          for (const m of [model, view, projection])
+            v = [0, 1, 2, 3].map((row) => m[row] * v[0] + m[row + 4] * v[1] + m[row + 8] * v[2] + m[row + 12] * v[3]);
+          if (v[3] <= 0) return null;
+          return [
+            box.left - outer.left + ((1 + v[0] / v[3]) / 2) * box.width,
+            box.top - outer.top + ((1 - v[1] / v[3]) / 2) * box.height,
+          ];
+        },
+      };
+    }
+    const { xaxis, yaxis } = layout ?? {};
+    if (names.length !== 2 || !xaxis?.d2p || !yaxis?.d2p) return null;
+    const both = [xaxis, yaxis];
+    return {
+      names,
+      of: (mark) => own(mark) ?? {},
+      width: xaxis._offset + xaxis._length,
+      clamp: (place, value) => {
+        const [low, high] = [...both[place].range].sort((a, b) => a - b);
+        return Math.min(Math.max(value, low), high);
+      },
+      pixel: (at) => {
+        const [x, y] = both.map((axis, place) => axis.d2p(at[place]));
+        if (x < 0 || y < 0 || x > xaxis._length || y > yaxis._length) return null;
+        return [x + xaxis._offset, y + yaxis._offset];
+      },
+    };
   };
 
-  const placeFlat = (element, mark, layout) => {
-    const found = where(mark, layout.meta ?? {});
+  const placeMark = (element, mark, within) => {
     element.hidden = true;
-    if (!found) return;
-    const { xaxis, yaxis } = layout;
-    const x = xaxis.d2p(found.at[0]);
-    const y = yaxis.d2p(found.at[1]);
-    if (x < 0 || y < 0 || x > xaxis._length || y > yaxis._length) return;
+    if (!mark || !within) return;
+    const values = within.of(mark);
+    const at = within.names.map((name) => values[name]);
+    if (!at.length || !at.every((each) => typeof each === "number")) return;
+    const here = within.pixel(at);
+    if (!here) return;
     element.hidden = false;
     element.dataset.kind = mark.kind ?? "";
-    element.classList.toggle("below", y < 44);
-    element.classList.toggle("left", x > xaxis._length * 0.7);
+    element.classList.toggle("below", here[1] < 60);
+    element.classList.toggle("left", here[0] > within.width * 0.7);
     element.querySelector("span").textContent = mark.label;
-    element.style.transform = `translate(${x + xaxis._offset}px, ${y + yaxis._offset}px)`;
-    for (const [name, axis, at, line, from, length] of [
-      [found.names[0], xaxis, x, ".across", "left", "width"],
-      [found.names[1], yaxis, y, ".up", "top", "height"],
-    ]) {
-      const band = layout.meta.coefficients ? undefined : mark.bands?.[name];
-      const bar = element.querySelector(line);
-      if (!bar) continue;
-      bar.hidden = !band;
-      if (!band) continue;
-      const ends = band.map((value) => Math.min(Math.max(axis.d2p(value), 0), axis._length));
-      bar.style[from] = `${Math.min(...ends) - at}px`;
-      bar.style[length] = `${Math.abs(ends[1] - ends[0])}px`;
-    }
-  };
-
-  const placeDeep = (name, mark, layout) => {
-    const trace = root.data.findIndex((each) => each.name === name);
-    if (trace < 0) return;
-    const found = where(mark, layout.meta ?? {});
-    const at = found ? found.at : [null, null, null];
-    const key = JSON.stringify([at, mark?.bands]);
-    if (root.dataset[name] === key) return;
-    root.dataset[name] = key;
-    const change = {};
-    ["x", "y", "z"].forEach((letter, place) => {
-      const band = mark?.bands?.[found?.names[place]];
-      change[letter] = [[at[place]]];
-      change[`error_${letter}.visible`] = Boolean(band);
-      change[`error_${letter}.array`] = [[band ? band[1] - at[place] : 0]];
-      change[`error_${letter}.arrayminus`] = [[band ? at[place] - band[0] : 0]];
+    element.style.transform = `translate(${here[0]}px, ${here[1]}px)`;
+    element.querySelectorAll("i").forEach((bar, place) => {
+      const band = root._fullLayout.meta.coefficients ? null : mark.bands?.[within.names[place]];
+      const ends = band?.map((value) =>
+        within.pixel(at.map((each, other) => (other === place ? within.clamp(place, value) : each)))
+      );
+      bar.hidden = !ends || ends.includes(null);
+      if (bar.hidden) return;
+      const [across, up] = [ends[1][0] - ends[0][0], ends[1][1] - ends[0][1]];
+      bar.style.width = `${Math.hypot(across, up)}px`;
+      bar.style.transform =
+        `translate(${ends[0][0] - here[0]}px, ${ends[0][1] - here[1] - 1}px) rotate(${Math.atan2(up, across)}rad)`;
     });
-    shared.plotly.restyle(root, change, [trace]);
   };
 
   const place = () => {
-    const layout = root._fullLayout;
-    if (!layout || !root.isConnected) return;
-    for (const name of ["here", "pick"]) {
-      if (deep(root.layout)) {
-        marks[name].hidden = true;
-        placeDeep(name, shared[name], root.layout);
-      } else if (layout.xaxis?.d2p) placeFlat(marks[name], shared[name], layout);
-      else marks[name].hidden = true;
-    }
+    if (!root._fullLayout || !root.isConnected) return;
+    const within = axes();
+    for (const name of ["here", "pick"]) placeMark(marks[name], shared[name], within);
     frame.dataset.placed = (Number(frame.dataset.placed) || 0) + 1;
   };
 
-  const inDepth = (name) => ({
-    type: "scatter3d", mode: "markers", name, x: [null], y: [null], z: [null], hoverinfo: "skip",
-    showlegend: false, marker: IN_DEPTH[name],
-    ...Object.fromEntries(["x", "y", "z"].map((letter) => [`error_${letter}`,
-      { type: "data", symmetric: false, array: [0], arrayminus: [0], visible: false, color: IN_DEPTH[name].color }])),
-  });
+  // A camera that moves takes the marks along, frame by frame.
+  const followCamera = () => {
+    const plot = root._fullLayout?.scene?._scene?.glplot;
+    if (!plot || plot.followed) return;
+    plot.followed = true;
+    const before = plot.onrender;
+    plot.onrender = (...all) => {
+      before?.apply(plot, all);
+      root.place?.();
+    };
+  };
 
   const draw = async () => {
     if (!root.isConnected) return;
@@ -135,12 +145,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (root.revision === revision && root.colours === colours) return;
     root.revision = revision;
     root.colours = colours;
-    const extra = deep(figure.layout) ? [inDepth("here"), inDepth("pick")] : [];
-    const shown = themed({ data: [...figure.data, ...extra], layout: figure.layout });
+    const shown = themed(figure);
     if (!withWebgl())
       for (const trace of shown.data) if (trace.type === "scattergl") trace.type = "scatter";
-    delete root.dataset.here;
-    delete root.dataset.pick;
     const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
     await shared.plotly.react(root, shown.data, shown.layout, config);
     if (!root.listening) {
@@ -153,6 +160,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         root.on(event, () => root.place?.());
     }
     root.place = place;
+    followCamera();
     root.dataset.drawn = revision;
     place();
   };

@@ -149,8 +149,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       values: Object.fromEntries(names.map((name, i) => [name, values[3 * pick + i]])),
     };
     shared.say?.(texts[pick], ids[pick], labels.map((label, i) => [label, scores[3 * pick + i]]));
-    // A 3-D scene draws all its points again, in seconds where there is no GPU: its mark follows on release.
-    if (!document.querySelector(".tradeoff")?.layout?.scene) shared.place?.();
+    shared.place?.();
   };
 
   const free = () => [0, 1, 2].filter((i) => !pad.locked.includes(pad.front.names[i]));

@@ -35,13 +35,13 @@ def toggle_button(recipe: Recipe, key: str, *, disabled: bool = False) -> None:
     there = recipe in tray()
     full = len(tray()) >= LIMIT and not there
     st.button(
-        f"In the tray ({len(tray())} of {LIMIT})" if there else "Compare",
+        "In tray" if there else "Compare",
         key=key,
-        icon=":material/check:" if there else ":material/compare_arrows:",
+        icon=":material/check:" if there else None,
         width="stretch",
         disabled=disabled or full,
         help="The tray is full: take one out on Compare" if full
-        else "Take it out of the tray" if there
+        else f"Take it out of the tray, which has {len(tray())} of {LIMIT}" if there
         else "Put it into the tray; Compare shows the answers of up to four side by side",
         on_click=remove if there else add,
         args=(recipe,),
