@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.errors import BadInput
-from engine.recipe import Recipe
+from engine.recipe import METHODS, Recipe
 from pages.parts import (
     address,
     bounding,
@@ -37,6 +37,8 @@ def restore(measured: Measured) -> None:
             recipe = address.to_recipe(asked, backend.names)
             if recipe is not None:
                 controls.hand().load(recipe)
+            elif asked.get("method") in METHODS:
+                controls.hand().method = asked["method"]
         except BadInput as error:
             st.session_state["address_refused"] = str(error)
     if "restored" not in st.session_state and backend.known is not None:
@@ -123,12 +125,17 @@ def actions(recipe: Recipe, point: str | None, whole: bool) -> None:
     with middle:
         tray.toggle_button(recipe, "compare_recipe")
     with right.container(key="export"):
-        # a link: the browser itself leaves this page, its timers with it (see place.py)
-        st.page_link(
-            state.page("export"), label="Export…", width="stretch", disabled=point is None,
-            query_params={"point": point} if point is not None else None,
-            help=None if point is not None else "Evaluate the recipe first",
-        )  # fmt: skip
+        if point is None:  # a link cannot say that it is disabled
+            st.button(
+                "Export…", key="no_export", width="stretch", disabled=True,
+                help="Evaluate the recipe first",
+            )  # fmt: skip
+        else:
+            # a link: the browser itself leaves this page, its timers with it (see place.py)
+            st.page_link(
+                state.page("export"), label="Export…", width="stretch",
+                query_params={"point": point},
+            )  # fmt: skip
 
 
 def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:
