@@ -16,7 +16,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.store import Store
-from engine.errors import BadInput, Problem
+from engine.errors import BadInput, ParetoscopeError, Problem
 from engine.run.executor import Executor
 from pages.parts import sweeping
 from pages.parts.backend import Backend, WorkerState
@@ -237,10 +237,13 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
         backend = connect()
         if "study" in st.session_state:  # so that the address leads back to this study
             st.query_params["study"] = str(backend.study.path)
-    except BadInput as error:
+    except ParetoscopeError as error:
         st.error("This study cannot be opened.", icon=":material/error:")
-        show_problems(error.problems)
-        st.text("Mend the study, then reload this page.")
+        if isinstance(error, BadInput):
+            show_problems(error.problems)
+        else:  # the workspace takes nothing
+            st.code(str(error), language=None, wrap_lines=True)
+        st.text("Mend it, then reload this page.")
         if otherwise is None:
             st.page_link(page("models"), label="Open another study")
         else:
