@@ -52,15 +52,17 @@ def show_scores(measured: Measured, point: str, recipe: Recipe) -> None:
     """The scores that chose the point beside those on rows that no slider has seen."""
     rows = exports.score_table(measured, point, axes, backend.reported(recipe))
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="export_scores")
-    st.text(
-        "Held-back rows are measured once, at export. They may score lower: the explored rows "
-        "chose this point, and luck on them helped it; both vary by their ± besides."
-    )
+    with st.container(key="export_note"):
+        st.text(
+            "Held-back rows are measured once, at export. They may come out worse: this point was "
+            "chosen by the explored rows, and luck on those helped it. Both vary by their ±."
+        )
 
 
 def place_of(point: str) -> Path:
-    """The directory asked for."""
-    key = f"place:{point}"
+    """The directory asked for; after an export another is proposed."""
+    done = sum(each.get("point") == point for each in backend.store.records("export"))
+    key = f"place:{point}:{done}"
     default = exports.default_place(backend.workspace, backend.study.name, point)
     text = st.text_input(
         "Directory on this server", value=anchored(key, str(default)), key=key,
@@ -94,6 +96,8 @@ def ask(recipe: Recipe, point: str) -> None:
                 f"{name} ({backend.family.models[name].path})" for name in plan.beside
             )
             st.text(f"It will need these where they lie: {needs}.")
+    if problem:
+        state.show_problems([problem])
     running = (task := backend.task(job)) is not None and not task.status.over
     waiting = backend.opened is None
     pressed = st.button(
@@ -104,7 +108,6 @@ def ask(recipe: Recipe, point: str) -> None:
         return
     if problem:
         st.error("Nothing was written.", icon=":material/error:")
-        state.show_problems([problem])
         return
     backend.export(recipe, out, adapter=adapter, verify=verify, session=job)
     st.rerun()
@@ -126,7 +129,7 @@ def show_end(task: Task) -> None:
 
 def show_export(record: Mapping[str, Any]) -> None:
     """Where an export lies, whether it was checked, how to serve it."""
-    st.code(str(record["out"]), language=None)
+    st.code(str(record["out"]), language=None, wrap_lines=True)
     if not exports.is_there(record):
         st.text("It is no longer there.")
         return
@@ -137,7 +140,7 @@ def show_export(record: Mapping[str, Any]) -> None:
         st.text(limits(record))
     for line in serving(record):
         st.text(line.what)
-        st.code(line.code, language=line.language)
+        st.code(line.code, language=line.language, wrap_lines=True)
 
 
 def show_history() -> None:
@@ -145,12 +148,14 @@ def show_history() -> None:
     records = backend.store.records("export")
     if not records:
         return
-    st.subheader("Exports", anchor=False)
-    chosen = st.dataframe(
-        pd.DataFrame(exports.history(records)), key="export_history", hide_index=True,
-        on_select="rerun", selection_mode="single-row",
-        column_config={"where": st.column_config.TextColumn("where", width="large")},
-    )["selection"]["rows"]  # fmt: skip
+    with st.container(key="exports"):
+        st.subheader("Exports", anchor=False)
+        chosen = st.dataframe(
+            pd.DataFrame(exports.history(records)), key=f"export_history:{len(records)}",
+            hide_index=True,
+            on_select="rerun", selection_mode="single-row",
+            column_config={"where": st.column_config.TextColumn("where", width="large")},
+        )["selection"]["rows"]  # fmt: skip
     if chosen and chosen[0] < len(records):
         show_export(records[::-1][chosen[0]])
 

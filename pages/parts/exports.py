@@ -191,7 +191,7 @@ def history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "recipe": recipe_text(recipe_from_dict(each.get("recipe") or {})),
             "as": FORMS.get(str(each.get("form")), ""),
             "size": size_text(int(each.get("bytes") or 0)),
-            "verified": bool(each.get("verified")),
+            "checked": "yes" if each.get("verified") else "no",
             "where": str(each["out"]) if is_there(each) else f"no longer there: {each['out']}",
         }
         for each in records[::-1][:HISTORY_SHOWN]

@@ -95,21 +95,21 @@ def _decoding(out: str, beside: Sequence[Mapping[str, Any]]) -> str:
     lines = [_AUTO]
     if any(each.get("base") for each in beside):
         lines.append(_PEFT)
-    lines += ["", _tokenizer(out), "models = {"]
+    lines += ["", "load = AutoModelForCausalLM.from_pretrained", "models = {"]
     for each in beside:
-        path = str(each["path"])
-        load = f'AutoModelForCausalLM.from_pretrained({path!r}, dtype="auto")'
-        if each.get("base"):
-            below = str(each["base"])
-            load = (
-                "PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("
-                f'{below!r}, dtype="auto"), {path!r})'
+        path, below = str(each["path"]), each.get("base")
+        model = f'load({path!r}, dtype="auto")'
+        if below:
+            model = (
+                f'PeftModel.from_pretrained(\n        load({below!r}, dtype="auto"),'
+                f"\n        {path!r},\n    )"
             )
-        lines.append(f"    {each['name']!r}: {load},")
+        lines.append(f"    {each['name']!r}: {model},")
     first = beside[0]["name"] if beside else "base"
     lines += [
         "}",
         f"model = models.pop({first!r})",
+        _tokenizer(out),
         'inputs = tokenizer("Who wrote Hamlet?", return_tensors="pt")',
         "ids = model.generate(",
         "    **inputs,",

@@ -108,7 +108,7 @@ def test_every_export_is_listed_newest_first(backend: Backend, tmp_path: Path) -
     assert list(listed["where"]) == [
         str(tmp_path / "second"), f"no longer there: {tmp_path / 'first'}"
     ]  # fmt: skip
-    assert list(listed["size"]) == ["1.5 kB"] * 2 and all(listed["verified"])
+    assert list(listed["size"]) == ["1.5 kB"] * 2 and set(listed["checked"]) == {"yes"}
     assert set(listed["study"]) == {"pair"}
 
 
