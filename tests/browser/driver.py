@@ -27,7 +27,8 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-NOISE = ("GL Driver Message", "willReadFrequently", "/explore/_stcore/")
+PAGES = ("explore", "compare", "sweeps", "models", "export")
+NOISE = ("GL Driver Message", "willReadFrequently", *(f"/{page}/_stcore/" for page in PAGES))
 """How WebGL charts read pixels; Streamlit asking at which level of an address it is served."""
 WAIT = 90_000
 """Milliseconds that anything may take: generous, for machines that do much else."""
@@ -79,10 +80,14 @@ class Served:
 
     Args:
         study: None for the shipped demo.
+        device: where its engine computes; the demo's points were measured on "cpu".
     """
 
-    def __init__(self, study: Path | None, home: Path, port: int | None = None) -> None:
+    def __init__(
+        self, study: Path | None, home: Path, port: int | None = None, device: str = "auto"
+    ) -> None:
         self.study = study
+        self.device = device
         self.home = home
         self.port = port or free_port()
         self.log = Path(tempfile.mkdtemp(prefix="served-")) / "log"
@@ -108,6 +113,8 @@ class Served:
             str(self.port),
             "--workspace",
             str(self.home),
+            "--device",
+            self.device,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PARETOSCOPE_")}
         if self.study is not None:
@@ -180,6 +187,45 @@ def wait_for_chart(page: Page) -> str:
     """Until a chart is drawn; its revision."""
     page.wait_for_selector(".tradeoff[data-drawn]")
     return str(page.get_attribute(".tradeoff", "data-drawn"))
+
+
+@contextmanager
+def redrawn(page: Page) -> Iterator[None]:
+    """Until the chart shows another revision than before the block, of whichever view."""
+    before = wait_for_chart(page)
+    yield
+    page.wait_for_function(
+        "old => ![null, undefined, old].includes(document.querySelector('.tradeoff')"
+        "?.dataset.drawn)",
+        arg=before,
+    )
+
+
+@contextmanager
+def moved(page: Page, name: str) -> Iterator[None]:
+    """Until a mark on the chart, `here` or `pick`, stands elsewhere than before the block."""
+    page.wait_for_selector(f".mark.{name}:not([hidden])", state="attached")
+    before = page.locator(f".mark.{name}").evaluate("each => each.style.transform")
+    yield
+    page.wait_for_function(
+        "([name, old]) => { const mark = document.querySelector(`.mark.${name}`);"
+        " return mark && !mark.hidden && mark.style.transform !== old; }",
+        arg=[name, before],
+    )
+
+
+def kinds(page: Page) -> set[str]:
+    """What the chart is drawn with."""
+    return set(page.evaluate("document.querySelector('.tradeoff').data.map(each => each.type)"))
+
+
+def points(page: Page) -> dict[str, str]:
+    """Id -> name of trace, of every point on the chart."""
+    found: dict[str, str] = page.evaluate(
+        "Object.fromEntries(document.querySelector('.tradeoff').data.flatMap("
+        "trace => (trace.customdata || []).map(row => [row[0], trace.name])))"
+    )
+    return found
 
 
 def slider(page: Page, name: str) -> Any:
