@@ -1,0 +1,129 @@
+"""Compare in a real browser: answers that grow side by side, and text that stays text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
+
+from tests.browser.driver import Served
+from tests.browser.hands import add_to_tray, answer, choose, turn_to
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)><script>alert(2)</script>",
+    "**bold** [link](javascript:alert(3)) `code` :material/home: # head",
+    "$\\frac{1}{2}$ and $$e^x$$ &lt;b&gt;",
+]
+
+
+def said(page: Page) -> list[list[str]]:
+    """The texts of the answers, [prompt][column]."""
+    found: list[list[str]] = page.evaluate(
+        """() => [...document.querySelectorAll('.answers tbody tr')]
+            .map(row => [...row.querySelectorAll('td .text')].map(cell => cell.textContent))
+            .filter(row => row.length)"""
+    )
+    return found
+
+
+def heads(page: Page) -> list[str]:
+    return page.locator(".answers thead th").all_text_contents()
+
+
+def table_of_examples(page: Page) -> Locator:
+    """What the examples' canvas says to a screen reader."""
+    return page.locator("[class*='st-key-examples'] table[role=grid]")
+
+
+def test_a_mixture_and_models_answer_and_differ(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("button", name="In tray").wait_for()
+    turn_to(page, "Compare")
+    expect(page.get_by_text("A · task_arithmetic")).to_be_visible()
+    add_to_tray(page, ["base", "helpful"])
+
+    answer(page)
+    assert heads(page) == ["Adone", "Bdone", "Cdone"]
+    texts = said(page)
+    assert [len(row) for row in texts] == [3, 3, 3]
+    assert any(row[1] != row[2] for row in texts)
+
+    marks = page.locator(".answers ins, .answers del")
+    expect(marks).to_have_count(0)
+    choose(page, "Differences", "against B · base")
+    expect(marks).not_to_have_count(0)
+    expect(page.locator(".answers td:nth-child(2)").locator("ins, del")).to_have_count(0)
+    for row, before in zip(said(page), texts, strict=True):
+        assert row[1] == before[1]
+
+    expect(page.get_by_text("Not measured on facts: task_arithmetic")).to_be_visible()
+    counts = page.get_by_text(re.compile(r"^\d+ of \d+ differ"))
+    differ, of = map(int, re.findall(r"\d+", counts.inner_text())[:2])
+    assert 0 < differ < of
+    grid = table_of_examples(page)
+    expect(grid).to_have_attribute("aria-rowcount", str(of + 1))
+    page.get_by_text("Only where columns differ").click()
+    expect(grid).to_have_attribute("aria-rowcount", str(differ + 1))
+
+    page.wait_for_url(re.compile("points=base(,|%2C)helpful.*answers=|answers=.*points="))
+    again = app.open(chrome, page.url.removeprefix(app.url))
+    expect(again.get_by_text("B · helpful", exact=True)).to_be_visible()
+    expect(again.locator(".answers td .text").first).to_have_text(texts[0][1])
+    assert [row[:2] for row in said(again)] == [row[1:] for row in texts]
+    assert page.complaints == again.complaints == []
+    again.context.close()
+    page.context.close()
+
+
+def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
+    app: Served, chrome: Browser
+) -> None:
+    page = app.open(chrome, "/compare?points=base,honest")
+    dialogs: list[Dialog] = []
+    page.on("dialog", dialogs.append)
+    choose(page, "Prompts", "typed")
+    page.get_by_role("textbox", name="Prompts, one a line").fill("\n".join(HOSTILE))
+    set_how(page, {"Most new tokens": "12", "Temperature": "9"})
+    answer(page)
+    assert page.locator(".answers th.prompt").all_text_contents() == HOSTILE
+    first = said(page)
+    page.get_by_role("button", name="Again with another seed").click()
+    page.wait_for_function(
+        """before => {
+            const root = document.querySelector('.answers');
+            return root.dataset.writing === 'false' && root.textContent !== before;
+        }""",
+        arg=page.locator(".answers").text_content(),
+    )
+    assert len(said(page)) == len(first) and said(page) != first
+    expect(page.get_by_role("button", name="temperature 9, seed 1")).to_be_visible()
+
+    page.get_by_role("textbox", name="Prompts, one a line").fill("\n".join(HOSTILE * 5))
+    set_how(page, {"Most new tokens": "180"})
+    page.get_by_role("button", name="Answer", exact=True).click()
+    page.wait_for_function(
+        """() => document.querySelector('.answers').dataset.writing === 'true' && [1, 2].every(
+            column => document.querySelector(`.answers td:nth-child(${column}) .text`).textContent)
+        """
+    )
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped. What was written before is kept.").wait_for()
+    assert heads(page) == ["Astopped", "Bstopped"]
+    assert all(said(page)[0])
+
+    main = page.locator("[data-testid=stMain]")
+    expect(main.locator("img, .katex, a[href^=javascript], script")).to_have_count(0)
+    assert dialogs == [] and page.complaints == []
+    page.context.close()
+
+
+def set_how(page: Page, values: dict[str, str]) -> None:
+    """Fill in how answers are made, and close the popover."""
+    page.locator(".st-key-ask_settings button").first.click()
+    for name, value in values.items():
+        page.get_by_role("spinbutton", name=name).fill(value)
+    page.keyboard.press("Escape")
