@@ -1,0 +1,110 @@
+"""Models in a real browser: what is open, task vectors drawn, another study, an objective more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.driver import Served
+from tests.browser.hands import choose, turn_to
+
+pytestmark = pytest.mark.browser
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def fill(page: Page, values: dict[str, str]) -> None:
+    """Fill text fields, and leave the last."""
+    for label, value in values.items():
+        page.get_by_role("textbox", name=label, exact=True).fill(value)
+    page.keyboard.press("Tab")
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_the_family_is_checked_and_its_task_vectors_are_drawn(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome, "/models")
+    table = page.locator("[data-testid=stDataFrame] table[role=grid]").first
+    for name in ("base", "helpful", "harmless", "honest", "target"):
+        expect(table).to_contain_text(name)
+    for check in ("Architecture", "Tensors and shapes", "Token ids", "Chat template", "Values"):
+        expect(page.get_by_text(f"✓ {check}")).to_be_visible()
+    expect(page.get_by_text("Every value of every model is a finite number.")).to_be_visible()
+
+    tab(page, "Task vectors")
+    press(page, "Measure the task vectors")
+    norms = page.locator(".st-key-norms .js-plotly-plot")
+    expect(norms.locator("g.heatmaplayer .hm")).to_have_count(1)
+    drawn = norms.evaluate("chart => [chart.data[0].y, chart.data[0].z.flat()]")
+    assert sorted(drawn[0]) == ["harmless", "helpful", "honest"]
+    assert all(value is None or value > 0 for value in drawn[1])
+    cosines = page.locator(".st-key-cosines .js-plotly-plot")
+    expect(cosines.locator("g.heatmaplayer .hm")).to_have_count(1)
+    diagonal = cosines.evaluate("({ data }) => data[0].z.map((row, n) => row[n])")
+    assert diagonal == pytest.approx([1.0] * 3, abs=1e-3)
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_directories_become_a_study_and_get_an_objective(
+    app: Served, chrome: Browser, demo: Path
+) -> None:
+    page = app.open(chrome, "/models")
+    tab(page, "Open another study")
+    fill(
+        page,
+        {
+            "Name of the study": "duo",
+            "Directory of the base": str(demo.parent / "models" / "base"),
+            "Name of expert 1": "helpful",
+            "Directory of expert 1": str(demo.parent / "models" / "helpful"),
+            "Name of expert 2": "honest",
+            "Directory of expert 2": str(demo.parent / "models" / "nowhere"),
+        },
+    )
+    press(page, "Write the study and open it")
+    page.get_by_text("Nothing was written.").wait_for()
+    expect(page.get_by_text("models/nowhere").first).to_be_visible()
+    study = app.home / "studies" / "duo" / "study.yaml"
+    assert not study.exists()
+
+    fill(page, {"Directory of expert 2": str(demo.parent / "models" / "honest")})
+    press(page, "Write the study and open it")
+    page.wait_for_url("**study=**")
+    expect(page.get_by_text("duo", exact=True)).to_be_visible()
+    expect(page.get_by_text("3 points", exact=True)).to_be_visible()
+    assert list(yaml.safe_load(study.read_text())["family"]["experts"]) == ["helpful", "honest"]
+
+    turn_to(page, "Models")
+    tab(page, "Objectives")
+    fill(page, {"Name of the objective": "capitals"})
+    choose(page, "Scorer", "exact_match")
+    fill(page, {"Data file": str(demo.parent / "data" / "facts.jsonl"), "Stop at": "<b>\\n"})
+    page.get_by_role("spinbutton", name="Longest answer in tokens").fill("12")
+    page.get_by_role("spinbutton", name="Examples at most").fill("8")
+    page.get_by_text("Through the chat template").click()
+    press(page, "Preview five examples")
+    expect(page.get_by_text("Example 5")).to_be_visible()
+    expect(page.get_by_text("examples to explore with")).to_be_visible()
+    press(page, "Add to the study")
+    page.get_by_text("Added capitals to the study file.").wait_for()
+    assert [each["name"] for each in yaml.safe_load(study.read_text())["objectives"]] == [
+        "cost",
+        "capitals",
+    ]
+
+    turn_to(page, "Explore")
+    choose(page, "Up", "capitals ↑")
+    page.wait_for_function(
+        "document.querySelector('.tradeoff')?.layout?.meta?.axes?.[1] === 'capitals'"
+        " && document.querySelector('.tradeoff').data.flatMap(t => t.customdata || []).length === 3"
+    )
+    assert page.complaints == []
+    page.context.close()
