@@ -35,7 +35,9 @@ def fill(study: Path, home: Path, count: int) -> None:
 def scored(backend: Backend) -> bool:
     """Whether every model as it is has all its scores."""
     measured = backend.measured()
-    whole = [row for row, single in enumerate(measured.singles) if single and measured.complete(row)]
+    whole = [
+        row for row, single in enumerate(measured.singles) if single and measured.complete(row)
+    ]
     return len(whole) == len(backend.names.models)
 
 

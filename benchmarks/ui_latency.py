@@ -1,4 +1,4 @@
-"""What hands feel, in real Chromium: sliders, the pad, pages, the first token; beside the stock chart.
+"""What hands feel, in real Chromium: sliders, pad, pages, first token; beside the stock chart.
 
 Starts the app on a workspace of its own whose journal holds the points, and takes times inside the
 page: from the event to the frame after what it changed. The baseline, a page of one stock slider
@@ -42,7 +42,7 @@ WATCH = """() => {
         window.repaints.push(performance.now() - pressed);
         pressed = null;
     }, 0))).observe(document.body,
-        { subtree: true, attributes: true, attributeFilter: ['data-recipe', 'data-pick'] });
+        { subtree: true, attributes: true, attributeFilter: ['data-placed'] });
 }"""
 
 WATCH_STOCK = """() => {
@@ -63,20 +63,37 @@ WATCH_STOCK = """() => {
 
 FRAMES = """() => {
     window.frames_seen = []; window.frames_on = true;
-    const look = (now) => { window.frames_seen.push(now); if (window.frames_on) requestAnimationFrame(look); };
+    const look = (now) => {
+        window.frames_seen.push(now);
+        if (window.frames_on) requestAnimationFrame(look);
+    };
     requestAnimationFrame(look);
 }"""
 
 SWITCH = """([link, there]) => new Promise((done) => {
     const start = performance.now();
     const old = new Set(document.querySelectorAll(there));
+    const painted = () => setTimeout(() => done(performance.now() - start), 0);
     const look = () => {
         const found = [...document.querySelectorAll(there)].some((each) => !old.has(each));
-        if (found) requestAnimationFrame(() => setTimeout(() => done(performance.now() - start), 0));
-        else requestAnimationFrame(look);
+        requestAnimationFrame(found ? painted : look);
     };
-    [...document.querySelectorAll('header a, nav a')].find((each) => each.textContent.includes(link)).click();
+    const links = [...document.querySelectorAll('header a, nav a')];
+    links.find((each) => each.textContent.includes(link)).click();
     look();
+})"""
+
+TOKEN = """() => new Promise((done) => {
+    const start = performance.now();
+    const watcher = new MutationObserver((records) => {
+        const grown = records.some(({ target, addedNodes }) =>
+            target.classList?.contains('text') && addedNodes.length && target.textContent.trim());
+        if (!grown) return;
+        watcher.disconnect();
+        requestAnimationFrame(() => setTimeout(() => done(performance.now() - start), 0));
+    });
+    watcher.observe(document.querySelector('.stMain'), { subtree: true, childList: true });
+    [...document.querySelectorAll('button')].find((e) => e.textContent === 'Answer').click();
 })"""
 
 
@@ -108,7 +125,7 @@ def recipe_slider(page: Page, moves: int) -> dict[str, float]:
 
 def preference_slider(page: Page, moves: int) -> dict[str, float]:
     page.get_by_role("tab", name="Preference").click()
-    sliders = page.locator(".st-key-preference_sliders input[type=range]")
+    sliders = page.locator(".st-key-weights input[type=range]")
     sliders.first.wait_for()
     page.evaluate(WATCH)
     handles = [sliders.nth(place) for place in range(sliders.count())]
@@ -117,7 +134,7 @@ def preference_slider(page: Page, moves: int) -> dict[str, float]:
 
 def pad(page: Page, moves: int) -> dict[str, float]:
     """Frames a second while the handle is dragged in circles."""
-    box = page.locator(".pad canvas").first.bounding_box()
+    box = page.locator(".pad .triangle").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
     page.mouse.move(x, y)
@@ -142,11 +159,25 @@ def page_switch(page: Page, times: int) -> dict[str, Any]:
     """Between Explore and Compare, both ways."""
     away, back = [], []
     for _ in range(times):
-        away.append(page.evaluate(SWITCH, ["Compare", ".st-key-compare_page"]))
+        away.append(page.evaluate(SWITCH, ["Compare", "input[aria-label*='Add a model']"]))
         page.wait_for_timeout(300)
         back.append(page.evaluate(SWITCH, ["Explore", ".tradeoff[data-drawn]"]))
         page.wait_for_timeout(600)
     return {"to_compare": summary(away), "to_explore": summary(back)}
+
+
+def first_token(app: Served, chrome: Browser, times: int) -> dict[str, float]:
+    """From the click on Answer to the first painted text, three models and three prompts."""
+    page = app.open(chrome, "/compare?points=base,helpful,harmless")
+    page.get_by_role("button", name="Answer").wait_for()
+    page.get_by_text("worker ready").wait_for()
+    times_found = []
+    for _ in range(times):
+        times_found.append(page.evaluate(TOKEN))
+        page.wait_for_selector(".answers[data-writing=false]")
+        page.wait_for_timeout(500)
+    page.context.close()
+    return summary(times_found)
 
 
 def stock(chrome: Browser, points: int, moves: int) -> dict[str, float]:
@@ -229,6 +260,7 @@ def run(points: int, moves: int, sweep: bool, given: Path | None) -> dict[str, A
             wait_for_chart(page)
             result["page_switch_ms"] = page_switch(page, 20)
             page.context.close()
+            result["first_token_ms"] = first_token(app, chrome, 20)
             if sweep:
                 with sweeping(study, home):
                     page = app.open(chrome)
