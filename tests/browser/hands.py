@@ -18,7 +18,9 @@ def turn_to(page: Page, name: str) -> None:
 
 def choose(page: Page, label: str, option: str) -> None:
     """Choose in a selectbox; `option` is the beginning of what is offered."""
-    page.get_by_role("combobox", name=label).click()
+    box = page.get_by_role("combobox", name=label)
+    expect(box).to_have_count(1)  # one that was replaced stays for a moment
+    box.click()
     page.get_by_role("option").filter(has_text=option).first.click()
 
 
