@@ -42,3 +42,10 @@ def app(chrome: Browser, demo: Path, tmp_path_factory: pytest.TempPathFactory) -
         page.get_by_text("5 points", exact=True).wait_for()
         page.context.close()
         yield served
+
+
+@pytest.fixture(scope="session")
+def shipped(chrome: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The demo as it is shipped, with its measured points. Journeys only add to it."""
+    with Served(None, tmp_path_factory.mktemp("shipped"), device="cpu") as served:
+        yield served

@@ -229,5 +229,6 @@ def points(page: Page) -> dict[str, str]:
 
 
 def slider(page: Page, name: str) -> Any:
-    """The native slider of a coefficient, for keys."""
-    return page.locator(f'.st-key-controls input[type=range][aria-label="{name}"]')
+    """The native slider of a coefficient, for keys; another method's stay hidden in the page."""
+    place = ".st-key-controls .stElementContainer:visible"
+    return page.locator(f'{place} input[type=range][aria-label="{name}"]')

@@ -14,17 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cache.store import Store
-from tests.browser.driver import POINT_ON_SCREEN, WAIT, Served, slider, wait_for_chart
+from tests.browser.driver import POINT_ON_SCREEN, WAIT, Served, points, slider, wait_for_chart
 
 pytestmark = pytest.mark.browser
-
-
-def points(page: Page) -> dict[str, str]:
-    """Id -> name of trace, of every point on the chart."""
-    return page.evaluate(
-        "Object.fromEntries(document.querySelector('.tradeoff').data.flatMap("
-        "trace => (trace.customdata || []).map(row => [row[0], trace.name])))"
-    )
 
 
 def click_point(page: Page, point: str) -> None:
@@ -161,7 +153,7 @@ def test_three_objectives_make_a_chart_in_depth(app: Served, chrome: Browser) ->
     kinds = page.evaluate("document.querySelector('.tradeoff').data.map(trace => trace.type)")
     assert set(kinds) == {"scatter3d"}
     expect(page.get_by_text("fluency ↓").first).to_be_visible()
-    page.wait_for_function("document.querySelector('.tradeoff').data.at(-1).x[0] !== null")
+    page.wait_for_selector(".mark.here:not([hidden])", state="attached")
     assert page.complaints == []
     page.context.close()
 
