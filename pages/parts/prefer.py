@@ -102,8 +102,21 @@ def tell(told: Told, now: Preference) -> dict[str, int]:
     return found
 
 
+def _hear(axes: Sequence[Axis]) -> Preference:
+    """The preference over these objectives, after what the browser's sliders say."""
+    keys = {axis.name: _key("weight", axes, axis.name) for axis in axes}
+    shown = {
+        name: round(st.session_state[key] * STEPS)
+        for name, key in keys.items()
+        if key in st.session_state
+    }
+    now = heard(_told(axes), preference(axes), shown)
+    prefer(axes, now)
+    return now
+
+
 def _lock(axes: Sequence[Axis], name: str) -> None:
-    now = preference(axes)
+    now = _hear(axes)  # a move that came along with the press is older than it
     prefer(axes, now.lock(name, name not in now.locked))
 
 
@@ -121,19 +134,12 @@ def _lock_button(axes: Sequence[Axis], name: str, locked: bool) -> None:
 
 def sliders(axes: Sequence[Axis]) -> Preference:
     """One slider for each objective, a lock beside it; the preference they say."""
-    told = _told(axes)
-    keys = {axis.name: _key("weight", axes, axis.name) for axis in axes}
-    shown = {
-        name: round(st.session_state[key] * STEPS)
-        for name, key in keys.items()
-        if key in st.session_state
-    }
-    now = heard(told, preference(axes), shown)
-    prefer(axes, now)
-    telling = tell(told, now)
+    now = _hear(axes)
+    # Streamlit drops what a slider says in the run that disables it: a locked one is always told
+    telling = {**tell(_told(axes), now), **{name: now.hundredths[name] for name in now.locked}}
     with st.container(key="weights", gap=None):
         for axis in axes:
-            key, weight = keys[axis.name], now.weights[axis.name]
+            key, weight = _key("weight", axes, axis.name), now.weights[axis.name]
             if axis.name in telling:
                 st.session_state[key] = weight
             locked = axis.name in now.locked

@@ -71,6 +71,14 @@ def test_a_locked_weight_stays_and_its_slider_rests(backend: Backend) -> None:
     assert weights(at) == [90, 0, 10]
 
 
+def test_a_weight_locked_in_the_moment_it_moved_keeps_the_move(backend: Backend) -> None:
+    at = AppTest.from_function(app).run()
+    widget(at.slider, "loss ↓").set_value(0.6)
+    widget(at.button, "Lock loss").click().run()
+    assert weights(at) == [20, 20, 60]
+    assert widget(at.slider, "loss ↓").disabled
+
+
 def test_of_two_weights_none_can_be_locked(backend: Backend) -> None:
     at = AppTest.from_function(app)
     at.session_state["count"] = 2
