@@ -14,7 +14,7 @@ from engine.errors import BadInput
 from engine.recipe import Recipe
 from engine.scoring.data import Row, read_rows
 from engine.study import Objective
-from pages.parts import answers, asking, comparing, jobs, slices, state, tray
+from pages.parts import answers, asking, comparing, jobs, slices, state, tray, tray_menu
 from pages.parts.asking import TYPED, Ask
 from pages.parts.backend import Task
 from pages.parts.controls import anchored
@@ -55,28 +55,6 @@ def remember(measured: Measured) -> None:
             st.query_params["points"] = text
     elif "points" in st.query_params:
         del st.query_params["points"]
-
-
-def add_chosen(key: str, options: Sequence[Recipe]) -> None:
-    chosen = st.session_state[key]
-    if chosen is not None:
-        tray.add(options[chosen])
-    st.session_state["add_generation"] = st.session_state.get("add_generation", 0) + 1
-
-
-def adder(measured: Measured) -> None:
-    """Models and points of the front, to put into the tray."""
-    full = len(tray.tray()) >= tray.LIMIT
-    offered = comparing.offered(measured, measured.front_of(axes), backend.names)
-    options = [each for each in offered if each not in tray.tray()]
-    key = f"add:{st.session_state.get('add_generation', 0)}"
-    st.selectbox(
-        "Add a model or a point of the front", range(len(options)), index=None, key=key,
-        format_func=lambda place: str(comparing.recipe_text(options[place])),
-        placeholder="The tray is full" if full else f"{len(options)} to choose from",
-        disabled=full, on_change=add_chosen, args=(key, options),
-        help="Any other recipe: Compare beside its sliders on Explore",
-    )  # fmt: skip
 
 
 def choose_objective() -> Objective:
@@ -202,7 +180,7 @@ restore(measured)
 remember(measured)
 left, middle, right = st.columns([2, 1, 1])
 with left:
-    adder(measured)
+    tray_menu.adder(backend, "add", "Add a model or a point of the front")
 if not tray.tray():
     st.text("Nothing to compare yet.")
     st.text("Add a model or a point of the front above; or Compare a recipe beside its sliders.")

@@ -26,7 +26,7 @@ _chart = st.components.v2.component(
     "paretoscope.chart",
     html='<div class="frame"><div class="tradeoff"></div>'
     '<div class="mark here" hidden>'
-    '<i></i><i></i><i></i><b></b><span></span></div>'
+    "<i></i><i></i><i></i><b></b><span></span></div>"
     '<div class="mark pick" hidden><b></b><span></span></div></div>',
     css=_text("chart.css"),
     js=_text("chart.js"),

@@ -18,7 +18,7 @@ import streamlit as st
 from cache.store import Store
 from engine.errors import BadInput, ParetoscopeError, Problem
 from engine.run.executor import Executor
-from pages.parts import sweeping
+from pages.parts import sweeping, tray, tray_menu
 from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study, remember_study
 from pages.parts.place import Place
@@ -175,6 +175,7 @@ def _seen(backend: Backend, worker: WorkerState) -> tuple[object, ...]:
         backend.opened,
         worker.name == "failed",
         singles is not None and singles.status.over,
+        tuple(tray.tray()),
     )
 
 
@@ -235,8 +236,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
     _settled()
     try:
         backend = connect()
-        if "study" in st.session_state:  # so that the address leads back to this study
-            st.query_params["study"] = str(backend.study.path)
+        st.query_params["study"] = str(backend.study.path)  # an address leads back to its study
     except ParetoscopeError as error:
         st.error("This study cannot be opened.", icon=":material/error:")
         if isinstance(error, BadInput):
@@ -249,5 +249,8 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
         else:
             otherwise()
         st.stop()
-    _header(backend, Place.here(title.lower()), [])
+    with st.container(horizontal=True, vertical_alignment="center", key="top_line"):
+        with st.container():
+            _header(backend, Place.here(title.lower()), [])
+        tray_menu.menu(backend, page("compare"))
     return backend

@@ -49,7 +49,7 @@ def test_the_point_handed_over_is_shown_with_recipe_and_scores(backend: Backend)
     point = backend.measured().ids[2]
     at = opened(backend, point)
     assert not at.exception
-    assert at.selectbox[0].value == point
+    assert widget(at.selectbox, "Point").value == point
     assert "model: helpful" in texts(at)
     scores = at.dataframe[0].value
     assert list(scores["objective"]) == ["facts ↑", "manners ↑", "loss ↓"]
@@ -152,4 +152,6 @@ def test_what_is_in_the_tray_can_be_chosen(backend: Backend) -> None:
     at = page("export")
     terse = backend.measured().recipes[3]
     at.session_state["tray"] = [terse]
-    assert tray.LIMIT and backend.measured().ids[3] in at.run().selectbox[0].options[-1]
+    assert (
+        tray.LIMIT and backend.measured().ids[3] in widget(at.run().selectbox, "Point").options[-1]
+    )

@@ -1,0 +1,63 @@
+"""The tray in the header of every page: what is in it, out with it, models and front points in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from engine.recipe import Recipe
+from pages.parts import comparing, tray
+from pages.parts.backend import Backend
+from pages.parts.view import axes_of
+
+
+def _add(key: str, options: Sequence[Recipe]) -> None:
+    chosen = st.session_state[key]
+    if chosen is not None:
+        tray.add(options[chosen])
+    st.session_state["add_generation"] = st.session_state.get("add_generation", 0) + 1
+
+
+def adder(backend: Backend, name: str, label: str) -> None:
+    """A selectbox of the models and the points of the front, to put into the tray.
+
+    Args:
+        name: of this selectbox among those on a page.
+        label: what it says.
+    """
+    measured = backend.measured()
+    full = len(tray.tray()) >= tray.LIMIT
+    front = measured.front_of(axes_of(backend.objectives))
+    offered = comparing.offered(measured, front, backend.names)
+    options = [each for each in offered if each not in tray.tray()]
+    key = f"{name}:{st.session_state.get('add_generation', 0)}"
+    st.selectbox(
+        label, range(len(options)), index=None, key=key,
+        format_func=lambda place: str(comparing.recipe_text(options[place])),
+        placeholder="The tray is full" if full else f"{len(options)} to choose from",
+        disabled=full, on_change=_add, args=(key, options),
+        help="Any other recipe: Compare beside its sliders on Explore",
+    )  # fmt: skip
+
+
+def menu(backend: Backend, compare: Path) -> None:
+    """The tray as a popover.
+
+    Args:
+        compare: the page that shows the answers.
+    """
+    recipes = tray.tray()
+    with st.popover(f"Tray {len(recipes)} of {tray.LIMIT}", key="tray_menu", width="content"):
+        if not recipes:
+            st.text("Recipes whose answers to compare: up to four.")
+        for place, recipe in enumerate(recipes):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(str(comparing.recipe_text(recipe)), width="stretch")
+                st.button(
+                    f"Remove {place + 1}", key=f"tray_out:{recipe.key}", type="tertiary",
+                    on_click=tray.remove, args=(recipe,),
+                )  # fmt: skip
+        adder(backend, "tray_add", "Put a model or a point of the front in")
+        st.page_link(compare, label="Compare their answers", disabled=not recipes)
