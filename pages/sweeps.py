@@ -29,50 +29,56 @@ def estimating() -> Estimating | None:
 
 
 def form_panel() -> None:
-    """The form on the left, and what it would take."""
+    """The form on the left, and what it would take.
+
+    The form stands outside of the fragment that looks again by itself: a fragment's run may throw
+    away what the run before it has not sent yet of the same fragment, and the browser then makes
+    its widgets anew, without what was filled in.
+    """
     found = estimating()
     busy = found is not None and found.busy(backend)
+    form = sweep_form.ask(backend)
+    ready = found is not None and found.finished and found.form == form
+    asked = st.button(
+        "Estimate again" if ready else "Estimate",
+        key="estimate",
+        type="secondary" if ready else "primary",
+        width="stretch",
+        disabled=form is None or busy or backend.opened is None,
+        help="Measures one point of each method and says how long the sweep takes",
+    )
+    if asked and form is not None:
+        st.session_state["estimating"] = Estimating(form, f"{state.session()}:estimate")
+        st.session_state["estimating"].start(backend)
+        st.rerun()
 
-    @st.fragment(run_every=LOOK_SECONDS if busy else None, key="sweep_form_panel")
+    @st.fragment(run_every=LOOK_SECONDS if busy else None, key="sweep_estimate")
     def show() -> None:
-        form = sweep_form.ask(backend)
-        ready = found is not None and found.finished and found.form == form
-        asked = st.button(
-            "Estimate again" if ready else "Estimate",
-            key="estimate",
-            type="secondary" if ready else "primary",
-            width="stretch",
-            disabled=form is None or busy or backend.opened is None,
-            help="Measures one point of each method and says how long the sweep takes",
-        )
-        if asked and form is not None:
-            st.session_state["estimating"] = Estimating(form, f"{state.session()}:estimate")
-            st.session_state["estimating"].start(backend)
-            st.rerun()
         with st.container(key="estimate_panel", gap="xsmall"):
-            estimate_panel(form)
-
-    def estimate_panel(form: sweep_form.Form | None) -> None:
-        if found is None:
-            return
-        sweep_form.progress(backend, found)
-        if busy and not found.busy(backend):
-            st.rerun()
-        if not found.finished:
-            return
-        if form != found.form:
-            st.text("The form has changed since the estimate: estimate again.")
-            return
-        lines = sweep_form.show_estimate(backend, found)
-        if lines and st.button("Start", key="start", type="primary", width="stretch"):
-            recipes = [recipe for line in lines for recipe in line.recipes]
-            sweeping.enqueue(
-                backend, found.form.designs, recipes, found.form.objectives, expected(lines)
-            )
-            del st.session_state["estimating"]
-            st.rerun()
+            if found is not None:
+                estimate_panel(found, form, busy)
 
     show()
+
+
+def estimate_panel(found: Estimating, form: sweep_form.Form | None, busy: bool) -> None:
+    """How far the estimate is, then what it says and a way to start."""
+    sweep_form.progress(backend, found)
+    if busy and not found.busy(backend):
+        st.rerun()
+    if not found.finished:
+        return
+    if form != found.form:
+        st.text("The form has changed since the estimate: estimate again.")
+        return
+    lines = sweep_form.show_estimate(backend, found)
+    if lines and st.button("Start", key="start", type="primary", width="stretch"):
+        recipes = [recipe for line in lines for recipe in line.recipes]
+        sweeping.enqueue(
+            backend, found.form.designs, recipes, found.form.objectives, expected(lines)
+        )
+        del st.session_state["estimating"]
+        st.rerun()
 
 
 def now_panel() -> None:
