@@ -1,0 +1,90 @@
+"""Every page through axe-core, light and dark: nothing serious may be wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.browser.driver import Served, redrawn, wait_for_chart
+from tests.browser.hands import add_to_tray, answer, export
+
+pytestmark = pytest.mark.browser
+
+WRONG = ("serious", "critical")
+OPTIONS = {"resultTypes": ["violations"]}
+
+
+def inspect(page: Page, where: str) -> list[str]:
+    """What axe finds that is serious: the rule, the element, and why."""
+    page.mouse.move(0, 0)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.evaluate("Promise.all(document.getAnimations().map(each => each.finished.catch(() => 0)))")
+    found = Axe().run(page, options=OPTIONS).response["violations"]
+    return [
+        f"{where}: {each['id']}, {node['target']}: {node['failureSummary']}"
+        for each in found
+        if each["impact"] in WRONG
+        for node in each["nodes"]
+    ]
+
+
+def turn_to(page: Page, name: str, sign: str) -> None:
+    """Go to a page by its link, until `sign` is there."""
+    page.get_by_role("link", name=name, exact=True).click()
+    page.wait_for_url(f"**/{name.lower()}?*")
+    page.locator(sign).first.wait_for()
+
+
+def explore(page: Page) -> Iterator[str]:
+    """Explore in each of its states, one after the other."""
+    page.get_by_text("worker ready").wait_for()
+    wait_for_chart(page)
+    yield "Explore, trade-off and recipe"
+    page.get_by_role("tab", name="Preference").click()
+    page.wait_for_selector(".picked[data-point]")
+    with redrawn(page):
+        page.get_by_role("radio", name="Surface").click()
+    yield "Explore, surface and preference"
+    with redrawn(page):
+        page.get_by_role("radio", name="Parallel").click()
+    page.get_by_role("button", name="Bounds").click()
+    page.locator(".st-key-bounds_panel").wait_for()
+    yield "Explore, parallel and bounds"
+    page.keyboard.press("Escape")
+    page.locator(".st-key-bounds_panel").wait_for(state="hidden")
+
+
+def others(page: Page) -> Iterator[str]:
+    """The other pages."""
+    turn_to(page, "Compare", "text=Nothing to compare yet.")
+    add_to_tray(page, ["helpful", "harmless"])
+    answer(page)
+    yield "Compare"
+    turn_to(page, "Sweeps", ".st-key-sweep_chart_panel .tradeoff[data-drawn]")
+    yield "Sweeps"
+    turn_to(page, "Models", "text=Compatibility")
+    yield "Models, family"
+    for name in ("Task vectors", "Objectives", "Open another study"):
+        page.get_by_role("tab", name=name).click()
+        page.get_by_role("tabpanel", name=name).wait_for()
+        yield f"Models, {name}"
+    turn_to(page, "Export", "text=Directory on this server")
+    yield "Export"
+    export(page)
+    yield "Export, done"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_is_wrong(shipped: Served, chrome: Browser, scheme: str) -> None:
+    page = shipped.open(chrome, "/?z=fluency", color_scheme=scheme)
+    found = []
+    for where in explore(page):
+        found += inspect(page, where)
+    for where in others(page):
+        found += inspect(page, where)
+    assert not found, "\n".join(found)
+    assert page.complaints == []
+    page.context.close()
