@@ -84,7 +84,7 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
 ) -> None:
     page = app.open(chrome, "/compare?points=base,honest")
     dialogs: list[Dialog] = []
-    page.on("dialog", dialogs.append)
+    page.on("dialog", lambda dialog: dialogs.append(dialog))
     choose(page, "Prompts", "typed")
     page.get_by_role("textbox", name="Prompts, one a line").fill("\n".join(HOSTILE))
     set_how(page, {"Most new tokens": "12", "Temperature": "9"})
