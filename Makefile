@@ -42,5 +42,9 @@ chromium:
 		  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
 		echo "No Chromium and no right to install one: the browser journeys will be skipped."
 
+# The pictures in docs/images, light and dark, from the app itself. Its workspace there is /tmp/paretoscope.
+screenshots: $(VENV)/.installed-dev chromium
+	$(BIN)/python -m docs.screenshots
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
