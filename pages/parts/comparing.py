@@ -14,15 +14,19 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
+import numpy as np
+
 from engine.recipe import Names, Recipe, resolve
 from engine.run.executor import Status
 from engine.scoring.data import Row
-from pages.parts.view import Measured, recipe_text
+from pages.parts.view import Axis, Measured, recipe_text
 
 LETTERS = "ABCD"
 PROMPTS = 16
 """Prompts answered at once, at most."""
 DEFAULT_ROWS = 3
+OFFERED = 60
+"""Points of the front offered for the tray, at most."""
 LINES = 5
 """Lines kept free for an answer, at most."""
 
@@ -76,11 +80,15 @@ def model_recipe(name: str, names: Names) -> Recipe:
     return resolve(Recipe("single", {}, {"model": name}), names)
 
 
-def offered(measured: Measured, front: Iterable[bool], names: Names) -> list[Recipe]:
-    """What can be added: the models, then the front's points."""
+def offered(measured: Measured, axes: Sequence[Axis], names: Names) -> list[Recipe]:
+    """What can be added: the models, then the front over these axes from end to end of the first;
+    of a front longer than `OFFERED` as many, evenly."""
     models = [model_recipe(each, names) for each in names.models]
-    points = [each for each, on in zip(measured.recipes, front, strict=True) if on]
-    return models + [each for each in points if each.method != "single"]
+    rows = np.flatnonzero(measured.front_of(axes) & ~measured.singles)
+    rows = rows[np.argsort(measured.mean[rows, measured.column(axes[0].name)], kind="stable")]
+    if len(rows) > OFFERED:
+        rows = rows[np.linspace(0, len(rows) - 1, OFFERED).round().astype(int)]
+    return models + [measured.recipes[row] for row in rows.tolist()]
 
 
 # prompts

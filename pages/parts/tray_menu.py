@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.recipe import Recipe
-from pages.parts import comparing, tray
+from pages.parts import charting, comparing, tray
 from pages.parts.backend import Backend
 from pages.parts.view import axes_of
 
@@ -29,16 +29,17 @@ def adder(backend: Backend, name: str, label: str) -> None:
     """
     measured = backend.measured()
     full = len(tray.tray()) >= tray.LIMIT
-    front = measured.front_of(axes_of(backend.objectives))
-    offered = comparing.offered(measured, front, backend.names)
+    axes = charting.chosen_axes(axes_of(backend.objectives))
+    offered = comparing.offered(measured, axes, backend.names)
     options = [each for each in offered if each not in tray.tray()]
+    over = ", ".join(axis.label for axis in axes)
     key = f"{name}:{st.session_state.get('add_generation', 0)}"
     st.selectbox(
         label, range(len(options)), index=None, key=key,
         format_func=lambda place: str(comparing.recipe_text(options[place])),
         placeholder="The tray is full" if full else f"{len(options)} to choose from",
         disabled=full, on_change=_add, args=(key, options),
-        help="Any other recipe: Compare beside its sliders on Explore",
+        help=f"The front over {over}, as on Explore. Any other recipe: Compare beside its sliders",
     )  # fmt: skip
 
 

@@ -241,14 +241,21 @@ class Measured:
         return Nearest(row, float(distance[best]), same and bool(distance[best] < 1e-9))
 
     def front_of(self, axes: Sequence[Axis]) -> np.ndarray:
-        """bool [points]: on the front over these axes; duplicates kept, incomplete set aside."""
-        columns = [self.column(axis.name) for axis in axes]
-        values = self.mean[:, columns]
-        mask = np.zeros(len(self), dtype=bool)
-        complete = np.isfinite(values).all(axis=1)
-        if complete.any():
-            mask[complete] = front_mask(values[complete], [axis.maximize for axis in axes])
-        return mask
+        """bool [points]: on the front over these axes; duplicates kept, incomplete set aside.
+
+        Found once for a set of axes; not to be written to.
+        """
+        fronts: dict[tuple[Axis, ...], np.ndarray] = vars(self).setdefault("_fronts", {})
+        key = tuple(sorted(axes, key=lambda axis: axis.name))
+        if key not in fronts:
+            values = self.mean[:, [self.column(axis.name) for axis in axes]]
+            mask = np.zeros(len(self), dtype=bool)
+            complete = np.isfinite(values).all(axis=1)
+            if complete.any():
+                mask[complete] = front_mask(values[complete], [axis.maximize for axis in axes])
+            mask.flags.writeable = False
+            fronts[key] = mask
+        return fronts[key]
 
 
 def measure(

@@ -12,12 +12,14 @@ from engine.run.executor import Status
 from engine.scoring.data import Row
 from pages.parts import comparing
 from pages.parts.comparing import Asked, Settings, grid, pieces
-from pages.parts.view import measure
+from pages.parts.view import Axis, measure
 
 NAMES = Names(("helpful", "terse"))
 BASE, HELPFUL = (comparing.model_recipe(name, NAMES) for name in ("base", "helpful"))
 MIXED = resolve(Recipe("task_arithmetic", {"helpful": 0.5}), NAMES)
 PCB = resolve(Recipe("pcb", {"helpful": 1.0}), NAMES)
+ALONE = resolve(Recipe("task_arithmetic", {"terse": 1.0}), NAMES)
+FACTS, LOSS = Axis("facts", maximize=True), Axis("loss", maximize=False)
 
 
 @dataclass
@@ -48,13 +50,32 @@ def test_the_address_leads_there_and_back() -> None:
 def test_models_come_before_points_of_the_front_and_none_twice() -> None:
     measured = measure(
         [
-            Stored(str(n), each.as_dict(), {"facts": {"mean": 0.5}})
-            for n, each in enumerate((HELPFUL, MIXED, PCB))
+            Stored(str(n), each.as_dict(), {"facts": {"mean": facts}, "loss": {"mean": loss}})
+            for n, (each, facts, loss) in enumerate(
+                ((HELPFUL, 0.5, 0.5), (MIXED, 0.4, 0.9), (PCB, 0.6, 0.7), (ALONE, 0.2, 0.1))
+            )
         ],
-        ("facts",),
+        ("facts", "loss"),
     )
-    found = comparing.offered(measured, [True, False, True], NAMES)
-    assert found == [*(comparing.model_recipe(name, NAMES) for name in NAMES.models), PCB]
+    found = comparing.offered(measured, (FACTS, LOSS), NAMES)
+    models = [comparing.model_recipe(name, NAMES) for name in NAMES.models]
+    assert found == [*models, ALONE, PCB]
+
+
+def test_of_a_long_front_a_few_are_offered_from_end_to_end() -> None:
+    recipes = [
+        resolve(Recipe("task_arithmetic", {"helpful": n / 100}), NAMES) for n in range(1, 101)
+    ]
+    measured = measure(
+        [
+            Stored(str(n), each.as_dict(), {"facts": {"mean": n}, "loss": {"mean": n}})
+            for n, each in enumerate(recipes)
+        ],
+        ("facts", "loss"),
+    )
+    found = comparing.offered(measured, (FACTS, LOSS), NAMES)[len(NAMES.models) :]
+    assert len(found) == comparing.OFFERED == len(set(found))
+    assert (found[0], found[-1]) == (recipes[0], recipes[-1])
 
 
 def test_prompts_are_texts_or_conversations() -> None:
