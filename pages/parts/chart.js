@@ -1,5 +1,8 @@
-// A plotly chart that keeps zoom and camera while points arrive, and the marks over it: where the recipe in
-// hand stands, and the pick of the preference.
+// A plotly chart that keeps zoom and camera while points arrive and from page to page, and the marks over it:
+// where the recipe in hand stands, and the pick of the preference.
+//
+// Streamlit throws a page's elements away when the page is left. The drawn frame is kept in the window, one a
+// chart, and put into the page when it comes back: drawing 10,000 points anew takes a second.
 //
 // The marks are elements placed by the chart's own axes or camera, not traces: moving one costs one frame
 // however many points there are, where restyling a trace redraws them all (without a GPU 245 ms for 10,000
@@ -7,15 +10,24 @@
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const shared = (window.paretoscope ??= { waiting: [] });
-  const root = parentElement.querySelector(".tradeoff");
-  const frame = parentElement.querySelector(".frame");
+  const frames = (shared.frames ??= {});
+  const end = data.indexOf(10); // a line of JSON, then the figure where this browser may not have it
+  const text = (bytes) => new TextDecoder().decode(bytes);
+  const [key, revision] = JSON.parse(text(data.subarray(0, end)));
+  const made = parentElement.querySelector(".frame");
+  if (!made) return; // another mount of this chart has taken the frame: this one is about to go
+  const frame = (frames[key] ??= made);
+  const back = frame !== made;
+  if (back) made.replaceWith(frame);
+  const root = frame.querySelector(".tradeoff");
   const marks = { here: frame.querySelector(".here"), pick: frame.querySelector(".pick") };
-  const { revision, figure } = JSON.parse(new TextDecoder().decode(data));
+  if (end + 1 < data.length) root.figure = { revision, text: text(data.subarray(end + 1)) };
+  if (root.figure?.revision !== revision) setTriggerValue("missing", revision);
   root.clicked = (point) => setTriggerValue("clicked", point);
 
   // Colours are written as names of CSS variables; the theme says what they are. A see-through one is
   // laid over the background, because 3-D scenes draw it opaque.
-  const themed = (value) => {
+  const themed = (figure) => {
     const style = getComputedStyle(parentElement);
     const look = (name) => style.getPropertyValue(name).trim();
     const canvas = document.createElement("canvas");
@@ -30,7 +42,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     };
     const known = {};
     const resolve = (name) => (CSS.supports("color", look(name)) ? flat(look(name)) : look(name));
-    return JSON.parse(JSON.stringify(value), (_, each) =>
+    return JSON.parse(figure, (_, each) =>
       typeof each === "string" && each.startsWith("--st-") ? (known[each] ??= resolve(each)) : each
     );
   };
@@ -140,12 +152,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 
   const draw = async () => {
-    if (!root.isConnected) return;
+    if (!root.isConnected || root.figure?.revision !== revision) return;
     const colours = getComputedStyle(parentElement).getPropertyValue("--st-text-color");
     if (root.revision === revision && root.colours === colours) return;
     root.revision = revision;
     root.colours = colours;
-    const shown = themed(figure);
+    const shown = themed(root.figure.text);
     if (!withWebgl())
       for (const trace of shown.data) if (trace.type === "scattergl") trace.type = "scatter";
     const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
@@ -158,27 +170,36 @@ export default function ({ data, parentElement, setTriggerValue }) {
       });
       for (const event of ["plotly_afterplot", "plotly_relayouting"])
         root.on(event, () => root.place?.());
+      root.on("plotly_webglcontextlost", () => (root.lost = true));
     }
-    root.place = place;
     followCamera();
     root.dataset.drawn = revision;
     place();
   };
 
-  shared.place = place;
+  // The frame is in the page again: the window may have another width now, the canvas may have lost its pixels.
+  const comeBack = () => {
+    if (root.lost) {
+      shared.plotly.purge(root);
+      root.lost = root.listening = root.revision = null;
+    }
+    if (root.revision !== revision) delete root.dataset.drawn;
+    else if (Math.abs(root.clientWidth - root._fullLayout?.width) >= 1) shared.plotly.Plots.resize(root);
+    place();
+  };
+
+  root.place = shared.place = place;
+  if (back) comeBack();
   if (shared.plotly) draw();
   else shared.waiting.push(draw);
 
-  // A change of theme arrives as new variables, not as new data.
-  const watcher = new MutationObserver(() => shared.plotly && requestAnimationFrame(draw));
+  // A change of theme arrives as new variables, not as new data. Streamlit calls only the last mount's
+  // cleanup, so each call ends the watcher before.
+  root.watcher?.disconnect();
+  const watcher = (root.watcher = new MutationObserver(() => shared.plotly && requestAnimationFrame(draw)));
   for (let element = parentElement; element; element = element.parentElement)
     watcher.observe(element, { attributes: true, attributeFilter: ["class", "style"] });
   watcher.observe(document.head, { childList: true });
 
-  return () => {
-    watcher.disconnect();
-    setTimeout(() => {
-      if (!root.isConnected && shared.plotly) shared.plotly.purge(root);
-    }, 1000);
-  };
+  return () => watcher.disconnect();
 }

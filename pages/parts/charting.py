@@ -9,8 +9,6 @@ What was chosen is kept from page to page in one dictionary of the session, and 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -154,7 +152,7 @@ def within(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> Measured
 
 def draw(
     kind: str, backend: Backend, measured: Measured, axes: Sequence[Axis], bounds: Bounds
-) -> bytes | None:
+) -> components.Drawing | None:
     """Choices of a view, and its figure as the chart takes it; None where it cannot be drawn."""
     names = tuple(axis.name for axis in axes)
     key: tuple[Any, ...] = (kind, id(measured), tuple(sorted(bounds.items())), names)
@@ -188,7 +186,7 @@ def _tradeoff(
 
 def _parallel(
     key: tuple[Any, ...], backend: Backend, measured: Measured, axes: Sequence[Axis], bounds: Bounds
-) -> bytes:
+) -> components.Drawing:
     recipe = controls.in_hand(backend.names)
     asked = st.session_state["addressed"].get("coefficients") == "1"
     now = kept().setdefault("coefficients", asked)
@@ -213,7 +211,7 @@ def _parallel(
 
 def _surface(
     key: tuple[Any, ...], backend: Backend, measured: Measured, axes: Sequence[Axis]
-) -> bytes | None:
+) -> components.Drawing | None:
     recipe = controls.in_hand(backend.names)
     names = list(recipe.coefficients) if recipe is not None else []
     if recipe is None or len(names) < 2:
@@ -269,7 +267,9 @@ def repick() -> None:
     st.rerun(["chart_panel", "preference"])
 
 
-def packed(key: tuple[Any, ...], keep: object, make: Callable[[], dict[str, Any]]) -> bytes:
+def packed(
+    key: tuple[Any, ...], keep: object, make: Callable[[], dict[str, Any]]
+) -> components.Drawing:
     """A figure as the chart takes it, made again only when `key` changes.
 
     Args:
@@ -277,11 +277,10 @@ def packed(key: tuple[Any, ...], keep: object, make: Callable[[], dict[str, Any]
     """
     before = st.session_state.get("drawn")
     if before is None or before[0] != key:
-        figure = make()
-        revision = hashlib.blake2b(json.dumps(figure).encode(), digest_size=8).hexdigest()
-        before = (key, keep, components.packed(revision, figure))
+        before = (key, keep, components.drawing(make()))
         st.session_state["drawn"] = before
-    return bytes(before[2])
+    found: components.Drawing = before[2]
+    return found
 
 
 def table(

@@ -1,14 +1,16 @@
 """The inline components: plotly.js once per session, the chart, the lines beside the sliders.
 
 library   4.8 MB of plotly.js from the installed package, sent until the browser says it has it
-chart     the figure as bytes; drawn again only when its revision changes
+chart     the figure as bytes, sent once a revision; the browser keeps what it has drawn
 readout   a few hundred bytes at each move of a slider: text, and where the chart's mark stands
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +60,44 @@ def library() -> None:
     _library(key="library", data=data, on_ready_change=_arrived)
 
 
-def packed(revision: str, figure: Mapping[str, Any]) -> bytes:
-    """A figure as the chart component takes it. Bytes, because Streamlit passes them on unread."""
-    text = json.dumps({"revision": revision, "figure": figure}, allow_nan=False)
-    return text.encode()
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as the chart component takes it.
+
+    Attributes:
+        revision: another one for every other figure.
+        text: the figure as JSON.
+    """
+
+    revision: str
+    text: bytes
 
 
-def chart(data: bytes, *, key: str, on_click: Callable[[], None]) -> None:
-    """Mount the chart; in the callback `st.session_state[key]["clicked"]` is the point clicked."""
-    _chart(key=key, data=data, on_clicked_change=on_click)
+def drawing(figure: Mapping[str, Any]) -> Drawing:
+    """A figure of plotly, for the chart."""
+    text = json.dumps(figure, allow_nan=False).encode()
+    return Drawing(hashlib.blake2b(text, digest_size=8).hexdigest(), text)
+
+
+def packed(revision: str, figure: Mapping[str, Any]) -> Drawing:
+    """A figure that has a revision already."""
+    return Drawing(revision, json.dumps(figure, allow_nan=False).encode())
+
+
+def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
+    """Mount the chart; in the callback `st.session_state[key]["clicked"]` is the point clicked.
+
+    A figure is sent once, then only named: the browser keeps its charts while pages come and go. It
+    asks for a figure that did not arrive, as when a newer run overtook the one that sent it.
+    """
+    sent: dict[str, str] = st.session_state.setdefault("sent", {})
+    text = drawing.text if sent.get(key) != drawing.revision else b""
+    sent[key] = drawing.revision
+    head = json.dumps([key, drawing.revision]).encode()
+    _chart(
+        key=key, data=head + b"\n" + text, on_clicked_change=on_click,
+        on_missing_change=lambda: sent.pop(key, None),
+    )  # fmt: skip
 
 
 def readout(data: Mapping[str, Any]) -> None:

@@ -1,0 +1,50 @@
+"""A drawn chart outlives the page it is on."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.driver import Served, moved, points, redrawn, slider, wait_for_chart
+from tests.browser.hands import choose, turn_to
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("path", ["/", "/?z=fluency"])
+def test_the_chart_stays_drawn_from_page_to_page(
+    shipped: Served, chrome: Browser, path: str
+) -> None:
+    page = shipped.open(chrome, path)
+    revision = wait_for_chart(page)
+    page.get_by_text("worker ready").wait_for()
+    page.evaluate("window.kept = document.querySelector('.tradeoff')")
+    turn_to(page, "Compare")
+    page.get_by_text("Nothing to compare yet.").wait_for()
+    page.wait_for_selector(".tradeoff", state="detached")
+    turn_to(page, "Explore")
+    assert wait_for_chart(page) == revision
+    assert page.evaluate("window.kept === document.querySelector('.tradeoff')")
+    with moved(page, "here"):
+        slider(page, "helpful").press("ArrowRight")
+    chosen, other = list(points(page))[:2]
+    for point in (chosen, other):  # the new mount hears the click
+        page.evaluate(
+            "id => window.kept.emit('plotly_click', {points: [{customdata: [id]}]})", arg=point
+        )
+        expect(page.locator(".readout")).to_contain_text(f"Point {point}")
+    with redrawn(page):
+        choose(page, "Across", "honesty")
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_a_browser_without_the_chart_asks_for_it(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome)
+    revision = wait_for_chart(page)
+    turn_to(page, "Compare")
+    page.wait_for_selector(".tradeoff", state="detached")
+    page.evaluate("window.paretoscope.frames = {}")
+    turn_to(page, "Explore")
+    assert wait_for_chart(page) == revision
+    page.context.close()
