@@ -17,12 +17,13 @@ METHOD = "task_arithmetic"
 
 
 def fill(study: Path, home: Path, count: int) -> None:
-    """Have the models scored as they are, then journal points until there are `count`."""
+    """Have the models scored as they are, where they are not, then journal points until there are
+    `count`."""
     parts = read_study(study)
     with Store.open(home) as store, LocalExecutor(home, on_rows=store.append) as executor:
         backend = Backend(*parts, home, store, executor)
         limit = time.monotonic() + 300
-        while backend.opened is None or not scored(backend):
+        while backend.known is None or not scored(backend):
             backend.advance()
             if backend.worker().name == "failed" or time.monotonic() > limit:
                 raise SystemExit(f"the study does not open: {backend.worker().reason}")
@@ -43,7 +44,7 @@ def scored(backend: Backend) -> bool:
 
 def made_up(backend: Backend, count: int, seed: int = 0) -> list[dict[str, object]]:
     """Score rows of random recipes: smooth in the coefficients, with noise."""
-    opened, names = backend.opened, backend.names
+    opened, names = backend.known, backend.names
     assert opened is not None
     random = np.random.default_rng(seed)
     experts = find_method(METHOD).coefficient_names(names)
@@ -51,12 +52,13 @@ def made_up(backend: Backend, count: int, seed: int = 0) -> list[dict[str, objec
     for place in random.uniform(0, 1.5, (count, len(experts))):
         c = {name: float(round(value, 4)) for name, value in zip(experts, place, strict=True)}
         recipe = resolve(Recipe(METHOD, c), names)
+        point, written = backend.point_id(recipe), recipe.as_dict()
         for column, (objective, fingerprint) in enumerate(opened.objectives.items()):
             own = place[column % len(experts)]
             mean = 1 / (1 + np.exp(-(2 * own - 0.9 * (place.sum() - own)))) + random.normal(0, 0.02)
             rows.append(
                 {
-                    "kind": "score", "point": backend.point_id(recipe), "recipe": recipe.as_dict(),
+                    "kind": "score", "point": point, "recipe": written,
                     "family": opened.family, "objective": objective,
                     "objective_fingerprint": fingerprint, "split": "explore",
                     "numerics": opened.numerics, "n": 300, "mean": mean, "stderr": 0.02,

@@ -30,71 +30,12 @@ import numpy as np
 from playwright.sync_api import Browser, Locator, Page
 
 from benchmarks.crowd import fill
-from engine.demo import write_demo
+from benchmarks.in_page import FRAMES, SWITCH, TOKEN, WATCH, WATCH_STOCK
+from engine.demo import demo_in
 from tests.browser.driver import ROOT, Served, browser, chromium, free_port, slider, wait_for_chart
 
-WATCH = """() => {
-    window.repaints = [];
-    let pressed = null;
-    document.addEventListener('keydown', () => { pressed ??= performance.now(); }, true);
-    new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
-        if (pressed === null) return;
-        window.repaints.push(performance.now() - pressed);
-        pressed = null;
-    }, 0))).observe(document.body,
-        { subtree: true, attributes: true, attributeFilter: ['data-placed'] });
-}"""
-
-WATCH_STOCK = """() => {
-    window.repaints = [];
-    document.addEventListener('keydown', () => {
-        const pressed = performance.now();
-        const at = () => document.querySelector('.js-plotly-plot')?.data?.[1]?.x?.[0];
-        const before = at();
-        const look = () => {
-            const now = at();
-            if (now === undefined || now === before) { requestAnimationFrame(look); return; }
-            requestAnimationFrame(() =>
-                setTimeout(() => window.repaints.push(performance.now() - pressed), 0));
-        };
-        look();
-    }, true);
-}"""
-
-FRAMES = """() => {
-    window.frames_seen = []; window.frames_on = true;
-    const look = (now) => {
-        window.frames_seen.push(now);
-        if (window.frames_on) requestAnimationFrame(look);
-    };
-    requestAnimationFrame(look);
-}"""
-
-SWITCH = """([link, there]) => new Promise((done) => {
-    const start = performance.now();
-    const old = new Set(document.querySelectorAll(there));
-    const painted = () => setTimeout(() => done(performance.now() - start), 0);
-    const look = () => {
-        const found = [...document.querySelectorAll(there)].some((each) => !old.has(each));
-        requestAnimationFrame(found ? painted : look);
-    };
-    const links = [...document.querySelectorAll('header a, nav a')];
-    links.find((each) => each.textContent.includes(link)).click();
-    look();
-})"""
-
-TOKEN = """() => new Promise((done) => {
-    const start = performance.now();
-    const watcher = new MutationObserver((records) => {
-        const grown = records.some(({ target, addedNodes }) =>
-            target.classList?.contains('text') && addedNodes.length && target.textContent.trim());
-        if (!grown) return;
-        watcher.disconnect();
-        requestAnimationFrame(() => setTimeout(() => done(performance.now() - start), 0));
-    });
-    watcher.observe(document.querySelector('.stMain'), { subtree: true, childList: true });
-    [...document.querySelectorAll('button')].find((e) => e.textContent === 'Answer').click();
-})"""
+TURNS = 10
+"""Of what takes a second or more each."""
 
 
 def summary(times: list[float]) -> dict[str, float]:
@@ -132,8 +73,10 @@ def preference_slider(page: Page, moves: int) -> dict[str, float]:
     return summary(presses(page, handles, moves))
 
 
-def pad(page: Page, moves: int) -> dict[str, float]:
-    """Frames a second while the handle is dragged in circles."""
+def pad(page: Page) -> dict[str, float]:
+    """Frames a second while the handle is dragged in circles; the median is a frame's."""
+    page.get_by_role("tab", name="Preference").click()
+    page.locator(".pad .triangle").wait_for()
     box = page.locator(".pad .triangle").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
@@ -150,6 +93,7 @@ def pad(page: Page, moves: int) -> dict[str, float]:
     gaps = np.diff(frames)
     return {
         "frames_per_second": round(1000 / float(np.mean(gaps)), 1),
+        "median": round(float(np.median(gaps)), 1),
         "slowest_frame_p95_ms": round(float(np.percentile(gaps, 95)), 1),
         "moves": step,
     }
@@ -163,7 +107,7 @@ def page_switch(page: Page, times: int) -> dict[str, Any]:
         page.wait_for_timeout(300)
         back.append(page.evaluate(SWITCH, ["Explore", ".tradeoff[data-drawn]"]))
         page.wait_for_timeout(600)
-    return {"to_compare": summary(away), "to_explore": summary(back)}
+    return {"to_compare_ms": summary(away), "to_explore_ms": summary(back)}
 
 
 def first_token(app: Served, chrome: Browser, times: int) -> dict[str, float]:
@@ -173,7 +117,7 @@ def first_token(app: Served, chrome: Browser, times: int) -> dict[str, float]:
     page.get_by_text("worker ready").wait_for()
     times_found = []
     for _ in range(times):
-        times_found.append(page.evaluate(TOKEN))
+        times_found.append(page.evaluate(TOKEN, 30_000))
         page.wait_for_selector(".answers[data-writing=false]")
         page.wait_for_timeout(500)
     page.context.close()
@@ -230,50 +174,54 @@ def sweeping(study: Path, home: Path) -> Iterator[None]:
         process.wait(30)
 
 
-def ready(app: Served, chrome: Browser) -> Page:
-    page = app.open(chrome, "/?x=facts&y=refusals&z=honesty")
+def opened(app: Served, chrome: Browser, path: str = "/") -> Page:
+    """Explore, drawn and at rest."""
+    page = app.open(chrome, path)
     wait_for_chart(page)
     page.get_by_text("worker ready").wait_for()
     page.wait_for_timeout(3000)
     return page
 
 
-def run(points: int, moves: int, sweep: bool, given: Path | None) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as place:
-        home = Path(place) / "home"
-        study = given or write_demo(Path(place) / "demo")
-        fill(study, home, points)
-        result: dict[str, Any] = {"points": points, "machine": machine()}
-        with Served(study, home) as app, browser() as chrome:
-            page = app.open(chrome)
-            wait_for_chart(page)
-            page.get_by_text("worker ready").wait_for()
-            page.wait_for_timeout(3000)
-            result["recipe_slider_ms"] = recipe_slider(page, moves)
-            result["preference_slider_ms"] = preference_slider(page, moves)
-            page.context.close()
-            page = ready(app, chrome)
-            page.get_by_role("tab", name="Preference").click()
-            result["pad"] = pad(page, moves)
-            page.context.close()
-            page = app.open(chrome)
-            wait_for_chart(page)
-            result["page_switch_ms"] = page_switch(page, 20)
-            page.context.close()
-            result["first_token_ms"] = first_token(app, chrome, 20)
-            if sweep:
-                with sweeping(study, home):
-                    page = app.open(chrome)
-                    wait_for_chart(page)
-                    page.wait_for_timeout(3000)
-                    result["recipe_slider_while_sweeping_ms"] = recipe_slider(page, moves)
-                    result["preference_slider_while_sweeping_ms"] = preference_slider(page, moves)
-                    page.context.close()
-            result["stock_chart_ms"] = stock(chrome, points, moves)
-        result["stock_to_ours"] = round(
-            result["stock_chart_ms"]["median"] / result["recipe_slider_ms"]["median"], 2
-        )
-        return result
+def hands(app: Served, chrome: Browser, moves: int) -> dict[str, Any]:
+    """Every measurement of the app; for those while a sweep runs, once more."""
+    page = opened(app, chrome)
+    result: dict[str, Any] = {
+        "recipe_slider_ms": recipe_slider(page, moves),
+        "preference_slider_ms": preference_slider(page, moves),
+    }
+    page.context.close()
+    page = opened(app, chrome, "/?x=facts&y=refusals&z=honesty")
+    result["pad_frame_ms"] = pad(page)
+    page.context.close()
+    page = opened(app, chrome)
+    result |= page_switch(page, TURNS)
+    page.context.close()
+    result["first_token_ms"] = first_token(app, chrome, TURNS)
+    return result
+
+
+def run(place: Path, points: int, moves: int, sweep: bool, given: Path | None) -> dict[str, Any]:
+    home = place / "home"
+    study = given or demo_in(home)
+    fill(study, home, points)
+    result: dict[str, Any] = {"points": points, "machine": machine()}
+    # the demo's own points were measured on the CPU
+    with Served(study, home, device="auto" if given else "cpu") as app, browser() as chrome:
+        quiet = hands(app, chrome, moves)
+        result |= quiet
+        if sweep:
+            with sweeping(study, home):
+                busy = hands(app, chrome, moves)
+            result["while_sweeping"] = busy
+            result["sweeping_to_quiet"] = {
+                name: round(busy[name]["median"] / quiet[name]["median"], 2) for name in quiet
+            }
+        result["stock_chart_ms"] = stock(chrome, points, TURNS)
+    result["stock_to_ours"] = round(
+        result["stock_chart_ms"]["median"] / result["recipe_slider_ms"]["median"], 2
+    )
+    return result
 
 
 def machine() -> str:
@@ -289,8 +237,10 @@ def main() -> None:
     options = parser.parse_args()
     if chromium() is None:
         raise SystemExit("this benchmark needs Chromium")
-    for points in options.points:
-        print(json.dumps(run(points, options.moves, options.sweep, options.study)), flush=True)
+    with tempfile.TemporaryDirectory() as place:
+        for points in sorted(options.points):  # one workspace grows
+            found = run(Path(place), points, options.moves, options.sweep, options.study)
+            print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+"""What `ui_latency` runs inside the page: each takes times from the event to the frame after what
+it changed, where no message to or from the browser lies between.
+"""
+
+WATCH = """() => {
+    const watched = Boolean(window.repaints);
+    window.repaints = [];
+    if (watched) return;
+    let pressed = null;
+    document.addEventListener('keydown', () => { pressed ??= performance.now(); }, true);
+    new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
+        if (pressed === null) return;
+        window.repaints.push(performance.now() - pressed);
+        pressed = null;
+    }, 0))).observe(document.body,
+        { subtree: true, attributes: true, attributeFilter: ['data-placed'] });
+}"""
+
+WATCH_STOCK = """() => {
+    window.repaints = [];
+    document.addEventListener('keydown', () => {
+        const pressed = performance.now();
+        const at = () => document.querySelector('.js-plotly-plot')?.data?.[1]?.x?.[0];
+        const before = at();
+        const look = () => {
+            const now = at();
+            if (now === undefined || now === before) { requestAnimationFrame(look); return; }
+            requestAnimationFrame(() =>
+                setTimeout(() => window.repaints.push(performance.now() - pressed), 0));
+        };
+        look();
+    }, true);
+}"""
+
+FRAMES = """() => {
+    window.frames_seen = []; window.frames_on = true;
+    const look = (now) => {
+        window.frames_seen.push(now);
+        if (window.frames_on) requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+}"""
+
+SWITCH = """([link, there]) => new Promise((done) => {
+    const start = performance.now();
+    const old = new Set(document.querySelectorAll(there));
+    const painted = () => setTimeout(() => done(performance.now() - start), 0);
+    const look = () => {
+        const found = [...document.querySelectorAll(there)].some((each) => !old.has(each));
+        requestAnimationFrame(found ? painted : look);
+    };
+    const links = [...document.querySelectorAll('header a, nav a')];
+    links.find((each) => each.textContent.includes(link)).click();
+    look();
+})"""
+
+TOKEN = """(limit) => new Promise((done, failed) => {
+    // what the question before left goes, or the same answer would change nothing
+    for (const text of document.querySelectorAll('.answers .text')) {
+        text.replaceChildren();
+        delete text.dataset.now;
+    }
+    const start = performance.now();
+    const watcher = new MutationObserver((records) => {
+        const grown = records.some(({ target, addedNodes }) =>
+            target.classList?.contains('text') && addedNodes.length && target.textContent.trim());
+        if (!grown) return;
+        watcher.disconnect();
+        requestAnimationFrame(() => setTimeout(() => done(performance.now() - start), 0));
+    });
+    watcher.observe(document.querySelector('.stMain'), { subtree: true, childList: true });
+    setTimeout(() => failed(new Error(`no text within ${limit} ms of Answer`)), limit);
+    [...document.querySelectorAll('button')].find((e) => e.textContent === 'Answer').click();
+})"""
