@@ -13,6 +13,7 @@ from pages.parts import (
     components,
     controls,
     jobs,
+    live,
     predicting,
     prefer,
     state,
@@ -173,7 +174,10 @@ def recipe_panel() -> None:
     if "restored" in st.session_state:
         charting.remember(point=point, **address.of_recipe(recipe, backend.names))
     actions(recipe, point, exact and measured.complete(found.row))
-    components.readout(readout(measured, axes, recipe, predicted, few))
+    known = predicting.surfaces(measured, backend.objectives, recipe, backend.names)
+    components.readout(
+        readout(measured, axes, recipe, predicted, few), live.packed(measured, axes, known)
+    )
     offer_missing(recipe, few)
 
 

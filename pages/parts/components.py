@@ -2,6 +2,7 @@
 
 library   4.8 MB of plotly.js from the installed package, sent until the browser says it has it
 chart     the figure as bytes, sent once a revision; the browser keeps what it has drawn
+surfaces  what the browser predicts from while a slider moves: some kilobytes, for a method's points
 readout   a few hundred bytes at each move of a slider: text, and where the chart's mark stands
 """
 
@@ -41,6 +42,7 @@ _readout = st.components.v2.component(
     js=_text("readout.js"),
     isolate_styles=False,
 )
+_surfaces = st.components.v2.component("paretoscope.surfaces", js=_text("surfaces.js"))
 
 
 @st.cache_resource
@@ -100,6 +102,11 @@ def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
     )  # fmt: skip
 
 
-def readout(data: Mapping[str, Any]) -> None:
-    """Show what is known of the recipe in hand, and move its mark on the chart."""
+def readout(data: Mapping[str, Any], surfaces: bytes) -> None:
+    """Show what is known of the recipe in hand, and move its mark on the chart.
+
+    Args:
+        surfaces: what the browser predicts from while a slider moves.
+    """
+    _surfaces(key="surfaces", data=surfaces)
     _readout(key="readout", data=dict(data))

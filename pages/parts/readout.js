@@ -1,6 +1,16 @@
 // The lines beside the sliders, and the mark of the recipe in hand. Text is set as text, never as HTML.
+//
+// While a slider moves they follow on every frame by what is predicted here; Python's answer about the same
+// recipe then takes over. An answer about a recipe that the sliders have left already is not shown.
+
+const HALF_STEP = 0.00501;  // a slider shows 0.75 for a coefficient of 0.7521
+
+const same = (values, others) =>
+  Object.entries(others).every(([name, value]) => Math.abs(values[name] - value) <= HALF_STEP);
+
 export default function ({ data, parentElement }) {
   const shared = (window.paretoscope ??= { waiting: [] });
+  const live = (shared.live ??= {});
   const root = parentElement.querySelector(".readout");
   const element = (tag, text, name) => {
     const made = document.createElement(tag);
@@ -8,17 +18,36 @@ export default function ({ data, parentElement }) {
     if (name) made.className = name;
     return made;
   };
-  const scores = element("dl", "");
-  for (const [objective, text] of data.lines)
-    scores.append(element("dt", objective), element("dd", text));
-  const kind = data.mark?.kind ?? "none";
-  root.replaceChildren(
-    element("p", data.title, data.whole ? "title whole" : "title"),
-    element("p", data.note, "note"),
-    scores
-  );
-  root.dataset.kind = kind;
-  root.dataset.recipe = data.recipe;
-  shared.here = data.mark;
-  shared.place?.();
+  const show = ({ title, note, lines, whole, recipe, mark }) => {
+    const words = JSON.stringify([title, note, lines, whole]);
+    if (root.words !== words) {  // a screen reader says again what is set again
+      root.words = words;
+      const scores = element("dl", "");
+      for (const [objective, text] of lines) scores.append(element("dt", objective), element("dd", text));
+      root.replaceChildren(
+        element("p", title, whole ? "title whole" : "title"),
+        element("p", note, "note"),
+        scores
+      );
+    }
+    root.dataset.kind = mark?.kind ?? "none";
+    root.dataset.recipe = recipe;
+    shared.here = mark;
+    shared.place?.();
+  };
+
+  const before = live.answered;
+  live.answered = data;
+  live.follow = () => {
+    if (!root.isConnected) return;
+    const values = live.sliders();
+    const found = same(values, live.answered.coefficients) ? live.answered : live.predict(values);
+    if (found) show(found);
+  };
+  // Sliders that stand elsewhere than this answer and the one before were moved by a hand since; where they
+  // still stand at the one before, Python loads a recipe and they are about to follow.
+  const values = live.sliders?.() ?? {};
+  const there = Object.keys(data.coefficients).every((name) => name in values);
+  const stayed = same(values, data.coefficients) || (before && same(values, before.coefficients));
+  if (!there || stayed || !live.predict?.(values)) show(data);
 }

@@ -10,6 +10,9 @@ import numpy as np
 from engine.recipe import Recipe
 from pages.parts.view import Axis, Measured, number
 
+PREDICTED = "Predicted, not measured"
+PREDICTED_NOTE = "Value and 95 % model band, from this method's points."
+
 TABLE = 1000
 """Rows of the table at most: the front and the latest points."""
 
@@ -57,14 +60,16 @@ def readout(
         few: points there and points needed, where there are too few to predict.
 
     Returns:
-        {"title", "note", "lines": [[objective, text]], "whole", "recipe", "mark"}; the mark is
+        {"title", "note", "lines": [[objective, text]], "whole", "recipe", "coefficients",
+        "mark"}; the mark is
         {"kind": "measured" | "predicted" | "nearest", "label", "values": {objective: value},
         "bands": {objective: [low, high]}, "coefficients"} or None. A predicted number is always
         called so, and never stands among measured ones.
     """
     found = measured.nearest(recipe)
     answer = {"title": "Not measured yet: Evaluate", "note": "", "lines": [], "whole": False,
-              "recipe": recipe.key, "mark": None}  # fmt: skip
+              "recipe": recipe.key, "coefficients": dict(recipe.coefficients),
+              "mark": None}  # fmt: skip
     mark = {"bands": {}, "coefficients": dict(recipe.coefficients)}
     if found is not None and found.exact:
         whole = measured.complete(found.row)
@@ -88,8 +93,8 @@ def readout(
             for axis in axes
         ]
         return answer | {
-            "title": "Predicted, not measured",
-            "note": "Value and 95 % model band, from this method's points.",
+            "title": PREDICTED,
+            "note": PREDICTED_NOTE,
             "lines": lines,
             "mark": mark
             | {
