@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 
 import pandas as pd
@@ -177,8 +175,7 @@ def chart_panel() -> None:
             old = kept[2] if kept is not None and kept[1] == names else None
             found = sweep_figure.curve(values, [a.maximize for a in chosen], reference, old)
             figure = sweep_figure.hypervolume_figure(found)
-            revision = hashlib.blake2b(json.dumps(figure).encode(), digest_size=8).hexdigest()
-            kept = (measured, names, found, components.packed(revision, figure))
+            kept = (measured, names, found, components.drawing(figure))
             st.session_state["sweep_curve"] = kept
         st.text(reference_words(kept[2], chosen, reference))
         components.chart(kept[3], key="sweep_chart", on_click=lambda: None)

@@ -81,11 +81,6 @@ def drawing(figure: Mapping[str, Any]) -> Drawing:
     return Drawing(hashlib.blake2b(text, digest_size=8).hexdigest(), text)
 
 
-def packed(revision: str, figure: Mapping[str, Any]) -> Drawing:
-    """A figure that has a revision already."""
-    return Drawing(revision, json.dumps(figure, allow_nan=False).encode())
-
-
 def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
     """Mount the chart; in the callback `st.session_state[key]["clicked"]` is the point clicked.
 
