@@ -1,17 +1,14 @@
 // A triangle with an objective at each corner: where the handle stands says the weights, and while it moves the
-// pick is found here, on every frame, among the measured members of the front. Nothing is asked of the server
+// pick is found on every frame among the measured members of the front (front.js). Nothing is asked of the server
 // until the handle is let go.
 //
-//   pointer, keys ──► weights in hundredths ──► table ──► member ──► window.paretoscope.pick, the lines, the chart
-//                                                          on release ──► Python: trigger "moved"
+//   pointer, keys ──► weights in hundredths ──► front.js ──► the pick
+//                          on release ──► Python: trigger "moved"
 //
-// The table holds the pick of each of the 5151 weights there are: augmented Chebyshev as in
-// engine/front/preference.py, so what is picked here is what Python picks. It is also the picture: a region is
-// where one member is picked. Lines between regions are left clear, so no theme needs another picture.
+// The picture holds the pick of each of the 5151 weights there are: a region is where one member is picked. Lines
+// between regions are left clear, so no theme needs another picture.
 
 const STEPS = 100;
-const RHO = 1e-6;
-const TIE = 1e-12;
 const [WIDTH, HEIGHT] = [200, 173];  // of the triangle in the page's pixels; it may be drawn in a hidden tab
 const SCALE = 2;  // canvas pixels for each of the page's
 // Okabe and Ito's colours, told apart by colour-blind eyes; neighbours never share one where four are enough.
@@ -20,33 +17,11 @@ const SEND_AFTER = 250;  // ms after the last key
 
 const cell = (a, b) => a * (STEPS + 1) + b;
 
-// Whole numbers that sum to `total` in proportion to shares; as pages/parts/preference.py does it.
-const apportion = (shares, total) => {
-  const whole = shares.reduce((sum, each) => sum + each, 0);
-  const exact = shares.map((each) => total * (whole ? each / whole : 1 / shares.length));
-  const found = exact.map((each) => Math.floor(each + 1e-9));
-  const order = exact.map((_, i) => i).sort((i, j) => exact[j] - found[j] - (exact[i] - found[i]) || i - j);
-  let left = total - found.reduce((sum, each) => sum + each, 0);
-  for (const i of order) if (left-- > 0) found[i] += 1;
-  return found;
-};
-
-const choose = (terms, a, b, c) => {
-  let best = -1, least = Infinity, lightest = Infinity;
-  for (let i = 0, k = 0; i < terms.length; i += 3, k++) {
-    const x = a * terms[i], y = b * terms[i + 1], z = c * terms[i + 2];
-    const sum = x + y + z;
-    const s = Math.max(x, y, z) + RHO * sum;
-    if (s < least - TIE || (s <= least + TIE && sum < lightest - TIE)) [best, least, lightest] = [k, s, sum];
-  }
-  return best;
-};
-
-const tabulate = (terms) => {
+const tabulate = (front) => {
   const table = new Int32Array((STEPS + 1) ** 2).fill(-1);
   for (let a = 0; a <= STEPS; a++)
     for (let b = 0; b <= STEPS - a; b++)
-      table[cell(a, b)] = choose(terms, a / STEPS, b / STEPS, (STEPS - a - b) / STEPS);
+      table[cell(a, b)] = front.choose([a, b, STEPS - a - b]);
   return table;
 };
 
@@ -82,13 +57,21 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".pad");
   const find = (name) => root.querySelector(name);
   const [area, handle, regions, region] = [".triangle", ".handle", ".regions", ".region"].map(find);
-  const pad = (root.pad ??= { weights: [34, 33, 33], locked: [], turn: 0, dragging: false, asked: 0, pick: -1 });
+  const pad = (root.pad ??= { dragging: false, asked: 0, pick: -1 });
+  const weighed = () => {  // the front, once it is the one of these corners
+    const { front } = shared;
+    return front && data.names.every((name, i) => front.names[i] === name) ? front : null;
+  };
   pad.send = () => {
     clearTimeout(pad.timer);
     pad.timer = undefined;
-    pad.turn += 1;
-    const pairs = pad.front.names.map((name, i) => [name, pad.weights[i]]);
-    setTriggerValue("moved", { weights: Object.fromEntries(pairs), turn: pad.turn });
+    const front = weighed();
+    if (!front) return;
+    front.held = false;
+    front.moved = null;
+    front.turn += 1;
+    const pairs = front.names.map((name, i) => [name, front.weights[i]]);
+    setTriggerValue("moved", { weights: Object.fromEntries(pairs), turn: front.turn });
   };
 
   const paint = () => {
@@ -127,40 +110,30 @@ export default function ({ data, parentElement, setTriggerValue }) {
     region.getContext("2d").putImageData(image, 0, 0);
   };
 
-  // Handle, words and, where the person moves it, pick and chart.
-  const show = (moved) => {
-    const [a, b, c] = pad.weights;
+  const show = (front) => {  // handle and its words
+    const [a, b, c] = front.weights;
     const [x, y] = [((a / 2 + c) / STEPS) * WIDTH, (1 - a / STEPS) * HEIGHT];
     handle.style.transform = `translate(${x}px, ${y}px)`;
-    const words = pad.front.names.map((name, i) => `${name} ${(pad.weights[i] / STEPS).toFixed(2)}`).join(", ");
+    const words = front.names.map((name, i) => `${name} ${(front.weights[i] / STEPS).toFixed(2)}`).join(", ");
     handle.setAttribute("aria-valuetext", words);
     handle.setAttribute("aria-valuenow", a);
     const pick = pad.table[cell(a, b)];
-    if (pick !== pad.pick || pad.stale) {
-      pad.pick = pick;
-      pad.stale = false;
-      root.dataset.point = pad.front.ids[pick] ?? "";
-      light();
-    }
-    if (!moved || pick < 0 || shared.pick?.point === pad.front.ids[pick]) return;
-    const { names, labels, ids, values, texts, scores } = pad.front;
-    shared.pick = {
-      label: "pick", point: ids[pick],
-      values: Object.fromEntries(names.map((name, i) => [name, values[3 * pick + i]])),
-    };
-    shared.say?.(texts[pick], ids[pick], labels.map((label, i) => [label, scores[3 * pick + i]]));
-    shared.place?.();
+    if (pick === pad.pick && !pad.stale) return;
+    pad.pick = pick;
+    pad.stale = false;
+    root.dataset.point = front.ids[pick] ?? "";
+    light();
   };
 
-  const free = () => [0, 1, 2].filter((i) => !pad.locked.includes(pad.front.names[i]));
-
   const move = (asked) => {  // weights asked for, any scale; locked ones stay
-    const open = free();
+    const front = weighed();
+    const open = front?.free() ?? [];
     if (open.length < 2) return;
-    const room = open.reduce((sum, i) => sum + pad.weights[i], 0);
-    const found = apportion(open.map((i) => Math.max(asked[i], 0)), room);
-    open.forEach((i, k) => (pad.weights[i] = found[k]));
-    show(true);
+    const room = open.reduce((sum, i) => sum + front.weights[i], 0);
+    const found = front.apportion(open.map((i) => Math.max(asked[i], 0)), room);
+    const weights = [...front.weights];
+    open.forEach((i, k) => (weights[i] = found[k]));
+    front.put(weights);
   };
 
   const follow = () => {  // one frame's worth of pointer events
@@ -180,25 +153,28 @@ export default function ({ data, parentElement, setTriggerValue }) {
     ArrowLeft: () => [[2, 0], [1]],
   };
   const shift = (key, units) => {
-    const open = free();
+    const front = weighed();
+    if (!front) return;
+    const [open, weights] = [front.free(), [...front.weights]];
     for (let unit = 0; unit < units; unit++) {
-      const [from, to] = KEYS[key](pad.weights[0] % 2 === 1);
-      const giver = from.find((i) => open.includes(i) && pad.weights[i] > 0);
+      const [from, to] = KEYS[key](weights[0] % 2 === 1);
+      const giver = from.find((i) => open.includes(i) && weights[i] > 0);
       const taker = to.find((i) => open.includes(i));
       if (giver === undefined || taker === undefined) break;
-      pad.weights[giver] -= 1;
-      pad.weights[taker] += 1;
+      weights[giver] -= 1;
+      weights[taker] += 1;
     }
-    show(true);
+    front.put(weights);
   };
 
   pad.on = {
     pointerdown: (event) => {
-      if (event.button || free().length < 2) return;
+      const front = weighed();
+      if (event.button || !front || front.free().length < 2) return;
       event.preventDefault();
       handle.focus({ preventScroll: true });
       area.setPointerCapture(event.pointerId);
-      pad.dragging = true;
+      pad.dragging = front.held = true;
       pad.box = area.getBoundingClientRect();
       pad.on.pointermove(event);
     },
@@ -219,6 +195,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     keydown: (event) => {
       if (!KEYS[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
+      if (!weighed()) return;
+      shared.front.held = true;
       shift(event.key, event.shiftKey ? 10 : 1);
       clearTimeout(pad.timer);
       pad.timer = setTimeout(() => pad.send(), SEND_AFTER);
@@ -232,33 +210,24 @@ export default function ({ data, parentElement, setTriggerValue }) {
     area.addEventListener("pointercancel", (event) => pad.on.pointerup(event));
   }
 
-  const front = JSON.parse(new TextDecoder().decode(data));
-  if (pad.front?.revision !== front.revision) {
-    pad.front = front;
-    pad.table = tabulate(front.terms);
-    pad.colours = colour(pad.table);
-    pad.rgb = COLOURS.map(rgb);
-    paint();
-    pad.stale = true;
-  }
-  [".top", ".left", ".right"].forEach((place, i) => {
-    find(place).textContent = front.labels[i];
-    find(place).title = front.labels[i];
-  });
-  handle.setAttribute("aria-label", `Preference between ${front.names.join(", ")}`);
-  root.dataset.drawn = front.revision;
-
-  // What Python says: the sliders moved, or it answers. Not while the hand is on the handle, and nothing that is
-  // older than what was sent last.
-  shared.aim = () => {
-    const aimed = shared.aimed;
-    if (!aimed || !root.isConnected || pad.dragging || pad.timer || aimed.turn < pad.turn) return;
-    if (pad.front.names.some((name) => aimed.weights[name] === undefined)) return;
-    pad.turn = aimed.turn;
-    pad.weights = pad.front.names.map((name) => aimed.weights[name]);
-    pad.locked = aimed.locked;
-    show(false);
+  shared.handle = () => {
+    const front = weighed();
+    if (!front || !root.isConnected) return;
+    if (pad.revision !== front.revision) {
+      pad.revision = front.revision;
+      pad.table = tabulate(front);
+      pad.colours = colour(pad.table);
+      pad.rgb = COLOURS.map(rgb);
+      paint();
+      pad.stale = true;
+      [".top", ".left", ".right"].forEach((place, i) => {
+        find(place).textContent = front.labels[i];
+        find(place).title = front.labels[i];
+      });
+      handle.setAttribute("aria-label", `Preference between ${front.names.join(", ")}`);
+      root.dataset.drawn = front.revision;
+    }
+    show(front);
   };
-  show(false);
-  shared.aim();
+  shared.handle();
 }

@@ -1,14 +1,15 @@
-"""The pad, a triangle of preferences over three objectives, and the lines that say the pick.
+"""What follows a hand on the weights: the front in the browser, the pad, the words of the pick.
 
-pad      the front's members as bytes, sent when they change; on release the weights come back
-picked   a few hundred bytes at each change: the pick in words, its mark, where the handle stands
+front    its members as bytes, sent when they change; finds the pick while a slider or the pad moves
+pad      a triangle of preferences over three objectives; on release its weights come back
+picked   a few hundred bytes at each change: the pick in words, its mark, the weights heard of
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ def _text(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
+_front = st.components.v2.component(
+    "paretoscope.front",
+    html='<div class="front" hidden></div>',
+    css=_text("front.css"),
+    js=_text("front.js"),
+    isolate_styles=False,
+)
 _pad = st.components.v2.component(
     "paretoscope.pad",
     html='<div class="pad"><div class="corner top"></div><div class="triangle">'
@@ -68,21 +76,25 @@ def thinned(terms: np.ndarray, limit: int = MEMBERS) -> np.ndarray:
     return rows
 
 
-def packed(measured: Measured, front: Front, bounds: Bounds) -> bytes:
-    """What the pad chooses among: the members of the front that the bounds leave, as JSON.
+def packed(measured: Measured, front: Front, bounds: Bounds, shown: int = OBJECTIVES) -> bytes:
+    """What a hand chooses among: the members of the front that the bounds leave, as JSON.
 
-    The first three axes of the front are those of the pad; one that only a bound lies on has no
-    weight and is not sent. Numbers are in order of members, then of axes.
+    Numbers are in order of members, then of axes.
+
+    Args:
+        shown: how many of the front's axes have a weight, the first ones; one beyond them, which
+            only a bound lies on, is not sent.
     """
     places = front.eligible(bounds)
-    places = places[thinned(front.terms[places, :OBJECTIVES])]
-    axes, rows = front.axes[:OBJECTIVES], front.rows[places].tolist()
+    places = places[thinned(front.terms[places, :shown])]
+    axes, rows = front.axes[:shown], front.rows[places].tolist()
     found: dict[str, Any] = {
         "names": [axis.name for axis in axes],
         "labels": [axis.label for axis in axes],
+        "beyond": len(front.axes) > shown,
         "ids": [measured.ids[row] for row in rows],
-        "terms": front.terms[places, :OBJECTIVES].ravel().tolist(),
-        "values": front.values[places, :OBJECTIVES].ravel().tolist(),
+        "terms": front.terms[places, :shown].ravel().tolist(),
+        "values": front.values[places, :shown].ravel().tolist(),
         "texts": [recipe_text(measured.recipes[row]) for row in rows],
         "scores": [measured.score_text(row, axis.name) for row in rows for axis in axes],
     }
@@ -91,16 +103,26 @@ def packed(measured: Measured, front: Front, bounds: Bounds) -> bytes:
     return json.dumps(found, allow_nan=False).encode()
 
 
-def pad(data: bytes, *, key: str, on_move: Callable[[], None]) -> None:
-    """Mount the pad; in the callback `st.session_state[key]["moved"]` is {"weights": {objective:
-    hundredths}, "turn": how often it was moved}."""
-    _pad(key=key, data=data, on_moved_change=on_move)
+def front(data: bytes, *, key: str) -> None:
+    """Bring the members to the browser, as `packed` has them; nothing is to be seen."""
+    _front(key=key, data=data)
+
+
+def pad(names: Sequence[str], *, key: str, on_move: Callable[[], None]) -> None:
+    """Mount the pad over these objectives of the front; in the callback
+    `st.session_state[key]["moved"]` is {"weights": {objective: hundredths}, "turn": how often it
+    was moved}."""
+    _pad(key=key, data={"names": list(names)}, on_moved_change=on_move)
 
 
 def picked_data(
-    measured: Measured, pick: Pick, preference: Preference, turn: int
+    measured: Measured, pick: Pick, preference: Preference, turn: int, shown: Mapping[str, int]
 ) -> dict[str, Any]:
-    """The pick in words, its mark on the chart and what the pad is to follow."""
+    """The pick in words, its mark on the chart and what sliders and pad are to follow.
+
+    Args:
+        turn, shown: the pad's last move and the hundredths of the sliders that this answers to.
+    """
     axes = [axis for axis in pick.front.axes if axis.name in preference.weights]
     return {
         "title": recipe_text(measured.recipes[pick.row]),
@@ -115,6 +137,8 @@ def picked_data(
         },
         "aimed": {
             "weights": preference.hundredths,
+            "exact": dict(preference.exact or preference.weights),
+            "shown": dict(shown),
             "locked": sorted(preference.locked),
             "turn": turn,
         },

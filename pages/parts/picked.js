@@ -9,19 +9,27 @@ export default function ({ data, parentElement }) {
     return made;
   };
   shared.say = (title, point, lines) => {
+    const said = JSON.stringify([title, point, lines]);
+    if (root.said === said) return;  // a screen reader would read it again
+    root.said = said;
     const scores = element("dl", "");
     for (const [objective, text] of lines) scores.append(element("dt", objective), element("dd", text));
     root.replaceChildren(element("p", title, "title"), scores);
     root.dataset.point = point;
   };
-  shared.say(data.title, data.mark.point, data.lines);
-  shared.pick = data.mark;
+  shared.hear = () => {  // what Python says, unless a hand has moved on since
+    if (root.said && shared.ahead?.()) return;
+    shared.say(data.title, data.mark.point, data.lines);
+    shared.pick = data.mark;
+    shared.place?.();
+    shared.aim?.();
+  };
+  shared.picked = root;
   shared.aimed = data.aimed;
-  shared.place?.();
-  shared.aim?.();
+  shared.hear();
   return () => {
     setTimeout(() => {
-      if (root.isConnected || shared.pick !== data.mark) return;
+      if (root.isConnected || shared.picked !== root) return;
       shared.pick = null;
       shared.place?.();
     }, 100);

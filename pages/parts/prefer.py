@@ -32,10 +32,12 @@ class Told:
     Attributes:
         values: objective -> hundredths that the browser may show, oldest first; the last is true.
         turn: the pad's last move that was heard.
+        shown: objective -> hundredths that the browser's slider said last.
     """
 
     values: dict[str, list[int]] = field(default_factory=dict)
     turn: int = 0
+    shown: dict[str, int] = field(default_factory=dict)
 
 
 def _names(axes: Sequence[Axis]) -> frozenset[str]:
@@ -110,7 +112,9 @@ def _hear(axes: Sequence[Axis]) -> Preference:
         for name, key in keys.items()
         if key in st.session_state
     }
-    now = heard(_told(axes), preference(axes), shown)
+    told = _told(axes)
+    told.shown = shown
+    now = heard(told, preference(axes), shown)
     prefer(axes, now)
     return now
 
@@ -162,14 +166,17 @@ def _moved(axes: Sequence[Axis], key: str) -> None:
         _told(axes).turn = int(said["turn"])
 
 
-def _pad(measured: Measured, found: Pick, axes: Sequence[Axis], bounds: Bounds) -> None:
-    key = _key("pad", axes, "")
-    made = (found.front, tuple(sorted(bounds.items())))
-    kept = st.session_state.get("padded")
-    if kept is None or kept[0][0] is not made[0] or kept[0][1] != made[1]:
-        kept = made, pad.packed(measured, found.front, bounds)
-        st.session_state["padded"] = kept
-    pad.pad(kept[1], key=key, on_move=lambda: _moved(axes, key))
+def _front(measured: Measured, found: Pick, axes: Sequence[Axis], bounds: Bounds) -> None:
+    """The front in the browser, and with three axes the pad over it."""
+    made = (found.front, len(axes), tuple(sorted(bounds.items())))
+    kept = st.session_state.get("packed")
+    if kept is None or kept[0][0] is not made[0] or kept[0][1:] != made[1:]:
+        kept = made, pad.packed(measured, found.front, bounds, len(axes))
+        st.session_state["packed"] = kept
+    pad.front(kept[1], key=_key("front", axes, ""))
+    if len(axes) == pad.OBJECTIVES:
+        key = _key("pad", axes, "")
+        pad.pad([axis.name for axis in axes], key=key, on_move=lambda: _moved(axes, key))
 
 
 def panel(
@@ -199,9 +206,9 @@ def panel(
             missing = ", ".join(axis.label for axis in compared)
             st.text(f"Nothing to pick from yet: no point has a score for each of {missing}.")
             return None
-        if len(axes) == pad.OBJECTIVES:
-            _pad(measured, found, axes, bounds)
-        pad.picked(pad.picked_data(measured, found, now, _told(axes).turn))
+        _front(measured, found, axes, bounds)
+        told = _told(axes)
+        pad.picked(pad.picked_data(measured, found, now, told.turn, told.shown))
         with st.container(key="unmet", gap=None):
             for sentence in unmet_words(found):
                 st.text(sentence)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
+from engine.front.preference import choose as choose_row
+from engine.front.preference import scale_weights
+from pages.parts.preference import equal, rebalanced
 from tests.browser.driver import Served, kinds, moved, points, redrawn, slider, wait_for_chart
 
 pytestmark = pytest.mark.browser
@@ -186,3 +193,172 @@ def test_the_address_restores_what_was_chosen(shipped: Served, chrome: Browser) 
     }
     assert again.complaints == []
     again.context.close()
+
+
+class Line:
+    """The page's connection, which can keep back what Python answers. Loads the page again."""
+
+    def __init__(self, page: Page) -> None:
+        self.kept: list[str | bytes] | None = None
+        page.route_web_socket("**/_stcore/stream", self._open)
+        page.reload()
+
+    def _open(self, here: WebSocketRoute) -> None:
+        there = here.connect_to_server()
+        there.on_message(lambda said: here.send(said) if self.kept is None else self._keep(said))
+        self._here = here
+
+    def _keep(self, said: str | bytes) -> None:
+        assert self.kept is not None
+        self.kept.append(said)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self.kept = []
+        yield
+        kept, self.kept = self.kept, None
+        for said in kept:
+            self._here.send(said)
+
+
+AFTER_TWO_FRAMES = """() => new Promise((done) => requestAnimationFrame(() =>
+    requestAnimationFrame(() => done(window.paretoscope.front.weights))))"""
+WATCH_PICK = """() => {
+    window.picks = [];
+    new MutationObserver(() => window.picks.push(document.querySelector('.picked').dataset.point))
+        .observe(document.querySelector('.picked'), { attributes: true, childList: true });
+}"""
+CHOSEN = """([members, weights]) => {
+    const { front } = window.paretoscope;
+    const [measure, total] = [0, 1].map(() => new Float64Array(members.ids.length));
+    Object.assign(front, members, { measure, total });
+    return weights.map((each) => front.choose(each));
+}"""
+
+
+def answered(page: Page) -> None:
+    """Until Python has heard of every move."""
+    page.wait_for_function("""() => {
+        const { aimed, ahead, front } = window.paretoscope;
+        const shown = [...document.querySelectorAll('.st-key-weights input[type=range]')];
+        return !ahead() && front.moved === null
+            && front.names.every((name, i) => front.weights[i] === aimed.weights[name])
+            && shown.every((each, i) => Math.round(each.value * 100) === front.weights[i]);
+    }""")
+
+
+@pytest.mark.parametrize(
+    ("path", "locked"), [("/", None), ("/?z=fluency", None), ("/?z=fluency", "facts")]
+)
+def test_the_pick_follows_a_weight_before_python_answers(
+    shipped: Served, chrome: Browser, path: str, locked: str | None
+) -> None:
+    page = shipped.open(chrome, path)
+    line = Line(page)
+    wait_for_chart(page)
+    page.get_by_text("worker ready").wait_for()
+    prefer(page)
+    if locked:
+        page.get_by_role("button", name=f"Lock {locked}").click()
+        expect(weight_slider(page, locked)).to_be_disabled()
+        answered(page)
+    names = list(weights(page))
+    now = equal(names).lock(locked, True) if locked else equal(names)
+    page.evaluate(WATCH_PICK)
+    chosen = []
+    for objective, keys in [
+        ("refusals", ["End"]),
+        ("refusals", ["PageDown", "ArrowLeft"]),
+        (names[-1], ["End", "PageDown", "ArrowLeft"]),
+        ("refusals", ["Home"]),
+    ]:
+        before = picked(page)
+        with line.held():
+            for key in keys:
+                weight_slider(page, objective).press(key)
+                live = page.evaluate(AFTER_TWO_FRAMES)
+                shown = float(weight_slider(page, objective).input_value())
+                now = rebalanced(now, objective, shown)
+                assert live == list(now.hundredths.values())
+            page.wait_for_timeout(700)  # what Python answers in between is late when it comes
+            found = picked(page)
+            mark = page.evaluate("window.paretoscope.pick.point")
+            assert mark == found
+            page.evaluate("window.picks.length = 0")
+        answered(page)
+        assert picked(page) == found
+        assert page.evaluate("window.picks") == []
+        assert [round(float(each) * 100) for each in weights(page).values()] == live
+        chosen.append((before, found))
+    assert any(before != found for before, found in chosen)
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_a_dragged_weight_takes_the_pick_and_the_handle_along(
+    shipped: Served, chrome: Browser
+) -> None:
+    page = shipped.open(chrome, "/?z=fluency")
+    line = Line(page)
+    wait_for_chart(page)
+    page.get_by_text("worker ready").wait_for()
+    prefer(page)
+    first, stood = picked(page), page.locator(".pad .handle").get_attribute("aria-valuetext")
+    track = page.locator(".st-key-weights [data-testid=stSlider] [role=group]").first.bounding_box()
+    assert track is not None
+    y, width = track["y"] + track["height"] / 2, track["width"]
+    with line.held():
+        page.mouse.move(track["x"] + 0.35 * width, y)
+        page.mouse.down()
+        page.mouse.move(track["x"] + 0.95 * width, y, steps=6)
+        live = page.evaluate(AFTER_TWO_FRAMES)
+        assert live[0] > 90
+        assert picked(page) != first
+        handle = page.locator(".pad .handle").get_attribute("aria-valuetext")
+        assert handle != stood and handle.startswith(f"facts {live[0] / 100:.2f}")
+        page.mouse.up()
+        found = picked(page)
+    answered(page)
+    assert picked(page) == found
+    assert page.evaluate("window.paretoscope.front.weights") == live
+    assert page.complaints == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_the_browser_picks_what_the_engine_picks(
+    shipped: Served, chrome: Browser, beyond: bool
+) -> None:
+    page = shipped.open(chrome, "/?z=fluency")
+    wait_for_chart(page)
+    prefer(page)
+    rng = np.random.default_rng(11)
+    for wide in (2, 3):
+        # coarse, so that there are ties; some beyond the ideal of frozen ranges
+        terms = rng.integers(-3, 9, (60, wide)) / 8
+        asked = [
+            [*found, 100 - sum(found)]
+            for found in product(range(0, 101, 5), repeat=wide - 1)
+            if sum(found) <= 100
+        ]
+        names = ["a", "b", "c"][:wide]
+        members = {
+            "names": names,
+            "ids": [str(row) for row in range(len(terms))],
+            "terms": terms.ravel().tolist(),
+            "beyond": beyond,
+        }
+        compared = np.column_stack([terms, rng.random(len(terms))]) if beyond else terms
+        rows = [
+            choose_row(
+                compared,
+                scale_weights(
+                    [*names, "cost"][: compared.shape[1]],
+                    {name: count / 100 for name, count in zip(names, counts, strict=True)},
+                ),
+                np.arange(len(terms)),
+            )
+            for counts in asked
+        ]
+        assert page.evaluate(CHOSEN, [members, asked]) == rows
+    page.context.close()

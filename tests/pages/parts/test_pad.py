@@ -72,7 +72,7 @@ def test_few_are_all_sent_and_of_many_the_best_of_each_neighbourhood() -> None:
 def test_the_pick_in_words_with_its_mark_and_where_the_handle_stands(measured: Measured) -> None:
     found = pick(measured, AXES, EVEN, {"cost": (None, 2.5)}, every=[*AXES, COST])
     assert found is not None
-    data = picked_data(measured, found, EVEN, 3)
+    data = picked_data(measured, found, EVEN, 3, {"facts": 35})
     assert json.loads(json.dumps(data)) == {
         "title": "task_arithmetic(helpful 0.2)",
         "lines": [
@@ -87,6 +87,8 @@ def test_the_pick_in_words_with_its_mark_and_where_the_handle_stands(measured: M
         },
         "aimed": {
             "weights": {"facts": 34, "manners": 33, "loss": 33},
+            "exact": {"facts": 0.34, "manners": 0.33, "loss": 0.33},
+            "shown": {"facts": 35},
             "locked": ["loss"],
             "turn": 3,
         },
