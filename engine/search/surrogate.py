@@ -42,6 +42,7 @@ __all__ = [
     "Predicted",
     "Surrogate",
     "TooFew",
+    "constant",
     "features",
     "fill",
     "fit",
@@ -93,6 +94,7 @@ class Surrogate:
         calibration: share of the points that lie in the 95 % band of a fit without them; None where
             no point can be left out.
         least: no prediction is below this.
+        inside: whether it holds only where no coefficient is 0.
     """
 
     names: tuple[str, ...]
@@ -108,6 +110,7 @@ class Surrogate:
     calibration: float | None
     least: float = -math.inf
     basis: str = "quadratic"
+    inside: bool = False
 
     def predict(self, positions: ArrayLike) -> Predicted:
         """The surface and its band at positions [n, K]; coefficients, never pre-scaled."""
@@ -129,6 +132,20 @@ class Surrogate:
             "simplex": self.simplex, "beta": self.beta.tolist(), "n": self.n,
             "calibration": self.calibration,
         }  # fmt: skip
+
+
+def constant(names: Sequence[str], value: float, n: int, simplex: bool = False) -> Surrogate:
+    """A surface that is one value wherever no coefficient is 0, without an error: n points have it.
+
+    For what is counted and not sampled, as the parameters that run.
+    """
+    size = parameters_needed(len(names), simplex)
+    beta = np.zeros(size)
+    beta[0] = value
+    return Surrogate(
+        tuple(names), "identity", simplex, beta, np.zeros((size, size)), 0.0, 0.0, 0.0, PRIOR, n,
+        None, basis="constant", inside=True,
+    )  # fmt: skip
 
 
 def fit(

@@ -1,7 +1,7 @@
 """The surfaces of the method in hand, for the browser to predict from while a slider moves. Pure.
 
-    surfaces ──► bytes ──► readout.js: slider ──► mean, band ──► words, mark     on every frame
-                                       then Python's own answer, which may be a measured point
+surfaces ──► bytes ──► readout.js: slider ──► mean, band ──► words, mark     on every frame
+                                   then Python's own answer, which may be a measured point
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def surface(found: Surrogate) -> dict[str, Any]:
         "count": found.count,
         "half": student(found.freedom),
         "least": found.least if math.isfinite(found.least) else None,
+        "inside": found.inside,
     }
 
 

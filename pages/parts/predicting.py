@@ -23,6 +23,7 @@ from engine.search.surrogate import (
     Link,
     Surrogate,
     TooFew,
+    constant,
     features,
     fill,
     fit,
@@ -120,8 +121,15 @@ def _rows(measured: Measured, recipe: Recipe, names: Names | None) -> tuple[np.n
 def _fitted(
     measured: Measured, objective: Objective, recipe: Recipe, names: Names | None
 ) -> Surrogate | TooFew:
-    rows, places = _rows(measured, recipe, names)
     column = measured.column(objective.name)
+    if objective.scorer == "cost":
+        own = measured.like(recipe)[(measured.places_like(recipe) != 0.0).all(axis=1)]
+        values = np.unique(measured.mean[own, column])
+        values = values[np.isfinite(values)]
+        if len(values) == 1:  # it jumps where a model drops out, and is the same everywhere else
+            simplex = find_method(recipe.method).simplex
+            return constant(tuple(recipe.coefficients), float(values[0]), len(own), simplex)
+    rows, places = _rows(measured, recipe, names)
     try:
         return fit(
             tuple(recipe.coefficients),
@@ -171,13 +179,13 @@ def predict(
 ) -> dict[str, tuple[float, float, float]]:
     """Objective -> (mean, low, high of the 95 % model band) at a recipe.
 
-    An objective without a surface is not in it; `too_few` says what is missing. Arguments as for
-    `surfaces`.
+    An objective without a surface is not in it; `too_few` says what is missing. Nor is one that is
+    known only where every coefficient counts, where one is 0. Arguments as for `surfaces`.
     """
     place = [list(recipe.coefficients.values())]
     found = {}
     for name, surface in surfaces(measured, objectives, recipe, names).items():
-        if isinstance(surface, Surrogate):
+        if isinstance(surface, Surrogate) and not (surface.inside and 0.0 in place[0]):
             at = surface.predict(place)
             found[name] = float(at.mean[0]), float(at.low[0]), float(at.high[0])
     return found

@@ -58,7 +58,9 @@ export default function ({ data }) {
     if (!names.length || names.some((name) => values[name] === undefined)) return null;
     const row = features(names.map((name) => values[name]), simplex);
     if (row === null) return null;
-    const found = Object.entries(surfaces).map(([name, surface]) => [name, predict(row, surface)]);
+    const out = names.some((name) => values[name] === 0);
+    const known = Object.entries(surfaces).filter(([, surface]) => !(out && surface.inside));
+    const found = known.map(([name, surface]) => [name, predict(row, surface)]);
     const said = new Map(found.map(([name, each]) => [name, each.map((value) => value.toFixed(3))]));
     const words = ([mean, low, high]) => `${mean}, ${low} … ${high}`;
     return {

@@ -203,7 +203,7 @@ def test_points_that_lack_a_score_are_finished_before_new_ones_are_asked() -> No
     more = missing_recipes(points, OBJECTIVES, mix(0, 0), study(), NAMES)
     assert len(more) == 6 and len(set(more) & set(recipes)) == 4
     whole = measured([mix(*each) for each in GRID], without_loss)
-    assert set(predict(whole, OBJECTIVES, mix(0, 0))) == {"facts", "cost"}
+    assert set(predict(whole, OBJECTIVES, mix(0.3, 0.2))) == {"facts", "cost"}
     assert len(missing_recipes(whole, OBJECTIVES, mix(0, 0), study(), NAMES)) == 6
 
 
@@ -231,3 +231,25 @@ def test_a_refusal_is_kept_too_without_the_frames_it_came_from() -> None:
     found = surfaces(points, OBJECTIVES[:1], mix(0.5, 0.5))["facts"]
     assert isinstance(found, TooFew) and found.__traceback__ is None
     assert surfaces(points, OBJECTIVES[:1], mix(0.5, 0.5))["facts"] is found
+
+
+def test_the_cost_is_one_value_where_every_model_runs_and_unknown_where_one_drops_out() -> None:
+    def costs(recipe: Recipe) -> tuple[float, ...]:
+        facts, loss, _ = truth(recipe)
+        running = sum(value != 0.0 for value in recipe.coefficients.values())
+        return facts, loss, 1.0 + running
+
+    points = measured([*(mix(*place) for place in GRID), single("base")], costs)
+    assert predict(points, OBJECTIVES, mix(0.3, 0.7))["cost"] == (3.0, 3.0, 3.0)
+    assert set(predict(points, OBJECTIVES, mix(0.3, 0.0))) == {"facts", "loss"}
+    assert too_few(points, OBJECTIVES, mix(0.3, 0.7)) is None
+
+
+def test_a_cost_that_varies_where_every_model_runs_is_fitted_like_the_others() -> None:
+    def costs(recipe: Recipe) -> tuple[float, ...]:
+        facts, loss, _ = truth(recipe)
+        return facts, loss, 1.0 + sum(recipe.coefficients.values())
+
+    points = measured([mix(*place) for place in GRID], costs)
+    mean, low, high = predict(points, OBJECTIVES, mix(0.3, 0.0))["cost"]
+    assert low < mean < high and mean == pytest.approx(1.3, abs=0.01)
