@@ -4,16 +4,21 @@ it changed, where no message to or from the browser lies between.
 
 WATCH = """() => {
     const watched = Boolean(window.repaints);
-    window.repaints = [];
+    window.repaints = []; window.answers = [];
     if (watched) return;
-    let pressed = null;
-    document.addEventListener('keydown', () => { pressed ??= performance.now(); }, true);
-    new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
-        if (pressed === null) return;
-        window.repaints.push(performance.now() - pressed);
-        pressed = null;
-    }, 0))).observe(document.body,
-        { subtree: true, attributes: true, attributeFilter: ['data-placed'] });
+    const times = (attribute, found, counts) => {
+        let pressed = null;
+        document.addEventListener('keydown', () => { pressed ??= performance.now(); }, true);
+        new MutationObserver((records) => records.some(counts)
+            && requestAnimationFrame(() => setTimeout(() => {
+                if (pressed === null) return;
+                window[found].push(performance.now() - pressed);
+                pressed = null;
+            }, 0))).observe(document.body,
+                { subtree: true, attributes: true, attributeFilter: [attribute] });
+    };
+    times('data-placed', 'repaints', () => true);
+    times('data-recipe', 'answers', ({ target }) => target.dataset.recipe);  // Python's own words
 }"""
 
 WATCH_STOCK = """() => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -14,6 +15,7 @@ from tests.browser.hands import add_to_tray, answer, export
 pytestmark = pytest.mark.browser
 
 WRONG = ("serious", "critical")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 OPTIONS = {"resultTypes": ["violations"]}
 
 
@@ -77,14 +79,24 @@ def others(page: Page) -> Iterator[str]:
     yield "Export, done"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_is_wrong(shipped: Served, chrome: Browser, scheme: str) -> None:
-    page = shipped.open(chrome, "/?z=fluency", color_scheme=scheme)
+def wear(page: Page, scheme: Literal["light", "dark"]) -> None:
+    """Change the theme as the system's settings would, until the page has followed."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(
+        "dark => { const [red] = getComputedStyle(document.querySelector('.stApp'))"
+        ".backgroundColor.match(/\\d+/g).map(Number); return (red < 128) === dark; }",
+        arg=scheme == "dark",
+    )
+
+
+def test_nothing_serious_is_wrong(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome, "/?z=fluency")
     found = []
-    for where in explore(page):
-        found += inspect(page, where)
-    for where in others(page):
-        found += inspect(page, where)
+    for walk in (explore, others):
+        for where in walk(page):
+            for scheme in SCHEMES:
+                wear(page, scheme)
+                found += inspect(page, f"{where}, {scheme}")
     assert not found, "\n".join(found)
     assert page.complaints == []
     page.context.close()

@@ -147,8 +147,8 @@ def test_a_tab_left_open_comes_back_after_a_restart(app: Served, chrome: Browser
     page.context.close()
 
 
-def test_three_objectives_make_a_chart_in_depth(app: Served, chrome: Browser) -> None:
-    page = app.open(chrome, "/?z=fluency")
+def test_three_objectives_make_a_chart_in_depth(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome, "/?z=fluency")
     wait_for_chart(page)
     kinds = page.evaluate("document.querySelector('.tradeoff').data.map(trace => trace.type)")
     assert set(kinds) == {"scatter3d"}
