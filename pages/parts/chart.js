@@ -22,7 +22,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const root = frame.querySelector(".tradeoff");
   const marks = { here: frame.querySelector(".here"), pick: frame.querySelector(".pick") };
   if (end + 1 < data.length) root.figure = { revision, text: text(data.subarray(end + 1)) };
-  if (root.figure?.revision !== revision) setTriggerValue("missing", revision);
+  // Asked until it comes, and never in the task of a click: Streamlit hears only one fragment of what is said at once.
+  const ask = (later) => {
+    root.asking = setTimeout(() => {
+      if (root.figure?.revision === revision || !root.isConnected) return;
+      setTriggerValue("missing", revision);
+      ask(1000);
+    }, later);
+  };
+  clearTimeout(root.asking);
+  if (root.figure?.revision !== revision) ask(50);
   root.clicked = (point) => setTriggerValue("clicked", point);
 
   // Colours are written as names of CSS variables; the theme says what they are. A see-through one is
@@ -201,5 +210,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     watcher.observe(element, { attributes: true, attributeFilter: ["class", "style"] });
   watcher.observe(document.head, { childList: true });
 
-  return () => watcher.disconnect();
+  return () => {
+    clearTimeout(root.asking);
+    watcher.disconnect();
+  };
 }

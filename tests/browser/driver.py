@@ -33,6 +33,12 @@ NOISE = ("GL Driver Message", "willReadFrequently", *(f"/{page}/_stcore/" for pa
 WAIT = 90_000
 """Milliseconds that anything may take: generous, for machines that do much else."""
 
+WITH_STACK = """for (const level of ['warn', 'error']) {
+    const say = console[level].bind(console);
+    console[level] = (...all) => say(...all, new Error().stack.split('\\n').slice(2).join(' '));
+}"""
+"""Warnings and errors say who called."""
+
 POINT_ON_SCREEN = """(id) => {
     const chart = document.querySelector('.tradeoff');
     const frame = chart.getBoundingClientRect();
@@ -162,6 +168,7 @@ class Served:
         size = {"width": 1280, "height": 720}
         page = chromium.new_context(viewport=size, **options).new_page()
         page.set_default_timeout(WAIT)
+        page.add_init_script(WITH_STACK)
         page.complaints = []  # type: ignore[attr-defined]
 
         def said(kind: str, text: str, where: str = "") -> None:

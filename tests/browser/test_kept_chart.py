@@ -39,8 +39,22 @@ def test_the_chart_stays_drawn_from_page_to_page(
     page.context.close()
 
 
-def test_a_browser_without_the_chart_asks_for_it(shipped: Served, chrome: Browser) -> None:
+LOSE = """times => {
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (message) {
+        const text = typeof message === 'string' ? message : new TextDecoder().decode(message);
+        if (!text.includes('missing') || times-- <= 0) send.call(this, message);
+    };
+}"""
+"""Loses what the chart asks of the server."""
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_a_browser_without_the_chart_asks_until_it_comes(
+    shipped: Served, chrome: Browser, lost: int
+) -> None:
     page = shipped.open(chrome)
+    page.evaluate(LOSE, lost)
     revision = wait_for_chart(page)
     turn_to(page, "Compare")
     page.wait_for_selector(".tradeoff", state="detached")
