@@ -23,7 +23,7 @@ lint: $(VENV)/.installed-dev
 # Three processes: one for the journeys, which mostly wait, two for the rest, a file each at a time; the models of
 # the tests are too small for a second thread.
 unit: $(VENV)/.installed-dev chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -36,11 +36,13 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 
-# The browser journeys drive Debian's Chromium. Installed where we may; tests skip by name where there is none (never in CI).
+# The browser journeys drive Debian's Chromium, rather the one without windows: it loads a page for three quarters of
+# the work. Installed where we may; tests skip by name where there is none (never in CI).
 chromium:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	@command -v chromium-headless-shell >/dev/null || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium-headless-shell >/dev/null; } || \
+		command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		echo "No Chromium and no right to install one: the browser journeys will be skipped."
 
 # The pictures in docs/images, light and dark, from the app itself. Its workspace there is /tmp/paretoscope.

@@ -1,17 +1,23 @@
-"""How tests are dealt to processes: a file stays together, and all journeys are one.
-
-Journeys mostly wait. They are dealt first, to one process, so that the others compute meanwhile,
-and share one browser and its servers.
-"""
+"""How tests are dealt to processes: a file stays together, and all journeys are one."""
 
 from __future__ import annotations
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: "browser" not in item.keywords)  # stable
-    for item in items:
-        group = "browser" if item.get_closest_marker("browser") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+class Dealt(LoadFileScheduling):
+    """Journeys, collected first, go to one process: they share a browser and its servers.
+
+    Waiting for each other and for the browser they leave room for the processes that compute.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "browser" if file.startswith("tests/browser/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Dealt:
+    return Dealt(config, log)

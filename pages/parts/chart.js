@@ -23,15 +23,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const marks = { here: frame.querySelector(".here"), pick: frame.querySelector(".pick") };
   if (end + 1 < data.length) root.figure = { revision, text: text(data.subarray(end + 1)) };
   // Asked until it comes, and never in the task of a click: Streamlit hears only one fragment of what is said at once.
-  const ask = (later) => {
+  const ask = (later, next) => {
     root.asking = setTimeout(() => {
       if (root.figure?.revision === revision || !root.isConnected) return;
       setTriggerValue("missing", revision);
-      ask(1000);
+      ask(next, 2 * next);
     }, later);
   };
   clearTimeout(root.asking);
-  if (root.figure?.revision !== revision) ask(50);
+  if (root.figure?.revision !== revision) ask(50, 1000);
   root.clicked = (point) => setTriggerValue("clicked", point);
 
   // Colours are written as names of CSS variables; the theme says what they are. A see-through one is

@@ -1,6 +1,6 @@
 """The inline components: plotly.js once per session, the chart, the lines beside the sliders.
 
-library   4.8 MB of plotly.js from the installed package, sent until the browser says it has it
+library   4.8 MB of plotly.js from the installed package, sent once
 chart     the figure as bytes, sent once a revision; the browser keeps what it has drawn
 surfaces  what the browser predicts from while a slider moves: some kilobytes, for a method's points
 readout   a few hundred bytes at each move of a slider: text, and where the chart's mark stands
@@ -52,14 +52,16 @@ def _plotly_js() -> bytes:
     return (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes()
 
 
-def _arrived() -> None:
-    st.session_state["plotly"] = True  # a component's own state ends when its page is left
-
-
 def library() -> None:
-    """Bring plotly.js to the browser, once per session: no CDN, works offline."""
+    """Bring plotly.js to the browser, once per session: no CDN, works offline.
+
+    The browser asks for it where it did not arrive.
+    """
     data = b"" if st.session_state.get("plotly") else _plotly_js()
-    _library(key="library", data=data, on_ready_change=_arrived)
+    st.session_state["plotly"] = True
+    _library(
+        key="library", data=data, on_missing_change=lambda: st.session_state.pop("plotly", None)
+    )
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,19 @@
-// Makes plotly.js, sent once as bytes from the installed package, available to the charts of this page.
-export default function ({ data, setStateValue }) {
+// Makes plotly.js, sent as bytes from the installed package, available to the charts of this window. Asked for again
+// where it did not arrive, as when a newer run overtook the one that sent it; what arrives is not acknowledged: an
+// answer at the moment of a click would be one with the click, and all of the page drawn again.
+export default function ({ data, setTriggerValue }) {
   const shared = (window.paretoscope ??= { waiting: [] });
-  if (shared.loading || !data || !data.length) return; // no bytes: the app knows that it is here
-  if (shared.plotly) {
-    setStateValue("ready", true);
-    return;
+  clearTimeout(shared.asking);
+  if (shared.plotly || shared.loading) return;
+  if (!data?.length) {
+    const ask = (later, next) => {
+      shared.asking = setTimeout(() => {
+        setTriggerValue("missing", true);
+        ask(next, 2 * next);
+      }, later);
+    };
+    ask(200, 5000);
+    return () => clearTimeout(shared.asking);
   }
   shared.loading = true;
   const script = document.createElement("script");
@@ -14,7 +23,6 @@ export default function ({ data, setStateValue }) {
     shared.loading = false;
     shared.plotly = window.Plotly;
     for (const draw of shared.waiting.splice(0)) draw();
-    setStateValue("ready", true);
   };
   document.head.appendChild(script);
 }

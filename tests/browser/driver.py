@@ -57,7 +57,8 @@ expect.set_options(timeout=WAIT)
 
 def chromium() -> str | None:
     """Where a Chromium is installed; None where none is."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
+    for name in names:
         found = shutil.which(name)
         if found:
             return found

@@ -75,7 +75,7 @@ def test_open_slide_evaluate_click_export(app: Served, chrome: Browser, tmp_path
     place.press("Tab")
     page.get_by_role("button", name="Export", exact=True).click()
     page.get_by_text("Exported.").wait_for()
-    expect(page.get_by_text("Verified")).to_be_visible()
+    expect(page.get_by_text("Verified").first).to_be_visible()
     assert (tmp_path / "out" / "model.safetensors").stat().st_size > 100_000
     assert page.complaints == []
     page.context.close()

@@ -27,6 +27,7 @@ def test_the_chart_stays_drawn_from_page_to_page(
     assert page.evaluate("window.kept === document.querySelector('.tradeoff')")
     with moved(page, "here"):
         slider(page, "helpful").press("ArrowRight")
+    page.wait_for_url("**c=helpful%3A0.51%2C**")
     chosen, other = list(points(page))[:2]
     for point in (chosen, other):  # the new mount hears the click
         page.evaluate(
@@ -49,16 +50,24 @@ LOSE = """times => {
 """Loses what the chart asks of the server."""
 
 
-@pytest.mark.parametrize("lost", [0, 2])
-def test_a_browser_without_the_chart_asks_until_it_comes(
-    shipped: Served, chrome: Browser, lost: int
+@pytest.mark.parametrize(
+    "forget, lost",
+    [
+        ("window.paretoscope.frames = {}", 0),
+        ("window.paretoscope.frames = {}", 2),
+        ("delete window.paretoscope.plotly, delete window.Plotly", 0),
+    ],
+)
+def test_a_browser_asks_for_what_it_misses_until_it_comes(
+    shipped: Served, chrome: Browser, forget: str, lost: int
 ) -> None:
     page = shipped.open(chrome)
     page.evaluate(LOSE, lost)
     revision = wait_for_chart(page)
     turn_to(page, "Compare")
     page.wait_for_selector(".tradeoff", state="detached")
-    page.evaluate("window.paretoscope.frames = {}")
+    page.evaluate(forget)
     turn_to(page, "Explore")
     assert wait_for_chart(page) == revision
+    page.wait_for_function("window.Plotly && window.paretoscope.plotly")
     page.context.close()
