@@ -247,9 +247,7 @@ def answered(page: Page) -> None:
     }""")
 
 
-@pytest.mark.parametrize(
-    ("path", "locked"), [("/", None), ("/?z=fluency", None), ("/?z=fluency", "facts")]
-)
+@pytest.mark.parametrize(("path", "locked"), [("/", None), ("/?z=fluency", "facts")])
 def test_the_pick_follows_a_weight_before_python_answers(
     shipped: Served, chrome: Browser, path: str, locked: str | None
 ) -> None:
