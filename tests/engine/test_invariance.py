@@ -82,16 +82,17 @@ def test_a_position_off_by_one_is_seen(
 def test_the_worker_says_what_this_process_says(
     study: Path, composer: Composer, prompts: list[str], tmp_path: Path
 ) -> None:
-    for recipe in RECIPES:
-        wanted = [list(each) for each in texts(composer, recipe, prompts, Bucket())]  # type: ignore[call-overload]
-        job = {
-            "study": str(study),
-            "recipe": recipe.as_dict(),
-            "prompts": prompts,
-            "chat": True,
-            "max_new_tokens": NEW_TOKENS,
-        }
-        for executor in (InlineExecutor, LocalExecutor):
-            with executor(tmp_path / "workspace", device="cpu") as engine:
+    for executor in (InlineExecutor, LocalExecutor):
+        with executor(tmp_path / "workspace", device="cpu") as engine:
+            for recipe in RECIPES:
+                wanted = texts(composer, recipe, prompts, Bucket())
+                job = {
+                    "study": str(study),
+                    "recipe": recipe.as_dict(),
+                    "prompts": prompts,
+                    "chat": True,
+                    "max_new_tokens": NEW_TOKENS,
+                }
                 outputs = engine.submit(Job("generate", job)).result(120)["outputs"]
-            assert [each["token_ids"] for each in outputs] == wanted, executor.__name__
+                found = [tuple(each["token_ids"]) for each in outputs]
+                assert found == wanted, (executor.__name__, recipe.method)

@@ -175,7 +175,7 @@ def test_models_are_swept_by_app_and_shell_through_kills(tmp_path: Path) -> None
     """The real service: two kills of its worker, one of the app, one of the sweep in the shell."""
     chance, workspace = random.Random(SEED), tmp_path / "workspace"
     study = build_small_study(tmp_path / "family")
-    recipes = [recipe(helpful=round(index / 50, 3)) for index in range(60)]
+    recipes = [recipe(helpful=round(index / 50, 3)) for index in range(30)]
     payload = {"study": str(study), "recipes": recipes}
     options = {"service": None, "family": None, "payload": payload}
     acknowledged: list[str] = []
@@ -212,6 +212,6 @@ def test_models_are_swept_by_app_and_shell_through_kills(tmp_path: Path) -> None
     counts = stored(workspace)
     assert set(acknowledged) <= set(counts)
     assert set(counts.values()) == {1}, "evaluated twice"
-    # 60 recipes in the app, 9 and the two single models in the shell, three objectives
-    assert len(counts) == 3 * (60 + 9 + 2)
+    # 30 recipes in the app, 9 and the two single models in the shell, three objectives
+    assert len(counts) == 3 * (30 + 9 + 2)
     assert max(restarts) < in_time(), restarts
