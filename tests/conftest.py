@@ -8,10 +8,7 @@ from xdist.scheduler import LoadFileScheduling
 
 
 class Dealt(LoadFileScheduling):
-    """Journeys, collected first, go to one process: they share a browser and its servers.
-
-    Waiting for each other and for the browser they leave room for the processes that compute.
-    """
+    """Journeys, collected first, go to one process: they share a browser and its servers."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)

@@ -29,8 +29,8 @@ def said(page: Page) -> list[list[str]]:
     return found
 
 
-def heads(page: Page) -> list[str]:
-    return page.locator(".answers thead th").all_text_contents()
+def heads(page: Page) -> Locator:
+    return page.locator(".answers thead th")
 
 
 def table_of_examples(page: Page) -> Locator:
@@ -47,7 +47,7 @@ def test_a_mixture_and_models_answer_and_differ(app: Served, chrome: Browser) ->
     add_to_tray(page, ["base", "helpful"])
 
     answer(page)
-    assert heads(page) == ["Adone", "Bdone", "Cdone"]
+    expect(heads(page)).to_have_text(["Adone", "Bdone", "Cdone"])
     texts = said(page)
     assert [len(row) for row in texts] == [3, 3, 3]
     assert any(row[1] != row[2] for row in texts)
@@ -112,7 +112,7 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
     )
     page.get_by_role("button", name="Stop").click()
     page.get_by_text("Stopped. What was written before is kept.").wait_for()
-    assert heads(page) == ["Astopped", "Bstopped"]
+    expect(heads(page)).to_have_text(["Astopped", "Bstopped"])
     assert all(said(page)[0])
 
     main = page.locator("[data-testid=stMain]")

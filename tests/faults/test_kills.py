@@ -60,7 +60,7 @@ class App:
     def of(self, key: str) -> list[Any]:
         return [line[key] for line in list(self.lines) if key in line]
 
-    def wait_for(self, key: str, count: int = 1, seconds: float = 60.0) -> Any:
+    def wait_for(self, key: str, count: int = 1, seconds: float = 120.0) -> Any:
         limit = time.monotonic() + seconds
         while len(self.of(key)) < count:
             assert time.monotonic() < limit, f"no {key!r} in {self.lines[-5:]}"
@@ -202,8 +202,8 @@ def test_models_are_swept_by_app_and_shell_through_kills(tmp_path: Path) -> None
     assert not set(acknowledged) - set(stored(workspace)), "acknowledged, and lost"
     with app(workspace, options) as running:
         again = shell_sweep(study, workspace)
-        out, _ = again.communicate(timeout=100)
-        running.wait_for("done", seconds=100)
+        out, _ = again.communicate(timeout=150)
+        running.wait_for("done", seconds=150)
     acknowledged += running.of("saved")
     lines = [json.loads(line) for line in out.splitlines()]
     assert again.returncode == 0 and lines[-1]["done"] and lines[-1]["failed"] == 0
