@@ -12,20 +12,14 @@ from engine.recipe import Recipe
 from engine.run.executor import Status
 from pages.parts.backend import Task
 from pages.parts.comparing import Asked, grid, title
-from pages.parts.components import HERE
+from pages.parts.components import declare
 from pages.parts.controls import anchored
 
 LOOK_SECONDS = 0.12
 KEPT = 32
 NONE = "no differences marked"
 
-_answers = st.components.v2.component(
-    "paretoscope.answers",
-    html='<table class="answers"></table>',
-    css=(HERE / "answers.css").read_text(encoding="utf-8"),
-    js=(HERE / "answers.js").read_text(encoding="utf-8"),
-    isolate_styles=False,
-)
+_answers = declare("answers", '<table class="answers"></table>')
 
 
 @st.cache_resource(show_spinner=False)

@@ -20,29 +20,28 @@ import streamlit as st
 HERE = Path(__file__).parent
 
 
-def _text(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
+def declare(name: str, html: str | None = None) -> Callable[..., Any]:
+    """The component of `name`.js; what has an element of its own has `name`.css too."""
+
+    def text(kind: str) -> str:
+        return (HERE / f"{name}.{kind}").read_text(encoding="utf-8")
+
+    return st.components.v2.component(
+        f"paretoscope.{name}", html=html, css=text("css") if html else None,
+        js=text("js"), isolate_styles=not html,
+    )  # fmt: skip
 
 
-_library = st.components.v2.component("paretoscope.library", js=_text("library.js"))
-_chart = st.components.v2.component(
-    "paretoscope.chart",
-    html='<div class="frame"><div class="tradeoff"></div>'
+_library = declare("library")
+_chart = declare(
+    "chart",
+    '<div class="frame"><div class="tradeoff"></div>'
     '<div class="mark here" hidden>'
     "<i></i><i></i><i></i><b></b><span></span></div>"
     '<div class="mark pick" hidden><b></b><span></span></div></div>',
-    css=_text("chart.css"),
-    js=_text("chart.js"),
-    isolate_styles=False,
 )
-_readout = st.components.v2.component(
-    "paretoscope.readout",
-    html='<div class="readout" aria-live="polite"></div>',
-    css=_text("readout.css"),
-    js=_text("readout.js"),
-    isolate_styles=False,
-)
-_surfaces = st.components.v2.component("paretoscope.surfaces", js=_text("surfaces.js"))
+_readout = declare("readout", '<div class="readout" aria-live="polite"></div>')
+_surfaces = declare("surfaces")
 
 
 @st.cache_resource

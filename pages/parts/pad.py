@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
+from pages.parts.components import declare
 from pages.parts.picking import Front, Pick
 from pages.parts.preference import Bounds, Preference
 from pages.parts.view import Measured, recipe_text
@@ -27,36 +26,17 @@ MEMBERS = 2000
 """Members of a front that are sent; of more, the best of each neighbourhood."""
 
 
-def _text(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-_front = st.components.v2.component(
-    "paretoscope.front",
-    html='<div class="front" hidden></div>',
-    css=_text("front.css"),
-    js=_text("front.js"),
-    isolate_styles=False,
-)
-_pad = st.components.v2.component(
-    "paretoscope.pad",
-    html='<div class="pad"><div class="corner top"></div><div class="triangle">'
+_front = declare("front", '<div class="front" hidden></div>')
+_pad = declare(
+    "pad",
+    '<div class="pad"><div class="corner top"></div><div class="triangle">'
     '<canvas class="regions"></canvas><canvas class="region"></canvas>'
     '<div class="handle" role="slider" tabindex="0" aria-valuemin="0" aria-valuemax="100"'
     ' aria-roledescription="pad, moved with the arrow keys"></div></div>'
     '<div class="bottom"><div class="corner left"></div><div class="corner right"></div></div>'
     "</div>",
-    css=_text("pad.css"),
-    js=_text("pad.js"),
-    isolate_styles=False,
 )
-_picked = st.components.v2.component(
-    "paretoscope.picked",
-    html='<div class="picked" aria-live="polite"></div>',
-    css=_text("picked.css"),
-    js=_text("picked.js"),
-    isolate_styles=False,
-)
+_picked = declare("picked", '<div class="picked" aria-live="polite"></div>')
 
 
 def thinned(terms: np.ndarray, limit: int = MEMBERS) -> np.ndarray:
