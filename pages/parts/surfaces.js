@@ -3,7 +3,8 @@
 //
 //   a slider moves ──► MutationObserver ──► live.follow (readout.js) ──► live.predict ──► words, mark
 
-const SLIDERS = ".st-key-controls input[type=range]";
+// One that another has replaced stays in the page until the run has ended.
+const SLIDERS = ".st-key-controls .stElementContainer:not([data-retained]) input[type=range]";
 
 const sigmoid = (value) => 0.5 + 0.5 * Math.tanh(0.5 * value);
 

@@ -17,6 +17,16 @@ LISTEN = """() => {
 }"""
 
 
+REPLACED = """() => {
+    const place = document.createElement('div');
+    place.className = 'stElementContainer';
+    place.dataset.retained = 'true';
+    place.innerHTML = '<input type=range min=0 max=1.5 step=0.01 value=1.2 aria-label=helpful>';
+    document.querySelector('.st-key-controls').append(place);
+}"""
+"""A slider that another has replaced, as Streamlit keeps it until the run has ended."""
+
+
 def moves(page: Page, name: str, key: str) -> list[list[str]]:
     """Each [recipe, words] of the readout after a key on a slider, until Python has answered.
     What the browser says by itself has no recipe."""
@@ -75,6 +85,9 @@ def test_words_and_mark_follow_a_slider_that_is_held(shipped: Served, chrome: Br
     assert len({words for words, _ in seen}) == len({place for _, place in seen}) == 4
     expect(page.locator(".readout")).not_to_have_attribute("data-recipe", "")
     assert page.locator(".readout").inner_text() == seen[-1][0]
+    page.evaluate(REPLACED)
+    alone, *_, answered = moves(page, "honest", "ArrowRight")
+    assert alone[1] == answered[1]
     assert page.complaints == []
     page.context.close()
 

@@ -12,7 +12,7 @@ from tests.browser.hands import choose
 
 pytestmark = pytest.mark.browser
 
-COUNT = "document.querySelector('.tradeoff').data[0].x.at(-1)"
+COUNT = "document.querySelector('.tradeoff')?.data?.[0].x.at(-1)"
 
 
 def leave_out(page: Page, box: str, names: list[str]) -> None:
