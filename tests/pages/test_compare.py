@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, point_id, resolve
 from engine.scoring.data import read_rows
-from pages.parts import answers
+from pages.parts import components
 from pages.parts.backend import Backend, Task
 from tests.pages import toy
 from tests.pages.conftest import page, texts, until, widget
@@ -115,7 +114,7 @@ def test_generated_text_is_data_of_the_component_and_nowhere_markup(backend: Bac
     assert toy.HOSTILE in said(at)[0][0]
     elsewhere = [*at.markdown, *at.caption, *at.error, *at.get("html")]
     assert not any("onerror" in str(getattr(each, "value", "")) for each in elsewhere)
-    source = Path(answers.HERE / "answers.js").read_text(encoding="utf-8")
+    source = (components.HERE / "answers.js").read_text(encoding="utf-8")
     assert "textContent" in source
     for way in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "DOMParser"):
         assert way not in source
