@@ -22,16 +22,21 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const root = frame.querySelector(".tradeoff");
   const marks = { here: frame.querySelector(".here"), pick: frame.querySelector(".pick") };
   if (end + 1 < data.length) root.figure = { revision, text: text(data.subarray(end + 1)) };
-  // Asked until it comes, and never in the task of a click: Streamlit hears only one fragment of what is said at once.
+  // What did not arrive, as when a newer run overtook the one that sent it, is asked for until it comes; never in the
+  // task of a click: Streamlit hears only one fragment of what is said at once. What arrives is not acknowledged.
+  const missing = () => {
+    if (!shared.plotly && !shared.loading) return "plotly";
+    return root.figure?.revision === revision ? null : "figure";
+  };
   const ask = (later, next) => {
     root.asking = setTimeout(() => {
-      if (root.figure?.revision === revision || !root.isConnected) return;
-      setTriggerValue("missing", revision);
+      if (!missing() || !root.isConnected) return;
+      setTriggerValue("missing", missing());
       ask(next, 2 * next);
     }, later);
   };
   clearTimeout(root.asking);
-  if (root.figure?.revision !== revision) ask(50, 1000);
+  if (missing()) ask(200, 2000);
   root.clicked = (point) => setTriggerValue("clicked", point);
 
   // Colours are written as names of CSS variables; the theme says what they are. A see-through one is

@@ -52,15 +52,10 @@ def _plotly_js() -> bytes:
 
 
 def library() -> None:
-    """Bring plotly.js to the browser, once per session: no CDN, works offline.
-
-    The browser asks for it where it did not arrive.
-    """
+    """Bring plotly.js to the browser, once per session: no CDN, works offline."""
     data = b"" if st.session_state.get("plotly") else _plotly_js()
     st.session_state["plotly"] = True
-    _library(
-        key="library", data=data, on_missing_change=lambda: st.session_state.pop("plotly", None)
-    )
+    _library(key="library", data=data)
 
 
 @dataclass(frozen=True)
@@ -86,15 +81,22 @@ def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
     """Mount the chart; in the callback `st.session_state[key]["clicked"]` is the point clicked.
 
     A figure is sent once, then only named: the browser keeps its charts while pages come and go. It
-    asks for a figure that did not arrive, as when a newer run overtook the one that sent it.
+    asks for a figure, or for plotly.js, that did not arrive.
     """
     sent: dict[str, str] = st.session_state.setdefault("sent", {})
     text = drawing.text if sent.get(key) != drawing.revision else b""
     sent[key] = drawing.revision
+
+    def send_again() -> None:
+        sent.pop(key, None)
+        if st.session_state[key].get("missing") == "plotly":
+            st.session_state.pop("plotly", None)
+            st.rerun()  # the whole page: the chart's fragment does not bring it
+
     head = json.dumps([key, drawing.revision]).encode()
     _chart(
-        key=key, data=head + b"\n" + text, on_clicked_change=on_click,
-        on_missing_change=lambda: sent.pop(key, None),
+        key=key, data=head + b"\n" + text,
+        on_clicked_change=on_click, on_missing_change=send_again,
     )  # fmt: skip
 
 
