@@ -18,7 +18,7 @@ import streamlit as st
 from cache.store import Store
 from engine.errors import BadInput, ParetoscopeError, Problem
 from engine.run.executor import Executor
-from pages.parts import ends, sweeping, tray, tray_menu
+from pages.parts import mending, sweeping, tray, tray_menu
 from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study, remember_study
 from pages.parts.place import Place
@@ -73,7 +73,7 @@ def choose_study(path: Path) -> None:
 @st.cache_resource(show_spinner=False)
 def _settled() -> bool:
     """Once per server process: what is imported stays, so the collector may skip it."""
-    ends.keep()
+    mending.mend()
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)

@@ -227,3 +227,24 @@ def test_a_killed_worker_is_said_and_the_next_evaluation_works(
     page.wait_for_selector(".readout .title.whole")
     expect(page.get_by_text("was killed")).to_have_count(0)
     page.context.close()
+
+
+SLOW_TO_SEND = """() => {
+    const later = window.setTimeout;
+    window.setTimeout = (call, wait, ...more) => later(call, wait || 1500, ...more);
+}"""
+"""What is to be sent at once waits longer than a pulse of the header takes to come."""
+
+
+def test_a_click_is_heard_once_though_a_timer_has_it_too(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome)
+    wait_for_chart(page)
+    page.get_by_text("worker ready").wait_for()
+    page.evaluate(SLOW_TO_SEND)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_text("Tray 1 of 4").wait_for()
+    time.sleep(2)  # until what was sent again would have been heard
+    expect(page.get_by_text("Tray 1 of 4")).to_be_visible()
+    expect(page.get_by_role("button", name="In tray")).to_be_visible()
+    assert page.complaints == []
+    page.context.close()

@@ -1,0 +1,81 @@
+"""Two faults of Streamlit 1.67 that fragments with a timer bring out, mended once a process.
+
+A click heard twice. A timer in the browser sends all that widgets say, with it a click that is
+about to be sent by itself, and is then sent again: what toggles is back where it was.
+
+    click ──► kept ──────────────► sent ──► callback, again
+              timer: sent with it ────────► callback
+
+An end told as another. A run that starts may throw away what still waits in the queue of the
+session, so every end that waits there is told as that of a run cut short, and after such a one the
+browser takes nothing off the page; also where nothing was thrown away. A pulse of the header at the
+heels of another fragment's run leaves on the page what that run no longer drew, such as the slider
+that had the focus beside the one in its place. (streamlit #9187, #16708 are of the same kind.)
+
+    recipe: elements, "finished" ──► queue of the session ──► browser
+    header:                            "started", elements, "finished"
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+
+TRIGGERS = ("trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value")
+
+Ask = Callable[[AppSession, ClientState | None], None]
+Clear = Callable[[ForwardMsgQueue, bool, list[str] | None], None]
+
+
+def _is_click(state: WidgetState) -> bool:
+    kind = state.WhichOneof("value")
+    return kind in TRIGGERS and bool(getattr(state, kind))
+
+
+def hear_once(ask: Ask) -> Ask:
+    """`AppSession.request_rerun` that takes no click from a timer: it comes by itself."""
+
+    @functools.wraps(ask)
+    def asked(session: AppSession, client_state: ClientState | None) -> None:
+        if client_state is not None and client_state.is_auto_rerun:
+            said = client_state.widget_states.widgets
+            for place in reversed([i for i, each in enumerate(said) if _is_click(each)]):
+                del said[place]
+        ask(session, client_state)
+
+    return asked
+
+
+def keep_ends(clear: Clear) -> Clear:
+    """`ForwardMsgQueue.clear` that leaves ends as they are where it throws nothing away."""
+
+    @functools.wraps(clear)
+    def cleared(
+        queue: ForwardMsgQueue,
+        retain_lifecycle_msgs: bool = False,
+        fragment_ids_this_run: list[str] | None = None,
+    ) -> None:
+        waiting = list(queue._queue)
+        ends = [
+            (message, message.script_finished)
+            for message in waiting
+            if message.WhichOneof("type") == "script_finished"
+        ]
+        clear(queue, retain_lifecycle_msgs, fragment_ids_this_run)
+        if fragment_ids_this_run and len(queue) == len(waiting):
+            for message, status in ends:
+                message.script_finished = status
+
+    return cleared
+
+
+def mend() -> None:
+    """Put both in their place; a second call does nothing."""
+    if not hasattr(ForwardMsgQueue.clear, "__wrapped__"):
+        ForwardMsgQueue.clear = keep_ends(ForwardMsgQueue.clear)  # type: ignore[method-assign]
+        AppSession.request_rerun = hear_once(AppSession.request_rerun)  # type: ignore[method-assign]
