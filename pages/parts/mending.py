@@ -1,10 +1,17 @@
-"""Two faults of Streamlit 1.67 that fragments with a timer bring out, mended once a process.
+"""Three faults of Streamlit 1.67 that fragments with a timer bring out, mended once a process.
 
 A click heard twice. A timer in the browser sends all that widgets say, with it a click that is
 about to be sent by itself, and is then sent again: what toggles is back where it was.
 
     click ──► kept ──────────────► sent ──► callback, again
               timer: sent with it ────────► callback
+
+Elements that never arrive. A run's thread hands its elements to the server's loop one by one. A
+request that the loop takes up when the thread is through, and they are not, gets a new thread; what
+the old one said last is then dropped. Here it waits for that, a few milliseconds.
+
+    thread of a click: elements, stops ──► loop:           ──► elements, stopped ──► timer's run
+    timer:                     request ──►       it waits
 
 An end told as another. A run that starts may throw away what still waits in the queue of the
 session, so every end that waits there is told as that of a run cut short, and after such a one the
@@ -19,14 +26,20 @@ that had the focus beside the one in its place. (streamlit #9187, #16708 are of 
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 TRIGGERS = ("trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value")
+
+SOON = 0.001
+"""Seconds after which a request looks again whether the thread before it is done."""
 
 Ask = Callable[[AppSession, ClientState | None], None]
 Clear = Callable[[ForwardMsgQueue, bool, list[str] | None], None]
@@ -47,6 +60,34 @@ def hear_once(ask: Ask) -> Ask:
             for place in reversed([i for i, each in enumerate(said) if _is_click(each)]):
                 del said[place]
         ask(session, client_state)
+
+    return asked
+
+
+def _is_ending(session: AppSession) -> bool:
+    """Whether the session's thread is through, and what it said is not yet all heard."""
+    runner = session._scriptrunner
+    stopped = runner is not None and runner._requests._state is ScriptRequestType.STOP
+    return stopped and not runner._execing
+
+
+def wait_for_the_end(ask: Ask) -> Ask:
+    """`AppSession.request_rerun` that waits while the thread before is ending, in turn."""
+    waiting: WeakKeyDictionary[AppSession, deque[ClientState | None]] = WeakKeyDictionary()
+
+    def answer(session: AppSession) -> None:
+        line = waiting[session]
+        while line and not _is_ending(session):
+            ask(session, line.popleft())
+        if line:
+            session._event_loop.call_later(SOON, answer, session)
+
+    @functools.wraps(ask)
+    def asked(session: AppSession, client_state: ClientState | None) -> None:
+        line = waiting.setdefault(session, deque())
+        line.append(client_state)
+        if len(line) == 1:
+            answer(session)
 
     return asked
 
@@ -75,7 +116,8 @@ def keep_ends(clear: Clear) -> Clear:
 
 
 def mend() -> None:
-    """Put both in their place; a second call does nothing."""
+    """Put all in their place; a second call does nothing."""
     if not hasattr(ForwardMsgQueue.clear, "__wrapped__"):
         ForwardMsgQueue.clear = keep_ends(ForwardMsgQueue.clear)  # type: ignore[method-assign]
-        AppSession.request_rerun = hear_once(AppSession.request_rerun)  # type: ignore[method-assign]
+        ask = wait_for_the_end(hear_once(AppSession.request_rerun))
+        AppSession.request_rerun = ask  # type: ignore[method-assign]

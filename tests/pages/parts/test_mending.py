@@ -1,7 +1,8 @@
-"""Streamlit's faults with timers: what is heard of a click, and told of a run's end."""
+"""Streamlit's faults with timers: what is heard of a click, waited for, told of a run's end."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 
 from pages.parts import mending
 
@@ -43,6 +45,44 @@ def test_a_timer_brings_no_click() -> None:
     assert heard(None) is None
 
 
+class Ending:
+    """What is looked at of a session and of its thread."""
+
+    def __init__(self) -> None:
+        self._requests = ScriptRequests()
+        self._execing = True
+        self._scriptrunner: Ending | None = self
+        self._event_loop = asyncio.get_running_loop()
+
+
+def test_a_request_waits_in_turn_for_the_end_of_the_thread_before() -> None:
+    taken: list[tuple[str, bool]] = []
+    ask: Any = mending.wait_for_the_end(
+        lambda session, state: taken.append((state.page_name, session._scriptrunner is None))  # type: ignore[union-attr, arg-type]
+    )
+
+    async def go() -> None:
+        session = Ending()
+        ask(session, ClientState(page_name="while it runs"))
+        session._requests.request_stop()
+        ask(session, ClientState(page_name="stopped by hand"))
+        assert taken == [("while it runs", False), ("stopped by hand", False)]
+        session._execing = False
+        for name in ("one", "two"):
+            ask(session, ClientState(page_name=name))
+        await asyncio.sleep(0.02)
+        assert len(taken) == 2
+        session._scriptrunner = None
+        ask(session, ClientState(page_name="three"))
+        assert len(taken) == 2
+        while len(taken) < 5:
+            await asyncio.sleep(0.001)
+        ask(session, ClientState(page_name="four"))
+        assert taken[2:] == [(name, True) for name in ("one", "two", "three", "four")]
+
+    asyncio.run(asyncio.wait_for(go(), 20))
+
+
 def waiting(*drawn: str) -> ForwardMsgQueue:
     """An element of each fragment, and the end of the run."""
     queue = ForwardMsgQueue()
@@ -71,8 +111,9 @@ def test_an_end_stays_where_nothing_is_thrown_away(monkeypatch: pytest.MonkeyPat
     queue.clear(True, ["header"])
     assert len(queue) == 2 and told(queue) == EARLY  # once it is not, `keep_ends` can go
     mending.mend()
+    once = AppSession.request_rerun
     mending.mend()
-    assert not hasattr(AppSession.request_rerun.__wrapped__, "__wrapped__")
+    assert AppSession.request_rerun is once
     queue = waiting("recipe", "recipe")
     queue.clear(True, ["header"])
     assert len(queue) == 3 and told(queue) == WHOLE
