@@ -21,11 +21,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 # Two processes: one begins with the journeys, the other with the rest, a file each at a time; the models of the
-# tests are too small for a second thread. What fails is tried once more, alone: on two full cores a click of a journey
-# may be lost while a page is being drawn.
+# tests are too small for a second thread.
 unit: $(VENV)/.installed-dev chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder || \
-		{ [ $$? = 1 ] && OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
