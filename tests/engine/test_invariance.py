@@ -20,7 +20,7 @@ from engine.run.protocol import Job
 from engine.study import load_study
 
 NEW_TOKENS = 12
-PROMPTS = 32
+PROMPTS = 64
 RECIPES = (
     Recipe("task_arithmetic", {"helpful": 0.5, "harmless": 0.6, "honest": 0.4}),
     Recipe("proxy_tuning", {"harmless": 1.0, "helpful": 0.5}),
