@@ -79,6 +79,12 @@ class Handle:
                 data.get("failure"),
             )
 
+    def first_text(self, timeout: float) -> Status:
+        """The status once there is a text or the end, or after `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._texts or self._final is not None, timeout)
+        return self.status()
+
     def cancel(self) -> None:
         """Ask for an end: at once where the job waits, within one quantum where it runs."""
         self._cancel(self.job.id)

@@ -16,6 +16,8 @@ from pages.parts.components import declare
 from pages.parts.controls import anchored
 
 LOOK_SECONDS = 0.12
+FIRST_TEXT_SECONDS = 0.3
+"""How long the first drawing waits for a text: most are there sooner than the next look."""
 KEPT = 32
 NONE = "no differences marked"
 
@@ -69,10 +71,12 @@ def show(task: Task, tray: Sequence[Recipe], again: Callable[[Task], None]) -> N
         again: starts it with another seed.
     """
     running = not task.status.over
+    drawn: list[bool] = []
 
     @st.fragment(run_every=LOOK_SECONDS if running else None)
     def draw() -> None:
-        status = task.status
+        status = task.status if drawn else task.handle.first_text(FIRST_TEXT_SECONDS)
+        drawn.append(True)
         asked = Asked.of(task.handle.job.payload)
         with st.container(horizontal=True, vertical_alignment="center", key="answers_line"):
             st.text(words(status), width="stretch")

@@ -161,6 +161,17 @@ class TestExecutor:
         assert texts == sorted(texts, key=len)
         assert texts[-1] == handle.result()["text"] == handle.status().texts[0]
 
+    def test_the_first_text_is_waited_for_until_it_comes_or_will_not(self, executor):
+        stream = executor.submit(Job("stream", {"words": 10_000}))
+        begun = stream.first_text(10)
+        assert begun.texts[0] and not begun.over
+        stream.cancel()
+        silent = executor.submit(sweep(1))
+        assert silent.first_text(10).over and not silent.status().texts
+        long = executor.submit(sweep(100))
+        assert not long.first_text(0.05).texts and not long.status().over
+        long.cancel()
+
     def test_a_parked_sweep_scores_as_an_undisturbed_one(self, executor, rows):
         executor.submit(sweep(15)).result(20)
         alone = {row["id"]: row["values"] for row in rows}
