@@ -14,7 +14,7 @@ from engine.errors import BadInput
 from engine.recipe import Recipe
 from engine.scoring.data import Row, read_rows
 from engine.study import Objective
-from pages.parts import answers, asking, comparing, jobs, slices, state, tray, tray_menu
+from pages.parts import address, answers, asking, comparing, jobs, slices, state, tray, tray_menu
 from pages.parts.asking import TYPED, Ask
 from pages.parts.backend import Task
 from pages.parts.controls import anchored
@@ -37,19 +37,19 @@ def restore(measured: Measured) -> None:
     """Once a session: the tray that the address names. A point waits until points can be known."""
     asked = st.session_state.setdefault("compare_address", st.query_params.get("points", ""))
     if "compare_restored" not in st.session_state and backend.known is not None:
-        found, unknown = comparing.addressed(asked, measured, backend.names)
+        found, unknown = address.to_tray(asked, measured, backend.names)
         for each in found:
             tray.add(each)
         st.session_state["compare_restored"] = unknown
     for name in st.session_state.get("compare_restored", ()):
-        st.text(f"This study has no point {name}.")
+        st.text(f"This study has no {name}.")
 
 
 def remember(measured: Measured) -> None:
     """Keep the address a way back to this tray."""
     if "compare_restored" not in st.session_state:
         return
-    text = comparing.address(tray.tray(), measured, backend.point_id)
+    text = address.of_tray(tray.tray(), measured, backend.names, backend.point_id)
     if text:
         if st.query_params.get("points") != text:
             st.query_params["points"] = text

@@ -1,15 +1,22 @@
-"""A recipe in the address of Explore, both ways: a link leads back to the same mixture.
+"""A recipe in the address of Explore and the tray in that of Compare, both ways: a link leads back.
 
-method=pcb & c=helpful:1,harmless:0.6 & p=ratio:0.2
+Explore  method=pcb & c=helpful:1,harmless:0.6 & p=ratio:0.2
+Compare  points=base,0123456789ab,pcb(helpful:1;harmless:0.6)(ratio:0.2)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 
-from engine.errors import bad
+from engine.errors import BadInput, bad
 from engine.recipe import METHODS, Names, Recipe, find_method, resolve
+from pages.parts.comparing import model_recipe
 from pages.parts.controls import default_parameters
+from pages.parts.view import Measured
+
+MIXTURE = re.compile(r"(\w+)\(([^()]*)\)(?:\(([^()]*)\))?")
+"""Method, coefficients and parameters of a recipe in the tray."""
 
 
 def of_recipe(recipe: Recipe, names: Names) -> dict[str, str | None]:
@@ -47,6 +54,50 @@ def to_recipe(asked: Mapping[str, str], names: Names) -> Recipe | None:
     if not coefficients and method.takes_coefficients:
         return None
     return resolve(Recipe(method.name, coefficients, parameters), names, "address")
+
+
+def of_tray(
+    recipes: Iterable[Recipe], measured: Measured, names: Names, point_of: Callable[[Recipe], str]
+) -> str:
+    """The tray as an address holds it: models by name, measured recipes by their point's id, others
+    in full."""
+
+    def text(recipe: Recipe) -> str:
+        if recipe.method == "single":
+            return str(recipe.parameters["model"])
+        if point_of(recipe) in measured.row_of:
+            return point_of(recipe)
+        said = of_recipe(recipe, names)
+        c, p = ((said[each] or "").replace(",", ";") for each in ("c", "p"))
+        return f"{recipe.method}({c})" + (f"({p})" if p else "")
+
+    return ",".join(map(text, recipes))
+
+
+def to_tray(text: str, measured: Measured, names: Names) -> tuple[list[Recipe], list[str]]:
+    """Recipes that an address names, and what this study does not know."""
+    found: list[Recipe | None] = []
+    parts = [part for part in text.split(",") if part]
+    for part in parts:
+        if part in names.models:
+            found.append(model_recipe(part, names))
+        elif part in measured.row_of:
+            found.append(measured.recipes[measured.row_of[part]])
+        else:
+            found.append(_mixture(part, names))
+    unknown = [part for part, each in zip(parts, found, strict=True) if each is None]
+    return [each for each in found if each is not None], unknown
+
+
+def _mixture(text: str, names: Names) -> Recipe | None:
+    read = MIXTURE.fullmatch(text)
+    if read is None:
+        return None
+    method, c, p = (each.replace(";", ",") for each in read.groups(""))
+    try:
+        return to_recipe({"method": method, "c": c, "p": p}, names)
+    except BadInput:
+        return None
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

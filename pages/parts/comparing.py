@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
@@ -42,37 +42,6 @@ def short(place: int, recipe: Recipe) -> str:
 def title(place: int, recipe: Recipe) -> str:
     """A column in a list: letter and recipe."""
     return f"{LETTERS[place]} · {recipe_text(recipe)}"
-
-
-# the address
-
-
-def address(
-    recipes: Iterable[Recipe], measured: Measured, point_of: Callable[[Recipe], str]
-) -> str:
-    """The tray as the URL holds it: models by name, measured recipes by their point's id; what is
-    neither cannot be found again and is left out."""
-    found = []
-    for each in recipes:
-        if each.method == "single":
-            found.append(str(each.parameters["model"]))
-        elif point_of(each) in measured.row_of:
-            found.append(point_of(each))
-    return ",".join(found)
-
-
-def addressed(text: str, measured: Measured, names: Names) -> tuple[list[Recipe], list[str]]:
-    """Recipes that an address names, and the names that this study does not know."""
-    found: list[Recipe] = []
-    unknown: list[str] = []
-    for part in filter(None, text.split(",")):
-        if part in names.models:
-            found.append(model_recipe(part, names))
-        elif part in measured.row_of:
-            found.append(measured.recipes[measured.row_of[part]])
-        else:
-            unknown.append(part)
-    return found, unknown
 
 
 def model_recipe(name: str, names: Names) -> Recipe:

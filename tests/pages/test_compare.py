@@ -87,7 +87,7 @@ def test_the_address_restores_the_tray_with_scores(backend: Backend) -> None:
     assert not at.exception
     shown = texts(at)
     assert "A · helpful" in shown and "B · base" in shown
-    assert "This study has no point 000000000000." in shown
+    assert "This study has no 000000000000." in shown
     assert "facts ↑  0.800 ± 0.020" in shown
 
 
@@ -194,7 +194,7 @@ def test_a_column_that_fails_is_said_beside_the_others(backend: Backend) -> None
     at = answered(at.run(), backend)
     heads = [state for _, state in drawn(at)["heads"]]
     assert heads == ["failed: the logits are not finite", "done"]
-    assert at.query_params["points"] == "base"
+    assert at.query_params["points"] == "task_arithmetic(helpful:1.23;terse:0),base"
 
 
 def test_a_worker_that_fails_is_said_with_its_reason(

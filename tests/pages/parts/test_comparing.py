@@ -10,7 +10,7 @@ import pytest
 from engine.recipe import Names, Recipe, resolve
 from engine.run.executor import Status
 from engine.scoring.data import Row
-from pages.parts import comparing
+from pages.parts import address, comparing
 from pages.parts.comparing import Asked, Settings, grid, pieces
 from pages.parts.view import Axis, measure
 
@@ -39,12 +39,25 @@ def test_columns_have_letters_and_models_their_names() -> None:
 def test_the_address_leads_there_and_back() -> None:
     stored = Stored("0123456789ab", MIXED.as_dict(), {"facts": {"mean": 0.5}})
     measured = measure([stored], ("facts",))
-    ids = {MIXED: "0123456789ab", PCB: "ffffffffffff"}
-    text = comparing.address([HELPFUL, MIXED, PCB], measured, ids.__getitem__)
-    assert text == "helpful,0123456789ab"
-    assert comparing.addressed(text, measured, NAMES) == ([HELPFUL, MIXED], [])
-    assert comparing.addressed("lost,,base", measured, NAMES) == ([BASE], ["lost"])
-    assert comparing.addressed("", measured, NAMES) == ([], [])
+    tuned = resolve(Recipe("pcb", {"helpful": 1.0, "terse": 0.25}, {"ratio": 0.3}), NAMES)
+    recipes = [HELPFUL, MIXED, PCB, tuned]
+    ids = dict.fromkeys((PCB, tuned), "ffffffffffff") | {MIXED: "0123456789ab"}
+    text = address.of_tray(recipes, measured, NAMES, ids.__getitem__)
+    assert text.startswith("helpful,0123456789ab,pcb(helpful:1")
+    assert text.endswith("),pcb(helpful:1;terse:0.25)(ratio:0.3)")
+    assert address.to_tray(text, measured, NAMES) == (recipes, [])
+    assert address.to_tray("lost,,base", measured, NAMES) == ([BASE], ["lost"])
+    assert address.to_tray("", measured, NAMES) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["pcb(", "pcb()", "pcb(nobody:1)", "pcb(helpful)", "pcb(helpful:x)", "pcb(helpful:1)(ratio:7)",
+     "nothing(helpful:1)", "pcb(helpful:1)(ratio:0.2)(x:1)"],
+)  # fmt: skip
+def test_a_mixture_that_cannot_be_made_is_unknown(part: str) -> None:
+    measured = measure([], ("facts",))
+    assert address.to_tray(f"{part},base", measured, NAMES) == ([BASE], [part])
 
 
 def test_models_come_before_points_of_the_front_and_none_twice() -> None:
