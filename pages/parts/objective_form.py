@@ -32,15 +32,19 @@ def _option(each: Option, key: str) -> Any:
     """The field of a scorer's own option; its value."""
     label, key = each.name.replace("_", " "), f"{key}:{each.name}"
     if each.kind == "flag":
-        return st.checkbox(label, value=bool(each.default), key=key)
+        return st.checkbox(label, value=bool(each.default), key=key, persist_state="session")
     if each.kind == "choice":
         options = list(each.choices)
-        return st.selectbox(label, options, index=options.index(each.default), key=key)
+        return st.selectbox(
+            label, options, index=options.index(each.default), key=key, persist_state="session"
+        )
     if each.kind == "texts":
         shown = ", ".join(each.default[:3]) if each.default else ""
         help = f"One a line. Empty: the scorer's own list ({shown}, …)" if shown else "One a line"
-        return tuple(texts_of(st.text_area(label, key=key, help=help, height=90)))
-    return st.text_input(label, value=each.default or "", key=key)
+        return tuple(
+            texts_of(st.text_area(label, key=key, persist_state="session", help=help, height=90))
+        )
+    return st.text_input(label, value=each.default or "", key=key, persist_state="session")
 
 
 def _common(scorer: Scorer, key: str) -> dict[str, Any]:
@@ -48,22 +52,29 @@ def _common(scorer: Scorer, key: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     left, right = st.columns(2)
     values["chat"] = left.checkbox(
-        "Through the chat template", key=f"{key}:chat",
+        "Through the chat template", key=f"{key}:chat", persist_state="session",
         help="Wraps each prompt as one user message; without it a prompt is fed as it is",
     )  # fmt: skip
     if generates(scorer):
         values["max_new_tokens"] = left.number_input(
-            "Longest answer in tokens", min_value=1, value=64, key=f"{key}:max_new_tokens"
+            "Longest answer in tokens",
+            min_value=1,
+            value=64,
+            key=f"{key}:max_new_tokens",
+            persist_state="session",
         )
-        stop = right.text_area("Stop at", key=f"{key}:stop", help=ESCAPED, height=90)
+        stop = right.text_area(
+            "Stop at", key=f"{key}:stop", persist_state="session", help=ESCAPED, height=90
+        )
         values["stop"] = texts_of(stop)
     values["limit"] = left.number_input(
-        "Examples at most", min_value=1, value=None, key=f"{key}:limit", placeholder="all",
+        "Examples at most", min_value=1, value=None, key=f"{key}:limit", persist_state="session",
+        placeholder="all",
         help="A stable subset, by the hash of the prompt",
     )  # fmt: skip
     values["report_fraction"] = right.number_input(
         "Share held back for the report", min_value=0.0, max_value=1.0, value=0.3, step=0.05,
-        key=f"{key}:report_fraction", format="%.2f",
+        key=f"{key}:report_fraction", persist_state="session", format="%.2f",
         help="Never used for exploring; measured once, when a point is exported",
     )  # fmt: skip
     return values
@@ -76,14 +87,17 @@ def fields(key: str) -> dict[str, Any]:
         key: what the keys of the widgets begin with.
     """
     left, right = st.columns(2)
-    values: dict[str, Any] = {"name": left.text_input("Name of the objective", key=f"{key}:name")}
-    name = right.selectbox("Scorer", scorers(), key=f"{key}:scorer")
+    values: dict[str, Any] = {
+        "name": left.text_input("Name of the objective", key=f"{key}:name", persist_state="session")
+    }
+    name = right.selectbox("Scorer", scorers(), key=f"{key}:scorer", persist_state="session")
     scorer = find_scorer(name)
     values["scorer"] = name
     st.text(scorer_text(name))
     if scorer.kind != "none":
         values["data"] = st.text_input(
-            "Data file", key=f"{key}:data", placeholder="/data/questions.jsonl",
+            "Data file", key=f"{key}:data", persist_state="session",
+            placeholder="/data/questions.jsonl",
             help="JSON Lines, on this server; a relative path is relative to the study file",
         )  # fmt: skip
     for each in scorer.options:
@@ -92,7 +106,7 @@ def fields(key: str) -> dict[str, Any]:
     values["direction"] = st.radio(
         "Direction", ways, index=ways.index(scorer.direction), horizontal=True,
         format_func=lambda way: f"{way} (as usual)" if way == scorer.direction else way,
-        key=f"{key}:{name}:direction",
+        key=f"{key}:{name}:direction", persist_state="session",
     )  # fmt: skip
     if scorer.kind != "none":
         values |= _common(scorer, key)
@@ -106,7 +120,8 @@ def show(backend: Backend) -> None:
     job = f"{state.session()}:preview"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(
-            "Preview on", backend.names.models, key="preview_on", width=220,
+            "Preview on", backend.names.models, key="preview_on", persist_state="session",
+            width=220,
             help="The model whose answers are shown; nothing is saved",
         )  # fmt: skip
         preview = st.button("Preview five examples", key="preview")

@@ -54,8 +54,8 @@ def _refused(error: BadInput) -> None:
 def _by_path(current: Path | None) -> None:
     with st.form("open_by_path", border=True):
         typed = st.text_input(
-            "Study file or its directory, on this server", key="study_path",
-            placeholder="/models/trio/study.yaml",
+            "Study file or its directory, on this server",
+            placeholder="/models/trio/study.yaml", key="study_path", persist_state="session",
         )  # fmt: skip
         asked = st.form_submit_button("Open this study")
     try:
@@ -93,8 +93,14 @@ def _experts() -> list[tuple[str, str]]:
         name, directory, out = st.columns([2, 6, 1], vertical_alignment="bottom")
         found.append(
             (
-                name.text_input(f"Name of expert {place}", key=f"expert_name:{row}"),
-                directory.text_input(f"Directory of expert {place}", key=f"expert_place:{row}"),
+                name.text_input(
+                    f"Name of expert {place}", key=f"expert_name:{row}", persist_state="session"
+                ),
+                directory.text_input(
+                    f"Directory of expert {place}",
+                    key=f"expert_place:{row}",
+                    persist_state="session",
+                ),
             )
         )
         out.button(
@@ -108,30 +114,34 @@ def _experts() -> list[tuple[str, str]]:
 def _draft() -> Draft:
     """Draw the fields; what was typed."""
     left, right = st.columns(2)
-    name = left.text_input("Name of the study", key="new_name", placeholder="trio")
+    name = left.text_input(
+        "Name of the study", key="new_name", persist_state="session", placeholder="trio"
+    )
     shown = name.strip() or "trio"
     place = right.text_input(
-        "Where to write it", key="new_place",
+        "Where to write it", key="new_place", persist_state="session",
         placeholder=str(state.workspace() / "studies" / shown / "study.yaml"),
         help="A file that does not exist yet. Empty: the place shown",
     )  # fmt: skip
     base = st.text_input(
-        "Directory of the base", key="new_base", placeholder="/models/base",
+        "Directory of the base",
+        placeholder="/models/base", key="new_base", persist_state="session",
         help="A Hugging Face directory, or an id in the local cache; nothing is downloaded",
     )  # fmt: skip
     experts = _experts()
     left, right = st.columns([3, 1])
     target = left.text_input(
-        "Directory of the target (optional)", key="new_target",
+        "Directory of the target (optional)", key="new_target", persist_state="session",
         help="A larger model that the small ones steer",
     )  # fmt: skip
     named = [each.strip() for each, _ in experts if each.strip()]
     tokenizer = right.selectbox(
-        "Tokenizer of", ["base", *dict.fromkeys(named)], key="new_tokenizer",
+        "Tokenizer of", ["base", *dict.fromkeys(named)],
+        key="new_tokenizer", persist_state="session",
         help="Whose tokenizer, chat template and end tokens are used",
     )  # fmt: skip
     first = st.radio(
-        "First objective", ["cost", OWN], key="new_first", horizontal=True,
+        "First objective", ["cost", OWN], key="new_first", persist_state="session", horizontal=True,
         help="cost needs no data: parameters run for each token. More can be added later",
     )  # fmt: skip
     objectives: list[dict[str, Any]] = [COST]
