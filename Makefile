@@ -13,7 +13,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 app: $(VENV)/.installed
 	PARETOSCOPE_STUDY="$(STUDY)" $(BIN)/python app.py --port $(PORT)
 
-test: lint unit
+# mypy needs one core for a minute in which the journeys mostly wait for their browser.
+test: $(VENV)/.installed-dev chromium
+	$(MAKE) --no-print-directory --jobs 2 lint unit
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
