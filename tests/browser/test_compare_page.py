@@ -97,7 +97,7 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
     page.wait_for_function(
         """before => {
             const root = document.querySelector('.answers');
-            return root.dataset.writing === 'false' && root.textContent !== before;
+            return root?.dataset.writing === 'false' && root.textContent !== before;
         }""",
         arg=page.locator(".answers").text_content(),
     )
@@ -108,7 +108,7 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
     set_how(page, {"Most new tokens": "180"})
     page.get_by_role("button", name="Answer", exact=True).click()
     page.wait_for_function(
-        """() => document.querySelector('.answers').dataset.writing === 'true' && [1, 2].every(
+        """() => document.querySelector('.answers')?.dataset.writing === 'true' && [1, 2].every(
             column => document.querySelector(`.answers td:nth-child(${column}) .text`).textContent)
         """
     )
