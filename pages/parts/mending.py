@@ -13,14 +13,16 @@ the old one said last is then dropped. Here it waits for that, a few millisecond
     thread of a click: elements, stops ──► loop:           ──► elements, stopped ──► timer's run
     timer:                     request ──►       it waits
 
-An end told as another. A run that starts may throw away what still waits in the queue of the
-session, so every end that waits there is told as that of a run cut short, and after such a one the
-browser takes nothing off the page; also where nothing was thrown away. A pulse of the header at the
-heels of another fragment's run leaves on the page what that run no longer drew, such as the slider
-that had the focus beside the one in its place. (streamlit #9187, #16708 are of the same kind.)
+What a run has said, thrown away. A fragment's run that starts throws away what still waits in the
+queue of the session: elements of the same fragment, and the word that a run was whole. A run of the
+whole page that is told as whole without a fragment's elements takes these off the page until the
+fragment's own run brings them back: a blink. A fragment's run that is told as cut short leaves on
+the page what it no longer drew, such as the slider that had the focus beside the one in its place.
+Here what waits is sent: the run that starts says newer things after it. (streamlit #9187, #16708
+are of the same kind.)
 
-    recipe: elements, "finished" ──► queue of the session ──► browser
-    header:                            "started", elements, "finished"
+    page:    elements, "finished" ──► queue of the session ──► browser
+    timer:                             "started", elements, "finished"
 """
 
 from __future__ import annotations
@@ -92,8 +94,8 @@ def wait_for_the_end(ask: Ask) -> Ask:
     return asked
 
 
-def keep_ends(clear: Clear) -> Clear:
-    """`ForwardMsgQueue.clear` that leaves ends as they are where it throws nothing away."""
+def keep_what_waits(clear: Clear) -> Clear:
+    """`ForwardMsgQueue.clear` that throws nothing away when a fragment's run starts."""
 
     @functools.wraps(clear)
     def cleared(
@@ -101,16 +103,10 @@ def keep_ends(clear: Clear) -> Clear:
         retain_lifecycle_msgs: bool = False,
         fragment_ids_this_run: list[str] | None = None,
     ) -> None:
-        waiting = list(queue._queue)
-        ends = [
-            (message, message.script_finished)
-            for message in waiting
-            if message.WhichOneof("type") == "script_finished"
-        ]
-        clear(queue, retain_lifecycle_msgs, fragment_ids_this_run)
-        if fragment_ids_this_run and len(queue) == len(waiting):
-            for message, status in ends:
-                message.script_finished = status
+        if fragment_ids_this_run:
+            queue._delta_index_map = {}  # what comes now stands behind this run's start
+        else:
+            clear(queue, retain_lifecycle_msgs, fragment_ids_this_run)
 
     return cleared
 
@@ -118,6 +114,6 @@ def keep_ends(clear: Clear) -> Clear:
 def mend() -> None:
     """Put all in their place; a second call does nothing."""
     if not hasattr(ForwardMsgQueue.clear, "__wrapped__"):
-        ForwardMsgQueue.clear = keep_ends(ForwardMsgQueue.clear)  # type: ignore[method-assign]
+        ForwardMsgQueue.clear = keep_what_waits(ForwardMsgQueue.clear)  # type: ignore[method-assign]
         ask = wait_for_the_end(hear_once(AppSession.request_rerun))
         AppSession.request_rerun = ask  # type: ignore[method-assign]

@@ -83,41 +83,51 @@ def test_a_request_waits_in_turn_for_the_end_of_the_thread_before() -> None:
     asyncio.run(asyncio.wait_for(go(), 20))
 
 
+def element(fragment: str, place: int, words: str) -> ForwardMsg:
+    message = ForwardMsg()
+    message.metadata.delta_path.extend([0, place])
+    message.delta.new_element.text.body = words
+    message.delta.fragment_id = fragment
+    return message
+
+
 def waiting(*drawn: str) -> ForwardMsgQueue:
     """An element of each fragment, and the end of the run."""
     queue = ForwardMsgQueue()
     for place, fragment in enumerate(drawn):
-        message = ForwardMsg()
-        message.metadata.delta_path.extend([0, place])
-        message.delta.new_element.text.body = fragment
-        message.delta.fragment_id = fragment
-        queue.enqueue(message)
+        queue.enqueue(element(fragment, place, "old"))
     end = ForwardMsg()
     end.script_finished = WHOLE
     queue.enqueue(end)
     return queue
 
 
-def told(queue: ForwardMsgQueue) -> int:
-    [found] = [each for each in queue.flush() if each.WhichOneof("type") == "script_finished"]
-    return found.script_finished
+def told(queue: ForwardMsgQueue) -> list[str | int]:
+    """What the browser hears, in order: words of elements, and ends."""
+    return [
+        each.delta.new_element.text.body if each.HasField("delta") else each.script_finished
+        for each in queue.flush()
+    ]
 
 
-def test_an_end_stays_where_nothing_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_is_sent_before_what_a_fragment_says_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for kind, name in ((ForwardMsgQueue, "clear"), (AppSession, "request_rerun")):
         plain = getattr(kind, name)
         monkeypatch.setattr(kind, name, getattr(plain, "__wrapped__", plain))
-    queue = waiting("recipe")
+    queue = waiting("header", "recipe")
     queue.clear(True, ["header"])
-    assert len(queue) == 2 and told(queue) == EARLY  # once it is not, `keep_ends` can go
+    assert told(queue) == ["old", EARLY]  # once it is not, `keep_what_waits` can go
     mending.mend()
     once = AppSession.request_rerun
     mending.mend()
     assert AppSession.request_rerun is once
-    queue = waiting("recipe", "recipe")
-    queue.clear(True, ["header"])
-    assert len(queue) == 3 and told(queue) == WHOLE
-    for again in (["recipe"], ["header", "recipe"], None):
-        queue = waiting("recipe", "header")
+    for again in (["header"], ["recipe"], ["header", "recipe"]):
+        queue = waiting("header", "recipe")
         queue.clear(True, again)
-        assert len(queue) < 3 and told(queue) == EARLY
+        queue.enqueue(element("header", 0, "new"))
+        assert told(queue) == ["old", "old", WHOLE, "new"]
+    queue = waiting("header", "recipe")
+    queue.clear(True)
+    assert told(queue) == [EARLY]
