@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -164,8 +164,18 @@ class Served:
                 return int(place.name)
         raise AssertionError("the app has no worker")
 
-    def open(self, chromium: Browser, path: str = "/", **options: Any) -> Page:
-        """A page of 1280 × 720 in a fresh profile; what goes wrong goes to `page.complaints`."""
+    def open(
+        self,
+        chromium: Browser,
+        path: str = "/",
+        prepare: Callable[[Page], object] | None = None,
+        **options: Any,
+    ) -> Page:
+        """A page of 1280 × 720 in a fresh profile; what goes wrong goes to `page.complaints`.
+
+        Args:
+            prepare: is called with the page before it loads.
+        """
         size = {"width": 1280, "height": 720}
         page = chromium.new_context(viewport=size, **options).new_page()
         page.set_default_timeout(WAIT)
@@ -187,6 +197,8 @@ class Served:
         page.on("console", console)
         page.on("pageerror", lambda error: said("error", str(error)))
         page.on("request", request)
+        if prepare is not None:
+            prepare(page)
         page.goto(f"{self.url}{path}")
         return page
 

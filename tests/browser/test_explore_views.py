@@ -114,9 +114,14 @@ def test_bounds_leave_points_of_chart_table_and_pick(shipped: Served, chrome: Br
     page.context.close()
 
 
-def test_weights_and_pad_choose_a_point_to_take(shipped: Served, chrome: Browser) -> None:
+def test_three_objectives_are_weighed_on_the_pad_and_a_point_taken(
+    shipped: Served, chrome: Browser
+) -> None:
     page = shipped.open(chrome, "/?z=fluency")
     wait_for_chart(page)
+    assert kinds(page) == {"scatter3d"}
+    expect(page.get_by_text("fluency ↓").first).to_be_visible()
+    page.wait_for_selector(".mark.here:not([hidden])", state="attached")
     prefer(page)
     first = picked(page)
     with moved(page, "pick"):
@@ -196,12 +201,14 @@ def test_the_address_restores_what_was_chosen(shipped: Served, chrome: Browser) 
 
 
 class Line:
-    """The page's connection, which can keep back what Python answers. Loads the page again."""
+    """A page's connection, which can keep back what Python answers."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self) -> None:
         self.kept: list[str | bytes] | None = None
+
+    def of(self, page: Page) -> None:
+        """Stand in the way of a page that has not loaded."""
         page.route_web_socket("**/_stcore/stream", self._open)
-        page.reload()
 
     def _open(self, here: WebSocketRoute) -> None:
         there = here.connect_to_server()
@@ -251,8 +258,8 @@ def answered(page: Page) -> None:
 def test_the_pick_follows_a_weight_before_python_answers(
     shipped: Served, chrome: Browser, path: str, locked: str | None
 ) -> None:
-    page = shipped.open(chrome, path)
-    line = Line(page)
+    line = Line()
+    page = shipped.open(chrome, path, line.of)
     wait_for_chart(page)
     page.get_by_text("worker ready").wait_for()
     prefer(page)
@@ -296,8 +303,8 @@ def test_the_pick_follows_a_weight_before_python_answers(
 def test_a_dragged_weight_takes_the_pick_and_the_handle_along(
     shipped: Served, chrome: Browser
 ) -> None:
-    page = shipped.open(chrome, "/?z=fluency")
-    line = Line(page)
+    line = Line()
+    page = shipped.open(chrome, "/?z=fluency", line.of)
     wait_for_chart(page)
     page.get_by_text("worker ready").wait_for()
     prefer(page)
@@ -323,15 +330,12 @@ def test_a_dragged_weight_takes_the_pick_and_the_handle_along(
     page.context.close()
 
 
-@pytest.mark.parametrize("beyond", [False, True])
-def test_the_browser_picks_what_the_engine_picks(
-    shipped: Served, chrome: Browser, beyond: bool
-) -> None:
+def test_the_browser_picks_what_the_engine_picks(shipped: Served, chrome: Browser) -> None:
     page = shipped.open(chrome, "/?z=fluency")
     wait_for_chart(page)
     prefer(page)
     rng = np.random.default_rng(11)
-    for wide in (2, 3):
+    for wide, beyond in product((2, 3), (False, True)):
         # coarse, so that there are ties; some beyond the ideal of frozen ranges
         terms = rng.integers(-3, 9, (60, wide)) / 8
         asked = [

@@ -19,6 +19,9 @@ from tests.browser.driver import POINT_ON_SCREEN, WAIT, Served, points, slider, 
 pytestmark = pytest.mark.browser
 
 
+COLOUR = "document.querySelector('.tradeoff').layout.font.color"
+
+
 def click_point(page: Page, point: str) -> None:
     x, y = page.evaluate(POINT_ON_SCREEN, point)
     page.mouse.move(x - 3, y - 3)
@@ -147,35 +150,21 @@ def test_a_tab_left_open_comes_back_after_a_restart(app: Served, chrome: Browser
     page.context.close()
 
 
-def test_three_objectives_make_a_chart_in_depth(shipped: Served, chrome: Browser) -> None:
-    page = shipped.open(chrome, "/?z=fluency")
-    wait_for_chart(page)
-    kinds = page.evaluate("document.querySelector('.tradeoff').data.map(trace => trace.type)")
-    assert set(kinds) == {"scatter3d"}
-    expect(page.get_by_text("fluency ↓").first).to_be_visible()
-    page.wait_for_selector(".mark.here:not([hidden])", state="attached")
-    assert page.complaints == []
-    page.context.close()
-
-
-def test_dark_and_light_themes_colour_the_chart(app: Served, chrome: Browser) -> None:
-    colours = {}
-    for scheme in ("light", "dark"):
-        page = app.open(chrome, color_scheme=scheme)
-        wait_for_chart(page)
-        colours[scheme] = page.evaluate("document.querySelector('.tradeoff').layout.font.color")
-        page.context.close()
-    assert colours["light"] != colours["dark"]
-    assert all(colour and not colour.startswith("--") for colour in colours.values())
-
-
-def test_chart_and_controls_fit_a_small_laptop(app: Served, chrome: Browser) -> None:
-    page = app.open(chrome)
+def test_a_small_laptop_shows_it_all_and_a_dark_theme_colours_the_chart(
+    app: Served, chrome: Browser
+) -> None:
+    page = app.open(chrome, color_scheme="light")
     wait_for_chart(page)
     for selector in (".tradeoff", ".st-key-controls", ".st-key-evaluate"):
         box = page.locator(selector).bounding_box()
         assert box is not None and box["y"] + box["height"] <= 720, selector
         assert box["x"] + box["width"] <= 1280, selector
+    light = page.evaluate(COLOUR)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => ({COLOUR}) !== light", arg=light)
+    dark = page.evaluate(COLOUR)
+    assert not light.startswith("--") and not dark.startswith("--")
+    assert page.complaints == []
     page.context.close()
 
 

@@ -50,24 +50,19 @@ LOSE = """times => {
 """Loses what the chart asks of the server."""
 
 
-@pytest.mark.parametrize(
-    "forget, lost",
-    [
+def test_a_browser_asks_for_what_it_misses_until_it_comes(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome)
+    revision = wait_for_chart(page)
+    for forget, lost in [
         ("window.paretoscope.frames = {}", 0),
         ("window.paretoscope.frames = {}", 2),
         ("delete window.paretoscope.plotly, delete window.Plotly", 0),
-    ],
-)
-def test_a_browser_asks_for_what_it_misses_until_it_comes(
-    shipped: Served, chrome: Browser, forget: str, lost: int
-) -> None:
-    page = shipped.open(chrome)
-    page.evaluate(LOSE, lost)
-    revision = wait_for_chart(page)
-    turn_to(page, "Compare")
-    page.wait_for_selector(".tradeoff", state="detached")
-    page.evaluate(forget)
-    turn_to(page, "Explore")
-    assert wait_for_chart(page) == revision
-    page.wait_for_function("window.Plotly && window.paretoscope.plotly")
+    ]:
+        page.evaluate(LOSE, lost)
+        turn_to(page, "Compare")
+        page.wait_for_selector(".tradeoff", state="detached")
+        page.evaluate(forget)
+        turn_to(page, "Explore")
+        assert wait_for_chart(page) == revision
+        page.wait_for_function("window.Plotly && window.paretoscope.plotly")
     page.context.close()
