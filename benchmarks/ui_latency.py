@@ -103,14 +103,18 @@ def pad(page: Page) -> dict[str, float]:
 
 
 def page_switch(page: Page, times: int) -> dict[str, Any]:
-    """Between Explore and Compare, both ways."""
-    away, back = [], []
+    """Between Explore and Compare, both ways; "newest": points that came meanwhile are drawn."""
+    away, back, newest = [], [], []
     for _ in range(times):
-        away.append(page.evaluate(SWITCH, ["Compare", "input[aria-label*='Add a model']"]))
+        away += page.evaluate(SWITCH, ["Compare", "input[aria-label*='Add a model']"])
         page.wait_for_timeout(300)
-        back.append(page.evaluate(SWITCH, ["Explore", ".tradeoff[data-drawn]"]))
+        chart = ".tradeoff .main-svg", ".tradeoff[data-drawn]"
+        shown, drawn = page.evaluate(SWITCH, ["Explore", *chart])
+        back.append(shown)
+        newest.append(drawn)
         page.wait_for_timeout(600)
-    return {"to_compare_ms": summary(away), "to_explore_ms": summary(back)}
+    named = {"to_compare": away, "to_explore": back, "to_explore_newest": newest}
+    return {f"{name}_ms": summary(times) for name, times in named.items()}
 
 
 def first_token(app: Served, chrome: Browser, times: int) -> dict[str, float]:

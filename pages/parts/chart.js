@@ -191,6 +191,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     place();
   };
 
+  // What was drawn before is seen at once; points that came while the page was away follow, as any that come.
+  const afterPaint = (call) => requestAnimationFrame(() => setTimeout(call, 0));
+
   // The frame is in the page again: the window may have another width now, the canvas may have lost its pixels.
   const comeBack = () => {
     if (root.lost) {
@@ -204,8 +207,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   root.place = shared.place = place;
   if (back) comeBack();
-  if (shared.plotly) draw();
-  else shared.waiting.push(draw);
+  if (!shared.plotly) shared.waiting.push(draw);
+  else if (back && root.revision !== revision) afterPaint(draw);
+  else draw();
 
   // A change of theme arrives as new variables, not as new data. Streamlit calls only the last mount's
   // cleanup, so each call ends the watcher before.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
+from cache.store import Store
 from tests.browser.driver import slider, wait_for_chart
 
 
@@ -110,3 +112,16 @@ def to_export(page: Page) -> None:
 def move_slider(page: Page, name: str, key: str, times: int) -> None:
     """Move a coefficient by keys."""
     press(slider(page, name), key, times)
+
+
+def another_point(store: Store, like: str, helpful: float) -> list[dict[str, Any]]:
+    """Rows as a sweep would append them: a recipe of its own with the scores of another point."""
+    [family] = {row["family"] for row in store.records("score") if row["point"] == like}
+    rows = store.scores(family, point=like)
+    recipe = {
+        "method": "task_arithmetic",
+        "coefficients": {"helpful": helpful, "harmless": 0.22, "honest": 0.33},
+        "parameters": {"strength": 1.0},
+    }
+    keys = {"point": f"{round(helpful * 100):012x}", "recipe": recipe}
+    return [{k: v for k, v in row.items() if k != "id"} | keys for row in rows]

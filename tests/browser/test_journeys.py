@@ -8,13 +8,13 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cache.store import Store
 from tests.browser.driver import POINT_ON_SCREEN, WAIT, Served, points, slider, wait_for_chart
+from tests.browser.hands import another_point
 
 pytestmark = pytest.mark.browser
 
@@ -94,7 +94,7 @@ def test_points_of_another_process_appear_and_the_zoom_stays(app: Served, chrome
         "chart => chart.layout.xaxis.range)"
     )
     with Store.open(app.home) as store:
-        rows = another_point(store, next(iter(before)))
+        rows = another_point(store, next(iter(before)), 0.11)
         store.append(rows)
     page.wait_for_function(
         "count => document.querySelector('.tradeoff').data.flatMap("
@@ -105,19 +105,6 @@ def test_points_of_another_process_appear_and_the_zoom_stays(app: Served, chrome
     assert page.evaluate("document.querySelector('.tradeoff').layout.xaxis.range") == zoom
     assert page.complaints == []
     page.context.close()
-
-
-def another_point(store: Store, like: str) -> list[dict[str, Any]]:
-    """Rows as a sweep would append them: a recipe of its own with the scores of another point."""
-    [family] = {row["family"] for row in store.records("score") if row["point"] == like}
-    rows = store.scores(family, point=like)
-    recipe = {
-        "method": "task_arithmetic",
-        "coefficients": {"helpful": 0.11, "harmless": 0.22, "honest": 0.33},
-        "parameters": {"strength": 1.0},
-    }
-    keys = {"point": "0123456789ab", "recipe": recipe}
-    return [{k: v for k, v in row.items() if k != "id"} | keys for row in rows]
 
 
 def test_explore_is_entered_directly_after_a_restart(app: Served, chrome: Browser) -> None:

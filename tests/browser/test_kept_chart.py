@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
+from cache.store import Store
 from tests.browser.driver import Served, moved, points, redrawn, slider, wait_for_chart
-from tests.browser.hands import choose, turn_to
+from tests.browser.hands import another_point, choose, turn_to
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +37,43 @@ def test_the_chart_stays_drawn_from_page_to_page(
         expect(page.locator(".readout")).to_contain_text(f"Point {point}")
     with redrawn(page):
         choose(page, "Across", "honesty")
+    assert page.complaints == []
+    page.context.close()
+
+
+WATCH = """() => {
+    window.seen = [];
+    const look = () => {
+        const chart = document.querySelector('.tradeoff');
+        if (chart?.data) window.seen.push([
+            chart.data.flatMap((trace) => trace.customdata || []).length,
+            chart.dataset.drawn ?? null,
+        ]);
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+"""For each frame with a chart: its points, and the revision that it is drawn in."""
+
+
+def test_points_that_came_meanwhile_follow_what_was_drawn(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome)
+    revision = wait_for_chart(page)
+    before = points(page)
+    turn_to(page, "Compare")
+    page.wait_for_selector(".tradeoff", state="detached")
+    page.evaluate(WATCH)
+    with Store.open(app.home) as store:
+        store.append(another_point(store, next(iter(before)), 0.12))
+        page.get_by_text(f"{len(before) + 1} points", exact=True).wait_for()
+    turn_to(page, "Explore")
+    page.wait_for_function(
+        "old => ![old, undefined].includes(document.querySelector('.tradeoff')?.dataset.drawn)",
+        arg=revision,
+    )
+    seen = page.evaluate("window.seen")
+    assert seen[0] == [len(before), None]
+    assert seen[-1][0] == len(before) + 1
     assert page.complaints == []
     page.context.close()
 
