@@ -65,8 +65,8 @@ def of_tray(
     def text(recipe: Recipe) -> str:
         if recipe.method == "single":
             return str(recipe.parameters["model"])
-        if point_of(recipe) in measured.row_of:
-            return point_of(recipe)
+        if (point := point_of(recipe)) in measured.row_of:
+            return point
         said = of_recipe(recipe, names)
         c, p = ((said[each] or "").replace(",", ";") for each in ("c", "p"))
         return f"{recipe.method}({c})" + (f"({p})" if p else "")

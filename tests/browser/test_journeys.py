@@ -150,7 +150,10 @@ def test_a_small_laptop_shows_it_all_and_a_dark_theme_colours_the_chart(
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"light => ({COLOUR}) !== light", arg=light)
     dark = page.evaluate(COLOUR)
-    assert not light.startswith("--") and not dark.startswith("--")
+    assert all(colour and not colour.startswith("--") for colour in (light, dark))
+    page.reload()
+    wait_for_chart(page)
+    assert page.evaluate(COLOUR) == dark
     assert page.complaints == []
     page.context.close()
 
