@@ -231,9 +231,9 @@ def _exit_code(command: str, document: Mapping[str, Any]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     _prepare(args)
-    from engine.commands import COMMANDS
+    from engine.commands import find_command
 
-    result = COMMANDS[args.command](args)
+    result = find_command(args.command)(args)
     code = 0
     documents = result if isinstance(result, Iterator) else iter([result])
     for document in documents:

@@ -172,6 +172,21 @@ def test_the_app_side_never_imports_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("engine.export.mergefile", {"transformers", "peft", "accelerate", "duckdb", "pyarrow"}),
+        ("engine.commands.merging", {"torch", "numpy", "duckdb", "pyarrow"}),
+        ("engine.commands.checking", {"torch", "transformers", "duckdb", "pyarrow"}),
+    ],
+)
+def test_a_command_imports_what_it_uses(module: str, unwanted: set[str]) -> None:
+    """merge merges with torch alone; check reads headers: half of a short command is importing."""
+    code = f"import {module}, sys\nfound = {unwanted!r} & set(sys.modules)\nassert not found, found"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_long_files_are_listed_with_their_reason() -> None:
     long = {
         str(path.relative_to(ROOT))

@@ -1,27 +1,30 @@
 """What the commands do, apart from parsing and printing.
 
 Every command returns its JSON document; `sweep` yields one a point. What runs on models goes
-through an executor; `front`, `recommend` and `check` need no torch.
+through an executor; `front`, `recommend` and `check` need no torch. A command's module is imported
+when the command runs: `merge` needs no database, `check` no worker.
 """
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
-from engine.commands.files import demo, export, merge
-from engine.commands.fronts import check, front, recommend
-from engine.commands.points import evaluate, generate, sweep
-
-COMMANDS: dict[str, Callable[[Namespace], Any]] = {
-    "merge": merge,
-    "generate": generate,
-    "evaluate": evaluate,
-    "sweep": sweep,
-    "front": front,
-    "recommend": recommend,
-    "export": export,
-    "check": check,
-    "demo": demo,
+_MODULES = {
+    "merge": "merging",
+    "generate": "points",
+    "evaluate": "points",
+    "sweep": "points",
+    "front": "fronts",
+    "recommend": "fronts",
+    "export": "files",
+    "check": "checking",
+    "demo": "files",
 }
+
+
+def find_command(name: str) -> Callable[[Namespace], Any]:
+    """The function of a command: arguments -> its document, or an iterator of them."""
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

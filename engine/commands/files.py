@@ -1,29 +1,21 @@
-"""merge, export, demo: what writes directories."""
+"""export, demo: what writes directories from a study, or writes one."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
+from engine.commands.merging import output_path
 from engine.commands.session import Session, progress
-from engine.errors import bad
 from engine.recipe import point_id
 from engine.run.reported import reported
-
-
-def _output(text: str) -> Path:
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:  # no such ~user
-        raise bad(text, f"is not a path ({error})", "Give another output.") from None
 
 
 def export(args: Namespace) -> dict[str, Any]:
     """Write a point to a directory, its report scores measured once."""
     from engine.export.directory import check_output
 
-    out = _output(args.out)
+    out = output_path(args.out)
     check_output(out)
     with Session(args) as session:
         (recipe,) = session.recipes()
@@ -53,27 +45,11 @@ def export(args: Namespace) -> dict[str, Any]:
         return {key: result[key] for key in ("out", "files", "verified", "max_logit_difference")}
 
 
-def merge(args: Namespace) -> dict[str, Any]:
-    """Merge what a file asks for."""
-    from engine.export.mergefile import merge as merge_file
-    from engine.export.shards import parse_size
-
-    return merge_file(
-        Path(args.config),
-        _output(args.out),
-        dtype=args.dtype,
-        shard=parse_size(args.shard_size, "--shard-size"),
-        memory=parse_size(args.memory, "--memory"),
-        device=args.device,
-        workspace=args.workspace,
-    )
-
-
 def demo(args: Namespace) -> dict[str, Any]:
     """Write the shipped study, or train it anew."""
     from engine.demo import write_demo
 
-    out = _output(args.dir)
+    out = output_path(args.dir)
     if args.train:
         from engine.demo.train import train
 

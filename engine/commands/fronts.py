@@ -1,4 +1,4 @@
-"""front, recommend, check: what needs no model and no torch."""
+"""front, recommend: what needs points alone, no model and no torch."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from engine.commands.session import Session, has_template
-from engine.errors import BadInput, Problem, bad
-from engine.family.compatibility import check_family, open_family
-from engine.family.memory import memory_needed
+from engine.commands.session import Session
+from engine.errors import bad
 from engine.front.preference import Bound
 from engine.front.table import (
     Table,
@@ -19,8 +17,6 @@ from engine.front.table import (
     recommend_report,
     table_of,
 )
-from engine.scoring.objectives import prepare
-from engine.study import load_study
 
 
 def _table(args: Namespace) -> tuple[Table, Mapping[str, Any] | None]:
@@ -55,24 +51,3 @@ def recommend(args: Namespace) -> dict[str, Any]:
     bounds = [Bound(name, "at_least", value) for name, value in args.at_least]
     bounds += [Bound(name, "at_most", value) for name, value in args.at_most]
     return recommend_report(table, dict(args.weight), bounds, args.objectives, ranges)
-
-
-def check(args: Namespace) -> dict[str, Any]:
-    """Every problem of a study, from headers, tokenizers and data alone."""
-    try:
-        study = load_study(args.study)
-    except BadInput as error:
-        found = [each.as_dict() for each in error.problems]
-        return {"ok": False, "problems": found, "memory": None}
-    problems: list[Problem] = check_family(study.family)
-    family = None if problems else open_family(study.family)
-    try:
-        prepare(study, chat_template=family is None or has_template(family))
-    except BadInput as error:
-        problems = [*problems, *error.problems]
-    memory = None if family is None else memory_needed(family)
-    return {
-        "ok": not problems,
-        "problems": [each.as_dict() for each in problems],
-        "memory": memory,
-    }

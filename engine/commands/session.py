@@ -63,7 +63,7 @@ class Session:
         self.args = args
         self.study = load_study(args.study)
         self.family = open_family(self.study.family)
-        self.objectives = prepare(self.study, chat_template=has_template(self.family))
+        self.objectives = prepare(self.study, chat_template=self.family.has_chat_template)
         self.store = Store.open(args.workspace)
         self._kind = executor
         self._executor: Executor | None = None
@@ -177,10 +177,6 @@ def cancelling(handle: Handle) -> Iterator[None]:
     except BaseException:
         handle.cancel()
         raise
-
-
-def has_template(family: Family) -> bool:
-    return family.tokenizer is not None and family.tokenizer.chat_template is not None
 
 
 def fingerprints_of(

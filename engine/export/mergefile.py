@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 
-from engine.compose import DTYPES, pick_device
 from engine.errors import BadInput, Problem, bad, unknown
 from engine.export.checkpoint import Coefficients, merge_to
 from engine.export.directory import check_output
 from engine.export.layout import SHARD
 from engine.export.mergekit import layer_of, read_mergekit
 from engine.family.compatibility import Family, open_family
+from engine.family.device import DTYPES, pick_device
 from engine.family.fingerprint import fingerprints
 from engine.merging.basis import CHUNK, Basis, Tensors, nothing
 from engine.method import find_method

@@ -75,6 +75,11 @@ class Family:
         target = {} if self.target is None else {"target": self.target}
         return {"base": self.base, **target, **self.experts}
 
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether the family's tokenizer has a chat template."""
+        return self.tokenizer is not None and self.tokenizer.chat_template is not None
+
     def checkpoint(self, name: str) -> Checkpoint:
         """A model by its name; raises `BadInput` with near matches."""
         self.spec.path_of(name)
@@ -226,25 +231,27 @@ class _Inspection:
         )
 
 
-def open_family(spec: FamilySpec, *, text: bool = True) -> Family:
-    """Open every model by its headers and check that they fit together.
+def inspect_family(spec: FamilySpec, *, text: bool = True) -> tuple[Family | None, list[Problem]]:
+    """(the family, its problems): None where there is any, and then every one of them.
 
     Args:
         text: the family is to be run, so it needs configurations and a tokenizer; without it only
             weights have to fit, and raw state dicts are welcome (the command `merge`).
+    """
+    inspection = _Inspection(spec, text)
+    return inspection.run(), inspection.problems
+
+
+def open_family(spec: FamilySpec, *, text: bool = True) -> Family:
+    """Open every model by its headers and check that they fit together.
+
+    Args:
+        text: as for `inspect_family`.
 
     Raises:
         IncompatibleFamily: carries every problem found.
     """
-    inspection = _Inspection(spec, text)
-    family = inspection.run()
+    family, problems = inspect_family(spec, text=text)
     if family is None:
-        raise IncompatibleFamily(*inspection.problems)
+        raise IncompatibleFamily(*problems)
     return family
-
-
-def check_family(spec: FamilySpec, *, text: bool = True) -> list[Problem]:
-    """Every problem that `open_family` would raise; empty where there is none."""
-    inspection = _Inspection(spec, text)
-    inspection.run()
-    return inspection.problems

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cache.blobs import Blobs
-from engine.compose import pick_device
 from engine.errors import bad
+from engine.family.device import pick_device
 from engine.recipe import Recipe, recipe_from_dict, resolve
 from engine.run.opened import OpenFamilies, OpenFamily
 from engine.study import Study, load_study

@@ -29,7 +29,6 @@ from engine.scoring.data import limited, read_file
 from engine.scoring.objectives import prepare
 from engine.scoring.registry import SCORERS, Scorer, find_scorer
 from engine.study import Objective, Study, load_study, objective_of_document
-from pages.parts.opening import has_template
 from pages.parts.view import Axis, Measured
 
 DEFAULTS = {each.name: each.default for each in dataclasses.fields(Objective)}
@@ -135,7 +134,7 @@ def check_document(
     try:
         objective = objective_of_document(document, study.path)
         alone = dataclasses.replace(study, objectives=(objective,))
-        [objective] = prepare(alone, chat_template=has_template(family))
+        [objective] = prepare(alone, chat_template=family.has_chat_template)
     except BadInput as error:
         raise BadInput(*problems, *error.problems) from None
     if problems:

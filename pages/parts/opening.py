@@ -24,11 +24,6 @@ SHOWN = 8
 """Recent studies that are offered."""
 
 
-def has_template(family: Family) -> bool:
-    """Whether the family's tokenizer has a chat template."""
-    return family.tokenizer is not None and family.tokenizer.chat_template is not None
-
-
 def check_study(study: Study) -> tuple[tuple[Objective, ...], Family]:
     """A study's objectives, checked, and its family, opened by headers.
 
@@ -42,7 +37,7 @@ def check_study(study: Study) -> tuple[tuple[Objective, ...], Family]:
         family = open_family(study.family)
     except BadInput as error:
         problems.extend(error.problems)
-    template = family is None or has_template(family)
+    template = family is None or family.has_chat_template
     try:
         objectives = prepare(study, chat_template=template)
     except BadInput as error:

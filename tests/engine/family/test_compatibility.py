@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.errors import IncompatibleFamily
-from engine.family.compatibility import check_family, open_family
+from engine.family.compatibility import inspect_family, open_family
 from engine.family.weights import Reader
 from engine.study import FamilySpec
 from tests import families
@@ -36,8 +36,10 @@ def spec(files: FamilyFiles, *experts: str, target: bool = True, **more: Any) ->
 
 def refused(found: FamilySpec, *expected: str) -> list[str]:
     """The problems as texts, each of `expected` being in one of them."""
-    problems = [str(problem) for problem in check_family(found)]
-    assert all(problem.where and problem.what and problem.fix for problem in check_family(found))
+    problems = [str(problem) for problem in inspect_family(found)[1]]
+    assert all(
+        problem.where and problem.what and problem.fix for problem in inspect_family(found)[1]
+    )
     for each in expected:
         assert any(each in problem for problem in problems), problems
     with pytest.raises(IncompatibleFamily) as caught:
@@ -64,7 +66,7 @@ def test_a_whole_family(pristine: FamilyFiles) -> None:
     assert list(family.tensors) == sorted(family.base.weights)
     assert family.end_ids and family.tokenizer is not None
     assert family.checkpoint("terse").adapter is not None
-    assert check_family(family.spec) == []
+    assert inspect_family(family.spec)[1] == []
 
 
 def test_tokenizer_of_an_expert_with_added_tokens(pristine: FamilyFiles) -> None:
@@ -176,7 +178,7 @@ def test_tokenizer_that_the_rows_do_not_cover(files: FamilyFiles) -> None:
         document["added_tokens"].append(added)
     (files.base / "tokenizer.json").write_text(json.dumps(document))
     refused(spec(files, "helpful"), f"it has {BASE_ROWS + 1} ids", f"has {BASE_ROWS} vocabulary")
-    assert check_family(spec(files, "helpful", "padded")) == []
+    assert inspect_family(spec(files, "helpful", "padded"))[1] == []
 
 
 def test_adapter_of_another_base(files: FamilyFiles) -> None:
@@ -241,7 +243,7 @@ def test_raw_state_dicts_are_for_merging_only(tmp_path: Path) -> None:
     assert family.tensors == ("w",) and family.tokenizer is None and family.merged_rows == 0
     refused(found, "it can be merged, not run")
     save_file({"w": torch.ones(2, 2)}, tmp_path / "a.safetensors")
-    (problem,) = check_family(found, text=False)
+    (problem,) = inspect_family(found, text=False)[1]
     assert "tensor w is [2, 2] but [3, 2] in base" in str(problem)
 
 
@@ -270,6 +272,6 @@ def test_names_that_differ_by_the_prefix_of_the_model(files: FamilyFiles) -> Non
 
 def test_settings_of_odd_types_do_not_break_the_check(files: FamilyFiles) -> None:
     edit(files.experts["helpful"] / "config.json", rope_theta="x", vocab_size="y", text_config=3)
-    assert check_family(spec(files, "helpful")) == []
+    assert inspect_family(spec(files, "helpful"))[1] == []
     edit(files.experts["helpful"] / "config.json", hidden_size=[48], architectures=7)
     refused(spec(files, "helpful"), "hidden_size is [48]", "architectures is 7")

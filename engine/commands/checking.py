@@ -1,0 +1,32 @@
+"""check: every problem of a study, before anything heavy; no model, no torch, no database."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from engine.errors import BadInput
+from engine.family.compatibility import inspect_family
+from engine.family.memory import memory_needed
+from engine.scoring.objectives import prepare
+from engine.study import load_study
+
+
+def check(args: Namespace) -> dict[str, Any]:
+    """Every problem of a study, from headers, tokenizers and data alone."""
+    try:
+        study = load_study(args.study)
+    except BadInput as error:
+        found = [each.as_dict() for each in error.problems]
+        return {"ok": False, "problems": found, "memory": None}
+    family, problems = inspect_family(study.family)
+    try:
+        prepare(study, chat_template=family is None or family.has_chat_template)
+    except BadInput as error:
+        problems = [*problems, *error.problems]
+    memory = None if family is None else memory_needed(family)
+    return {
+        "ok": not problems,
+        "problems": [each.as_dict() for each in problems],
+        "memory": memory,
+    }
