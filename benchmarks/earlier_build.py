@@ -1,0 +1,184 @@
+"""This build beside an earlier one, checked out somewhere else: the two take turns, round by round.
+
+    check        CPU-seconds of the command on a family of 1,000 tensors × 4
+    merge        CPU-seconds of the command on small raw state dicts: what starting it costs
+    decode_step  tokens a second of `benchmarks.decode_step`, one model and three fused
+    rewrite      milliseconds of a slider move, `benchmarks.rewrite`, by method and dtype
+
+Every run is a process of its own checkout. One JSON line: medians, and the ratio of the two (the
+median of the rounds' ratios), turned so that below 1 is this build using less.
+
+    git worktree add /tmp/earlier COMMIT
+    python -m benchmarks.earlier_build /tmp/earlier [--rounds 9] [--only check,merge]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+HERE = Path(__file__).parents[1]
+LAYERS = 111  # × 9 tensors, and embedding, norm and head beside them: 1,002
+
+
+def run(checkout: Path, arguments: list[str]) -> tuple[float, str]:
+    """(CPU-seconds, standard output) of `python arguments` in a checkout."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(checkout)}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise SystemExit(f"{checkout}: {' '.join(arguments)}\n{done.stderr}")
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return used, done.stdout
+
+
+def write_family(folder: Path) -> Path:
+    """A study over a base and three experts of 1,002 tensors each; returns its file."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<s>", "</s>"],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(["a small text that is read"], trainer)
+    config = {
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 16,
+        "intermediate_size": 16, "num_hidden_layers": LAYERS, "num_attention_heads": 2,
+        "num_key_value_heads": 2, "head_dim": 8, "vocab_size": 300, "bos_token_id": 0,
+        "eos_token_id": 1, "max_position_embeddings": 512, "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": False, "hidden_act": "silu", "dtype": "float32",
+    }  # fmt: skip
+    names = [f"self_attn.{each}_proj" for each in "qkvo"]
+    names += [f"mlp.{each}_proj" for each in ("gate", "up", "down")]
+    shapes = {"model.embed_tokens": (300, 16), "model.norm": (16,), "lm_head": (300, 16)}
+    for layer in range(LAYERS):
+        shapes |= {f"model.layers.{layer}.{name}": (16, 16) for name in names}
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            shapes[f"model.layers.{layer}.{norm}"] = (16,)
+    for seed, name in enumerate(("base", "a", "b", "c")):
+        torch.manual_seed(seed)
+        place = folder / name
+        place.mkdir(parents=True)
+        tensors = {f"{each}.weight": torch.randn(shape) for each, shape in shapes.items()}
+        save_file(tensors, place / "model.safetensors", {"format": "pt"})
+        (place / "config.json").write_text(json.dumps(config))
+        tokenizer.save(str(place / "tokenizer.json"))
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"}
+        (place / "tokenizer_config.json").write_text(json.dumps(settings))
+    rows = [json.dumps({"prompt": f"text {i}", "target": "is read"}) for i in range(300)]
+    (folder / "rows.jsonl").write_text("\n".join(rows))
+    study = folder / "study.yaml"
+    study.write_text(
+        "study: many\nfamily:\n  base: base\n  experts: {a: a, b: b, c: c}\n"
+        "objectives:\n  - {name: rows, data: rows.jsonl, scorer: exact_match}\n"
+    )
+    return study
+
+
+def write_merge(folder: Path) -> Path:
+    """A merge file over three raw state dicts of eight small tensors."""
+    folder.mkdir()
+    for seed, name in enumerate(("base", "a", "b")):
+        torch.manual_seed(seed)
+        tensors = {f"w{index}": torch.randn(64, 64) for index in range(8)}
+        save_file(tensors, folder / f"{name}.safetensors")
+    file = folder / "merge.yaml"
+    file.write_text(
+        "base: base.safetensors\nexperts: {a: a.safetensors, b: b.safetensors}\n"
+        "method: task_arithmetic\ncoefficients: {a: 0.5, b: 0.3}\n"
+    )
+    return file
+
+
+def measures(folder: Path) -> dict[str, Callable[[Path, str], float]]:
+    """name -> function of (checkout, a word new at every run), less being better."""
+    study, merge_file = write_family(folder / "family"), write_merge(folder / "merge")
+
+    def check(checkout: Path, word: str) -> float:
+        return run(checkout, ["-m", "engine", "check", str(study), "--workspace", str(folder)])[0]
+
+    def merge(checkout: Path, word: str) -> float:
+        out = str(folder / f"out-{word}")
+        command = ["-m", "engine", "merge", str(merge_file), out, "--workspace", str(folder)]
+        return run(checkout, command)[0]
+
+    def decode(key: str) -> Callable[[Path, str], float]:
+        def measure(checkout: Path, word: str) -> float:
+            options = ["--rounds", "2", "--prompts", "64", "--new", "32"]
+            found = run(checkout, ["-m", "benchmarks.decode_step", *options])[1]
+            return 1.0 / json.loads(found)["tokens_per_second"][key]
+
+        return measure
+
+    def rewrite(method: str, dtype: str) -> Callable[[Path, str], float]:
+        def measure(checkout: Path, word: str) -> float:
+            options = ["--parameters", "17000000", "--repeats", "5"]
+            options += ["--method", method, "--dtype", dtype]
+            found = run(checkout, ["-m", "benchmarks.rewrite", *options])[1]
+            return float(json.loads(found)["ours_ms"])
+
+        return measure
+
+    return {
+        "check": check,
+        "merge": merge,
+        "decode_one": decode("ours"),
+        "decode_three": decode("fused_three"),
+        "rewrite_task_arithmetic": rewrite("task_arithmetic", "float32"),
+        "rewrite_bfloat16": rewrite("task_arithmetic", "bfloat16"),
+        "rewrite_pcb": rewrite("pcb", "float32"),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("earlier", type=Path, help="another checkout of this project")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", help="names of measures, separated by commas")
+    options = parser.parse_args()
+    earlier = options.earlier.resolve()
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as place:
+        known = measures(Path(place))
+        for name in options.only.split(",") if options.only else known:
+            pairs = []
+            for index in range(options.rounds + 1):
+                pair = [
+                    known[name](checkout, f"{name}-{index}-{side}")
+                    for side, checkout in enumerate((HERE, earlier))
+                ]
+                if index:  # the first round fills caches
+                    pairs.append(pair)
+            ours, theirs = (statistics.median(each) for each in zip(*pairs, strict=True))
+            ratio = statistics.median(a / b for a, b in pairs)
+            found[name] = {"ours": ours, "earlier": theirs, "ratio": round(ratio, 3)}
+            sys.stderr.write(f"{name}: {found[name]}\n")
+    print(json.dumps({"benchmark": "earlier_build", "rounds": options.rounds, **found}))
+
+
+if __name__ == "__main__":
+    main()
