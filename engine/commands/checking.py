@@ -13,12 +13,12 @@ from engine.study import load_study
 
 
 def check(args: Namespace) -> dict[str, Any]:
-    """Every problem of a study, from headers, tokenizers and data alone."""
+    """Every problem of a study and what is worth knowing, from headers, tokenizers and data."""
     try:
         study = load_study(args.study)
     except BadInput as error:
         found = [each.as_dict() for each in error.problems]
-        return {"ok": False, "problems": found, "memory": None}
+        return {"ok": False, "problems": found, "notes": [], "memory": None}
     family, problems = inspect_family(study.family)
     try:
         prepare(study, chat_template=family is None or family.has_chat_template)
@@ -28,5 +28,6 @@ def check(args: Namespace) -> dict[str, Any]:
     return {
         "ok": not problems,
         "problems": [each.as_dict() for each in problems],
+        "notes": [] if family is None else list(family.notes),
         "memory": memory,
     }

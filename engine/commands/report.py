@@ -86,8 +86,8 @@ def written(document: Document) -> str:
 
 
 def check(document: Document) -> str:
-    """That nothing is wrong, and the memory; problems go to standard error."""
-    lines = ["No problem found."]
+    """That nothing is wrong, the notes and the memory; problems go to standard error."""
+    lines = ["No problem found.", *(f"Note: {note}" for note in document["notes"])]
     if document["memory"]:
         memory = {key: value / 1e9 for key, value in document["memory"].items()}
         lines += [

@@ -13,8 +13,10 @@ from typing import Any, Literal
 from engine.errors import BadInput, Problem, bad
 from engine.family.adapter import AdapterConfig, pair_up, read_adapter
 from engine.family.headers import FLOAT_DTYPES, TensorInfo, read_header
+from engine.family.quantised import left_by_quantiser, packed, said_quantised
 from engine.family.shards import CONVERT, PICKLES, no_weights, read_weights
 from engine.family.tokenizer import read_object
+from engine.family.wrapped import wrapped
 from engine.recipe import FrozenDict
 
 Kind = Literal["full", "lora", "raw"]
@@ -23,6 +25,10 @@ EMBEDDINGS = re.compile(
     r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|embed_in|tok_embeddings)\.weight$"
 )
 HEADS = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output_projection)\.(?:weight|bias)$")
+# classes whose embedding has more rows than vocab_size says
+_OTHER_ROWS = ("moshi", "mllama_text_model", "marian", "csm", "molmo2_text")
+# names of the text part's embedding in a checkpoint of several parts
+_TEXT_PART = re.compile(r"(?:^|\.)(?:language_model|text_model)\.|^(?:model\.)?embed_tokens\.")
 # masks and tables that old checkpoints stored and every loader computes anew
 _COMPUTED = re.compile(
     r"(?:rotary_emb\.inv_freq|\.attn\.(?:masked_)?bias|\.attention\.(?:masked_)?bias)$"
@@ -194,7 +200,7 @@ def _open(path: Path, name: str) -> Checkpoint:
             "the directory has neither config.json nor adapter_config.json",
             "Give a Hugging Face model directory or a LoRA adapter.",
         )
-    problems: list[Problem] = []
+    problems: list[Problem] = left_by_quantiser(path)
     config: dict[str, Any] = {}
     tensors = {}
     try:
@@ -203,39 +209,56 @@ def _open(path: Path, name: str) -> Checkpoint:
         problems.extend(error.problems)
     try:
         tensors = _usable(path, read_weights(path, name))
+        problems.extend(wrapped(tensors, path))
     except BadInput as error:
         problems.extend(error.problems)
+    opened = Checkpoint(path, name, config, tensors, "full")
+    if config and tensors:
+        problems.extend(_rows_as_configured(opened))
     if problems:
         raise BadInput(*problems)
-    return Checkpoint(path, name, config, tensors, "full")
+    return opened
 
 
 def _config(path: Path) -> dict[str, Any]:
     """config.json, with the keys that everything else needs."""
     file = path / "config.json"
     config = read_object(file)
-    problems = []
+    problems = said_quantised(config, file)
     if not isinstance(config.get("model_type"), str):
-        problems.append(
-            Problem(
-                str(file), "the key 'model_type' is missing", "Take the model's own config.json."
-            )
-        )
-    if config.get("quantization_config"):
-        kind = config["quantization_config"]
-        kind = kind.get("quant_method", "unknown") if isinstance(kind, dict) else "unknown"
-        what = f"the weights are quantised ({kind}); task vectors need float weights"
-        problems.append(Problem(str(file), what, "Use the model as it was before quantisation."))
+        what = "the key 'model_type' is missing"
+        problems.append(Problem(str(file), what, "Take the model's own config.json."))
+    if config.get("transformers_weights"):
+        what = f"transformers_weights names {str(config['transformers_weights'])[:80]!r} as weights"
+        problems.append(Problem(str(file), what, "Load it and save_pretrained it as one model."))
     if problems:
         raise BadInput(*problems)
     return config
 
 
+def _rows_as_configured(opened: Checkpoint) -> list[Problem]:
+    """The problem of an embedding or output projection that the configured size does not fit."""
+    nested = opened.config.get("text_config")
+    holder = nested if isinstance(nested, dict) else opened.config
+    size = holder.get("vocab_size")
+    if not isinstance(size, int) or holder.get("model_type") in _OTHER_ROWS:
+        return []
+    heads = [] if holder is nested else [name for name in opened.tensors if HEADS.search(name)]
+    for name in filter(None, (opened.embedding, *heads)):
+        info = opened.tensors[name]
+        if holder is nested and not _TEXT_PART.search(name):
+            continue
+        if info.shape and info.shape[0] != size:
+            what = f"vocab_size is {size}, but tensor {name} has {info.shape[0]} rows"
+            fix = "Set vocab_size to the rows that are there; transformers loads no other."
+            return [Problem(str(opened.path / "config.json"), what, fix)]
+    return []
+
+
 def _usable(path: Path, tensors: dict[str, TensorInfo]) -> dict[str, TensorInfo]:
+    problems = packed(tensors)
+    if problems:
+        raise BadInput(*problems)
     if not any(info.is_float for info in tensors.values()):
         raise bad(str(path), "there is no float tensor in it", "Give a model's weights.")
-    for each in tensors.values():
-        if each.dtype.startswith("F") and not each.is_float:
-            what = f"tensor {each.name} is {each.dtype}, a quantised type"
-            raise bad(str(each.file), what, "Use the model as it was before quantisation.")
     return tensors

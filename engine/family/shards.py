@@ -1,8 +1,17 @@
-"""The weight files of a model directory: model.safetensors, or the shards that an index names."""
+"""The weight files of a model directory, which are those that transformers reads and no others.
+
+    model.safetensors                  it alone, whatever lies beside it
+    model.safetensors.index.json       else the shards that it names, every tensor in them
+
+`consolidated.safetensors`, weights of a variant ("model.fp16.safetensors"), an index beside
+model.safetensors and shards that no index names are not read.
+Source: transformers' `_get_resolved_checkpoint_files` (5.23).
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 from engine.errors import BadInput, Problem, bad
@@ -16,6 +25,11 @@ CONVERT = (
     "Convert it to safetensors where you trust it: load it there and save_pretrained it again. "
     "Those formats are pickles, and opening a pickle runs whatever code it holds."
 )
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+# files of a distributed checkpoint, which transformers takes before any other
+_DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
 
 
 def no_weights(path: Path, name: str, expected: str) -> BadInput:
@@ -33,15 +47,36 @@ def no_weights(path: Path, name: str, expected: str) -> BadInput:
     return bad(f"{name} ({path})", f"there is no {expected}{seen}", "Download the weights again.")
 
 
+def weight_files(path: Path) -> list[Path]:
+    """The files that transformers reads weights from, the index in front where it has one.
+
+    A directory without any gives an empty list; what an index says is not checked here.
+    """
+    if (path / WEIGHTS).is_file():
+        return [path / WEIGHTS]
+    index = path / INDEX
+    if not index.is_file():
+        return []
+    places = read_object(index).get("weight_map")
+    names = {str(each) for each in places.values()} if isinstance(places, dict) else set()
+    return [index, *(path / name for name in sorted(names))]
+
+
 def read_weights(path: Path, name: str) -> dict[str, TensorInfo]:
     """All tensors of a directory: model.safetensors, else the shards of its index."""
-    single = path / "model.safetensors"
-    if single.is_file():
-        return read_header(single)
-    index = path / "model.safetensors.index.json"
+    distributed = sorted(each.name for each in path.iterdir() if _DISTRIBUTED.match(each.name))
+    if distributed:
+        what = (
+            f"{distributed[0]} is part of a distributed checkpoint, which holds weights in slices"
+        )
+        raise bad(f"{name} ({path})", what, "Load it and save_pretrained it as one model.")
+    if (path / WEIGHTS).is_file():
+        return read_header(path / WEIGHTS)
+    index = path / INDEX
     if not index.is_file():
-        raise no_weights(path, name, "model.safetensors")
-    places = read_object(index).get("weight_map")
+        raise no_weights(path, name, WEIGHTS)
+    found = read_object(index)
+    places = found.get("weight_map")
     if (
         not isinstance(places, dict)
         or not places
@@ -50,6 +85,9 @@ def read_weights(path: Path, name: str) -> dict[str, TensorInfo]:
         raise bad(
             str(index), "weight_map must map tensor names to files", "Download the index again."
         )
+    if "metadata" not in found:
+        what = "it has no 'metadata', without which transformers does not read it"
+        raise bad(str(index), what, 'Add "metadata": {} to it, or download it again.')
     problems: list[Problem] = []
     tensors: dict[str, TensorInfo] = {}
     for shard in sorted(set(places.values())):
@@ -77,24 +115,24 @@ def read_weights(path: Path, name: str) -> dict[str, TensorInfo]:
             )
             continue
         try:
-            found = read_header(path / shard)
+            held = read_header(path / shard)
         except BadInput as error:
             problems.extend(error.problems)
             continue
-        for key in sorted(found.keys() & tensors.keys()):
+        for key in sorted(held.keys() & tensors.keys()):
             what = f"tensor {key} stands in {tensors[key].file.name} and in {shard}"
             problems.append(Problem(str(index), what, "Keep one of the two."))
-        absent = sorted(key for key, place in places.items() if place == shard and key not in found)
+        absent = sorted(key for key, place in places.items() if place == shard and key not in held)
         if absent:
             more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
             what = f"tensor {absent[0]}{more} is not in {shard}, where the index has it"
             problems.append(Problem(str(index), what, "Download the shard again."))
-        unlisted = sorted(found.keys() - places.keys())
+        unlisted = sorted(held.keys() - places.keys())
         if unlisted:
             logger.warning(
                 "%s: %s has tensors that the index does not list: %s", index, shard, unlisted[:3]
             )
-        tensors.update(found)
+        tensors.update(held)
     if problems:
         raise BadInput(*problems)
     return tensors

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from engine.errors import BadInput
 from engine.family.checkpoint import open_checkpoint
-from tests import families
+from engine.family.shards import INDEX, weight_files
+from tests import families, oracle
 from tests.families import BASE_ROWS, FamilyFiles
 
 
@@ -98,12 +99,46 @@ def test_config_problems_come_with_those_of_weights(files: FamilyFiles) -> None:
     refused(place, "'model_type' is missing", "cut short")
 
 
-def test_quantised(files: FamilyFiles) -> None:
+def test_rows_that_are_not_as_configured(files: FamilyFiles) -> None:
     place = files.experts["padded"]
     config = json.loads((place / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": "gptq"}
-    (place / "config.json").write_text(json.dumps(config))
-    refused(place, "quantised (gptq)")
+    (place / "config.json").write_text(json.dumps(config | {"vocab_size": 704}))
+    refused(place, "vocab_size is 704", "model.embed_tokens.weight", "312 rows")
+
+
+def test_what_transformers_reads_and_only_that(files: FamilyFiles) -> None:
+    place = files.experts["helpful"]
+    index, first, second = weight_files(place)
+    assert index.name == INDEX and {first, second} == set(open_checkpoint(place).files)
+    tensors = load_file(first) | load_file(second)
+    changed = {name: torch.zeros_like(each) for name, each in tensors.items()}
+    save_file(changed, place / "consolidated.safetensors")
+    save_file(changed, place / "model.fp16.safetensors")
+    save_file(changed, place / "model-00003-of-00003.safetensors")
+    assert set(open_checkpoint(place).files) == {first, second}
+    save_file(changed, place / "model.safetensors", metadata={"format": "pt"})
+    assert weight_files(place) == [place / "model.safetensors"]
+    assert open_checkpoint(place).files == (place / "model.safetensors",)
+    model = oracle.load(place)
+    assert all(not each.any() for each in model.state_dict().values())
+    save_file(changed, place / "shard-00001-model-00001-of-00001.safetensors")
+    refused(place, "distributed checkpoint")
+
+
+def test_weights_under_another_name(files: FamilyFiles) -> None:
+    place = files.experts["padded"]
+    config = json.loads((place / "config.json").read_text())
+    named = config | {"transformers_weights": "other.safetensors"}
+    (place / "config.json").write_text(json.dumps(named))
+    refused(place, "transformers_weights")
+
+
+def test_an_index_that_transformers_does_not_read(files: FamilyFiles) -> None:
+    place = files.experts["helpful"]
+    document = json.loads((place / INDEX).read_text())
+    document.pop("metadata")
+    (place / INDEX).write_text(json.dumps(document))
+    refused(place, "no 'metadata'")
 
 
 @pytest.mark.parametrize(
