@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from engine.decoding.fusion import Mixture
 from engine.family.compatibility import Family
 from engine.family.device import pick_device, pick_dtype
+from engine.family.loading import load_module
 from engine.family.text import Text
-from engine.family.weights import load_module
 from engine.merging.adapters import AdapterModel
 from engine.merging.basis import Basis, Elementwise, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
@@ -195,9 +195,9 @@ class Composer:
     def merged(self) -> MergedModel:
         """The live module."""
         if self._merged is None:
-            module, places = load_module(self.family.base, self.device, self.dtype)
+            module, placement = load_module(self.family.base, self.device, self.dtype)
             resize_rows(module, self.family.merged_rows)
-            self._merged = MergedModel(module, places)
+            self._merged = MergedModel(module, placement)
         return self._merged
 
     @property

@@ -27,7 +27,8 @@ Split = Literal["explore", "report"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 NAME_RULE = "Letters, digits, _ . -; not base, not target."
 STUDY_KEYS = ("study", "family", "objectives", "ranges")
-FAMILY_KEYS = ("base", "experts", "target", "tokenizer")
+FAMILY_KEYS = ("base", "experts", "target", "tokenizer", "towers")
+TOWERS = ("base", "merge")
 OBJECTIVE_KEYS = (
     "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
     "report_fraction", "report_data", "temperature", "top_p", "top_k", "seed",
@@ -41,12 +42,15 @@ class FamilySpec:
     Attributes:
         experts: name -> directory, in the order of the file; full checkpoints and LoRA adapters.
         tokenizer: "base" or an expert's name: whose tokenizer, template, generation_config.
+        towers: what becomes of the other towers of multimodal checkpoints (vision, audio, and what
+            joins them to the text): "base" leaves them as the base has them, "merge" merges them.
     """
 
     base: Path
     experts: Mapping[str, Path]
     target: Path | None = None
     tokenizer: str = "base"
+    towers: str = "base"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "experts", FrozenDict(self.experts))
@@ -141,6 +145,9 @@ class _StudyReader(Reader):
         tokenizer = data.get("tokenizer", "base")
         if tokenizer not in ("base", *experts):
             self.unknown("family.tokenizer", "model", tokenizer, ("base", *experts))
+        towers = data.get("towers", "base")
+        if towers not in TOWERS:
+            self.unknown("family.towers", "choice", towers, TOWERS)
         return FamilySpec(
             base=self.model(data.get("base", "?"), "family.base"),
             experts={
@@ -150,6 +157,7 @@ class _StudyReader(Reader):
             if data.get("target") is not None
             else None,
             tokenizer=str(tokenizer),
+            towers=str(towers),
         )
 
     def objective(self, data: Any, index: int) -> Objective | None:

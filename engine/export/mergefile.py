@@ -29,10 +29,10 @@ from engine.family.fingerprint import fingerprints
 from engine.merging.basis import CHUNK, Basis, Tensors, nothing
 from engine.method import find_method
 from engine.recipe import read_yaml, recipe_from_dict, resolve
-from engine.study import NAME, NAME_RULE, FamilySpec
+from engine.study import NAME, NAME_RULE, TOWERS, FamilySpec
 from engine.study_file import model_of
 
-_KEYS = ("base", "experts", "method", "coefficients", "parameters")
+_KEYS = ("base", "experts", "method", "coefficients", "parameters", "towers")
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,9 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
         if not NAME.fullmatch(str(name)) or name in ("base", "target"):
             what = f"{name!r} cannot name an expert"
             problems.append(Problem(f"{file}: experts", what, NAME_RULE))
+    towers = data.get("towers", "base")
+    if towers not in TOWERS:
+        problems.extend(unknown(f"{file}: towers", "choice", str(towers), TOWERS).problems)
     if problems:
         raise BadInput(*problems)
     assert isinstance(base, str) and isinstance(experts, Mapping)
@@ -89,6 +92,7 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
             str(name): model_of(path, file.parent, f"{file}: experts.{name}")
             for name, path in experts.items()
         },
+        towers=str(towers),
     )
     recipe = recipe_from_dict(
         {key: data[key] for key in ("method", "coefficients", "parameters") if key in data},

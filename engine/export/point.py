@@ -28,7 +28,7 @@ from engine.export.mergekit import mergekit_text
 from engine.export.plan import GENERATE, leading, plan_export
 from engine.family.checkpoint import open_checkpoint
 from engine.family.compatibility import Family
-from engine.family.weights import load_module
+from engine.family.loading import load_module
 from engine.merging.basis import nothing
 from engine.recipe import Recipe
 

@@ -16,6 +16,7 @@ from engine.family.headers import FLOAT_DTYPES, TensorInfo, read_header
 from engine.family.quantised import left_by_quantiser, packed, said_quantised
 from engine.family.shards import CONVERT, PICKLES, no_weights, read_weights
 from engine.family.tokenizer import read_object
+from engine.family.unmerged import ignored_names, tower_names
 from engine.family.wrapped import wrapped
 from engine.recipe import FrozenDict
 
@@ -80,12 +81,25 @@ class Checkpoint:
 
     @property
     def weights(self) -> dict[str, TensorInfo]:
-        """The float tensors that matter: without the tables that a loader computes anew."""
+        """The float tensors that matter: without tables that a loader computes anew, and without
+        what the class ignores."""
         return {
             name: info
             for name, info in self.tensors.items()
-            if info.is_float and not is_computed(info)
+            if info.is_float and name not in self.ignored and not is_computed(info)
         }
+
+    @cached_property
+    def ignored(self) -> frozenset[str]:
+        """Float tensors that the class of the model does not load, by its own list."""
+        layers = self.setting("num_hidden_layers")
+        names = (name for name, info in self.tensors.items() if info.is_float)
+        return ignored_names(self.config, layers if isinstance(layers, int) else None, names)
+
+    @cached_property
+    def towers(self) -> frozenset[str]:
+        """Tensors of a multimodal checkpoint that are not of its text part."""
+        return tower_names(self.config, self.tensors)
 
     @property
     def dtype(self) -> str:
@@ -105,7 +119,7 @@ class Checkpoint:
     def embedding(self) -> str | None:
         """Name of the input embedding."""
         for name, info in self.tensors.items():
-            if info.shape and EMBEDDINGS.search(name):
+            if info.shape and EMBEDDINGS.search(name) and name not in self.towers:
                 return name
         return None
 

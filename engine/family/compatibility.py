@@ -86,6 +86,23 @@ class Family:
         return self.models[name]
 
 
+def beside_notes(base: Checkpoint, towers: str) -> list[str]:
+    """What is not merged and goes into exports as the base has it."""
+    notes = []
+    ignored = base.ignored - base.towers
+    if ignored:
+        notes.append(
+            f"base: {len(ignored)} tensors ({min(ignored)} …) are not used by its class; they are "
+            "not merged, and exports hold those of base."
+        )
+    if base.towers and towers == "base":
+        notes.append(
+            f"base: {len(base.towers)} tensors ({min(base.towers)} …) are not of its text part; "
+            "exports hold those of base (`towers: merge` merges them)."
+        )
+    return notes
+
+
 class _Inspection:
     """Collects the problems of one family."""
 
@@ -176,7 +193,8 @@ class _Inspection:
             if expert.kind != "lora":
                 expert = align_names(base, expert)
             experts[name] = expert
-        structure = merge_structure(base, experts)
+        structure = merge_structure(base, experts, self.spec.towers == "merge")
+        self.notes += beside_notes(base, self.spec.towers)
         self.problems.extend(structure.problems)
         merged_rows = structure.rows or base.rows
         chosen = tokenizers.get(self.spec.tokenizer)

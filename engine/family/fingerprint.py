@@ -272,10 +272,12 @@ def family_fingerprint(family: Family, workspace: Path, tick: Callable[[], None]
         for name, plan in family.vocabulary_tensors.items()
         if plan.extra
     }
-    data = {
+    data: dict[str, Any] = {
         "models": fingerprints(family, workspace, tick),
         "tokenizer": family.spec.tokenizer,
         "tokenizer_files": None if family.tokenizer is None else family.tokenizer.hash,
         "rows": rows,
     }
+    if family.spec.towers != "base" and family.base.towers:
+        data["towers"] = family.spec.towers
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

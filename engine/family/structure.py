@@ -9,6 +9,7 @@ from typing import Any
 from engine.errors import BadInput, Problem
 from engine.family.adapter import LoraPair
 from engine.family.checkpoint import EMBEDDINGS, HEADS, Checkpoint
+from engine.family.headers import TensorInfo
 from engine.family.vocabulary import VocabularyRows, combine_rows, is_vocabulary
 
 _SAME = "Experts must be fine-tunes of the base itself."
@@ -166,15 +167,21 @@ def _find(base: Checkpoint, name: str) -> str | None:
     return close[0] if len(close) == 1 else None
 
 
-def merge_structure(base: Checkpoint, experts: Mapping[str, Checkpoint]) -> Structure:
-    """Compare base and full experts tensor by tensor; the result carries what does not fit."""
+def merge_structure(
+    base: Checkpoint, experts: Mapping[str, Checkpoint], towers: bool = False
+) -> Structure:
+    """Compare base and full experts tensor by tensor; the result carries what does not fit.
+
+    Args:
+        towers: merge the other towers of a multimodal checkpoint too; else they are the base's.
+    """
     problems: list[Problem] = []
     whole = {name: each for name, each in experts.items() if each.kind != "lora"}
     tied: dict[str, str] = {}
     if base.tied and base.embedding is not None:
         for each in (base, *whole.values()):
             tied |= {head: base.embedding for head in each.weights if _is_head(head)}
-    mine = {name: info for name, info in base.weights.items() if name not in tied}
+    mine = {key: info for key, info in _merged(base, towers).items() if key not in tied}
     rows = {
         name: {"base": info.shape[0]} for name, info in mine.items() if is_vocabulary(base, name)
     }
@@ -186,7 +193,7 @@ def merge_structure(base: Checkpoint, experts: Mapping[str, Checkpoint]) -> Stru
             )
             problems.append(Problem(where, what, _SAME))
             continue
-        theirs = {key: info for key, info in expert.weights.items() if key not in tied}
+        theirs = {key: info for key, info in _merged(expert, towers).items() if key not in tied}
         missing, extra = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())
         if missing:
             what = f"tensor {missing[0]}{_more(missing)} of base is missing"
@@ -208,6 +215,14 @@ def merge_structure(base: Checkpoint, experts: Mapping[str, Checkpoint]) -> Stru
     vocabulary = {name: combine_rows(each) for name, each in rows.items()}
     merged = max((each.merged for each in vocabulary.values()), default=0)
     return Structure(tuple(sorted(mine)), vocabulary, tied, merged, tuple(problems))
+
+
+def _merged(model: Checkpoint, towers: bool) -> dict[str, TensorInfo]:
+    """The tensors that weight space is about, with the other towers or without."""
+    if not towers:
+        return {key: info for key, info in model.weights.items() if key not in model.towers}
+    beside = {key: info for key, info in model.tensors.items() if key in model.towers}
+    return model.weights | {key: info for key, info in beside.items() if info.is_float}
 
 
 def _is_head(name: str) -> bool:

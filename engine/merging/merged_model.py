@@ -3,9 +3,8 @@
     basis.combine ──float32──► rounded once to the checkpoint's dtype ──► the parameter's own memory
 
 Parameters are views of one buffer per dtype and are bound once: an address never changes, so
-    captured
-graphs and compiled code survive every move. Weights always come from θ0, never from the last
-recipe.
+captured graphs and compiled code survive every move. Stored buffers are rewritten where they are.
+Weights always come from θ0, never from the last recipe.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import bad
+from engine.family.placement import Group, Placement, state_of
 from engine.merging.basis import Basis
 
 if TYPE_CHECKING:
@@ -64,30 +64,64 @@ class MergedModel:
 
     Args:
         module: a transformers model in the compute dtype, on its device, loaded from the base.
-        places: checkpoint tensor name -> parameter name of the module.
+        placement: where each tensor of the checkpoint lies in it.
     """
 
-    def __init__(self, module: PreTrainedModel, places: Mapping[str, str]) -> None:
+    def __init__(self, module: PreTrainedModel, placement: Placement) -> None:
         self.module = module
         self.buffers = bind_to_buffers(module)
-        parameters = dict(module.named_parameters())
-        self.parameters = {name: parameters[place] for name, place in places.items()}
+        state = {name: each.detach() for name, each in state_of(module).items()}
+        self.places = {name: each.of(state[each.target]) for name, each in placement.parts.items()}
+        self.groups = placement.groups
+        self._state = state
+        self._known = {*placement.unused, *(name for name, _ in placement.targets())}
 
     def write(
         self, basis: Basis, coefficients: Mapping[str, float], tick: Callable[[], None]
     ) -> None:
         """Rewrite every weight for these coefficients: one pass over memory.
 
+        Tensors that transformers converts are merged group by group, each rounded once to its own
+        dtype, then converted and copied into place; one group is held at a time.
+
         Raises:
             BadInput: a merged value is not finite in the checkpoint's dtype (a coefficient too
                 large).
         """
-        largest = max(basis.tensors.shape(name).numel() for name in basis.tensors.names)
-        scratch = torch.empty(largest, dtype=torch.float32, device=basis.tensors.device)
-        for name in basis.tensors.names:
-            rounded = merged_tensor(basis, name, coefficients, scratch=scratch)
-            self.parameters[name].data.copy_(rounded)
+        tensors = basis.tensors
+        names = frozenset(tensors.names)
+        lost = names - self._known
+        if lost:
+            raise ValueError(f"{min(lost)} has no place in {type(self.module).__name__}")
+        largest = max(tensors.shape(name).numel() for name in tensors.names)
+        scratch = torch.empty(largest, dtype=torch.float32, device=tensors.device)
+        for name in tensors.names:
+            if (place := self.places.get(name)) is not None:
+                place.copy_(merged_tensor(basis, name, coefficients, scratch=scratch))
+                tick()
+        for group in self.groups:
+            if not names.isdisjoint(group.names):
+                self._convert(group, basis, coefficients, scratch, tick)
+
+    def _convert(
+        self,
+        group: Group,
+        basis: Basis,
+        coefficients: Mapping[str, float],
+        scratch: Tensor,
+        tick: Callable[[], None],
+    ) -> None:
+        there = self._state[group.key]
+        merged = {}
+        for name in group.names:
+            if name in basis.tensors.names:
+                rounded = merged_tensor(basis, name, coefficients, scratch=scratch)
+            else:
+                rounded = basis.tensors.untouched(name)
+            merged[name] = rounded.to(there.device, there.dtype, copy=True)
             tick()
+        for target, made in group.convert(merged, self.module).items():
+            self._state[target].copy_(made)
 
 
 def merged_tensor(

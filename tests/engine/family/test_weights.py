@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from engine.errors import BadInput
 from engine.family.checkpoint import open_checkpoint
 from engine.family.compatibility import open_family
-from engine.family.weights import Reader, load_module, parameter_names
+from engine.family.loading import load_module, place_stored
+from engine.family.weights import Reader
 from engine.study import FamilySpec
 from tests.families import FamilyFiles
 
@@ -90,14 +91,15 @@ def test_module_and_its_places(pristine: FamilyFiles) -> None:
     assert not module.training
     parameters = dict(module.named_parameters())
     assert not any(each.requires_grad for each in parameters.values())
-    assert set(places) == set(Reader(base).names) and set(places.values()) == set(parameters)
-    for name, place in places.items():
-        assert torch.equal(Reader(base).read(name).float(), parameters[place])
+    targets = {name: part.target for name, part in places.parts.items()}
+    assert set(targets) == set(Reader(base).names) and set(targets.values()) == set(parameters)
+    for name, target in targets.items():
+        assert torch.equal(Reader(base).read(name).float(), parameters[target])
     target = open_checkpoint(pristine.target, "target")
     module, places = load_module(target, CPU, torch.bfloat16)
-    assert places["lm_head.weight"] == "lm_head.weight"
+    assert places.parts["lm_head.weight"].target == "lm_head.weight"
     assert next(module.parameters()).dtype is torch.bfloat16
-    assert load_module(target, CPU, torch.float32, mapped=False)[1] == {}
+    assert not load_module(target, CPU, torch.float32, mapped=False)[1].parts
 
 
 def test_prefix_of_the_base_model_is_put_on(files: FamilyFiles) -> None:
@@ -105,7 +107,7 @@ def test_prefix_of_the_base_model_is_put_on(files: FamilyFiles) -> None:
     stripped = {name.removeprefix("model."): each for name, each in load_file(file).items()}
     save_file(stripped, file)
     _, places = load_module(open_checkpoint(files.experts["padded"]), CPU, torch.float32)
-    assert places[NAME.removeprefix("model.")] == NAME
+    assert places.parts[NAME.removeprefix("model.")].target == NAME
 
 
 def test_stored_head_of_a_tied_model(files: FamilyFiles) -> None:
@@ -114,7 +116,7 @@ def test_stored_head_of_a_tied_model(files: FamilyFiles) -> None:
     embedding = tensors["model.embed_tokens.weight"]
     save_file({**tensors, "lm_head.weight": embedding.clone()}, file)
     _, places = load_module(open_checkpoint(files.experts["padded"]), CPU, torch.float32)
-    assert "lm_head.weight" not in places
+    assert "lm_head.weight" not in places.parts
     save_file({**tensors, "lm_head.weight": embedding + 1}, file)
     with pytest.raises(BadInput, match=r"ties lm_head\.weight to model\.embed_tokens\.weight"):
         load_module(open_checkpoint(files.experts["padded"]), CPU, torch.float32)
@@ -140,7 +142,7 @@ def test_permuted_weight_is_refused_by_name(pristine: FamilyFiles) -> None:
     weight = dict(module.named_parameters())[NAME]
     weight.data = weight.data.flip(0)
     with pytest.raises(BadInput, match=f"{NAME} is changed while LlamaForCausalLM is loaded"):
-        parameter_names(module, base)
+        place_stored(module, base)
 
 
 def test_parameter_that_is_not_stored_is_refused(pristine: FamilyFiles) -> None:
@@ -148,7 +150,7 @@ def test_parameter_that_is_not_stored_is_refused(pristine: FamilyFiles) -> None:
     module, _ = load_module(base, CPU, torch.float32)
     module.extra = torch.nn.Parameter(torch.ones(2))
     with pytest.raises(BadInput, match="parameter extra of LlamaForCausalLM"):
-        parameter_names(module, base)
+        place_stored(module, base)
 
 
 def test_unknown_model_type_and_remote_code(files: FamilyFiles) -> None:

@@ -1,0 +1,132 @@
+"""Classes that transformers renames, fuses or converts on load: merged in the checkpoint's names.
+
+The right values come from plain transformers: safetensors merged by hand, tensor by tensor, and
+loaded with from_pretrained.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
+
+import engine  # noqa: F401  (registers the methods)
+from engine.export.checkpoint import merge_to
+from engine.family.compatibility import Family, open_family
+from engine.family.loading import load_module
+from engine.family.placement import state_of
+from engine.family.tiny import tiny_document
+from engine.merging.basis import Tensors, nothing
+from engine.merging.merged_model import MergedModel
+from engine.recipe import METHODS
+from engine.study import FamilySpec
+
+TEXTS = (
+    "mixtral", "qwen3_moe", "gpt_neox", "qwen3_next", "jamba", "deepseek_v3", "gemma4_text",
+    "apertus",
+)  # fmt: skip
+TOWERS = ("gemma3", "llava")
+COEFFICIENTS = {"a": 0.4, "b": 0.7}
+
+
+def write_class(root: Path, kind: str) -> Path:
+    """A tiny random model of a model type and two experts near it: root/base, root/a, root/b."""
+    config = CONFIG_MAPPING[kind]
+    torch.manual_seed(0)
+    auto = AutoModelForImageTextToText if kind == "llava" else AutoModelForCausalLM
+    tiny = config.from_dict(tiny_document(config().to_dict()))
+    module = auto.from_config(tiny).float()
+    with torch.no_grad():
+        for name, each in state_of(module).items():
+            if each.is_floating_point() and "A_log" not in name:  # buffers show that they count
+                each.add_(0.2 * torch.randn_like(each))
+    module.save_pretrained(root / "base")
+    for seed, name in enumerate("ab", 1):
+        shutil.copytree(root / "base", root / name)
+        generator = torch.Generator().manual_seed(seed)
+        stored = {
+            key: each + 0.05 * torch.randn(each.shape, generator=generator)
+            if each.is_floating_point()
+            else each
+            for key, each in stored_in(root / "base").items()
+        }
+        rewrite(root / name, stored)
+    return root
+
+
+def stored_in(place: Path) -> dict[str, Tensor]:
+    return {k: v for file in place.glob("*.safetensors") for k, v in load_file(file).items()}
+
+
+def rewrite(place: Path, tensors: Mapping[str, Tensor]) -> None:
+    save_file(dict(tensors), place / "model.safetensors", metadata={"format": "pt"})
+
+
+def family_of(root: Path, towers: str = "base") -> Family:
+    return open_family(
+        FamilySpec(root / "base", {e: root / e for e in "ab"}, towers=towers), text=False
+    )
+
+
+@torch.inference_mode()
+def logits(module: torch.nn.Module) -> Tensor:
+    return module(input_ids=torch.arange(5, 17)[None]).logits.float()
+
+
+def plain(place: Path) -> Tensor:
+    """Logits of what plain transformers loads from a directory."""
+    try:
+        return logits(AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32))
+    except ValueError:
+        return logits(AutoModelForImageTextToText.from_pretrained(place, dtype=torch.float32))
+
+
+def by_hand(root: Path, kept: frozenset[str]) -> dict[str, Tensor]:
+    """θ0 + Σ c τ on what is stored, tensor by tensor; `kept` are the base's."""
+    base, a, b = (stored_in(root / name) for name in ("base", "a", "b"))
+    return {
+        key: each if key in kept else (1 - 1.1) * each + 0.4 * a[key] + 0.7 * b[key]
+        for key, each in base.items()
+    }
+
+
+@pytest.mark.parametrize("kind", [*TEXTS, *TOWERS])
+def test_merged_in_the_names_of_the_checkpoint(kind: str, tmp_path: Path) -> None:
+    root = write_class(tmp_path, kind)
+    family = family_of(root)
+    base = stored_in(root / "base")
+    kept = frozenset(family.base.towers)
+    assert bool(kept) == (kind in TOWERS)
+    assert set(family.tensors) == {k for k, v in base.items() if v.is_floating_point()} - kept
+    tensors = Tensors(family)
+    module, placement = load_module(family.base, "cpu", torch.float32)
+    assert {name for name, _ in placement.targets()} == set(family.base.weights)
+    live = MergedModel(module, placement)
+    addresses = {name: each.data_ptr() for name, each in state_of(module).items()}
+    hand = tmp_path / "hand"
+    shutil.copytree(root / "base", hand)
+    rewrite(hand, by_hand(root, kept))
+    start, expected = logits(module), plain(hand)
+    basis = METHODS["task_arithmetic"].build(tensors)
+    live.write(basis, COEFFICIENTS, nothing)
+    assert (start - expected).abs().max() > 1e-2
+    torch.testing.assert_close(logits(module), expected, rtol=0, atol=1e-5)
+    merge_to(tmp_path / "linear", basis, lambda _: COEFFICIENTS)
+    written, wanted = stored_in(tmp_path / "linear"), stored_in(hand)
+    assert written.keys() == base.keys()
+    for name, each in wanted.items():
+        torch.testing.assert_close(written[name], each, rtol=0, atol=1e-6)
+        assert name not in kept or torch.equal(written[name], base[name])
+    pcb = METHODS["pcb"].build(tensors)
+    live.write(pcb, COEFFICIENTS, nothing)
+    merge_to(tmp_path / "pcb", pcb, lambda _: COEFFICIENTS)
+    torch.testing.assert_close(logits(module), plain(tmp_path / "pcb"), rtol=0, atol=2e-5)
+    live.write(basis, {"a": 0.0, "b": 0.0}, nothing)
+    assert torch.equal(logits(module), start)  # nothing of an earlier recipe is left
+    assert {name: each.data_ptr() for name, each in state_of(module).items()} == addresses
