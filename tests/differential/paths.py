@@ -8,6 +8,7 @@ An outcome is "equal", "refused" (by `check`, with its reason), or a fault: "dif
 
 from __future__ import annotations
 
+import gc
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -156,9 +157,9 @@ class Bench:
 
 
 def _tokenizer(place: Path) -> Any:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
 
-    return PreTrainedTokenizerFast.from_pretrained(place)
+    return AutoTokenizer.from_pretrained(place, local_files_only=True)
 
 
 def _reason(ran: headless.Ran) -> str:
@@ -294,7 +295,12 @@ def check(bench: Bench) -> Outcome:
 def outcomes(row: Class, root: Path) -> dict[str, Outcome]:
     """What comes of every path for one class."""
     with probes.registered():
-        return _outcomes(Bench(row, root))
+        bench = Bench(row, root)
+        gc.freeze()  # every command ends with a collection: not of all that was imported
+        try:
+            return _outcomes(bench)
+        finally:
+            gc.unfreeze()
 
 
 def _outcomes(bench: Bench) -> dict[str, Outcome]:
