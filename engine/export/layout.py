@@ -156,7 +156,8 @@ def side_files(family: Family) -> list[tuple[str, Path]]:
 
 
 def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
-    """config.json as it is written: changed only where the vocabulary's rows or the dtype are.
+    """config.json as it is written: changed only where the vocabulary's rows or the dtype are, and
+    where it ties an output projection that the weights do not.
 
     Args:
         dtype: of the written weights where it is not the base's, as torch calls it.
@@ -167,6 +168,9 @@ def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
     for holder in holders:
         if family.merged_rows != family.base.rows and "vocab_size" in holder:
             holder["vocab_size"] = family.merged_rows
+            changed = True
+        if family.base.ties.own and holder.get("tie_word_embeddings") is not False:
+            holder["tie_word_embeddings"] = False
             changed = True
         for key in ("dtype", "torch_dtype"):
             if dtype is not None and key in holder:

@@ -15,6 +15,7 @@ from engine.family.adapter import AdapterConfig, pair_up, read_adapter
 from engine.family.headers import FLOAT_DTYPES, TensorInfo, read_header
 from engine.family.quantised import left_by_quantiser, packed, said_quantised
 from engine.family.shards import CONVERT, PICKLES, no_weights, read_weights
+from engine.family.ties import HEADS, Ties, embedding_of, find_ties, is_head, pairs_of
 from engine.family.tokenizer import read_object
 from engine.family.unmerged import ignored_names, tower_names
 from engine.family.wrapped import wrapped
@@ -22,10 +23,6 @@ from engine.recipe import FrozenDict
 
 Kind = Literal["full", "lora", "raw"]
 
-EMBEDDINGS = re.compile(
-    r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|embed_in|tok_embeddings)\.weight$"
-)
-HEADS = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output_projection)\.(?:weight|bias)$")
 # classes whose embedding has more rows than vocab_size says
 _OTHER_ROWS = ("moshi", "mllama_text_model", "marian", "csm", "molmo2_text")
 # names of the text part's embedding in a checkpoint of several parts
@@ -115,30 +112,38 @@ class Checkpoint:
         """Bytes of all tensors on disk."""
         return sum(info.bytes for info in self.tensors.values())
 
-    @property
+    @cached_property
     def embedding(self) -> str | None:
         """Name of the input embedding."""
-        for name, info in self.tensors.items():
-            if info.shape and EMBEDDINGS.search(name) and name not in self.towers:
-                return name
-        return None
+        return embedding_of(self.config, self._text)
+
+    @cached_property
+    def ties(self) -> Ties:
+        """What is tied, by class, configuration and values; see `engine.family.ties`."""
+        return find_ties(self.config, self._text)
+
+    @property
+    def _text(self) -> Mapping[str, TensorInfo]:
+        """The tensors without those of other towers."""
+        if not self.towers:
+            return self.tensors
+        return {name: info for name, info in self.tensors.items() if name not in self.towers}
 
     @property
     def tied(self) -> bool:
-        """Whether the output projection is the input embedding, by config, else by tensors."""
-        said = self.setting("tie_word_embeddings")
-        if isinstance(said, bool):
-            return said
-        return not any(HEADS.search(name) for name in self.tensors)
+        """Whether the output projection is the input embedding."""
+        return self.ties.tied
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Stored output projections, their biases left out."""
+        named = [*pairs_of(self.config)][:1]
+        return tuple(name for name in self._text if is_head(name) or name in named)
 
     @property
     def tied_heads(self) -> tuple[str, ...]:
-        """Output projections that are stored though they are the input embedding."""
-        if not self.tied or self.embedding is None:
-            return ()
-        return tuple(
-            name for name in self.tensors if HEADS.search(name) and name.endswith(".weight")
-        )
+        """Tensors that are stored though they are another one: an output projection, mostly."""
+        return tuple(self.ties.copies)
 
     @property
     def parameters(self) -> int:
@@ -231,6 +236,7 @@ def _open(path: Path, name: str) -> Checkpoint:
         problems.extend(_rows_as_configured(opened))
     if problems:
         raise BadInput(*problems)
+    _ = opened.ties  # reads values where a head is stored beside the embedding that it should be
     return opened
 
 

@@ -18,11 +18,13 @@ from engine.errors import BadInput, IncompatibleFamily, Problem
 from engine.family.checkpoint import Checkpoint, open_checkpoint
 from engine.family.structure import (
     Structure,
+    align_heads,
     align_names,
     compare_config,
     merge_structure,
     place_adapter,
 )
+from engine.family.ties import pairs_of
 from engine.family.tokenizer import TokenizerFiles, config_end_ids
 from engine.family.vocabulary import VocabularyRows, token_problems
 from engine.recipe import FrozenDict, Names
@@ -135,7 +137,25 @@ class _Inspection:
                 "a raw state dict has no config and no tokenizer: it can be merged, not run",
                 "Give a Hugging Face directory, or use the command `merge`.",
             )
+        if found.kind == "full":
+            self.head(found)
         return found
+
+    def head(self, model: Checkpoint) -> None:
+        """What to know of a full model's output projection."""
+        where = f"{model.name} ({model.path})"
+        if model.ties.own:
+            self.notes.append(
+                f"{model.name}: config.json ties {model.ties.own[0]} to the embedding, but another "
+                "is stored; it stays untied, as transformers has it."
+            )
+        if self.text and not model.tied and not model.heads and pairs_of(model.config):
+            self.problem(
+                where,
+                f"its output projection ({next(iter(pairs_of(model.config)))}) is not stored, and "
+                "config.json does not tie it to the embedding",
+                "Set tie_word_embeddings to what was trained, or download the weights again.",
+            )
 
     def tokenizers(self, models: Mapping[str, Checkpoint]) -> dict[str, TokenizerFiles]:
         """The tokenizers that are there; a problem for each that ought to be."""
@@ -191,7 +211,7 @@ class _Inspection:
             except BadInput as error:
                 self.problems.extend(error.problems)
             if expert.kind != "lora":
-                expert = align_names(base, expert)
+                expert = align_heads(base, align_names(base, expert))
             experts[name] = expert
         structure = merge_structure(base, experts, self.spec.towers == "merge")
         self.notes += beside_notes(base, self.spec.towers)

@@ -23,6 +23,7 @@ from engine.family.checkpoint import Checkpoint, is_computed
 from engine.family.placement import Group, Placement, place, state_of
 from engine.family.text import first_line
 from engine.family.unmerged import tower_names
+from engine.family.untied import untied_config
 from engine.family.weights import Reader
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def load_module(
     def load(attention: str) -> Any:
         return auto.from_pretrained(
             checkpoint.path,
+            config=untied_config(checkpoint),
             dtype=dtype,
             attn_implementation=attention,
             local_files_only=True,

@@ -8,8 +8,10 @@ from typing import Any
 
 from engine.errors import BadInput, Problem
 from engine.family.adapter import LoraPair
-from engine.family.checkpoint import EMBEDDINGS, HEADS, Checkpoint
+from engine.family.checkpoint import Checkpoint
+from engine.family.classes import class_of
 from engine.family.headers import TensorInfo
+from engine.family.ties import EMBEDDINGS, HEADS, Ties, find_ties
 from engine.family.vocabulary import VocabularyRows, combine_rows, is_vocabulary
 
 _SAME = "Experts must be fine-tunes of the base itself."
@@ -135,19 +137,26 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
 def align_names(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
     """The expert under the base's tensor names, where all differ by one prefix ("transformer.").
 
-    Some checkpoints store the inner model alone and some the whole; the tensors are the same.
+    Some checkpoints store the inner model alone and some the whole; the tensors are the same. A
+    model that is to be run may differ by its class's own prefix alone, which transformers adds or
+    takes away; weights alone by any.
     """
     mine, theirs = base.weights, expert.weights
     if not mine or mine.keys() <= theirs.keys():
         return expert
     first = min(mine)
+    known = class_of(str(expert.config.get("model_type")))
+    allowed = None if known is None or expert.kind == "raw" else f"{known.prefix}."
     for key in theirs:
         if key.endswith("." + first):
-            renamed = {each.removeprefix(key[: -len(first)]): each for each in expert.tensors}
+            put, taken = "", key[: -len(first)]
         elif first.endswith("." + key):
-            renamed = {first[: -len(key)] + each: each for each in expert.tensors}
+            put, taken = first[: -len(key)], ""
         else:
             continue
+        if allowed not in (None, put + taken):
+            continue
+        renamed = {put + each.removeprefix(taken): each for each in expert.tensors}
         tensors = {new: expert.tensors[old] for new, old in renamed.items()}
         if (
             len(tensors) == len(expert.tensors)
@@ -177,21 +186,19 @@ def merge_structure(
     """
     problems: list[Problem] = []
     whole = {name: each for name, each in experts.items() if each.kind != "lora"}
-    tied: dict[str, str] = {}
-    if base.tied and base.embedding is not None:
-        for each in (base, *whole.values()):
-            tied |= {head: base.embedding for head in each.weights if _is_head(head)}
+    tied = dict(base.ties.copies)
+    ties = {name: _ties_of(base, each) for name, each in whole.items()}
+    if base.tied:
+        for found in ties.values():
+            tied |= found.copies
     mine = {key: info for key, info in _merged(base, towers).items() if key not in tied}
     rows = {
         name: {"base": info.shape[0]} for name, info in mine.items() if is_vocabulary(base, name)
     }
     for name, expert in whole.items():
         where = f"{name} ({expert.path})"
-        if base.tied and expert.kind == "full" and not expert.tied:
-            what = (
-                "its output projection is a tensor of its own; that of base is the input embedding"
-            )
-            problems.append(Problem(where, what, _SAME))
+        if base.tied and not ties[name].tied:
+            problems.append(Problem(where, _own_head(expert, ties[name]), _SAME))
             continue
         theirs = {key: info for key, info in _merged(expert, towers).items() if key not in tied}
         missing, extra = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())
@@ -225,5 +232,39 @@ def _merged(model: Checkpoint, towers: bool) -> dict[str, TensorInfo]:
     return model.weights | {key: info for key, info in beside.items() if info.is_float}
 
 
-def _is_head(name: str) -> bool:
-    return bool(HEADS.search(name)) and name.endswith(".weight")
+def _ties_of(base: Checkpoint, expert: Checkpoint) -> Ties:
+    """The ties of an expert; a raw state dict, which cannot say, is tied as the base is."""
+    if "raw" in (base.kind, expert.kind):
+        return find_ties(base.config, expert.tensors, base.tied)
+    return expert.ties
+
+
+def _own_head(expert: Checkpoint, ties: Ties) -> str:
+    base = "that of base is the input embedding"
+    if not ties.own:
+        return f"its output projection is a tensor of its own; {base}"
+    said = "config.json ties it to the input embedding" if expert.config else "base ties it"
+    return f"tensor {ties.own[0]} is another than its embedding, though {said}; {base}"
+
+
+def align_heads(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
+    """The expert with its output projection under the name that the base has for it.
+
+    A tied pair is one tensor, which a file may store under either name. An untied base has two,
+    and an expert that is tied has its embedding for both.
+    """
+    tensors = dict(expert.tensors)
+    mine = [*filter(None, (base.embedding,)), *base.heads]
+    theirs = [*filter(None, (expert.embedding,)), *expert.heads]
+    if not mine or not theirs or not _ties_of(base, expert).tied:
+        return expert
+    if not base.tied:
+        for name in base.heads:
+            tensors.setdefault(name, tensors[theirs[0]])
+    elif mine[0] not in tensors:
+        tensors[mine[0]] = tensors.pop(theirs[0])
+    elif base.embedding is None and expert.embedding is not None:
+        tensors.pop(expert.embedding)
+    else:
+        return expert
+    return replace(expert, tensors=tensors)

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.errors import Problem
-from engine.family.checkpoint import EMBEDDINGS, HEADS, Checkpoint
+from engine.family.checkpoint import Checkpoint
+from engine.family.ties import EMBEDDINGS, HEADS
 from engine.family.tokenizer import TokenizerFiles, compare
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from engine.decoding.inputs import Tick
 from engine.errors import bad
-from engine.family.checkpoint import EMBEDDINGS, HEADS
+from engine.family.ties import EMBEDDINGS, HEADS
 from engine.merging.basis import CHUNK, SPAN, Tensors
 from engine.run.models import Models, study_of
 from engine.run.protocol import Emit

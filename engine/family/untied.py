@@ -1,0 +1,26 @@
+"""The configuration of a model whose config.json ties a head that its file stores as another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.family.checkpoint import Checkpoint
+
+
+def untied_config(checkpoint: Checkpoint) -> Any:
+    """What transformers is to load a checkpoint with: None, its config.json, for nearly every one.
+
+    transformers compares the two tensors in the dtype that it loads them in, and ties them again
+    whenever rows are added. Told that they are not tied, it keeps both whatever they are rounded
+    to.
+    """
+    if not checkpoint.ties.own:
+        return None
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(
+        checkpoint.path, local_files_only=True, trust_remote_code=False
+    )
+    for each in (config, config.get_text_config(decoder=True)):
+        each.tie_word_embeddings = False
+    return config
