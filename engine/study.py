@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from engine.errors import BadInput, bad, unknown
 from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
+from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options
 from engine.study_file import Reader, place_of
 
 Direction = Literal["maximize", "minimize"]
@@ -31,7 +32,7 @@ FAMILY_KEYS = ("base", "experts", "target", "tokenizer", "towers")
 TOWERS = ("base", "merge")
 OBJECTIVE_KEYS = (
     "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
-    "report_fraction", "report_data", "temperature", "top_p", "top_k", "seed",
+    "report_fraction", "report_data", "temperature", "top_p", "top_k", "seed", *DATA_KEYS,
 )  # fmt: skip
 
 
@@ -75,10 +76,11 @@ class Objective:
     """What a mixture is measured on: data, scorer, options and direction.
 
     Attributes:
-        data: JSONL file; None for scorers that need none (cost).
+        data: a file of rows; None for scorers that need none (cost).
         direction: None until `engine.scoring` fills in the scorer's natural one.
         options: the scorer's own options, unchecked.
         report_fraction: share of the rows held back from exploring, by content hash.
+        reading: how rows are read where the data are not in our own form.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Objective:
     top_p: float = 1.0
     top_k: int = 0
     seed: int = 0
+    reading: DataOptions = PLAIN
     options: Mapping[str, Any] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
@@ -211,6 +214,7 @@ class _StudyReader(Reader):
             top_p=self.number(data.get("top_p", 1.0), f"{where}.top_p", 0.0, 1.0),
             top_k=self.number(data.get("top_k", 0), f"{where}.top_k", 0, 1 << 40, int),
             seed=self.number(data.get("seed", 0), f"{where}.seed", 0, 1 << 62, int),
+            reading=data_options(self, data, where),
             options={key: value for key, value in data.items() if key not in OBJECTIVE_KEYS},
         )
 

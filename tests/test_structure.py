@@ -24,6 +24,7 @@ FLOORS = (
     ("engine.family",),
     (
         "engine.study",
+        "engine.study_data",
         "engine.study_file",
         "engine.recipe",
         "engine.method",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem
-from engine.scoring.data import read_bytes, read_file, read_rows
+from engine.scoring.data import effective, read_bytes, read_file, read_rows
 from engine.scoring.registry import check_objective, find_scorer
 from engine.study import Objective, Study
 
@@ -53,6 +53,9 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
         "top_k": objective.top_k,
         "seed": objective.seed,
     }
+    reading = effective(objective)
+    if reading:
+        whole["reading"] = reading
     text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,0 +1,129 @@
+"""Our own form of a row, and how fields of any origin become a checked `Row`.
+
+    {"prompt": "…", "target": "…"}                       or "targets": ["…", …]
+    {"prompt": "…", "choices": ["…", …], "answer": 0}    or the text or letter of a choice
+    {"messages": [{"role": "user", "content": "…"}, …]}  in place of a prompt; a last message of
+                                                         the assistant is the target
+
+Other keys are left alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from engine.scoring.data_answers import Asked
+from engine.scoring.data_columns import Fields, Use, listed
+from engine.scoring.data_row import (
+    Row,
+    canonical_messages,
+    frozen,
+    key_of,
+    messages_of,
+    text_of,
+    texts_of,
+)
+from engine.scoring.data_table import Unread
+
+BOTH = "columns: {prompt: prompt} or columns: {messages: messages} says which."
+
+
+def own_fields(record: Mapping[str, Any], use: Use, untyped: bool) -> Fields:
+    """The fields of a record in our own form; raises `Unread` where it is not."""
+    if ("prompt" in record) == ("messages" in record):
+        keys = ", ".join(map(str, record)) or "none"
+        what = f"needs either prompt or messages (keys: {keys})"
+        raise Unread(what, BOTH if "prompt" in record else "")
+    found = Fields(record.get("prompt"))
+    if "messages" in record:
+        found = Fields(messages=listed(record["messages"], untyped) or [])
+    if use in ("answer", "likelihood"):
+        return dataclasses.replace(found, targets=_targets(record, untyped))
+    if use == "choices":
+        missing = [name for name in ("choices", "answer") if name not in record]
+        if missing:
+            raise Unread(f"has no {' and no '.join(missing)} (keys: {', '.join(record)})")
+        choices = listed(record["choices"], untyped)
+        return dataclasses.replace(found, choices=choices, answer=record["answer"])
+    return found
+
+
+def _targets(record: Mapping[str, Any], untyped: bool) -> tuple[Any, ...] | None:
+    given = [name for name in ("target", "targets") if name in record]
+    if len(given) > 1:
+        raise Unread("has target and targets", "Keep one of them.")
+    if not given:
+        return None
+    value = record[given[0]]
+    if given[0] == "targets":
+        value = listed(value, untyped)
+    if isinstance(value, list):
+        return texts_of(value, given[0], 1)
+    return (text_of(value, "target"),) if given[0] == "target" else texts_of(value, "targets", 1)
+
+
+def build(
+    fields: Fields, record: Mapping[str, Any], index: int, line: int, use: Use, empty_target: bool
+) -> tuple[Row, Asked | None]:
+    """The row of a record's fields, and for choices the answer that the whole file will tell.
+
+    Raises:
+        Unread: what is missing, or not what it should be.
+    """
+    prompt, messages, spoken = None, None, None
+    if fields.messages is not None:
+        messages = messages_of(fields.messages)
+        identity = text_of(canonical_messages(messages), "messages")
+        if messages[-1]["role"] == "assistant":
+            spoken, messages = messages[-1]["content"], messages[:-1]
+        if not messages:
+            raise Unread("messages holds nothing to answer", "Begin with a user message.")
+    else:
+        identity = prompt = text_of(fields.prompt, "prompt")
+    targets: tuple[str, ...] = ()
+    if use in ("answer", "likelihood"):
+        targets = _said(fields, record, spoken)
+        if not empty_target and "" in targets:
+            raise Unread("the target is empty", "The scorer has nothing to measure there.")
+        if fields.whole:
+            identity = targets[0]
+    choices: tuple[str, ...] = ()
+    asked = None
+    if use == "choices":
+        choices = texts_of(fields.choices, "choices", 2)
+        if fields.right is None:
+            asked = Asked(fields.answer, choices, fields.labels)
+    return (
+        Row(
+            index=index,
+            line=line,
+            key=key_of(identity),
+            prompt=prompt,
+            messages=None if messages is None else frozen(messages),
+            targets=targets,
+            choices=choices,
+            answer=fields.right,
+        ),
+        asked,
+    )
+
+
+def _said(fields: Fields, record: Mapping[str, Any], spoken: str | None) -> tuple[str, ...]:
+    """The accepted answers; `spoken` is the content of a last assistant message."""
+    if fields.targets is not None and spoken is not None:
+        name = "targets" if "targets" in record else "target"
+        raise Unread(f"has {name} and a last assistant message", "Keep one of them.")
+    if spoken is not None:
+        return (spoken,)
+    if fields.targets is None:
+        keys = ", ".join(map(str, record))
+        raise Unread(
+            f"has neither target nor targets (keys: {keys})", "The scorer compares with it."
+        )
+    return texts_of(list(fields.targets), "targets", 1) if fields.targets else _nothing()
+
+
+def _nothing() -> tuple[str, ...]:
+    raise Unread("has no target that is a text", "The scorer compares with it.")

@@ -1,0 +1,146 @@
+"""A data file's content under what a study says of it: its rows, and every problem.
+
+What is read once is remembered: a study's objectives share files, and `check`, fingerprints and an
+evaluation read them again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from engine.scoring.data_answers import Asked, resolve_answers
+from engine.scoring.data_columns import Use
+from engine.scoring.data_formats import table_of
+from engine.scoring.data_own import build
+from engine.scoring.data_recognise import Reading, recognise
+from engine.scoring.data_row import Row
+from engine.scoring.data_table import Table, Unread, short
+from engine.scoring.registry import Scorer
+from engine.study_data import DataOptions
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One file's content under one reading.
+
+    Attributes:
+        reading: None where it is not certain.
+        problems: (line, or None for the whole file; what; fix).
+    """
+
+    table: Table
+    reading: Reading | None
+    rows: tuple[Row, ...]
+    problems: tuple[tuple[int | None, str, str], ...]
+
+
+def use_of(scorer: Scorer, options: Mapping[str, Any]) -> Use:
+    """What a scorer with these resolved options needs of a row."""
+    needs = scorer.needs_of(options)
+    if needs == "target":
+        return "likelihood" if scorer.kind == "likelihood" else "answer"
+    return "choices" if needs == "choices" else "prompt"
+
+
+def _canonical(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _filtered(table: Table, rows: Mapping[str, tuple[Any, ...]]) -> Table:
+    """The records that hold one of the values of every column named."""
+    for name, values in rows.items():
+        if name not in table.columns:
+            near = difflib.get_close_matches(name, table.columns, n=3, cutoff=0.5)
+            hint = f"Did you mean {', '.join(near)}?" if near else ""
+            what = f"rows: names the column {name!r}, and there are {', '.join(table.columns)}"
+            raise Unread(what, hint)
+        wanted = {_canonical(each) for each in values}
+        kept = tuple(
+            (line, record)
+            for line, record in table.records
+            if not isinstance(record, dict) or _canonical(record.get(name)) in wanted
+        )
+        if not any(isinstance(record, dict) for _, record in kept):
+            seen = dict.fromkeys(_canonical(each.get(name)) for each in table.objects())
+            what = f"no row has {name} {' or '.join(sorted(wanted))}"
+            raise Unread(what, f"It holds {', '.join(map(short, list(seen)[:8]))}.")
+        table = Table(table.form, kept, table.untyped, table.rows)
+    return table
+
+
+def _rows(
+    table: Table, reading: Reading, empty_target: bool
+) -> tuple[tuple[Row, ...], tuple[tuple[int | None, str, str], ...]]:
+    rows: list[Row] = []
+    asked: list[tuple[int, Asked]] = []
+    problems: list[tuple[int | None, str, str]] = []
+    for line, record in table.records:
+        try:
+            if isinstance(record, Unread):
+                raise record
+            if not isinstance(record, dict):
+                fix = "A row is one JSON object."
+                raise Unread(f"expected an object, got {short(record)}", fix)
+            fields = reading.fields(record)
+            row, question = build(fields, record, len(rows), line, reading.use, empty_target)
+        except Unread as error:
+            problems.append((line, error.what, error.fix))
+            continue
+        if question is not None:
+            asked.append((len(rows), question))
+        rows.append(row)
+    if asked:
+        problems += _answered(rows, asked, reading)
+        problems.sort(key=lambda each: each[0] or 0)
+    return tuple(rows), tuple(problems)
+
+
+def _answered(
+    rows: list[Row], asked: Sequence[tuple[int, Asked]], reading: Reading
+) -> list[tuple[int | None, str, str]]:
+    """Put the index of its right choice into each row; what is wrong with the others."""
+    questions = [
+        dataclasses.replace(each, untyped=reading.untyped, open=reading.open) for _, each in asked
+    ]
+    problems: list[tuple[int | None, str, str]] = []
+    for (place, _), found in zip(
+        asked, resolve_answers(questions, reading.options.answer_is), strict=True
+    ):
+        row = rows[place]
+        if isinstance(found, Unread):
+            problems.append((row.line, found.what, found.fix))
+        else:
+            rows[place] = dataclasses.replace(row, answer=found)
+    return problems
+
+
+@lru_cache(maxsize=32)
+def _table(content: bytes, name: str) -> Table | Unread:
+    try:
+        return table_of(content, name)
+    except Unread as error:
+        return error
+
+
+@lru_cache(maxsize=32)
+def parse(
+    content: bytes, name: str, options: DataOptions, use: Use, empty_target: bool, scorer: str
+) -> Parsed:
+    """A file's content, read; the same content is parsed once."""
+    table = _table(content, name)
+    if isinstance(table, Unread):
+        return Parsed(Table("unknown", ()), None, (), ((table.line, table.what, table.fix),))
+    try:
+        table = _filtered(table, options.rows)
+        reading = recognise(table, options, use, scorer)
+    except Unread as error:
+        return Parsed(table, None, (), ((error.line, error.what, error.fix),))
+    rows, problems = _rows(table, reading, empty_target)
+    return Parsed(table, reading, rows, problems)

@@ -1,0 +1,291 @@
+"""What a table is, and how its records are read for one objective: decided once a file, before any
+row is read, and never by a guess.
+
+    columns: given        the mapping, names checked against the file
+    our own form          prompt or messages, and what the scorer needs beside it
+    a published shape     `engine.scoring.data_published`
+    names                 one column that is a prompt, one that is a target
+    else                  refused, with the lines of a study that would say it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.scoring.data_columns import Columns, Fields, Use
+from engine.scoring.data_own import own_fields
+from engine.scoring.data_published import SHAPES, WHOLE_TEXTS
+from engine.scoring.data_shapes import Derive, Shape, plain
+from engine.scoring.data_table import Table, Unread
+from engine.study_data import PLAIN, DataOptions
+
+PROMPTS = ("prompt", "question", "query", "instruction", "input", "problem", "goal", "ctx",
+           "user_input", "forbidden_prompt", "behavior")  # fmt: skip
+"""Columns that are a prompt where a file has one of them only."""
+
+TARGETS = ("target", "targets", "output", "response", "completion", "answer", "answers", "solution",
+           "canonical_solution", "reference", "highlights", "summary")  # fmt: skip
+"""Columns that are a target where a file has one of them only."""
+
+NEEDS: Mapping[Use, str] = {
+    "prompt": "a prompt",
+    "answer": "a prompt and a target",
+    "likelihood": "a prompt and a target, or a text",
+    "choices": "a prompt, choices and an answer",
+}
+
+SCORERS: Mapping[Use, str] = {
+    "prompt": "refusal or kl_to_base",
+    "answer": "exact_match or contains",
+    "likelihood": "nll or perplexity",
+    "choices": "choice",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the records of one file are read.
+
+    Attributes:
+        name: of the shape; empty for our own form and for a mapping that the study gives.
+        options: the whole mapping, as a study could spell it out; PLAIN for our own form.
+        derive: turns a record before the mapping reads it.
+        note: what to know of the shape.
+        open: a number as the answer may count from 1 as well as from 0.
+    """
+
+    use: Use
+    name: str = ""
+    options: DataOptions = PLAIN
+    untyped: bool = False
+    derive: Derive | None = None
+    note: str = ""
+    open: bool = False
+
+    @property
+    def own(self) -> bool:
+        """Whether records are in our own form."""
+        return not self.options.columns
+
+    def fields(self, record: Mapping[str, Any]) -> Fields:
+        """The fields of one record; raises `Unread`."""
+        if self.own:
+            return own_fields(record, self.use, self.untyped)
+        turned = record if self.derive is None else self.derive(record)
+        if "text" in turned and self.derive is not None and self.use == "likelihood":
+            return Fields("", targets=(turned["text"],), whole=True)
+        return Columns(self.options, self.untyped).read(turned, self.use)
+
+    def words(self) -> str:
+        """What is read as what: `prompt = ctx, choices = endings, answer = label`."""
+        if self.own:
+            return "prompt or messages, and what goes with them, in our own form"
+        parts = []
+        for ours, theirs in self.options.columns.items():
+            names = theirs if isinstance(theirs, str) else " + ".join(theirs)
+            parts.append(f"{ours} = {names}")
+        settings = dataclasses.replace(self.options, columns={}, rows={}).as_dict()
+        if settings.get("separator") is not None:
+            settings["separator"] = repr(settings["separator"])
+        parts += [f"{key}: {value!r}" for key, value in settings.items() if key != "join"]
+        return ", ".join(parts)
+
+
+def _names(table: Table) -> tuple[dict[str, str], dict[str, str]]:
+    """`plain` name -> name as written: of all columns, and of those that most records have."""
+    counts: dict[str, int] = {}
+    objects = table.objects()
+    for record in objects:
+        for name in record:
+            counts[name] = counts.get(name, 0) + 1
+    found: dict[str, str] = {}
+    most: dict[str, str] = {}
+    for name, count in counts.items():
+        if 2 * count >= len(objects):
+            most.setdefault(plain(str(name)), str(name))
+    for name in [*most.values(), *map(str, counts)]:
+        found.setdefault(plain(name), name)
+    return found, most
+
+
+def _own(records: Sequence[Mapping[str, Any]], use: Use) -> bool:
+    """Whether some record is in our own form, with what the use needs beside the prompt."""
+    for record in records:
+        if "messages" in record and "prompt" not in record:
+            return True
+        if "prompt" not in record or isinstance(record["prompt"], list):
+            continue
+        if use == "prompt" or (use == "choices" and {"choices", "answer"} & record.keys()):
+            return True
+        if use in ("answer", "likelihood") and {"target", "targets"} & record.keys():
+            return True
+    return False
+
+
+def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Reading:
+    """How a table's records are read.
+
+    Args:
+        given: what the study says of the data.
+        scorer: the scorer's name, for messages.
+
+    Raises:
+        Unread: no reading is certain; what is there, the question, and lines that answer it.
+    """
+    records = table.objects()
+    if not records:
+        return Reading(use, "", dataclasses.replace(given, columns={}), table.untyped)
+    if given.columns:
+        _check_columns(table, given)
+        return _completed(Reading(use, "", given, table.untyped), table, scorer)
+    names, most = _names(table)
+    first = records[0]
+    shape = next((each for each in SHAPES if each.matches(most, first)), None)
+    own = _own(records, use)
+    if own and (shape is None or shape.columns.get("prompt") == "prompt" or "messages" in most):
+        name, note = ("", "") if shape is None else (shape.name, shape.note)
+        options = dataclasses.replace(given, columns={})
+        return Reading(use, name, options, table.untyped, note=note)
+    if shape is not None and shape.refusal:
+        what = f"{_seen(table)}: {shape.name}, {shape.refusal}"
+        raise Unread(f"{what}; {scorer} needs {NEEDS[use]}", shape.note)
+    if shape is not None and shape.serves(use):
+        return _of_shape(shape, names, given, table, use)
+    by_names = _by_names(table, given, use, most)
+    if by_names is not None:
+        return by_names
+    whole = next((each for each in WHOLE_TEXTS if each.matches(most, first)), None)
+    if whole is not None and not own and not set(PROMPTS) & most.keys() and shape is None:
+        if use == "likelihood":
+            return _of_shape(whole, names, given, table, use)
+        if use == "prompt":
+            column = str(whole.columns["target"])
+            options = dataclasses.replace(given, columns={"prompt": names[column]})
+            return Reading(use, "texts", options, table.untyped)
+        shape = whole
+    if own or any({"prompt", "messages"} & set(record) for record in records):
+        return Reading(use, "", dataclasses.replace(given, columns={}), table.untyped)
+    raise _unknown(table, shape, use, scorer, most)
+
+
+def _of_shape(
+    shape: Shape, names: Mapping[str, str], given: DataOptions, table: Table, use: Use
+) -> Reading:
+    own = shape.options(names, use)
+    changed = {
+        each.name: value
+        for each in dataclasses.fields(DataOptions)
+        if each.name != "columns"
+        and (value := getattr(given, each.name)) != getattr(PLAIN, each.name)
+    }
+    options = dataclasses.replace(own, **changed)
+    return Reading(use, shape.name, options, table.untyped, shape.derive, shape.note, shape.open)
+
+
+def _seen(table: Table) -> str:
+    columns = [str(each) for each in table.columns]
+    shown = ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
+    return f"it is {table.form} with the columns {shown or 'none'}"
+
+
+def _by_names(
+    table: Table, given: DataOptions, use: Use, most: Mapping[str, str]
+) -> Reading | None:
+    """A reading by columns whose names can mean one thing only; None where they do not."""
+    prompts = [most[each] for each in PROMPTS if each in most]
+    targets = [most[each] for each in TARGETS if each in most]
+    if len(prompts) != 1 or use == "choices":
+        return None
+    columns: dict[str, str | tuple[str, ...]] = {"prompt": prompts[0]}
+    if use in ("answer", "likelihood"):
+        if len(targets) != 1:
+            return None
+        columns["target"] = targets[0]
+    options = dataclasses.replace(given, columns=columns)
+    return Reading(use, "columns by their names", options, table.untyped)
+
+
+def _unknown(
+    table: Table, shape: Shape | None, use: Use, scorer: str, most: Mapping[str, str]
+) -> Unread:
+    """Why nothing is read, and the lines that would say it."""
+    if shape is not None:
+        fits = [SCORERS[each] for each in SCORERS if shape.serves(each)]
+        what = f"{_seen(table)}: {shape.name}, which fits the scorer {' or '.join(fits)}"
+        return Unread(f"{what}; {scorer} needs {NEEDS[use]}", _lines(table, use, most))
+    return Unread(
+        f"{_seen(table)}, and {scorer} needs {NEEDS[use]}: which columns are that is not certain",
+        _lines(table, use, most),
+    )
+
+
+def _lines(table: Table, use: Use, most: Mapping[str, str]) -> str:
+    """`columns:` lines for what is likeliest, to copy into the objective."""
+    prompts = [most[each] for each in PROMPTS if each in most] or ["COLUMN"]
+    if use == "prompt":
+        choices = [{"prompt": each} for each in prompts]
+    elif use == "choices":
+        choices = [{"prompt": each, "choices": "COLUMN", "answer": "COLUMN"} for each in prompts]
+    else:
+        targets = [most[each] for each in TARGETS if each in most] or ["COLUMN"]
+        pairs = itertools.product(prompts, targets)
+        choices = [{"prompt": a, "target": b} for a, b in pairs if a != b]
+        choices = choices or [{"prompt": prompts[0], "target": "COLUMN"}]
+    lines = [DataOptions(columns=dict(each)).lines() for each in choices[:4]]
+    return f"Say it in the objective: {' or '.join(lines)}."
+
+
+def _completed(reading: Reading, table: Table, scorer: str) -> Reading:
+    """A given mapping with our own names where it is silent and the file has them."""
+    columns = dict(reading.options.columns)
+    there = set(map(str, table.columns))
+    if not {"prompt", "messages"} & columns.keys():
+        columns |= {"prompt": "prompt"} if "prompt" in there else {}
+        if "prompt" not in columns and "messages" in there:
+            columns["messages"] = "messages"
+    if reading.use in ("answer", "likelihood") and not {"target", "targets"} & columns.keys():
+        columns |= {each: each for each in ("target", "targets") if each in there}
+    if reading.use == "choices" and "right" not in columns:
+        columns |= {e: e for e in ("choices", "answer") if e in there and e not in columns}
+    lacking = _lacking(reading.use, columns)
+    if lacking:
+        what = f"columns: says nothing of {' and '.join(lacking)}, and {scorer} needs it"
+        raise Unread(f"{_seen(table)}; {what}", _lines(table, reading.use, _names(table)[1]))
+    return dataclasses.replace(
+        reading, options=dataclasses.replace(reading.options, columns=columns)
+    )
+
+
+def _lacking(use: Use, columns: Mapping[str, Any]) -> list[str]:
+    found = []
+    if not {"prompt", "messages"} & columns.keys() and not (
+        use == "likelihood" and {"target", "targets"} & columns.keys()
+    ):
+        found.append("the prompt")
+    talks = "messages" in columns
+    if use in ("answer", "likelihood") and not talks and not {"target", "targets"} & columns.keys():
+        found.append("the target")
+    if use == "choices" and "right" not in columns:
+        found += [f"the {each}" for each in ("choices", "answer") if each not in columns]
+    return found
+
+
+def _check_columns(table: Table, given: DataOptions) -> None:
+    """Every name of the mapping is a column, or leads inside one."""
+    there = [str(each) for each in table.columns]
+    names = [
+        name
+        for value in given.columns.values()
+        for name in ((value,) if isinstance(value, str) else value)
+    ]
+    for name in [*names, *given.rows]:
+        heads = [name, *(name[:place] for place, each in enumerate(name) if each == ".")]
+        if not set(heads) & set(there):
+            near = difflib.get_close_matches(name, there, n=3, cutoff=0.5)
+            hint = f"Did you mean {', '.join(near)}?" if near else "Use one of these."
+            raise Unread(f"{_seen(table)}, and none is called {name!r}", hint)
