@@ -102,6 +102,19 @@ def listed(value: Any, untyped: bool) -> Any:
         raise Unread(f"holds {short(value)}, which is no list", fix) from None
 
 
+def spelt(record: Mapping[str, Any], untyped: bool) -> Mapping[str, Any]:
+    """A record whose cells that hold a list or an object are such; others as they are."""
+    if not untyped:
+        return record
+    found = {}
+    for name, value in record.items():
+        try:
+            found[name] = listed(value, untyped)
+        except Unread:
+            found[name] = value
+    return found
+
+
 def _several(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else value
 
@@ -177,7 +190,8 @@ class Columns:
             value = value["text"]
         if isinstance(value, str) and self.options.separator is not None:
             return [each.strip() for each in value.split(self.options.separator) if each.strip()]
-        return [_number(each) for each in value] if isinstance(value, list) else [_number(value)]
+        values = value if isinstance(value, list) else [value]
+        return [_number(each) for each in values]
 
     def _list(self, record: Mapping[str, Any], field: str) -> list[Any]:
         """The texts of all columns of a field, each once."""
@@ -186,7 +200,9 @@ class Columns:
             value = find(record, name)
             if value in (None, ""):
                 continue
-            found += [each for each in self._split(value) if each not in found]
+            for each in self._split(value):
+                if each not in found:
+                    found.append(each)
         return found
 
     def _targets(self, record: Mapping[str, Any]) -> tuple[Any, ...] | None:

@@ -191,7 +191,8 @@ def _objects(content: bytes) -> Table:
 
 def _some_objects(lines: list[tuple[int, bytes]]) -> bool:
     """Whether a later line is an object by itself, so that a bad first line is just one."""
-    return any(isinstance(_line(line), dict) for _, line in lines[1:50])
+    some = (_line(line) for _, line in lines[1:50] if line[:1] == b"{")
+    return any(isinstance(each, dict) and each for each in some)
 
 
 def _list(content: bytes) -> Table:
@@ -222,16 +223,15 @@ def _stream(text: str, form: str, place: int = 0, end: str = "") -> Iterator[tup
         place = skip(place)
         if end and text[place : place + 1] == end:
             break
-        if place >= len(text):
-            if end:
-                raise Unread(
-                    f"{form}, and ends before its {end!r}", "Is the file whole?", at(place)
-                )
-            return
-        if end and not first:
+        if place < len(text) and end and not first:
             if text[place] != ",":
                 raise Unread(f"{form}: expected ',' or {end!r}", "Mend it.", at(place))
             place = skip(place + 1)
+        if place >= len(text):
+            if end:
+                what = f"{form}, and ends before its {end!r}"
+                raise Unread(what, "Is the file whole?", at(place))
+            return
         first = False
         here = at(place)
         try:

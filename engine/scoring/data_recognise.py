@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.scoring.data_columns import Columns, Fields, Use
+from engine.scoring.data_columns import Columns, Fields, Use, spelt
 from engine.scoring.data_own import own_fields
 from engine.scoring.data_published import SHAPES, WHOLE_TEXTS
 from engine.scoring.data_shapes import Derive, Shape, plain
@@ -76,7 +76,7 @@ class Reading:
         """The fields of one record; raises `Unread`."""
         if self.own:
             return own_fields(record, self.use, self.untyped)
-        turned = record if self.derive is None else self.derive(record)
+        turned = record if self.derive is None else self.derive(spelt(record, self.untyped))
         if "text" in turned and self.derive is not None and self.use == "likelihood":
             return Fields("", targets=(turned["text"],), whole=True)
         return Columns(self.options, self.untyped).read(turned, self.use)
@@ -144,9 +144,9 @@ def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Readin
         _check_columns(table, given)
         return _completed(Reading(use, "", given, table.untyped), table, scorer)
     names, most = _names(table)
-    first = records[0]
+    first = spelt(records[0], table.untyped)
     shape = next((each for each in SHAPES if each.matches(most, first)), None)
-    own = _own(records, use)
+    own = _own([first, *records[1:]], use)
     if own and (shape is None or shape.columns.get("prompt") == "prompt" or "messages" in most):
         name, note = ("", "") if shape is None else (shape.name, shape.note)
         options = dataclasses.replace(given, columns={})
