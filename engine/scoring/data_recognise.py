@@ -32,6 +32,13 @@ TARGETS = ("target", "targets", "output", "response", "completion", "answer", "a
            "canonical_solution", "reference", "highlights", "summary")  # fmt: skip
 """Columns that are a target where a file has one of them only."""
 
+BESIDE = ("context", "passage", "article", "document", "background", "paragraph", "system",
+          "system_prompt", "history")  # fmt: skip
+"""Columns that may belong to a prompt, and are never left out of one in silence."""
+
+CHOICES = ("choices", "options", "endings", "a", "opa", "choice1", "option1", "sol1")
+"""Columns that make a file multiple choice, whose answer is no target."""
+
 NEEDS: Mapping[Use, str] = {
     "prompt": "a prompt",
     "answer": "a prompt and a target",
@@ -155,10 +162,10 @@ def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Readin
         what = f"{_seen(table)}: {shape.name}, {shape.refusal}"
         raise Unread(f"{what}; {scorer} needs {NEEDS[use]}", shape.note)
     if shape is not None and shape.serves(use):
-        return _of_shape(shape, names, given, table, use)
+        return _alone(_of_shape(shape, names, given, table, use), table, most)
     by_names = _by_names(table, given, use, most)
     if by_names is not None:
-        return by_names
+        return _alone(by_names, table, most)
     whole = next((each for each in WHOLE_TEXTS if each.matches(most, first)), None)
     if whole is not None and not own and not set(PROMPTS) & most.keys() and shape is None:
         if use == "likelihood":
@@ -187,6 +194,28 @@ def _of_shape(
     return Reading(use, shape.name, options, table.untyped, shape.derive, shape.note, shape.open)
 
 
+def _alone(reading: Reading, table: Table, most: Mapping[str, str]) -> Reading:
+    """The reading, where no column is left that may belong to the prompt."""
+    columns = reading.options.columns
+    used = {
+        name
+        for value in columns.values()
+        for name in ((value,) if isinstance(value, str) else value)
+    }
+    beside = [most[each] for each in BESIDE if each in most and most[each] not in used]
+    beside = [each for each in beside if any(e.get(each) for e in table.objects())]
+    if not beside or reading.derive is not None:
+        return reading
+    without = dataclasses.replace(reading.options, rows={})
+    lines = [without.lines()]
+    if "prompt" in columns:
+        prompt = columns["prompt"]
+        whole = (*beside, *((prompt,) if isinstance(prompt, str) else prompt))
+        lines.insert(0, dataclasses.replace(without, columns={**columns, "prompt": whole}).lines())
+    what = f"whether {' and '.join(beside)} belongs to the prompt is not certain"
+    raise Unread(f"{_seen(table)}: {what}", f"Say it in the objective: {' or '.join(lines)}.")
+
+
 def _seen(table: Table) -> str:
     columns = [str(each) for each in table.columns]
     shown = ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
@@ -200,6 +229,8 @@ def _by_names(
     prompts = [most[each] for each in PROMPTS if each in most]
     targets = [most[each] for each in TARGETS if each in most]
     if len(prompts) != 1 or use == "choices":
+        return None
+    if use != "prompt" and set(CHOICES) & most.keys():
         return None
     columns: dict[str, str | tuple[str, ...]] = {"prompt": prompts[0]}
     if use in ("answer", "likelihood"):
