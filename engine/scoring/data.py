@@ -18,7 +18,8 @@ from typing import Any
 from engine.errors import BadInput, Problem, bad
 from engine.scoring.data_formats import read_bytes
 from engine.scoring.data_parse import Parsed, parse, use_of
-from engine.scoring.data_recognise import NEEDS, Reading
+from engine.scoring.data_reading import Reading
+from engine.scoring.data_recognise import NEEDS
 from engine.scoring.data_row import Row, canonical_messages
 from engine.scoring.registry import Scorer, find_scorer
 from engine.study import Objective, Split

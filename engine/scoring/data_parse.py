@@ -17,7 +17,8 @@ from engine.scoring.data_answers import Asked, resolve_answers
 from engine.scoring.data_columns import Use
 from engine.scoring.data_formats import table_of
 from engine.scoring.data_own import build
-from engine.scoring.data_recognise import Reading, recognise
+from engine.scoring.data_reading import Reading
+from engine.scoring.data_recognise import recognise
 from engine.scoring.data_row import Row
 from engine.scoring.data_table import Table, Unread, short
 from engine.scoring.registry import Scorer

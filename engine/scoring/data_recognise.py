@@ -14,13 +14,12 @@ import dataclasses
 import difflib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from engine.scoring.data_columns import Columns, Fields, Use, spelt
-from engine.scoring.data_own import own_fields
+from engine.scoring.data_columns import Use, spelt
 from engine.scoring.data_published import SHAPES, WHOLE_TEXTS
-from engine.scoring.data_shapes import Derive, Shape, plain
+from engine.scoring.data_reading import Reading
+from engine.scoring.data_shapes import Shape, plain
 from engine.scoring.data_table import Table, Unread
 from engine.study_data import PLAIN, DataOptions
 
@@ -52,55 +51,6 @@ SCORERS: Mapping[Use, str] = {
     "likelihood": "nll or perplexity",
     "choices": "choice",
 }
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the records of one file are read.
-
-    Attributes:
-        name: of the shape; empty for our own form and for a mapping that the study gives.
-        options: the whole mapping, as a study could spell it out; PLAIN for our own form.
-        derive: turns a record before the mapping reads it.
-        note: what to know of the shape.
-        open: a number as the answer may count from 1 as well as from 0.
-    """
-
-    use: Use
-    name: str = ""
-    options: DataOptions = PLAIN
-    untyped: bool = False
-    derive: Derive | None = None
-    note: str = ""
-    open: bool = False
-
-    @property
-    def own(self) -> bool:
-        """Whether records are in our own form."""
-        return not self.options.columns
-
-    def fields(self, record: Mapping[str, Any]) -> Fields:
-        """The fields of one record; raises `Unread`."""
-        if self.own:
-            return own_fields(record, self.use, self.untyped)
-        turned = record if self.derive is None else self.derive(spelt(record, self.untyped))
-        if "text" in turned and self.derive is not None and self.use == "likelihood":
-            return Fields("", targets=(turned["text"],), whole=True)
-        return Columns(self.options, self.untyped).read(turned, self.use)
-
-    def words(self) -> str:
-        """What is read as what: `prompt = ctx, choices = endings, answer = label`."""
-        if self.own:
-            return "prompt or messages, and what goes with them, in our own form"
-        parts = []
-        for ours, theirs in self.options.columns.items():
-            names = theirs if isinstance(theirs, str) else " + ".join(theirs)
-            parts.append(f"{ours} = {names}")
-        settings = dataclasses.replace(self.options, columns={}, rows={}).as_dict()
-        if settings.get("separator") is not None:
-            settings["separator"] = repr(settings["separator"])
-        parts += [f"{key}: {value!r}" for key, value in settings.items() if key != "join"]
-        return ", ".join(parts)
 
 
 def _names(table: Table) -> tuple[dict[str, str], dict[str, str]]:
