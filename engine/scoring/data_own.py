@@ -56,12 +56,9 @@ def _targets(record: Mapping[str, Any], untyped: bool) -> tuple[Any, ...] | None
         raise Unread("has target and targets", "Keep one of them.")
     if not given:
         return None
-    value = record[given[0]]
-    if given[0] == "targets":
-        value = listed(value, untyped)
-    if isinstance(value, list):
-        return texts_of(value, given[0], 1)
-    return (text_of(value, "target"),) if given[0] == "target" else texts_of(value, "targets", 1)
+    if given[0] == "target":
+        return (text_of(record["target"], "target"),)
+    return texts_of(listed(record["targets"], untyped), "targets", 1)
 
 
 def build(

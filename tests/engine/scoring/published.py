@@ -275,8 +275,8 @@ CASES: tuple[Case, ...] = (
          {"choices": ("3", "4"), "answer": 1},
          {"columns": {"prompt": "q", "choices": ["x", "y"], "answer": "n"},
           "answer_is": "1-based"}),
-    Case("a list of targets", "exact_match", [{"prompt": "2+2", "target": ["4", "four"]}],
-         {"prompt": "2+2", "targets": ("4", "four")}, tables=False),
+    Case("a list as the target", "exact_match", [{"q": "2+2", "target": ["4", "four"]}],
+         {"prompt": "2+2", "targets": ("4", "four")}, {"columns": {"prompt": "q"}}),
 )  # fmt: skip
 
 

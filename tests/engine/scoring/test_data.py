@@ -148,6 +148,7 @@ GOOD = {"prompt": "a", "target": "x", "choices": ["x", "y"], "answer": 0}
         ("exact_match", {"prompt": "a", "traget": "x"}, "neither target nor targets (keys: prompt"),
         ("exact_match", {"prompt": "a", "target": "x", "targets": ["x"]}, "Keep one of them"),
         ("exact_match", {"prompt": "a", "target": 4}, "target must be a text, got 4"),
+        ("exact_match", {"prompt": "a", "target": ["x"]}, "accepted answers is called targets"),
         ("exact_match", {"prompt": 4, "target": "x"}, "prompt must be a text, got 4"),
         ("exact_match", {"prompt": None, "target": "x"}, "prompt must be a text"),
         ("exact_match", {"prompt": "a", "targets": []}, "at least 1"),
