@@ -134,6 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     _want(sub, several=False)
     sub.add_argument("--prompt", nargs="+", action="extend", required=True, metavar="TEXT")
     sub.add_argument("--chat", action="store_true", help="wrap each prompt in the chat template")
+    sub.add_argument("--template-kwargs", metavar="JSON", help="variables of the chat template")
     sub.add_argument("--max-new-tokens", type=_count, default=64)
     sub.add_argument("--temperature", type=_number, default=0.0)
     sub.add_argument("--top-p", type=_number, default=1.0)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from engine.errors import BadInput, bad, unknown
 from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
 from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options
-from engine.study_file import Reader, place_of
+from engine.study_file import CHAT_KEYS, Reader, frozen, place_of
 
 Direction = Literal["maximize", "minimize"]
 Split = Literal["explore", "report"]
@@ -33,6 +33,7 @@ TOWERS = ("base", "merge")
 OBJECTIVE_KEYS = (
     "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
     "report_fraction", "report_data", "temperature", "top_p", "top_k", "seed", *DATA_KEYS,
+    *CHAT_KEYS,
 )  # fmt: skip
 
 
@@ -81,6 +82,9 @@ class Objective:
         options: the scorer's own options, unchecked.
         report_fraction: share of the rows held back from exploring, by content hash.
         reading: how rows are read where the data are not in our own form.
+        template_kwargs: variables of the chat template beside the messages.
+        answer_after: what stands up to its last occurrence is no part of an answer, and a text
+            without it holds none; empty: the whole text is the answer.
     """
 
     name: str
@@ -98,10 +102,13 @@ class Objective:
     top_k: int = 0
     seed: int = 0
     reading: DataOptions = PLAIN
+    template_kwargs: Mapping[str, Any] = field(default_factory=FrozenDict)
+    answer_after: str = ""
     options: Mapping[str, Any] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", FrozenDict(self.options))
+        object.__setattr__(self, "template_kwargs", frozen(self.template_kwargs))
 
 
 @dataclass(frozen=True)
@@ -183,24 +190,17 @@ class _StudyReader(Reader):
         direction = data.get("direction")
         if direction not in (None, "maximize", "minimize"):
             self.unknown(where, "direction", direction, ("maximize", "minimize"))
-        stop = data.get("stop", [])
-        stop = [stop] if isinstance(stop, str) else stop
-        if not isinstance(stop, list) or not all(isinstance(each, str) and each for each in stop):
-            self.problem(where, f"stop must be a list of texts, got {stop!r}", 'Write ["text"].')
-            stop = []
-        if not isinstance(data.get("chat", False), bool):
-            self.problem(where, f"chat is {data['chat']!r}", "Write true or false.")
         limit = data.get("limit")
         return Objective(
             name=name,
             scorer=data["scorer"],
             data=self.place(data["data"], where) if data.get("data") is not None else None,
             direction=direction,
-            chat=data.get("chat", False) is True,
+            chat=self.flag(data, "chat", where),
             max_new_tokens=self.number(
                 data.get("max_new_tokens", 64), f"{where}.max_new_tokens", 1, 1 << 20, int
             ),
-            stop=tuple(stop),
+            stop=self.texts(data, "stop", where),
             limit=None if limit is None else self.number(limit, f"{where}.limit", 1, 1 << 40, int),
             report_fraction=self.number(
                 data.get("report_fraction", 0.3), f"{where}.report_fraction", 0.0, 1.0
@@ -215,6 +215,8 @@ class _StudyReader(Reader):
             top_k=self.number(data.get("top_k", 0), f"{where}.top_k", 0, 1 << 40, int),
             seed=self.number(data.get("seed", 0), f"{where}.seed", 0, 1 << 62, int),
             reading=data_options(self, data, where),
+            template_kwargs=self.variables(data, "template_kwargs", where),
+            answer_after=self.marker(data, "answer_after", where),
             options={key: value for key, value in data.items() if key not in OBJECTIVE_KEYS},
         )
 

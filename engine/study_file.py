@@ -6,6 +6,7 @@ It knows mappings, paths, model directories and numbers; what they mean, `engine
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,42 @@ from typing import Any
 
 from engine.errors import BadInput, Problem, bad, unknown
 from engine.method import is_number
+from engine.recipe import FrozenDict
+
+CHAT_KEYS = ("template_kwargs", "answer_after")
+"""Keys of an objective that say how its chat is written and where the answer begins."""
+
+RESERVED = (
+    "messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message",
+    "tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict",
+    "return_assistant_tokens_mask", "tokenizer_kwargs", "sanitize_control_tokens",
+)  # fmt: skip
+"""Names that are not the template's own: the conversation, and how transformers encodes it."""
+
+
+def frozen(value: Any) -> Any:
+    """A value of YAML or JSON that can be hashed: mappings and lists all the way down."""
+    if isinstance(value, Mapping):
+        return FrozenDict({key: frozen(each) for key, each in value.items()})
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def variables_of(value: Any, where: str) -> FrozenDict:
+    """Variables of a chat template; raises `BadInput` where a name or a value cannot be one."""
+    if not isinstance(value, Mapping):
+        raise bad(where, f"expected a mapping, got {value!r}", "Write it as name: value.")
+    for name in value:
+        if not isinstance(name, str) or name in RESERVED:
+            raise bad(where, f"{name!r} is no variable of a template", "Remove it.")
+    try:
+        # a date, a set or an infinity means nothing to a template, and has no fingerprint
+        json.dumps(value, allow_nan=False, sort_keys=True).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        fix = "Use texts, numbers, true, false, null, lists and mappings."
+        raise bad(where, f"holds what no template can read ({error})", fix) from None
+    found: FrozenDict = frozen(value)
+    return found
+
 
 _HUB_ID = re.compile(r"[\w.\-]+/[\w.\-]+")
 
@@ -93,6 +130,37 @@ class Reader:
             self.problems.extend(error.problems)
             return self.path.parent
         return found
+
+    def flag(self, data: Mapping[str, Any], key: str, where: str) -> bool:
+        """Whether the key is true; a problem for what is neither true nor false."""
+        if not isinstance(data.get(key, False), bool):
+            self.problem(where, f"{key} is {data[key]!r}", "Write true or false.")
+        return data.get(key) is True
+
+    def texts(self, data: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+        """The texts of the key, none empty; () and a problem for anything else."""
+        found = data.get(key, [])
+        found = [found] if isinstance(found, str) else found
+        if isinstance(found, list) and all(isinstance(each, str) and each for each in found):
+            return tuple(found)
+        self.problem(where, f"{key} must be a list of texts, got {found!r}", 'Write ["text"].')
+        return ()
+
+    def variables(self, data: Mapping[str, Any], key: str, where: str) -> FrozenDict:
+        """Variables of a chat template; none and a problem for anything else."""
+        try:
+            return variables_of(data.get(key, {}), f"{self.path}: {where}.{key}")
+        except BadInput as error:
+            self.problems.extend(error.problems)
+            return FrozenDict()
+
+    def marker(self, data: Mapping[str, Any], key: str, where: str) -> str:
+        """The text behind which an answer stands; "" and a problem for anything else."""
+        value = data.get(key, "")
+        if isinstance(value, str) and (not value or value.strip()):
+            return value
+        self.problem(f"{where}.{key}", f"expected a text, got {value!r}", 'Write "</think>".')
+        return ""
 
     def number(self, value: Any, where: str, low: float, high: float, kind: type = float) -> Any:
         """A number of `kind` from `low` to `high`; `low` and a problem for anything else."""

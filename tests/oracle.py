@@ -405,6 +405,31 @@ def continuation(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def rendered(tokenizer: Any, asked: str | list[dict[str, str]], chat: bool) -> str | None:
+    """The text that the chat template writes; None where none is asked for."""
+    if isinstance(asked, str) and not chat:
+        return None
+    messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+    return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+
+def pair(
+    tokenizer: Any, asked: str | list[dict[str, str]], chat: bool, follows: str
+) -> tuple[list[int], list[int]]:
+    """(context, continuation) as lm-eval 0.4.13 cuts them: white space that ends the context goes
+    to the continuation, and of the whole text's tokens as many are context as it has alone."""
+    text = rendered(tokenizer, asked, chat)
+    special = text is None
+    context = asked if text is None else text
+    assert isinstance(context, str)
+    if not context:
+        return [tokenizer.bos_token_id], continuation(tokenizer, follows)
+    kept = context.rstrip()
+    whole = tokenizer(context + follows, add_special_tokens=special)["input_ids"]
+    size = len(tokenizer(kept, add_special_tokens=special)["input_ids"])
+    return list(whole[:size]), list(whole[size:])
+
+
 def decode(tokenizer: Any, ids: Sequence[int]) -> str:
     return tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
@@ -548,17 +573,22 @@ def score(
         if kind == "choice":
             totals = []
             for choice in row["choices"]:
-                said = f" {choice}"
-                total = float(log_probs(speaker, prompt, continuation(tokenizer, said)).sum())
-                size = len(said.encode()) if objective.get("normalize") == "bytes" else 1
-                totals.append(total / size)
+                between = "" if chat or "messages" in row else " "
+                between = objective.get("delimiter", between)
+                context, tokens = pair(tokenizer, asked, chat, f"{between}{choice}")
+                total = float(log_probs(speaker, context, tokens).sum())
+                sizes = {"bytes": len(choice.encode()), "chars": len(choice)}
+                totals.append(total / sizes.get(objective.get("normalize", "none"), 1))
             answer = row["answer"]
             right = answer if isinstance(answer, int) else row["choices"].index(answer)
             values.append(float(totals.index(max(totals)) == right))
         elif kind in ("nll", "perplexity"):
-            tokens = continuation(tokenizer, targets[0])
+            between = ""
+            if not chat and "messages" not in row and asked and not asked[-1].isspace():
+                between = "" if targets[0][0].isspace() else " "
+            context, tokens = pair(tokenizer, asked, chat, f"{between}{targets[0]}")
             tokens += [end] if chat or "messages" in row else []
-            each = log_probs(speaker, prompt, tokens)
+            each = log_probs(speaker, context, tokens)
             sums.append(-float(each.double().sum()))
             lengths.append(len(tokens))
         else:

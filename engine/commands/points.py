@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cache.point import Point
@@ -11,6 +12,7 @@ from engine.commands.session import Session, cancelling, progress
 from engine.errors import bad
 from engine.front.table import point_document
 from engine.recipe import Recipe, point_id, resolve
+from engine.study_file import variables_of
 
 
 def generate(args: Namespace) -> dict[str, Any]:
@@ -29,9 +31,24 @@ def generate(args: Namespace) -> dict[str, Any]:
                 "top_k": args.top_k,
                 "seed": args.seed,
                 "stop": args.stop,
+                "template_kwargs": _variables(args),
             },
         )
         return {"recipe": result["recipe"], "outputs": result["outputs"]}
+
+
+def _variables(args: Namespace) -> Mapping[str, Any]:
+    """The variables of --template-kwargs."""
+    given, where = args.template_kwargs, "--template-kwargs"
+    if given is None:
+        return {}
+    if not args.chat:
+        raise bad(where, "no prompt goes through the chat template", "Add --chat.")
+    try:
+        value = json.loads(given)
+    except (ValueError, RecursionError) as error:
+        raise bad(where, f"not JSON ({error})", 'Write {"enable_thinking": false}.') from None
+    return dict(variables_of(value, where))
 
 
 def evaluate(args: Namespace) -> dict[str, Any]:

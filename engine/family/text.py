@@ -1,14 +1,17 @@
 """Text to ids and back, with the tokenizer and chat template that the family names.
 
-One choice of tokenizer serves every model of the family: their ids mean the same tokens. What it
-does not do: decide where a text ends while it is generated (`engine.decoding`), or read end tokens
-from files (`engine.family.tokenizer`).
+One choice of tokenizer serves every model of the family: their ids mean the same tokens. What a
+tokenizer puts in front of a text (`<s>`) opens a plain prompt; what it puts behind one
+(`add_eos_token`) is left out everywhere, since whatever follows would answer a finished text. What
+this does not do: decide where a text ends while it is generated (`engine.decoding`), or read end
+tokens from files (`engine.family.tokenizer`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -16,6 +19,18 @@ os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 
 from engine.errors import bad
 from engine.family.compatibility import Family
+
+_PROBE = "a"
+"""A text whose tokens tell the special ones beside it."""
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def thawed(value: Any) -> Any:
+    """A value of a study file as plain dicts and lists."""
+    if isinstance(value, Mapping):
+        return {key: thawed(each) for key, each in value.items()}
+    return [thawed(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def first_line(error: BaseException) -> str:
@@ -29,6 +44,7 @@ class Text:
 
     Attributes:
         end_ids: ids that end a text: of generation_config, config and tokenizer.
+        opening: ids that the tokenizer puts in front of a text.
         size: one more than the highest id; `len(tokenizer)` where ids have no gaps.
     """
 
@@ -56,6 +72,22 @@ class Text:
         own = self.tokenizer.eos_token_id
         self.end_ids: frozenset[int] = family.end_ids | (frozenset() if own is None else {int(own)})
         self.size: int = max(len(self.tokenizer), self.files.size)
+        self._markers: dict[str, int | None] = {}
+        self.opening: tuple[int, ...] = self._opening()
+        if self.tokenizer.is_fast:
+            # some processors cut white space off the offsets; ids without special tokens stay
+            self.tokenizer.backend_tokenizer.post_processor = None
+
+    def _opening(self) -> tuple[int, ...]:
+        whole, own = self.tokenizer(_PROBE)["input_ids"], self.continuation(_PROBE)
+        for start in range(len(whole) - len(own) + 1):
+            if list(whole[start : start + len(own)]) == own:
+                return tuple(int(each) for each in whole[:start])
+        raise bad(
+            self.where,
+            f"its special tokens change how {_PROBE!r} is cut",
+            "Use a tokenizer that puts them in front or behind.",
+        )
 
     @property
     def end_token(self) -> int:
@@ -72,17 +104,45 @@ class Text:
     def has_chat_template(self) -> bool:
         return bool(self.tokenizer.chat_template)
 
-    def encode(self, prompt: str, chat: bool = False) -> list[int]:
+    @property
+    def before_all(self) -> int | None:
+        """What stands before a text that nothing else opens: the BOS token, else the end token."""
+        own = self.tokenizer.bos_token_id
+        own = self.tokenizer.eos_token_id if own is None else own
+        return None if own is None else int(own)
+
+    def opened(self, ids: Sequence[int]) -> list[int]:
+        """The ids with the opening in front, unless it stands there already."""
+        opening = list(self.opening)
+        return list(ids) if list(ids[: len(opening)]) == opening else [*opening, *ids]
+
+    def encode(
+        self, prompt: str, chat: bool = False, variables: Mapping[str, Any] = _NONE
+    ) -> list[int]:
         """Ids of a prompt: as it is, with the tokenizer's opening tokens, or as a user message."""
         if chat:
-            return self.encode_messages([{"role": "user", "content": prompt}])
-        return [int(each) for each in self.tokenizer(prompt)["input_ids"]]
+            return self.encode_messages([{"role": "user", "content": prompt}], variables)
+        return self.opened(self.continuation(prompt))
 
-    def encode_messages(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    def encode_messages(
+        self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any] = _NONE
+    ) -> list[int]:
         """Ids of a conversation through the chat template, opened for the assistant's answer.
 
-        The template writes its own opening tokens, so none is added. Raises `BadInput` where there
-        is no template or it refuses the messages.
+        The template writes its own opening tokens, so none is added. Raises as `render`.
+        """
+        return self.continuation(self.render(messages, variables))
+
+    def render(
+        self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any] = _NONE
+    ) -> str:
+        """The text of a conversation up to where the assistant speaks.
+
+        Args:
+            variables: what the template may look at beside the messages, `enable_thinking` say.
+
+        Raises:
+            BadInput: there is no template, or it refuses the messages or the variables.
         """
         if not self.has_chat_template:
             raise bad(
@@ -93,8 +153,13 @@ class Text:
         from jinja2.exceptions import TemplateError
 
         try:
-            text = self.tokenizer.apply_chat_template(
-                [dict(each) for each in messages], tokenize=False, add_generation_prompt=True
+            return str(
+                self.tokenizer.apply_chat_template(
+                    [dict(each) for each in messages],
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **thawed(variables),
+                )
             )
         except (TemplateError, TypeError, KeyError, ValueError) as error:
             raise bad(
@@ -102,16 +167,62 @@ class Text:
                 f"the chat template refuses the messages ({error})",
                 "Mend the messages.",
             ) from error
-        return self.continuation(text)
 
     def continuation(self, text: str) -> list[int]:
         """Ids of a text that goes on from what is there: no special tokens are added."""
         return [int(each) for each in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens left out, spaces as they are."""
-        return str(
-            self.tokenizer.decode(
-                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+    def split(self, text: str, boundary: int) -> tuple[list[int], int]:
+        """Ids of a text, no special tokens added, and the first that reaches past a character.
+
+        Two tokens of one character go together, and so do a token of white space and the one that
+        it is part of. A tokenizer written in Python gives no offsets: there the tokens count as
+        before the boundary that the text before it has as well.
+
+        Args:
+            boundary: number of characters before it.
+
+        Returns:
+            ids, and how many of them lie before the boundary with all their characters.
+        """
+        if not self.tokenizer.is_fast:
+            ids, before = self.continuation(text), self.continuation(text[:boundary])
+            pairs = enumerate(zip(ids, before, strict=False))
+            same = min(len(ids), len(before))
+            return ids, next((i for i, (a, b) in pairs if a != b), same)
+        found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids = [int(each) for each in found["input_ids"]]
+        for place, (start, end) in enumerate(found["offset_mapping"]):
+            if end > boundary or start >= boundary:
+                return ids, place
+        return ids, len(ids)
+
+    def decode(self, ids: Sequence[int], marker: str = "") -> str:
+        """The text of ids, special tokens left out, spaces as they are.
+
+        Args:
+            marker: stays, should it be a special token.
+        """
+        ids, special = list(ids), self._special(marker)
+        parts: list[list[int]] = [[]]
+        for each in ids:
+            if each == special:
+                parts.append([])
+            else:
+                parts[-1].append(each)
+        return marker.join(
+            str(
+                self.tokenizer.decode(
+                    part, skip_special_tokens=True, clean_up_tokenization_spaces=False
+                )
             )
+            for part in parts
         )
+
+    def _special(self, text: str) -> int | None:
+        """The id of a special token, by its text."""
+        if text not in self._markers:
+            tokens = self.tokenizer.added_tokens_decoder.items() if text else ()
+            found = (int(each) for each, token in tokens if token.special and str(token) == text)
+            self._markers[text] = next(found, None)
+        return self._markers[text]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.decoding.inputs import Tick
@@ -12,9 +12,11 @@ from engine.decoding.loop import generate
 from engine.decoding.sampling import Sampling
 from engine.errors import bad
 from engine.family.text import Text
+from engine.recipe import FrozenDict
 from engine.run.models import Models, recipe_of, study_of
 from engine.run.protocol import TEXT_SECONDS, Emit
 from engine.scoring.stops import StopWatch, cut
+from engine.study_file import variables_of
 
 
 class Stream:
@@ -53,6 +55,7 @@ class Request:
     Attributes:
         chat: a prompt that is a text goes through the chat template, as one user message.
         stops: texts that end an answer and are cut from it.
+        variables: what the chat template may look at beside the messages.
     """
 
     prompts: tuple[Prompt, ...]
@@ -60,11 +63,14 @@ class Request:
     max_new_tokens: int
     sampling: Sampling
     stops: tuple[str, ...]
+    variables: Mapping[str, Any] = field(default_factory=FrozenDict)
 
     def encoded(self, text: Text) -> list[list[int]]:
         """Token ids of the prompts; raises `BadInput` where there is no chat template."""
         return [
-            text.encode(each, self.chat) if isinstance(each, str) else text.encode_messages(each)
+            text.encode(each, self.chat, self.variables)
+            if isinstance(each, str)
+            else text.encode_messages(each, self.variables)
             for each in self.prompts
         ]
 
@@ -74,7 +80,8 @@ def request_of(payload: Mapping[str, Any]) -> Request:
 
     Args:
         payload: prompts (texts, or lists of messages), and optionally chat (False),
-            max_new_tokens (64), temperature (0: greedy), top_p (1), top_k (0), seed (0), stop ([]).
+            max_new_tokens (64), temperature (0: greedy), top_p (1), top_k (0), seed (0), stop ([]),
+            template_kwargs ({}).
 
     Raises:
         BadInput: no prompt, or a setting that cannot be used.
@@ -105,6 +112,7 @@ def request_of(payload: Mapping[str, Any]) -> Request:
         int(payload.get("max_new_tokens", 64)),
         sampling,
         tuple(stops),
+        variables_of(payload.get("template_kwargs") or {}, "template_kwargs"),
     )
 
 

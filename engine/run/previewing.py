@@ -11,9 +11,9 @@ from typing import Any
 
 from engine.compose import ComposedModel
 from engine.decoding.inputs import Tick
-from engine.decoding.teacher_forced import choice_log_probs
 from engine.run.models import Models, recipe_of, study_of
 from engine.run.protocol import Emit
+from engine.scoring.choices import choice_sums
 from engine.scoring.data import Row
 from engine.scoring.evaluate import evaluate
 from engine.scoring.plan import Task, tasks
@@ -84,11 +84,8 @@ def target_text(row: Row) -> str | None:
 
 def _choices(model: ComposedModel, task: Task, tick: Tick) -> list[str]:
     """Of each example a line for every choice: Σ log p and the choice."""
-    found = choice_log_probs(model, task.prompts, task.answers, tick=tick)
+    found = choice_sums(model, task.pairs, tick=tick)
     return [
-        "\n".join(
-            f"{float(part.double().sum()):.2f}  {choice}"
-            for part, choice in zip(parts, row.choices, strict=True)
-        )
-        for parts, row in zip(found, task.rows, strict=True)
+        "\n".join(f"{total:.2f}  {choice}" for total, choice in zip(sums, row.choices, strict=True))
+        for sums, row in zip(found, task.rows, strict=True)
     ]

@@ -1,8 +1,15 @@
 """Rows to token ids, each text once for all points of a family.
 
+    … is the colour of the sky?␣|It is blue      one text, encoded as one
+    … ▁of ▁the ▁sky ?          |▁It ▁is ▁blue    split by offsets: | stands where the prompt ends
+
 With chat, or for messages, the prompt goes through the chat template up to where the assistant
-speaks, and a target ends with the end token. Otherwise the prompt is fed as it is, and a target is
-its own tokens. A choice is the tokens of " " + choice, whatever stands before it.
+speaks, and a target ends with the end token. Otherwise it is fed as it is, behind the tokenizer's
+opening tokens, and a delimiter may stand between it and what follows. The boundary stands behind
+the last character of the prompt that is no white space, and a token across it belongs to what
+follows: that is what lm-eval 0.4.13 scores (`TemplateLM._encode_pair`), the newline behind
+ChatML's `assistant` included. Where the prompt is empty, the opening tokens stand alone before
+what follows; else BOS, else the end token, as in lm-eval.
 """
 
 from __future__ import annotations
@@ -12,8 +19,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from engine.scoring.data import Row
+from engine.study import Objective
 
 Ids = tuple[int, ...]
+
+Pair = tuple[Ids, Ids]
+"""Ids that the model reads first, and ids after them that are scored."""
 
 KEPT = 1 << 16
 """Texts whose ids are remembered for the next point."""
@@ -26,10 +37,39 @@ class TextCodec(Protocol):
     def end_ids(self) -> frozenset[int]: ...
     @property
     def end_token(self) -> int: ...
+    @property
+    def before_all(self) -> int | None: ...
+    def opened(self, ids: Sequence[int]) -> list[int]: ...
     def encode(self, prompt: str, chat: bool) -> list[int]: ...
-    def encode_messages(self, messages: Sequence[Mapping[str, str]]) -> list[int]: ...
+    def render(
+        self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]
+    ) -> str: ...
     def continuation(self, text: str) -> list[int]: ...
-    def decode(self, ids: Sequence[int]) -> str: ...
+    def split(self, text: str, boundary: int) -> tuple[list[int], int]: ...
+    def decode(self, ids: Sequence[int], marker: str = "") -> str: ...
+
+
+def templated(row: Row, objective: Objective) -> bool:
+    """Whether the chat template writes this row's prompt."""
+    return objective.chat or row.messages is not None
+
+
+def delimiter(row: Row, objective: Objective, follows: str) -> str:
+    """What stands between a prompt and what follows.
+
+    An objective's own `delimiter` is taken as it is. Under chat there is none by default, before a
+    choice it is a space. Before a target it is a space where neither side has white space there.
+    """
+    given = objective.options.get("delimiter")
+    if given is not None:
+        return str(given)
+    if templated(row, objective):
+        return ""
+    if objective.scorer == "choice":
+        return " "
+    prompt = row.prompt or ""
+    apart = not prompt or prompt[-1].isspace() or follows[:1].isspace()
+    return "" if apart else " "
 
 
 class Encoder:
@@ -38,7 +78,7 @@ class Encoder:
     def __init__(self, text: TextCodec) -> None:
         # weak: the table of encoders must not keep a closed family's tokenizer alive
         self._text = weakref.ref(text)
-        self._known: dict[tuple[Any, ...], Ids] = {}
+        self._known: dict[tuple[Any, ...], Any] = {}
 
     @property
     def text(self) -> TextCodec:
@@ -47,33 +87,75 @@ class Encoder:
             raise ReferenceError("the family of this encoder is closed")
         return text
 
-    def _remember(self, key: tuple[Any, ...], ids: Sequence[int]) -> Ids:
+    def _remember(self, key: tuple[Any, ...], found: Any) -> Any:
         if len(self._known) >= KEPT:
             self._known.clear()
-        return self._known.setdefault(key, tuple(ids))
+        return self._known.setdefault(key, found)
 
-    def prompt(self, row: Row, chat: bool) -> Ids:
+    def _rendered(self, row: Row, objective: Objective) -> str:
+        """The text of a prompt, through the template where one writes it."""
+        if not templated(row, objective):
+            return row.prompt or ""
+        messages = row.messages or ({"role": "user", "content": row.prompt or ""},)
+        return self.text.render(messages, objective.template_kwargs)
+
+    def _key(self, row: Row, objective: Objective) -> tuple[Any, ...]:
+        kind = row.messages is None, objective.chat
+        return (row.key, *kind, objective.template_kwargs if templated(row, objective) else None)
+
+    def prompt(self, row: Row, objective: Objective) -> Ids:
         """What the model reads before it answers."""
-        key = ("prompt", row.key, row.messages is None, chat)
+        key = self._key(row, objective)
         found = self._known.get(key)
-        if found is not None:
-            return found
-        if row.messages is not None:
-            return self._remember(key, self.text.encode_messages(row.messages))
-        return self._remember(key, self.text.encode(row.prompt or "", chat))
+        if found is None:
+            ids = self.text.continuation(self._rendered(row, objective))
+            ids = ids if templated(row, objective) else self.text.opened(ids)
+            found = self._remember(key, tuple(ids))
+        return found
 
-    def continuation(self, text: str) -> Ids:
-        key = ("continuation", text)
+    def pair(self, row: Row, objective: Objective, follows: str) -> Pair:
+        """A prompt and what follows it."""
+        between = delimiter(row, objective, follows)
+        key = (*self._key(row, objective), between, follows)
         found = self._known.get(key)
-        return found if found is not None else self._remember(key, self.text.continuation(text))
+        if found is None:
+            prompt = self._rendered(row, objective)
+            own = not templated(row, objective)
+            found = self._remember(key, self._split(prompt, f"{between}{follows}", own))
+        return found
 
-    def target(self, row: Row, chat: bool) -> Ids:
-        """The first target, the end token appended where a template wrote the prompt."""
-        ids = self.continuation(row.targets[0])
-        return (*ids, self.text.end_token) if chat or row.messages is not None else ids
+    def _split(self, prompt: str, follows: str, opened: bool) -> Pair:
+        ids, place = self.text.split(prompt + follows, len(prompt.rstrip()))
+        if opened:
+            missing = len(self.text.opened(ids)) - len(ids)
+            # an opening that the text itself begins with stands before what is scored
+            place += missing or max(0, len(self.text.opened([])) - place)
+            ids = self.text.opened(ids)
+        if not place and self.text.before_all is not None:
+            place = 1
+            ids = ids if ids[:1] == [self.text.before_all] else [self.text.before_all, *ids]
+        return tuple(ids[:place]), tuple(ids[place:])
 
-    def choices(self, row: Row) -> tuple[Ids, ...]:
-        return tuple(self.continuation(f" {choice}") for choice in row.choices)
+    def target(self, row: Row, objective: Objective) -> Pair:
+        """The first target behind its prompt, the end token last where a template wrote that."""
+        prompt, ids = self.pair(row, objective, row.targets[0])
+        if templated(row, objective) and ids[-1:] != (self.text.end_token,):
+            ids = (*ids, self.text.end_token)
+        return prompt, ids
+
+    def choices(self, row: Row, objective: Objective) -> tuple[Pair, ...]:
+        """Each choice behind the prompt."""
+        return tuple(self.pair(row, objective, choice) for choice in row.choices)
+
+    def unconditional(self, row: Row, objective: Objective) -> tuple[Pair, ...]:
+        """The choices with their delimiter and no prompt, as lm-eval's acc_mutual_info reads
+        them."""
+        texts = [delimiter(row, objective, choice) + choice for choice in row.choices]
+        keys = [("alone", text) for text in texts]
+        return tuple(
+            self._known.get(key) or self._remember(key, self._split("", text, True))
+            for key, text in zip(keys, texts, strict=True)
+        )
 
 
 _ENCODERS: weakref.WeakKeyDictionary[TextCodec, Encoder] = weakref.WeakKeyDictionary()

@@ -13,16 +13,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypedDict
 
 from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, embedded, no_tick, within_memory
 from engine.decoding.loop import Generation, generate
 from engine.decoding.sampling import GREEDY, Sampling
-from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
+from engine.decoding.teacher_forced import kl_to, log_probs
+from engine.scoring.choices import Choices, alone_sums, choice_sums, common
+from engine.scoring.encoding import Ids
 from engine.scoring.plan import Scored, Task, tasks
 from engine.scoring.progress import Meter, ProgressNote, RowsWritten
 from engine.scoring.scores import Score, summarise
-from engine.scoring.stops import StopWatch, cut
+from engine.scoring.stops import StopWatch, answer_in, cut
 from engine.study import Objective, Split
 
 __all__ = ["Metadata", "ProgressNote", "evaluate"]
@@ -88,10 +91,12 @@ class _Run:
         sampling = GREEDY
         if each.temperature > 0.0:
             sampling = Sampling(each.temperature, each.top_p, each.top_k, each.seed)
-        key = (task.prompts, each.max_new_tokens, each.stop, sampling)
+        key = (task.prompts, each.max_new_tokens, each.stop, each.answer_after, sampling)
         if key in self.generations:
             return self.generations[key]
         start = time.perf_counter()
+        decode = partial(text.decode, marker=each.answer_after)
+        watch = StopWatch(each.stop, decode, each.answer_after) if each.stop else None
         batches = self.bucket.batches([len(ids) + each.max_new_tokens for ids in task.prompts])
         generations = generate(
             self.model,
@@ -99,12 +104,14 @@ class _Run:
             max_new_tokens=each.max_new_tokens,
             end_ids=text.end_ids,
             sampling=sampling,
-            stopped=StopWatch(each.stop, text.decode) if each.stop else None,
+            stopped=watch,
             bucket=self.bucket,
             tick=self.tick,
             on_tokens=RowsWritten(self.meter, batches),
         )
-        texts = [cut(text.decode(found.token_ids), each.stop) for found in generations]
+        texts = [
+            cut(decode(found.token_ids), each.stop, each.answer_after) for found in generations
+        ]
         tokens = sum(len(found.token_ids) + (found.ended == "end") for found in generations)
         seconds = time.perf_counter() - start
         self.generations[key] = _Generated(generations, texts, tokens, seconds)
@@ -112,7 +119,8 @@ class _Run:
 
     def text(self, task: Task) -> _Observed:
         found = self.generate(task)
-        return _Observed(found.texts, found.tokens, generated=found)
+        answers = [answer_in(each, task.objective.answer_after) for each in found.texts]
+        return _Observed(answers, found.tokens, generated=found)
 
     def kl(self, task: Task) -> _Observed:
         found = self.generate(task)
@@ -127,48 +135,51 @@ class _Run:
         def measure(prompts: list[Any], texts: list[Any]) -> list[Any]:
             return kl_to(self.model, base, prompts, texts, bucket=self.bucket, tick=self.tick)
 
-        return _Observed(self.teacher_forced(task, spoken, measure), found.tokens, generated=found)
+        seen = self.teacher_forced(task.prompts, spoken, measure)
+        return _Observed(seen, found.tokens, generated=found)
 
     def likelihood(self, task: Task) -> _Observed:
-        targets = tuple(answers[0] for answers in task.answers)
+        prompts = tuple(prompt for ((prompt, _),) in task.pairs)
+        targets = tuple(target for ((_, target),) in task.pairs)
 
         def measure(prompts: list[Any], texts: list[Any]) -> list[Any]:
             return log_probs(self.model, prompts, texts, bucket=self.bucket, tick=self.tick)
 
-        key = (task.prompts, targets)
+        key = (prompts, targets)
         if key not in self.measured:
-            self.measured[key] = self.teacher_forced(task, targets, measure)
+            self.measured[key] = self.teacher_forced(prompts, targets, measure)
         tokens = [len(each) for each in targets]
         return _Observed(self.measured[key], sum(tokens), tokens)
 
     def teacher_forced(
         self,
-        task: Task,
+        prompts: Sequence[Ids],
         texts: Sequence[Sequence[int]],
         measure: Callable[[list[Any], list[Any]], list[Any]],
     ) -> list[list[float]]:
         """`measure` of (prompts, texts), one list of floats a row, batch by batch."""
         results: list[list[float]] = [[] for _ in texts]
-        lengths = [len(a) + len(b) - 1 for a, b in zip(task.prompts, texts, strict=True)]
+        lengths = [len(a) + len(b) - 1 for a, b in zip(prompts, texts, strict=True)]
         for indices in self.batches(lengths):
-            parts = measure([task.prompts[i] for i in indices], [texts[i] for i in indices])
+            parts = measure([prompts[i] for i in indices], [texts[i] for i in indices])
             for index, part in zip(indices, parts, strict=True):
                 results[index] = part.tolist()
         return results
 
     def choice(self, task: Task) -> _Observed:
-        results: list[list[float]] = [[] for _ in task.rows]
-        for indices in self.batches([len(ids) for ids in task.prompts]):
-            found = choice_log_probs(
-                self.model,
-                [task.prompts[index] for index in indices],
-                [task.answers[index] for index in indices],
-                bucket=self.bucket,
-                tick=self.tick,
-            )
-            for index, parts in zip(indices, found, strict=True):
-                results[index] = [float(part.double().sum()) for part in parts]
-        return _Observed(results, sum(len(ids) for each in task.answers for ids in each))
+        results: list[tuple[float, ...]] = [()] * len(task.rows)
+        stems = [common([prompt for prompt, _ in pairs]) for pairs in task.pairs]
+        for indices in self.batches([len(ids) for ids in stems]):
+            rows = [task.pairs[index] for index in indices]
+            found = choice_sums(self.model, rows, bucket=self.bucket, tick=self.tick)
+            for index, sums in zip(indices, found, strict=True):
+                results[index] = sums
+        alone: Sequence[tuple[float, ...] | None] = [None] * len(task.rows)
+        if task.alone:
+            alone = alone_sums(self.model, task.alone, bucket=self.bucket, tick=self.tick)
+        sizes = [tuple(len(ids) for _, ids in pairs) for pairs in task.pairs]
+        seen = [Choices(*each) for each in zip(results, sizes, alone, strict=True)]
+        return _Observed(seen, sum(map(sum, sizes)))
 
     def cost(self, task: Task) -> _Observed:
         return _Observed([float(self.model.cost)])
@@ -187,7 +198,8 @@ class _Run:
         seen = observe[scorer.kind](task)
         rows = task.rows or [None]
         values = [
-            scorer.function(observation, row, **options)
+            # no answer is right, matches nothing and refuses nothing
+            0.0 if observation is None else scorer.function(observation, row, **options)
             for observation, row in zip(seen.observations, rows, strict=True)
         ]
         score, made = summarise(scorer, values, seen.weights), seen.generated

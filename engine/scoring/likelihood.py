@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.scoring.registry import scorer
 
 if TYPE_CHECKING:
+    from engine.scoring.choices import Choices
     from engine.scoring.data import Row
 
 
@@ -26,19 +27,34 @@ def _mean(values: Sequence[float]) -> float:
     direction="maximize",
     mean="proportion",
     needs="choices",
-    summary='the right choice has the largest Σ log p(" " + choice)',
-    source="GPT-3's multiple choice (arXiv 2005.14165, section 2.4); bytes: lm-eval's acc_norm",
+    summary="the right choice has the largest Σ log p(choice | prompt)",
+    source="GPT-3's multiple choice (arXiv 2005.14165, section 2.4), tokens as in lm-eval 0.4.13",
 )
 def choice(
-    sums: Sequence[float], row: Row, *, normalize: Literal["none", "bytes"] = "none"
+    seen: Choices,
+    row: Row,
+    *,
+    normalize: Literal["none", "chars", "bytes", "tokens", "unconditional"] = "none",
+    delimiter: str | None = None,
 ) -> float:
-    """The first among equals is chosen; bytes: the sum ÷ the UTF-8 bytes of " " + choice."""
-    if any(map(math.isnan, sums)):
+    """The first among equals is chosen.
+
+    normalize: none; ÷ the characters (lm-eval's acc_norm) or UTF-8 bytes (acc_bytes) of the choice
+    without its delimiter; ÷ its tokens; − Σ log p without the prompt (acc_mutual_info).
+    """
+    if any(map(math.isnan, (*seen.sums, *(seen.alone or ())))):
         return math.nan
-    scores = list(sums)
-    if normalize == "bytes":
-        sizes = [len(f" {each}".encode()) for each in row.choices]
-        scores = [total / size for total, size in zip(sums, sizes, strict=True)]
+    sizes: Sequence[int] = [1] * len(seen.sums)
+    if normalize == "chars":
+        sizes = [len(each) for each in row.choices]
+    elif normalize == "bytes":
+        sizes = [len(each.encode()) for each in row.choices]
+    elif normalize == "tokens":
+        sizes = seen.tokens
+    alone = seen.alone or [0.0] * len(seen.sums)
+    if not all(sizes):
+        return math.nan  # an empty choice has no mean
+    scores = [(a - b) / n for a, b, n in zip(seen.sums, alone, sizes, strict=True)]
     return float(scores.index(max(scores)) == row.answer)
 
 
@@ -51,7 +67,7 @@ def choice(
     source="the cross-entropy of language modelling, in nats",
     empty_target=False,
 )
-def nll(log_probs: Sequence[float], row: Row) -> float:
+def nll(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -> float:
     """Of several targets the first is measured."""
     return -_mean(log_probs)
 
@@ -65,7 +81,7 @@ def nll(log_probs: Sequence[float], row: Row) -> float:
     source="Jelinek et al. 1977",
     empty_target=False,
 )
-def perplexity(log_probs: Sequence[float], row: Row) -> float:
+def perplexity(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -> float:
     """The example's mean of −log p; `summarise` weights it by its tokens and takes the
     exponential."""
     return -_mean(log_probs)

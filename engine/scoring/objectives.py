@@ -36,10 +36,13 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
     """
     where = f"objective {objective.name}"
     scorer = find_scorer(objective.scorer, where)
+    options = scorer.resolve(objective.options, where)
     whole: dict[str, Any] = {
         "scorer": scorer.name,
         "version": scorer.version,
-        "options": dict(scorer.resolve(objective.options, where)),
+        # what is absent is left out, here and below, so that what was measured before it could be
+        # given stays
+        "options": {name: value for name, value in options.items() if value is not None},
         "data": _content(objective.data, objective),
         "report_data": _content(objective.report_data, objective),
         "chat": objective.chat,
@@ -56,6 +59,10 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
     reading = effective(objective)
     if reading:
         whole["reading"] = reading
+    if objective.template_kwargs:
+        whole["template_kwargs"] = objective.template_kwargs
+    if objective.answer_after:
+        whole["answer_after"] = objective.answer_after
     text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -79,6 +86,10 @@ def _problems(objective: Objective, chat_template: bool, path: Path) -> list[Pro
         what = "it goes through the chat template, and the tokenizer has none"
         fix = "Name another model as `tokenizer:`, or set chat: false."
         problems.append(Problem(where, what, fix))
+    if objective.template_kwargs and not templated and not problems:
+        where = f"{path}: objective {objective.name}: template_kwargs"
+        what = "no prompt of it goes through the chat template"
+        problems.append(Problem(where, what, "Set chat: true, or remove them."))
     return problems
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from engine.decoding.inputs import Fused, check_ids
 from engine.errors import BadInput, Problem
 from engine.scoring.data import Row, data_file, read_rows
-from engine.scoring.encoding import Encoder, Ids, TextCodec, encoder
+from engine.scoring.encoding import Ids, Pair, TextCodec, encoder
 from engine.scoring.registry import Scorer, check_objective, find_scorer
 from engine.study import Objective, Split
+
+T = TypeVar("T")
 
 
 class Scored(Fused, Protocol):
@@ -29,78 +31,83 @@ class Task:
 
     Attributes:
         objective: with every option of its scorer resolved.
-        prompts: ids a row.
-        answers: for each row the ids that are measured: the target's, or those of each choice;
-            none for what generates.
+        prompts: ids a row that a text is generated from; none for what is measured.
+        pairs: for each row what is measured, as (ids that are read first, ids that are scored): the
+            target, or each choice; none for what generates.
+        alone: for each row its choices without the prompt, likewise; only where the scorer asks.
     """
 
     objective: Objective
     scorer: Scorer
     rows: tuple[Row, ...]
-    prompts: tuple[Ids, ...]
-    answers: tuple[tuple[Ids, ...], ...]
+    prompts: tuple[Ids, ...] = ()
+    pairs: tuple[tuple[Pair, ...], ...] = ()
+    alone: tuple[tuple[Pair, ...], ...] = ()
 
     @property
     def generates(self) -> bool:
         return self.scorer.kind in ("text", "kl")
 
 
-def _answers(codec: Encoder, scorer: Scorer, row: Row, chat: bool) -> tuple[Ids, ...]:
-    if scorer.kind == "likelihood":
-        return (codec.target(row, chat),)
-    return codec.choices(row) if scorer.kind == "choice" else ()
-
-
 def _problems(model: Fused, task: Task, split: Split) -> list[Problem]:
     """What the models cannot take, by file and line."""
     if task.generates:
-        room, after = [task.objective.max_new_tokens] * len(task.rows), "new ones"
+        new, after = task.objective.max_new_tokens, "new ones"
+        read = [[("prompt", ids, new)] for ids in task.prompts]
     else:
-        room = [max(map(len, each), default=0) for each in task.answers]
         after = "of the answer"
-    fed = [ids for each in task.answers for ids in each]
+        read = [
+            [each for prompt, ids in row for each in (("prompt", prompt, len(ids)),
+                                                      ("answer", ids, 0))]
+            for row in task.pairs
+        ]  # fmt: skip
+    every = [each for row in read for each in row]
     try:
-        check_ids(model, task.prompts, room, after)
-        check_ids(model, fed, [0] * len(fed), after)
+        check_ids(model, [ids for _, ids, _ in every], [room for _, _, room in every], after)
     except BadInput as error:
         first = error
     else:
         return []
     problems: list[Problem] = []
-    for row, ids, more, answers in zip(task.rows, task.prompts, room, task.answers, strict=True):
-        for each, then in ((ids, more), *((answer, 0) for answer in answers)):
+    for row, parts in zip(task.rows, read, strict=True):
+        for name, ids, room in parts:
             try:
-                check_ids(model, [each], [then], after)
+                check_ids(model, [ids], [room], after)
             except BadInput as error:
                 where = f"{data_file(task.objective, split)}:{row.line}"
-                what = error.problems[0].what
-                if not each:
-                    what = f"the {'prompt' if each is ids else 'answer'} has no tokens"
+                what = error.problems[0].what if ids else f"the {name} has no tokens"
                 problems.append(Problem(where, what, error.problems[0].fix))
                 break
     return problems or list(first.problems)
 
 
-def _prompt(codec: Encoder, row: Row, objective: Objective, split: Split) -> Ids:
-    try:
-        return codec.prompt(row, objective.chat)
-    except BadInput as error:
-        where = f"{data_file(objective, split)}:{row.line}"
-        found = [Problem(f"{where}: {each.where}", each.what, each.fix) for each in error.problems]
-        raise BadInput(*found) from error
-
-
 def _task(model: Scored, objective: Objective, split: Split) -> Task:
     objective = check_objective(objective)
     scorer = find_scorer(objective.scorer)
-    rows, codec, chat = read_rows(objective, split), encoder(model.text), objective.chat
-    task = Task(
-        objective,
-        scorer,
-        rows,
-        tuple(_prompt(codec, row, objective, split) for row in rows),
-        tuple(_answers(codec, scorer, row, chat) for row in rows),
-    )
+    rows, codec = read_rows(objective, split), encoder(model.text)
+
+    def each(encode: Callable[[Row, Objective], T]) -> tuple[T, ...]:
+        found = []
+        for row in rows:
+            try:
+                found.append(encode(row, objective))
+            except BadInput as error:
+                where = f"{data_file(objective, split)}:{row.line}"
+                raise BadInput(
+                    *(Problem(f"{where}: {p.where}", p.what, p.fix) for p in error.problems)
+                ) from error
+        return tuple(found)
+
+    task = Task(objective, scorer, rows)
+    if task.generates:
+        task = replace(task, prompts=each(codec.prompt))
+    elif scorer.kind == "likelihood":
+        task = replace(task, pairs=tuple((pair,) for pair in each(codec.target)))
+    elif scorer.kind == "choice":
+        alone = objective.options["normalize"] == "unconditional"
+        task = replace(
+            task, pairs=each(codec.choices), alone=each(codec.unconditional) if alone else ()
+        )
     problems = _problems(model, task, split)
     if problems:
         raise BadInput(*problems)

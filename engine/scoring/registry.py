@@ -12,7 +12,7 @@ What the observation is depends on the kind:
 
     text        the generated text, cut at the first stop              str
     likelihood  log p of each of the target's tokens                   sequence of floats
-    choice      Σ log p(" " + choice), one a choice                    sequence of floats
+    choice      Σ log p of each choice, its tokens                     choices.Choices
     kl          KL(composed ‖ base) at each generated position         sequence of floats
     none        parameters run per generated token ÷ the base's        float
 """
@@ -45,6 +45,7 @@ class Option:
     Attributes:
         kind: "flag" (true or false), "text", "texts" (a list of them) or "choice".
         required: whether it has no default.
+        absent: whether it may be left out, or null, which is not the same as any text.
     """
 
     name: str
@@ -52,10 +53,13 @@ class Option:
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
+    absent: bool = False
 
     def check(self, value: Any, where: str) -> Any:
         """The value in its canonical type; raises `BadInput` where it does not fit."""
         place = f"{where}: option {self.name}"
+        if value is None and self.absent:
+            return None
         if self.kind == "flag":
             if not isinstance(value, bool):
                 raise bad(place, f"expected true or false, got {value!r}")
@@ -151,8 +155,8 @@ def _option(name: str, annotation: Any, default: Any) -> Option:
     default = None if required else default
     if annotation is bool:
         return Option(name, "flag", default, required)
-    if annotation is str:
-        return Option(name, "text", default, required)
+    if annotation in (str, str | None):
+        return Option(name, "text", default, required, absent=annotation is not str)
     if get_origin(annotation) is Literal:
         return Option(name, "choice", default, required, get_args(annotation))
     if annotation == tuple[str, ...]:
@@ -223,6 +227,9 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
                 problems.append(Problem(where, f"{found.name} uses no data", f"Remove {key}."))
     elif objective.data is None:
         problems.append(Problem(where, f"{found.name} needs data", "Give data: a JSONL file."))
+    if objective.answer_after and found.kind != "text":
+        what = f"{found.name} judges no generated text"
+        problems.append(Problem(f"{where}: answer_after", what, "Remove answer_after."))
     options = FrozenDict()
     try:
         options = found.resolve(objective.options, where)

@@ -16,10 +16,28 @@ _SLACK = 8
 """Tokens in front of the tail: one may lose its leading space, some add nothing visible."""
 
 
-def cut(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first occurrence of any stop."""
-    places = [place for stop in stops if (place := text.find(stop)) >= 0]
+def cut(text: str, stops: Sequence[str], after: str = "") -> str:
+    """The text up to the first occurrence of any stop behind the first `after`.
+
+    A stop within what stands before an answer (a blank line between two thoughts, say) ends
+    nothing.
+    """
+    start = _start(text, after)
+    places = [place for stop in stops if (place := text.find(stop, start)) >= 0]
     return text[: min(places)] if places else text
+
+
+def _start(text: str, after: str) -> int:
+    place = text.find(after)
+    return len(text) if place < 0 else place + len(after)
+
+
+def answer_in(text: str, after: str) -> str | None:
+    """What stands behind the last `after`, as lm-eval's think_end_token; None where there is none:
+    a reasoning that is cut off holds no answer, whatever it says."""
+    if not after:
+        return text
+    return text.rpartition(after)[2] if after in text else None
 
 
 class StopWatch:
@@ -32,10 +50,12 @@ class StopWatch:
     Args:
         stops: at least one text, none empty.
         decode: token ids to text.
+        after: stops count behind the first of it alone.
     """
 
-    def __init__(self, stops: Sequence[str], decode: Decode) -> None:
+    def __init__(self, stops: Sequence[str], decode: Decode, after: str = "") -> None:
         self._stops = tuple(stops)
+        self._after = after
         self._decode = decode
         self._last = {stop[-1] for stop in stops}
         self._window = max(len(stop.encode()) for stop in stops) + _SLACK
@@ -57,7 +77,7 @@ class StopWatch:
         tail = self._decode(token_ids[-self._window :])
         if not any(stop in tail for stop in self._stops):
             return False
-        if len(token_ids) <= self._window:
+        if len(token_ids) <= self._window and not self._after:
             return True
         whole = self._decode(token_ids)
-        return any(stop in whole for stop in self._stops)
+        return cut(whole, self._stops, self._after) != whole

@@ -80,11 +80,14 @@ def test_every_key_of_an_objective(tmp_path: Path) -> None:
         "name": "a", "data": "a.jsonl", "scorer": "contains", "direction": "maximize",
         "chat": True, "max_new_tokens": 24, "stop": "\n\n", "limit": 300, "report_fraction": 0,
         "report_data": "b.jsonl", "temperature": 0.5, "top_p": 0.9, "top_k": 5, "seed": 7,
+        "template_kwargs": {"tools": ["a", {"b": None}]}, "answer_after": "</think>",
     }  # fmt: skip
     (found,) = load_study(write(tmp_path, changed("objectives", value=[row]))).objectives
     assert found.chat and found.stop == ("\n\n",) and found.limit == 300
     assert found.report_data == tmp_path / "b.jsonl" and found.report_fraction == 0.0
     assert (found.temperature, found.top_p, found.top_k, found.seed) == (0.5, 0.9, 5, 7)
+    assert found.template_kwargs == {"tools": ("a", {"b": None})} and hash(found.template_kwargs)
+    assert found.answer_after == "</think>"
     assert found.options == {}
 
 
@@ -194,6 +197,14 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         (changed("objectives", 0, "seed", value=10**400), ("seed",)),
         (changed("objectives", 0, "temperature", value=float("nan")), ("temperature", "nan")),
         (changed("objectives", 0, "stop", value=""), ("stop",)),
+        (changed("objectives", 0, "answer_after", value=" "), ("answer_after", "' '")),
+        (changed("objectives", 0, "answer_after", value=["x"]), ("answer_after", "['x']")),
+        (changed("objectives", 0, "template_kwargs", value="x"), ("template_kwargs", "'x'")),
+        (changed("objectives", 0, "template_kwargs", value={"messages": []}), ("'messages'",)),
+        (
+            changed("objectives", 0, "template_kwargs", value={"x": float("inf")}),
+            ("template_kwargs", "no template can read"),
+        ),
         (changed("ranges", value=[1]), ("ranges", "list")),
         (changed("ranges", "task_arithmetic", value=[0, 1]), ("ranges.task_arithmetic", "list")),
         (changed("ranges", "pcb", value={"honest": [0, "x"]}), ("ranges.pcb.honest", "'x'")),

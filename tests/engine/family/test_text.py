@@ -10,6 +10,7 @@ from engine.errors import BadInput
 from engine.family.compatibility import open_family
 from engine.family.text import Text
 from engine.study import FamilySpec
+from engine.study_file import variables_of
 from tests.families import ADDED, VOCABULARY, FamilyFiles
 
 
@@ -43,6 +44,52 @@ def test_decode_leaves_out_special_tokens(pristine: FamilyFiles) -> None:
     text = open_text(pristine)
     ids = text.continuation("the sea")
     assert text.decode([*ids, text.end_token]) == "the sea"
+
+
+def test_a_marker_stays_though_it_is_a_special_token(pristine: FamilyFiles) -> None:
+    text = open_text(pristine)
+    ids = [*text.continuation("the sea"), text.end_token, *text.continuation(" is deep")]
+    assert text.decode(ids) == "the sea is deep"
+    assert text.decode(ids, "<|end|>") == "the sea<|end|> is deep"
+    assert text.decode(ids, "sea") == "the sea is deep"
+
+
+def test_variables_of_the_template(files: FamilyFiles) -> None:
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}{{ mood }}{{ facts.a[0] }}"
+    (files.base / "chat_template.jinja").write_text(template)
+    text = open_text(files)
+    variables = variables_of({"mood": " sad", "facts": {"a": [1, 2]}}, "here")
+    assert text.render([{"role": "user", "content": "x"}], variables) == "x sad1"
+    assert text.encode("x", True, variables) == text.continuation("x sad1")
+
+
+@pytest.mark.parametrize(
+    "given", [[1], {1: 2}, {"messages": []}, {"add_generation_prompt": False}, {"x": float("nan")},
+              {"x": {1, 2}}, {"tokenize": True}],
+)  # fmt: skip
+def test_what_is_no_variable_of_a_template(given: object) -> None:
+    with pytest.raises(BadInput):
+        variables_of(given, "here")
+
+
+def test_what_a_tokenizer_puts_behind_a_text_is_left_out(files: FamilyFiles) -> None:
+    file = files.base / "tokenizer.json"
+    data = json.loads(file.read_text())
+    data["post_processor"]["single"].append({"SpecialToken": {"id": "<|end|>", "type_id": 0}})
+    data["post_processor"]["special_tokens"]["<|end|>"] = {
+        "id": "<|end|>", "ids": [2], "tokens": ["<|end|>"]
+    }  # fmt: skip
+    plain = open_text(files).encode("the sea")
+    file.write_text(json.dumps(data))
+    theirs = AutoTokenizer.from_pretrained(files.base, local_files_only=True)
+    assert theirs("the sea")["input_ids"] == [*plain, 2]
+    assert open_text(files).encode("the sea") == plain
+    assert open_text(files).opening == (0,)
+
+
+def test_a_prompt_that_opens_itself_is_not_opened_twice(pristine: FamilyFiles) -> None:
+    text = open_text(pristine)
+    assert text.encode("<s>the sea") == text.encode("the sea")
 
 
 def test_end_tokens(files: FamilyFiles) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from engine.study import Objective
 LETTERS = "abcdefghijklmnopqrstuvwxyz ,.!?"
 END, USER, SAYS = len(LETTERS), len(LETTERS) + 1, len(LETTERS) + 2
 SIZE = len(LETTERS) + 3
+ALL = f"{LETTERS}|><"
 
 
 class Characters:
@@ -30,23 +30,26 @@ class Characters:
 
     end_ids = frozenset({END})
     end_token = END
+    before_all = None
     encoded = 0
 
     def encode(self, prompt: str, chat: bool = False) -> list[int]:
-        if chat:
-            return self.encode_messages([{"role": "user", "content": prompt}])
-        return self.continuation(prompt)
+        return self.continuation(self.render([{"content": prompt}]) if chat else prompt)
 
-    def encode_messages(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
-        marks = {"user": USER, "assistant": SAYS}
-        turns = [[marks[e["role"]], *self.continuation(e["content"]), END] for e in messages]
-        return [*itertools.chain(*turns), SAYS]
+    def opened(self, ids: Sequence[int]) -> list[int]:
+        return list(ids)
+
+    def render(self, messages: Sequence[Mapping[str, Any]], variables: Any = ()) -> str:
+        return "".join(f">{each['content']}|" for each in messages) + "<"
 
     def continuation(self, text: str) -> list[int]:
         self.encoded += 1
-        return [LETTERS.index(letter) for letter in text]
+        return [ALL.index(letter) for letter in text]
 
-    def decode(self, ids: Sequence[int]) -> str:
+    def split(self, text: str, boundary: int) -> tuple[list[int], int]:
+        return self.continuation(text), boundary
+
+    def decode(self, ids: Sequence[int], marker: str = "") -> str:
         return "".join(LETTERS[each] for each in ids if each < END)
 
 
@@ -178,7 +181,10 @@ def test_losses_equal_a_plain_loop(model: Tiny, text: Characters, data: Path, ch
         log_prob(
             model,
             text.encode(prompt, chat),
-            [*text.continuation("yes" * (1 + place % 3)), *([END] if chat else [])],
+            [
+                *text.continuation(("" if chat else " ") + "yes" * (1 + place % 3)),
+                *([END] if chat else []),
+            ],
         )
         for place, prompt in enumerate(PROMPTS)
     ]
@@ -191,18 +197,19 @@ def test_losses_equal_a_plain_loop(model: Tiny, text: Characters, data: Path, ch
 
 
 @pytest.mark.parametrize("chat", [False, True])
-@pytest.mark.parametrize("normalize", ["none", "bytes"])
+@pytest.mark.parametrize("normalize", ["none", "chars", "bytes", "tokens"])
 def test_choices_equal_a_plain_loop(
     model: Tiny, text: Characters, data: Path, chat: bool, normalize: str
 ) -> None:
-    choices = [" no", " yes, dear", " it"]
+    choices = ["no", "yes, dear", "it"]
     options = {"normalize": normalize}
+    between = "" if chat else " "
     ((score, _),) = run(model, objective(data, "choice", chat=chat, options=options))
     right = []
     for place, prompt in enumerate(PROMPTS):
         sums = [
-            sum(log_prob(model, text.encode(prompt, chat), text.continuation(choice)))
-            / (len(choice) if normalize == "bytes" else 1)
+            sum(log_prob(model, text.encode(prompt, chat), text.continuation(between + choice)))
+            / {"none": 1, "tokens": len(between + choice)}.get(normalize, len(choice))
             for choice in choices
         ]
         right.append(float(sums.index(max(sums)) == place % 3))
@@ -258,6 +265,30 @@ def test_stops_cut_the_text_and_end_the_row(model: Tiny, text: Characters, data:
     assert made["texts"] == [each.split(stop)[0] for each in texts]
     assert made["texts"] != texts
     assert made["tokens"] < whole["tokens"]  # type: ignore[operator]
+
+
+def test_what_stands_before_the_marker_is_no_answer(
+    model: Tiny, text: Characters, data: Path, tmp_path: Path
+) -> None:
+    ((_, whole),) = run(model, objective(data, "refusal", max_new_tokens=30))
+    texts = whole["texts"] or []
+    mark, first = max(texts, key=len)[4:6], max(texts, key=len)[0]
+    answers = [each.rpartition(mark)[2] if mark in each else None for each in texts]
+    assert None in answers and len(set(answers)) > 1
+    rows = [
+        {"prompt": prompt, "targets": ["never" if answer is None else answer]}
+        for prompt, answer in zip(PROMPTS, answers, strict=True)
+    ]
+    path = write(tmp_path / "d.jsonl", rows)
+    keys = {"max_new_tokens": 30, "answer_after": mark, "stop": (f"{first}zz",)}
+    (same, made), (empty, _) = run(
+        model,
+        objective(path, "exact_match", **keys),
+        objective(path, "regex", options={"pattern": "^"}, **keys),
+    )
+    assert made["texts"] == texts
+    assert same.values == tuple(float(answer is not None) for answer in answers)
+    assert empty.values == same.values  # a text that never comes to its answer matches nothing
 
 
 def test_messages_go_through_the_template_whatever_chat_says(
@@ -365,7 +396,11 @@ def test_progress_begins_at_nothing(model: Tiny, data: Path) -> None:
     [
         ([{"prompt": "a", "target": "b"}, {"prompt": "", "target": "b"}], {}, ":2: the prompt has"),
         ([{"prompt": "a" * 90, "target": "b"}], {}, ":1: 90 tokens and 12 new ones exceed"),
-        ([{"prompt": "a" * 90, "target": "b" * 8}], {"scorer": "nll"}, ":1: 90 tokens and 8 of"),
+        (
+            [{"prompt": "a" * 90, "target": " " + "b" * 7}],
+            {"scorer": "nll"},
+            ":1: 90 tokens and 8 of",
+        ),
         ([{"prompt": "a", "target": "b"}], {"scorer": "exact_mach"}, "Did you mean exact_match?"),
         ([{"prompt": "a"}], {}, ":1: has neither target"),
     ],
@@ -383,7 +418,7 @@ def test_what_cannot_be_run_is_refused_before_anything_runs(
 
 
 def test_a_target_up_to_the_last_position_fits(model: Tiny, tmp_path: Path) -> None:
-    path = write(tmp_path / "d.jsonl", [{"prompt": "a" * 90, "target": "b" * 6}])
+    path = write(tmp_path / "d.jsonl", [{"prompt": "a" * 90, "target": " bbbbb"}])
     assert run(model, objective(path, "nll"))[0][0].mean is not None
 
 

@@ -41,6 +41,7 @@ def test_a_fingerprint_ignores_name_direction_place_and_spelt_out_defaults(
         {"direction": "minimize"},
         {"data": copy},
         {"options": {"ignore_case": False}},
+        {"template_kwargs": {}, "answer_after": ""},
     ):
         assert objective_fingerprint(dataclasses.replace(each, **change), "t") == found
 
@@ -61,6 +62,9 @@ def test_a_fingerprint_changes_with_all_that_changes_a_score(data: Path, tmp_pat
         {"top_p": 0.5},
         {"top_k": 3},
         {"seed": 1},
+        {"template_kwargs": {"enable_thinking": False}},
+        {"template_kwargs": {"enable_thinking": True}},
+        {"answer_after": "</think>"},
         {"options": {"ignore_case": True}},
     ]
     found = [objective_fingerprint(each, "t"), objective_fingerprint(each, "u")]
@@ -111,6 +115,17 @@ def test_prepare_wants_rows_to_explore_but_not_to_report(tmp_path: Path) -> None
     prepare(study(tmp_path, Objective("a", "exact_match", one, report_fraction=0.0)))
     with pytest.raises(BadInput, match="explore split"):
         prepare(study(tmp_path, Objective("a", "exact_match", one, report_fraction=1.0)))
+
+
+def test_prepare_refuses_what_would_say_nothing(data: Path, tmp_path: Path) -> None:
+    plain = Objective("a", "exact_match", data, template_kwargs={"enable_thinking": False})
+    losses = Objective("b", "nll", data, answer_after="</think>")
+    with pytest.raises(BadInput) as caught:
+        prepare(study(tmp_path, plain, losses))
+    assert "objective a: template_kwargs: no prompt of it goes through" in str(caught.value)
+    assert "objective b: answer_after: nll judges no generated text" in str(caught.value)
+    chat = dataclasses.replace(plain, chat=True)
+    assert prepare(study(tmp_path, chat))[0].template_kwargs == {"enable_thinking": False}
 
 
 def test_prepare_says_that_there_is_no_chat_template(data: Path, tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ def test_defaults_are_filled_in_and_checking_twice_changes_nothing() -> None:
     assert checked.options == {"phrases": REFUSALS}
     assert check_objective(checked) == checked
     assert check_objective(objective(options={"ignore_case": True})).options["ignore_case"] is True
-    assert check_objective(objective("choice")).options == {"normalize": "none"}
+    found = check_objective(objective("choice")).options
+    assert found == {"normalize": "none", "delimiter": None}
+    assert check_objective(objective("nll", options={"delimiter": ""})).options["delimiter"] == ""
     single = check_objective(objective("refusal", options={"phrases": "No."}))
     assert single.options["phrases"] == ("No.",)
     hash(single)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from engine.scoring.stops import StopWatch, cut
+from engine.scoring.stops import StopWatch, answer_in, cut
 
 PIECES = ["a", "b", "\n", "\n\n", "ab", " b", "", "é", "\ufffd", "stop", "op", " "]
 
@@ -53,6 +53,29 @@ def test_only_tails_are_decoded_and_only_where_a_stop_could_end() -> None:
         assert not watch(3, ids[:-1])
     assert max(asked) < 20
     assert watch(3, [*ids, 3])
+
+
+def test_what_stands_before_the_answer_is_neither_cut_nor_part_of_it() -> None:
+    text = "a thought\n\nmore </b> an </b>answer\n\nand more"
+    assert cut(text, ["\n\n"], "</b>") == "a thought\n\nmore </b> an </b>answer"
+    assert cut("a thought\n\nmore", ["\n\n"], "</b>") == "a thought\n\nmore"
+    assert answer_in("a </b> b </b>c", "</b>") == "c"
+    assert answer_in("a </b>", "</b>") == ""
+    assert answer_in("a", "</b>") is None
+    assert answer_in("a", "") == "a"
+
+
+def test_a_stop_counts_behind_the_marker_alone() -> None:
+    draw = random.Random(1)
+    for _ in range(200):
+        watch, ids = StopWatch(["\n\n", " b"], decode, "ab"), list[int]()
+        for _ in range(40):
+            ids.append(draw.randrange(len(PIECES)))
+            _, marker, behind = decode(ids).partition("ab")
+            expected = bool(marker) and any(stop in behind for stop in ("\n\n", " b"))
+            assert watch(0, ids) == expected, ids
+            if expected:
+                break
 
 
 def test_a_row_without_tokens_has_no_stop() -> None:

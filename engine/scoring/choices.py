@@ -1,0 +1,92 @@
+"""What a composed model gives the choices of a row: Σ log p of each.
+
+    prompt p p p p          read once          p p p p c c     choice 1
+    choices go on from there                         └ d d d   choice 2
+
+Where a token across the boundary makes the prompt's last tokens differ between choices, what they
+have in common is read once and the rest again with each; it is fed and not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, no_tick
+from engine.decoding.teacher_forced import choice_log_probs, log_probs
+from engine.scoring.encoding import Ids, Pair
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One row's choices, in their order.
+
+    Attributes:
+        sums: Σ log p of what is scored of each.
+        tokens: how many tokens that is.
+        alone: Σ log p of each without the prompt; None where the scorer does not ask.
+    """
+
+    sums: tuple[float, ...]
+    tokens: tuple[int, ...]
+    alone: tuple[float, ...] | None = None
+
+
+def common(texts: Sequence[Ids]) -> Ids:
+    """What all of them begin with."""
+    first, last = min(texts), max(texts)
+    pairs = enumerate(zip(first, last, strict=False))
+    return first[: next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))]
+
+
+def choice_sums(
+    model: Fused,
+    rows: Sequence[Sequence[Pair]],
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+) -> list[tuple[float, ...]]:
+    """Σ log p of each row's choices.
+
+    Raises:
+        BadInput: as for `choice_log_probs`.
+    """
+    results: list[tuple[float, ...]] = [()] * len(rows)
+    stems = [common([prompt for prompt, _ in pairs]) for pairs in rows]
+    shared = [place for place, stem in enumerate(stems) if stem]
+    tails = [
+        [(*prompt[len(stems[place]) :], *ids) for prompt, ids in rows[place]] for place in shared
+    ]
+    found = choice_log_probs(
+        model, [stems[place] for place in shared], tails, bucket=bucket, tick=tick
+    )
+    for place, parts in zip(shared, found, strict=True):
+        results[place] = tuple(_sums(parts, rows[place]))
+    apart = [place for place, stem in enumerate(stems) if not stem]
+    for place in apart:  # nothing in common, not even an opening token
+        prompts, ids = [list(each) for each in zip(*rows[place], strict=True)]
+        parts = log_probs(model, prompts, ids, bucket=bucket, tick=tick)
+        results[place] = tuple(_sums(parts, rows[place]))
+    return results
+
+
+def _sums(parts: Sequence[Tensor], pairs: Sequence[Pair]) -> Iterator[float]:
+    for part, (_, ids) in zip(parts, pairs, strict=True):
+        yield float(part[len(part) - len(ids) :].double().sum())
+
+
+def alone_sums(
+    model: Fused,
+    rows: Sequence[Sequence[Pair]],
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+) -> list[tuple[float, ...]]:
+    """Σ log p of each row's choices without a prompt, each distinct one measured once."""
+    pairs = list(dict.fromkeys(pair for row in rows for pair in row))
+    prompts, ids = [prompt for prompt, _ in pairs], [scored for _, scored in pairs]
+    found = log_probs(model, prompts, ids, bucket=bucket, tick=tick)
+    sums = {pair: float(part.double().sum()) for pair, part in zip(pairs, found, strict=True)}
+    return [tuple(sums[pair] for pair in row) for row in rows]
