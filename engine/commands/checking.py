@@ -7,8 +7,9 @@ from typing import Any
 
 from engine.errors import BadInput
 from engine.family.compatibility import inspect_family
+from engine.family.light_text import light_text
 from engine.family.memory import memory_needed
-from engine.scoring.objectives import prepare
+from engine.scoring.objectives import data_notes, prepare
 from engine.study import load_study
 
 
@@ -20,14 +21,15 @@ def check(args: Namespace) -> dict[str, Any]:
         found = [each.as_dict() for each in error.problems]
         return {"ok": False, "problems": found, "notes": [], "memory": None}
     family, problems = inspect_family(study.family)
+    template = family is None or family.has_chat_template
     try:
-        prepare(study, chat_template=family is None or family.has_chat_template)
+        prepare(study, chat_template=template, text=light_text(family))
     except BadInput as error:
         problems = [*problems, *error.problems]
     memory = None if family is None else memory_needed(family)
     return {
         "ok": not problems,
         "problems": [each.as_dict() for each in problems],
-        "notes": [] if family is None else list(family.notes),
+        "notes": [*([] if family is None else family.notes), *data_notes(study)],
         "memory": memory,
     }

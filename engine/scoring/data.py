@@ -32,6 +32,7 @@ __all__ = [
     "effective",
     "limited",
     "look",
+    "place_of_row",
     "read_bytes",
     "read_file",
     "read_rows",
@@ -129,6 +130,12 @@ def look(path: Path, objective: Objective) -> Look:
         parsed.rows[:3],
         len(parsed.rows),
     )
+
+
+def place_of_row(path: Path, objective: Objective, row: Row) -> str:
+    """Where a row stands, for an error: a line of a text format, a row of Parquet."""
+    parsed, _ = _read(path, objective)
+    return parsed.table.place(path, row.line)
 
 
 def effective(objective: Objective) -> dict[str, Any]:

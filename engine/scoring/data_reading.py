@@ -50,13 +50,11 @@ class Reading:
     def words(self) -> str:
         """What is read as what: `prompt = ctx, choices = endings, answer = label`."""
         if self.own:
-            return "prompt or messages, and what goes with them, in our own form"
+            return "in our own form"
         parts = []
         for ours, theirs in self.options.columns.items():
             names = theirs if isinstance(theirs, str) else " + ".join(theirs)
             parts.append(f"{ours} = {names}")
         settings = dataclasses.replace(self.options, columns={}, rows={}).as_dict()
-        if settings.get("separator") is not None:
-            settings["separator"] = repr(settings["separator"])
-        parts += [f"{key}: {value!r}" for key, value in settings.items() if key != "join"]
+        parts += [f"{key} {value!r}" for key, value in settings.items() if key != "join"]
         return ", ".join(parts)

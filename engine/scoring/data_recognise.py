@@ -106,6 +106,7 @@ def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Readin
     own = _own([first, *records[1:]], use)
     if own and (shape is None or shape.columns.get("prompt") == "prompt" or "messages" in most):
         name, note = ("", "") if shape is None else (shape.name, shape.note)
+        note = "" if given.rows else note
         options = dataclasses.replace(given, columns={})
         return Reading(use, name, options, table.untyped, note=note)
     if shape is not None and shape.refusal:

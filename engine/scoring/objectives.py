@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem
-from engine.scoring.data import effective, read_bytes, read_file, read_rows
+from engine.family.light_text import LightText
+from engine.scoring.data import data_file, effective, look, read_bytes, read_file, read_rows
+from engine.scoring.prompts import ending_problems, prompt_problems
 from engine.scoring.registry import check_objective, find_scorer
-from engine.study import Objective, Study
+from engine.study import Objective, Split, Study
 
 
 def _content(path: Path | None, objective: Objective) -> str | None:
@@ -67,7 +69,9 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _problems(objective: Objective, chat_template: bool, path: Path) -> list[Problem]:
+def _problems(
+    objective: Objective, chat_template: bool, path: Path, text: LightText | None
+) -> list[Problem]:
     """What is wrong with a checked objective's data."""
     problems: list[Problem] = []
     templated = objective.chat
@@ -90,14 +94,39 @@ def _problems(objective: Objective, chat_template: bool, path: Path) -> list[Pro
         where = f"{path}: objective {objective.name}: template_kwargs"
         what = "no prompt of it goes through the chat template"
         problems.append(Problem(where, what, "Set chat: true, or remove them."))
+    return problems or _asked(objective, text)
+
+
+def _asked(objective: Objective, text: LightText | None) -> list[Problem]:
+    """What is wrong with the prompts of either split."""
+    problems: list[Problem] = []
+    splits: tuple[Split, ...] = ("explore", "report")
+    for split in splits:
+        path = data_file(objective, split)
+        if path is None:
+            continue
+        try:
+            rows = read_rows(objective, split)
+        except BadInput:
+            if split == "explore":
+                raise
+            continue  # a report split without rows: only an export needs it
+        found = ending_problems(objective, path, rows)
+        if not found and text is not None:
+            found = prompt_problems(objective, path, rows, text)
+        problems += found
     return problems
 
 
-def prepare(study: Study, *, chat_template: bool = True) -> tuple[Objective, ...]:
+def prepare(
+    study: Study, *, chat_template: bool = True, text: LightText | None = None
+) -> tuple[Objective, ...]:
     """Every objective of a study with its direction and options filled in, its data files checked.
 
     Args:
         chat_template: whether the family's tokenizer has one.
+        text: of the family, where its prompts are to be tried on the template and the models'
+            positions too; an evaluation tries them in any case.
 
     Raises:
         BadInput: every problem of every objective and data file at once. A report split without
@@ -112,7 +141,24 @@ def prepare(study: Study, *, chat_template: bool = True) -> tuple[Objective, ...
             problems.extend(error.problems)
             continue
         ready.append(checked)
-        problems.extend(_problems(checked, chat_template, study.path))
+        problems.extend(_problems(checked, chat_template, study.path, text))
     if problems:
         raise BadInput(*dict.fromkeys(problems))
     return tuple(ready)
+
+
+def data_notes(study: Study) -> list[str]:
+    """A sentence for each data file that is not JSON Lines in our own form: what it is, and what
+    is read as what. Files that cannot be read are left to `prepare`."""
+    found: list[str] = []
+    for each in study.objectives:
+        for path in (each.data, each.report_data):
+            if path is None:
+                continue
+            try:
+                seen = look(path, each)
+            except BadInput:
+                continue
+            if not seen.plain and seen.reading is not None:
+                found.append(f"{each.name}: {path.name} is {seen.sentence()}")
+    return found

@@ -24,6 +24,7 @@ import yaml
 
 from engine.errors import BadInput, Problem, bad
 from engine.family.compatibility import Family
+from engine.family.light_text import light_text
 from engine.recipe import read_yaml
 from engine.scoring.data import limited, read_file
 from engine.scoring.objectives import prepare
@@ -134,7 +135,9 @@ def check_document(
     try:
         objective = objective_of_document(document, study.path)
         alone = dataclasses.replace(study, objectives=(objective,))
-        [objective] = prepare(alone, chat_template=family.has_chat_template)
+        [objective] = prepare(
+            alone, chat_template=family.has_chat_template, text=light_text(family)
+        )
     except BadInput as error:
         raise BadInput(*problems, *error.problems) from None
     if problems:

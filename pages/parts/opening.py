@@ -16,6 +16,7 @@ import yaml
 from cache.store import Store
 from engine.errors import BadInput, Problem, bad
 from engine.family.compatibility import Family, open_family
+from engine.family.light_text import light_text
 from engine.scoring.objectives import prepare
 from engine.study import Objective, Study, load_study, study_of_document
 from engine.study_file import place_of
@@ -39,7 +40,7 @@ def check_study(study: Study) -> tuple[tuple[Objective, ...], Family]:
         problems.extend(error.problems)
     template = family is None or family.has_chat_template
     try:
-        objectives = prepare(study, chat_template=template)
+        objectives = prepare(study, chat_template=template, text=light_text(family))
     except BadInput as error:
         problems.extend(error.problems)
     if problems or family is None:

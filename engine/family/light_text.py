@@ -1,0 +1,153 @@
+"""A family's tokenizer and chat template without transformers and torch, for what is checked before
+anything heavy: does the template take these messages, how many tokens does a text have.
+
+Ids come from tokenizer.json through `tokenizers`, as in transformers; the template is rendered in
+the sandbox and with the functions that transformers 5.23 gives it
+(`transformers.utils.chat_template_utils`). What is evaluated is encoded by `engine.family.text`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from engine.errors import bad
+from engine.family.compatibility import Family
+from engine.family.tokenizer import read_object
+
+_PROBE = "a"
+_NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
+          "mask_token")  # fmt: skip
+_WINDOWS = ("max_position_embeddings", "n_positions")
+
+
+def compile_template(text: str) -> Any:
+    """A chat template as transformers compiles it; raises jinja2's errors."""
+    import jinja2
+    import jinja2.ext
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(jinja2.ext.Extension):
+        """{% generation %} … {% endgeneration %} is its body."""
+
+        tags = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: Any) -> Any:
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+            return jinja2.nodes.Scope(body).set_lineno(line)
+
+    def raise_exception(message: str) -> None:
+        raise jinja2.exceptions.TemplateError(message)
+
+    def tojson(x: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None,
+               sort_keys: bool = False) -> str:  # fmt: skip
+        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators,
+                          sort_keys=sort_keys)  # fmt: skip
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols]
+    )
+    environment.filters["tojson"] = tojson
+    environment.globals["raise_exception"] = raise_exception
+    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    return environment.from_string(text)
+
+
+class LightText:
+    """What `engine.family.text.Text` would say of texts, where that needs no more than files.
+
+    Attributes:
+        window: positions of the family's shortest model; None where no configuration says it.
+    """
+
+    def __init__(self, family: Family) -> None:
+        if family.tokenizer is None:
+            raise ValueError("the family has no tokenizer")
+        self.files = family.tokenizer
+        self.where = f"tokenizer of {family.spec.tokenizer} ({self.files.path})"
+        found = [
+            value
+            for model in family.models.values()
+            for key in _WINDOWS
+            if isinstance(value := model.setting(key), int) and not isinstance(value, bool)
+        ]
+        self.window: int | None = min((each for each in found if each > 0), default=None)
+
+    @cached_property
+    def named(self) -> dict[str, str]:
+        """Special tokens by their names, bos_token and so on."""
+        found: dict[str, str] = {}
+        for name in ("special_tokens_map.json", "tokenizer_config.json"):
+            file = self.files.path / name
+            for key, value in (read_object(file) if file.is_file() else {}).items():
+                text = value.get("content") if isinstance(value, dict) else value
+                if key in _NAMED and isinstance(text, str):
+                    found[key] = text
+        return found
+
+    @cached_property
+    def _template(self) -> Any:
+        return compile_template(self.files.chat_template or "")
+
+    def render(self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> str:
+        """The text of a conversation up to where the assistant speaks.
+
+        Raises:
+            BadInput: the template does not parse, or refuses the messages.
+        """
+        kept = [{k: v for k, v in each.items() if v is not None} for each in messages]
+        given = {**self.named, **variables}
+        try:
+            return str(
+                self._template.render(
+                    messages=kept, tools=None, documents=None, add_generation_prompt=True, **given
+                )
+            )
+        except Exception as error:  # a template is code of a stranger: anything may be raised
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            what = f"the chat template refuses the messages ({lines[0][:300]})"
+            raise bad(self.where, what, "Mend the messages.") from None
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        """None where there is no tokenizer.json, or one that `tokenizers` alone cannot open."""
+        file = self.files.path / "tokenizer.json"
+        if not file.is_file():
+            return None
+        from tokenizers import Tokenizer
+
+        try:
+            found = Tokenizer.from_file(str(file))
+        except Exception:  # tokenizers raises plain Exceptions; an evaluation says what is wrong
+            return None
+        found.no_truncation()
+        found.no_padding()
+        return found
+
+    @cached_property
+    def opening(self) -> int | None:
+        """How many tokens the tokenizer puts in front of a text; None where it cannot be told."""
+        if self._tokenizer is None:
+            return None
+        whole = self._tokenizer.encode(_PROBE).ids
+        own = self._tokenizer.encode(_PROBE, add_special_tokens=False).ids
+        for start in range(len(whole) - len(own) + 1):
+            if whole[start : start + len(own)] == own:
+                return start
+        return None
+
+    def counts(self, texts: Sequence[str]) -> list[int] | None:
+        """Tokens of each text, special ones not added; None where they cannot be told."""
+        if self._tokenizer is None:
+            return None
+        found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [len(each.ids) for each in found]
+
+
+def light_text(family: Family | None) -> LightText | None:
+    """The light text of a family; None where there is no family or no tokenizer."""
+    return None if family is None or family.tokenizer is None else LightText(family)

@@ -1,0 +1,203 @@
+"""What is wrong with the prompts of an objective, found without a model: messages that ask nothing,
+roles that the chat template refuses, prompts without tokens, prompts that are too long.
+
+A text has no more tokens than bytes, so only long ones are encoded: the longest first, and the rest
+where one of those is too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput, Problem
+from engine.family.light_text import LightText
+from engine.family.text import thawed
+from engine.scoring.data import place_of_row
+from engine.scoring.data_row import Row
+from engine.scoring.registry import find_scorer
+from engine.study import Objective
+
+SHOWN = 20
+LONGEST = 32
+SLACK = 16
+"""Bytes that a tokenizer may add to a text: a space in front, say."""
+
+
+def _templated(row: Row, objective: Objective) -> bool:
+    return objective.chat or row.messages is not None
+
+
+def _messages(row: Row) -> Sequence[Any]:
+    return row.messages or ({"role": "user", "content": row.prompt or ""},)
+
+
+def ending_problems(objective: Objective, path: Path, rows: Sequence[Row]) -> list[Problem]:
+    """Rows whose messages end so that nothing is asked."""
+    found = []
+    for row in rows:
+        if row.messages is None or row.messages[-1]["role"] not in ("assistant", "system"):
+            continue
+        role = row.messages[-1]["role"]
+        what = f"its messages end with one of the {role}, and nothing is asked"
+        if role == "assistant":
+            what = "two messages of the assistant stand at its end, and nothing asks for the second"
+        fix = "End with a user's message; one of the assistant behind it is the target."
+        found.append(Problem(place_of_row(path, objective, row), what, fix))
+    return _few(found, path)
+
+
+def _few(problems: list[Problem], path: Path) -> list[Problem]:
+    if len(problems) <= SHOWN:
+        return problems
+    what = f"{len(problems) - SHOWN} more rows likewise"
+    return [*problems[:SHOWN], Problem(str(path), what, "Mend or leave out these rows.")]
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The text of one row that a model reads first, and what may follow it.
+
+    Attributes:
+        follows: texts, one of which is measured behind it.
+        more: tokens that follow beside these.
+    """
+
+    row: Row
+    text: str
+    follows: tuple[str, ...]
+    more: int
+    opened: bool
+
+    @property
+    def longest(self) -> str:
+        return self.text + max(self.follows, key=len, default="")
+
+    @property
+    def most(self) -> int:
+        """No text has more tokens than this."""
+        return len(self.longest.encode()) + SLACK + self.more
+
+
+def prompt_problems(
+    objective: Objective, path: Path, rows: Sequence[Row], text: LightText
+) -> list[Problem]:
+    """What is wrong with these rows' prompts for the models of a family.
+
+    Args:
+        objective: checked, its options resolved.
+    """
+    scorer = find_scorer(objective.scorer)
+    generates = scorer.kind in ("text", "kl")
+    refused, overhead = _rendered(objective, path, rows, text)
+    if refused:
+        return _few(refused, path)
+    texts = []
+    for row in rows:
+        own = not _templated(row, objective)
+        shown = row.prompt or ""
+        if not own:
+            shown = "".join(str(each["content"]) for each in _messages(row))
+        follows = () if generates else (row.choices or row.targets[:1])
+        more = objective.max_new_tokens if generates else 0
+        more += 0 if own else overhead + 1
+        texts.append(_Text(row, shown, follows, more, own))
+    return _few(
+        [
+            *_empty(objective, path, texts, text, generates),
+            *_long(objective, path, texts, text, generates),
+        ],
+        path,
+    )
+
+
+def _rendered(
+    objective: Objective, path: Path, rows: Sequence[Row], text: LightText
+) -> tuple[list[Problem], int]:
+    """(problems, bytes that the template adds at most): one row of each order of roles is rendered,
+    the longest."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if _templated(row, objective):
+            roles = tuple(str(each["role"]) for each in _messages(row))
+            groups.setdefault(roles, []).append(row)
+    problems, overhead = [], 0
+    if text.files.chat_template is None:
+        return [], 0
+    for roles, those in groups.items():
+        row = max(those, key=lambda each: sum(len(m["content"]) for m in _messages(each)))
+        try:
+            rendered = text.render(_messages(row), thawed(objective.template_kwargs))
+        except BadInput as error:
+            [problem] = error.problems
+            many = f"; so do {len(those) - 1} more rows with" if len(those) > 1 else "; it has"
+            what = f"{problem.what}{many} the roles {', '.join(roles)}"
+            place = place_of_row(path, objective, those[0])
+            fix = "Mend the messages, or name another model as `tokenizer:`."
+            problems.append(Problem(place, what, fix))
+        else:
+            own = sum(len(str(each["content"]).encode()) for each in _messages(row))
+            overhead = max(overhead, len(rendered.encode()) - own)
+    return problems, overhead
+
+
+def _empty(
+    objective: Objective, path: Path, texts: Sequence[_Text], text: LightText, generates: bool
+) -> list[Problem]:
+    """Prompts that no token stands for."""
+    rows = [each.row for each in texts if each.opened and not each.text]
+    if not rows or text.opening is None or text.opening:
+        return []
+    if not generates and {"bos_token", "eos_token"} & text.named.keys():
+        return []
+    what = "the prompt has no tokens: it is empty, and the tokenizer puts none in front of it"
+    fix = "Give a text, or use chat: true."
+    return [Problem(place_of_row(path, objective, row), what, fix) for row in rows]
+
+
+def _long(
+    objective: Objective, path: Path, texts: Sequence[_Text], text: LightText, generates: bool
+) -> list[Problem]:
+    """Prompts that do not fit the models' positions with what follows them."""
+    window = text.window
+    if window is None:
+        return []
+    opening = 8  # more than any tokenizer puts in front
+    maybe = sorted((each for each in texts if each.most + opening > window), key=lambda e: -e.most)
+    first = _over(objective, path, maybe[:LONGEST], text, generates)
+    if not first:
+        return []
+    rest = _over(objective, path, maybe[LONGEST:], text, generates)
+    return [problem for _, problem in sorted([*first, *rest], key=lambda each: each[0])]
+
+
+def _over(
+    objective: Objective, path: Path, texts: Sequence[_Text], text: LightText, generates: bool
+) -> list[tuple[int, Problem]]:
+    """(index of the row, problem) of the texts that are too long, encoded as an evaluation
+    would."""
+    whole = []
+    for each in texts:
+        shown = (
+            each.text
+            if each.opened
+            else text.render(_messages(each.row), thawed(objective.template_kwargs))
+        )
+        whole.append(shown + max(each.follows, key=len, default=""))
+    counts = text.counts(whole)
+    if counts is None or text.window is None:
+        return []
+    found = []
+    for each, count in zip(texts, counts, strict=True):
+        count += (text.opening or 0) if each.opened else 0
+        more = objective.max_new_tokens if generates else int(not each.opened)
+        if count + more <= text.window:
+            continue
+        after = f"and {more} new ones " if generates else "with the answer "
+        what = f"{count} tokens {after}exceed the models' {text.window} positions"
+        fix = "Shorten the prompt or lower max_new_tokens." if generates else "Shorten the row."
+        place = place_of_row(path, objective, each.row)
+        found.append((each.row.index, Problem(place, what, fix)))
+    return found
