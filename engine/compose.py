@@ -15,7 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from engine.decoding.fusion import Mixture
 from engine.family.compatibility import Family
@@ -25,6 +26,7 @@ from engine.family.text import Text
 from engine.merging.adapters import AdapterModel
 from engine.merging.basis import Basis, Elementwise, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
+from engine.merging.peft_layers import attach
 from engine.recipe import Recipe, find_method
 
 if TYPE_CHECKING:
@@ -85,12 +87,19 @@ class Composer:
         family: checked for compatibility.
         device: "auto", "cpu" or "cuda".
         compute_dtype: None for the default of the device.
+        workspace: where adapters that peft merged are kept; None for as long as this lives.
     """
 
     def __init__(
-        self, family: Family, *, device: str = "auto", compute_dtype: str | None = None
+        self,
+        family: Family,
+        *,
+        device: str = "auto",
+        compute_dtype: str | None = None,
+        workspace: Path | None = None,
     ) -> None:
         self.family = family
+        self._workspace = workspace
         self.device = pick_device(device)
         self.dtype = pick_dtype(compute_dtype, self.device, family)
         self.numerics = Numerics(self.device.type, str(self.dtype).removeprefix("torch."))
@@ -188,7 +197,7 @@ class Composer:
     def tensors(self) -> Tensors:
         """The family's tensors on disk."""
         if self._tensors is None:
-            self._tensors = Tensors(self.family, self.device, lambda: self._tick())
+            self._tensors = Tensors(self.family, self.device, lambda: self._tick(), self._workspace)
         return self._tensors
 
     @property
@@ -205,7 +214,7 @@ class Composer:
         """The base with every LoRA expert loaded beside it."""
         if self._adapters is None:
             module, _ = load_module(self.family.base, self.device, self.dtype, mapped=False)
-            lora = {k: v.path for k, v in self.family.experts.items() if v.kind == "lora"}
+            lora = {k: v for k, v in self.family.experts.items() if v.kind == "lora"}
             self._adapters = AdapterModel(module, lora)
         return self._adapters
 
@@ -215,7 +224,7 @@ class Composer:
         self.live = model  # before the first tensor: a tick may park this write and restore it
         try:
             if self._adapters is not None and model.modules[0] is self._adapters.module:
-                self._adapters.set(model.coefficients)
+                self._adapters.mix(model.coefficients)
             else:
                 self.merged.write(self.basis(model.recipe), model.coefficients, self._tick)
         except BaseException:
@@ -227,11 +236,14 @@ class Composer:
         if name in self._modules:
             return self._modules[name]
         experts = self.family.experts
-        if name in experts and experts[name].kind == "lora":
+        if name in experts and experts[name].is_adapter:
             module, _ = load_module(self.family.base, self.device, self.dtype, mapped=False)
-            alone = AdapterModel(module, {name: experts[name].path})
-            alone.set({name: 1.0})
-            module = alone.module
+            if experts[name].kind == "lora":
+                alone = AdapterModel(module, {name: experts[name]})
+                alone.mix({name: 1.0})
+                module = alone.module
+            else:
+                module = cast("PreTrainedModel", attach(module, experts[name]).base_model.model)
         else:
             own = {"base": self.family.base, "target": self.family.target, **experts}[name]
             assert own is not None

@@ -273,6 +273,6 @@ def mergekit_text(recipe: Recipe, family: Family) -> str | None:
     places = {name: hub_id(spec.path_of(name)) or f"./{name}" for name in ("base", *spec.experts)}
     models = (family.base, *family.experts.values())
     # mergekit takes "model+adapter" for an adapter, and cuts or skips where rows differ
-    if any(each.kind == "lora" or each.rows != family.base.rows for each in models):
+    if any(each.is_adapter or each.rows != family.base.rows for each in models):
         return None
     return to_mergekit(recipe, places, family.base.dtype)

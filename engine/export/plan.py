@@ -25,6 +25,7 @@ from engine.export.layout import (
     side_files,
 )
 from engine.export.mergekit import mergekit_text
+from engine.family.adapter import LoraPair
 from engine.family.compatibility import Family
 from engine.method import find_method
 from engine.recipe import Recipe
@@ -170,19 +171,22 @@ def _adapter(family: Family, recipe: Recipe) -> tuple[list[File], int]:
     """Ranks of the experts that take part add up, module by module."""
     used = [family.experts[name] for name, value in recipe.coefficients.items() if value]
     ranks: dict[str, int] = {}
-    shapes: dict[str, tuple[int, int]] = {}
+    pairs: dict[str, LoraPair] = {}
     for expert in used:
         assert expert.adapter is not None
-        for pair in expert.adapter.pairs.values():
-            ranks[pair.module] = ranks.get(pair.module, 0) + pair.rank
-            shapes[pair.module] = (pair.a.shape[1], pair.b.shape[0])
+        for name, pair in expert.adapter.pairs.items():
+            ranks[name] = ranks.get(name, 0) + pair.rank
+            pairs[name] = pair
     tensors = []
-    for module, rank in ranks.items():
-        inner, out = shapes[module]
-        stem = f"base_model.model.{module}"
+    for name, rank in ranks.items():
+        pair = pairs[name]
+        stem = f"base_model.model.{name.removesuffix('.weight')}.lora_"
+        first, second = ("A.weight", "B.weight")
+        if pair.embedding:
+            first, second = ("embedding_A", "embedding_B")
         tensors += [
-            Planned(f"{stem}.lora_A.weight", "F32", (rank, inner)),
-            Planned(f"{stem}.lora_B.weight", "F32", (out, rank)),  # peft computes LoRA in float32
+            Planned(stem + first, "F32", (rank, pair.a.shape[1])),
+            Planned(stem + second, "F32", (pair.b.shape[0], rank)),  # peft computes it in float32
         ]
     config = max((each.path / "adapter_config.json").stat().st_size for each in used)
     files = [

@@ -29,6 +29,7 @@ from engine.export.plan import GENERATE, leading, plan_export
 from engine.family.checkpoint import open_checkpoint
 from engine.family.compatibility import Family
 from engine.family.loading import load_module
+from engine.merging.adapters import plain_adapter
 from engine.merging.basis import nothing
 from engine.recipe import Recipe
 
@@ -198,7 +199,7 @@ def _copy(
     )
     if not verify:
         return Exported(out, tuple(files))
-    if source.kind == "lora":
+    if source.is_adapter:
         for each in source.files:
             if each.read_bytes() != (out / each.name).read_bytes():
                 raise ParetoscopeError(f"{out / each.name}: differs from {each}")
@@ -228,13 +229,10 @@ def _adapter(
         names += write_papers(papers, partial, out.name)
     if not verify:
         return Exported(out, tuple(sorted(names)))
-    from engine.merging.adapters import AdapterModel
-
     module, _ = load_module(composer.family.base, composer.device, composer.dtype, mapped=False)
-    alone = AdapterModel(module, {"export": out})
-    alone.set({"export": 1.0})
+    alone = plain_adapter(module, out)
     with torch.inference_mode():
-        again = alone.module(input_ids=ids).logits.float()
+        again = alone(input_ids=ids).logits.float()
     found = float((again - live).abs().max())
     if found > TOLERANCE:
         raise ParetoscopeError(f"{out}: the adapter's logits differ by {found:.3g}")

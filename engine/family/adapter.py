@@ -1,50 +1,40 @@
-"""LoRA adapters: what an adapter adds to the base, read from its files alone.
+"""Adapters: what one adds to the base, read from its files alone; every tensor is used or refused.
 
-A plain LoRA expert is exactly base + s·B·A on the tensors it names, so every weight-space method
-applies to it. What is not of that form (DoRA's magnitudes, trained biases, whole saved modules,
-initialisations that move the base) would silently give wrong weights, so it is refused with its
-reason.
+    adapter_config.json ─► plain, mergeable or refused          (adapter_config.py)
+    names in the file   ─► one spelling                         (adapter_names.py)
+    plain LoRA          ─► pairs of factors: delta = s·B·A on a tensor of the base
+    any other           ─► merged by peft, once, in the worker  (merging/materialised.py)
 
-Sources: peft's LoraConfig and `get_pattern_key`; rank-stabilised scaling, arXiv 2312.03732.
+Here nothing has seen the base yet; `engine.family.placing` puts an adapter onto it.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem
+from engine.family.adapter_config import FULL, AdapterConfig, read_config
+from engine.family.adapter_names import AdapterName, read_names
 from engine.family.headers import TensorInfo
-from engine.family.tokenizer import read_object
+from engine.family.ties import same_values
 from engine.recipe import FrozenDict
 
-_MERGED = (
-    "Merge it into its base with peft's merge_and_unload, save that, and name it as a full expert."
+FILE = "adapter_model.safetensors"
+# keys of adapter_config.json that say where an adapter came from, not what it computes
+_PROVENANCE = (
+    "auto_mapping",
+    "base_model_name_or_path",
+    "inference_mode",
+    "peft_version",
+    "revision",
 )
-
-# key of adapter_config.json -> why a value other than None, False or empty cannot be used
-_REFUSED = {
-    "use_dora": "DoRA rescales whole weights by learned magnitudes, which is not base + s·B·A",
-    "lora_bias": "its LoRA layers have biases of their own",
-    "modules_to_save": "it replaces whole modules beside LoRA",
-    "trainable_token_indices": "it replaces rows of the embedding beside LoRA",
-    "layer_replication": "it repeats layers, so its model has another shape than the base",
-    "target_parameters": "it adapts raw parameters, not modules",
-    "alora_invocation_tokens": "an activated LoRA depends on the text, not on weights alone",
-    "use_qalora": "QALoRA pools the inputs in groups",
-    "use_bdlora": "block-diagonal LoRA is not a plain product B·A",
-    "arrow_config": "Arrow routes between adapters by the text",
-    "kasa_config": "KaSA truncates the base's singular values",
-}
-_MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
-_KEY = re.compile(
-    r"(?:base_model\.model\.)?(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B)"
-    r"(?:\.[A-Za-z0-9_\-]+?)??(?:\.weight)?"
-)
+_FACTORS = (("lora_A", "lora_B"), ("lora_embedding_A", "lora_embedding_B"))
+# key of a LoRA's configuration -> the tensor that it puts on every layer
+_VARIANTS = {"use_dora": "lora_magnitude_vector", "kasa_config": "lora_diag"}
+_PLAIN_PARTS = frozenset(part for pair in _FACTORS for part in pair)
 
 
 @dataclass(frozen=True)
@@ -52,8 +42,10 @@ class LoraPair:
     """The two factors of one adapted tensor: delta = scale · B·A.
 
     Attributes:
+        module: the layer, as the adapter's own file calls it.
         a, b: [rank, in] and [out, rank].
-        transposed: the base tensor has shape [in, out] (embeddings, GPT-2's Conv1D).
+        embedding: it adapts the rows of an embedding.
+        transposed: the base tensor has shape [in, out] (embeddings, Conv1D).
     """
 
     module: str
@@ -61,6 +53,7 @@ class LoraPair:
     b: TensorInfo
     scale: float
     transposed: bool
+    embedding: bool = False
 
     @property
     def rank(self) -> int:
@@ -74,152 +67,142 @@ class LoraPair:
 
 
 @dataclass(frozen=True)
-class AdapterConfig:
-    """What adapter_config.json says, as far as it changes weights.
+class Adapter:
+    """One adapter, opened by its headers.
 
     Attributes:
-        pairs: base tensor name -> its factors; the names are the base checkpoint's own once a
-            family is open.
-        base: the name or path of the base it was trained on; shown, never followed.
-        target_modules: as written: a list of names, or one pattern.
+        config: its adapter_config.json.
+        pairs: of a plain LoRA: base tensor name -> its factors. The names are the base
+            checkpoint's own once a family is open.
+        modules: the layers that it adapts, as its file calls them, sorted.
+        whole: base tensor name -> the tensor of the file that takes its place; the names are the
+            base checkpoint's own once a family is open.
+        tokens: embeddings of which it retrains single rows.
     """
 
-    r: int
-    alpha: float
-    use_rslora: bool = False
-    rank_pattern: Mapping[str, int] = field(default_factory=FrozenDict)
-    alpha_pattern: Mapping[str, float] = field(default_factory=FrozenDict)
-    fan_in_fan_out: bool = False
-    target_modules: tuple[str, ...] | str = ()
-    base: str = ""
+    config: AdapterConfig
     pairs: Mapping[str, LoraPair] = field(default_factory=FrozenDict)
+    modules: tuple[str, ...] = ()
+    whole: Mapping[str, TensorInfo] = field(default_factory=FrozenDict)
+    tokens: tuple[str, ...] = ()
 
-    def rank_of(self, module: str) -> int:
-        return int(self.rank_pattern.get(_pattern(self.rank_pattern, module), self.r))
+    @property
+    def plain(self) -> bool:
+        """Whether it is nothing but products of factors that are added to the base."""
+        return bool(self.pairs)
 
-    def scale_of(self, module: str) -> float:
-        """alpha / r, or alpha / √r when rank-stabilised; patterns decide alpha and r by module."""
-        rank = self.rank_of(module)
-        alpha = self.alpha_pattern.get(_pattern(self.alpha_pattern, module), self.alpha)
-        return alpha / math.sqrt(rank) if self.use_rslora else alpha / rank
-
-    def with_pairs(self, pairs: Mapping[str, LoraPair]) -> AdapterConfig:
-        return replace(self, pairs=FrozenDict(pairs))
-
-
-def _pattern(patterns: Mapping[str, Any], module: str) -> str:
-    """The first pattern that matches the name or its last parts; the name itself if none does."""
-    for pattern in patterns:
-        if re.match(_whole(pattern), module):
-            return pattern
-    return module
+    def placed(self, pairs: Mapping[str, LoraPair], whole: Mapping[str, TensorInfo]) -> Adapter:
+        return replace(self, pairs=FrozenDict(pairs), whole=FrozenDict(whole))
 
 
-def _whole(pattern: str) -> str:
-    return rf"(.*\.)?({pattern})$"
+def open_adapter(
+    path: Path, tensors: Mapping[str, TensorInfo]
+) -> tuple[Adapter, dict[str, TensorInfo]]:
+    """The adapter of a directory, and its tensors in one spelling of their names.
 
-
-def _number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value > 0
-    )
-
-
-def read_adapter(path: Path) -> AdapterConfig:
-    """`path`/adapter_config.json; raises `BadInput` with every reason it cannot be used."""
-    file = path / "adapter_config.json"
-    data = read_object(file)
-    problems: list[Problem] = []
-
-    def problem(what: str, fix: str) -> None:
-        problems.append(Problem(str(file), what, fix))
-
-    kind = data.get("peft_type")
-    if str(kind).upper() != "LORA":
-        problem(f"peft_type is {kind!r}; only LORA adapters can be combined", _MERGED)
-    for key, reason in _REFUSED.items():
-        value = data.get(key)
-        if value not in (None, False, [], {}, ""):
-            problem(f"{key} is {str(value)[:80]}: {reason}", _MERGED)
-    if data.get("bias", "none") not in ("none", None):
-        problem(f"bias is {data['bias']!r}: it trains the base's biases beside LoRA", _MERGED)
-    start = data.get("init_lora_weights", True)
-    if isinstance(start, str) and start.lower().startswith(_MOVES_BASE):
-        problem(
-            f"init_lora_weights is {start!r}: that changes the base itself before training", _MERGED
-        )
-    if not _number(data.get("r")) or data["r"] != int(data["r"]):
-        problem(
-            f"r is {data.get('r')!r}, not a whole number above 0", "Take the file as peft saved it."
-        )
-    alpha = data.get("lora_alpha")
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-        problem(
-            f"lora_alpha is {data.get('lora_alpha')!r}, not a number",
-            "Take the file as peft saved it.",
-        )
-    for key in ("rank_pattern", "alpha_pattern"):
-        patterns = data.get(key) or {}
-        if not isinstance(patterns, dict) or not all(_number(each) for each in patterns.values()):
-            problem(
-                f"{key} must map names to numbers above 0, got {str(patterns)[:80]}", "Mend it."
-            )
-            continue
-        for pattern in patterns:
-            try:
-                re.compile(_whole(pattern))
-            except re.error as error:
-                problem(f"{key}: {pattern!r} is not a regular expression ({error})", "Mend it.")
-    if problems:
-        raise BadInput(*problems)
-    modules = data.get("target_modules") or ()
-    return AdapterConfig(
-        r=int(data["r"]),
-        alpha=float(data["lora_alpha"]),
-        use_rslora=bool(data.get("use_rslora", False)),
-        rank_pattern=FrozenDict(data.get("rank_pattern") or {}),
-        alpha_pattern=FrozenDict(data.get("alpha_pattern") or {}),
-        fan_in_fan_out=bool(data.get("fan_in_fan_out", False)),
-        target_modules=modules
-        if isinstance(modules, str)
-        else tuple(str(each) for each in modules),
-        base=str(data.get("base_model_name_or_path") or ""),
-    )
-
-
-def pair_up(config: AdapterConfig, tensors: Mapping[str, TensorInfo], file: Path) -> AdapterConfig:
-    """The adapter with its factors paired by the base tensor they change.
+    Args:
+        tensors: of its file, by the file's own names.
 
     Raises:
-        BadInput: a tensor that is no LoRA factor (a resized vocabulary, DoRA, a saved module), a
-            factor without its partner, ranks that disagree with each other or with
-            adapter_config.json.
+        BadInput: a configuration that cannot be used; a tensor that its type does not know; two
+            adapters in one file; factors without a partner or of another rank than the
+            configuration says.
     """
+    config, file = read_config(path), path / FILE
+    read, inside = read_names(tensors, config.form)
+    problems: list[Problem] = []
+    if len(inside) > 1:
+        what = f"it holds several adapters: {', '.join(inside)}"
+        problems.append(Problem(str(file), what, "Save each by itself."))
+    unknown = [name for name in tensors if name not in read]
+    if unknown:
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        what = f"it is no tensor of {config.type} as peft saves it{more}"
+        problems.append(Problem(f"{file}: tensor {unknown[0]}", what, FULL))
+    named: dict[str, tuple[AdapterName, TensorInfo]] = {}
+    for name, each in read.items():
+        if each.kept:
+            continue
+        known = named.setdefault(each.name, (each, tensors[name]))[1]
+        if known.name != name and not same_values(known, tensors[name]):
+            what = f"it and {known.name} are the same tensor of the model, with other numbers"
+            problems.append(Problem(f"{file}: tensor {name}", what, "Save the adapter again."))
+    problems += _missing(config, [each for each, _ in named.values()], file)
+    if problems:
+        raise BadInput(*problems)
+    found = {name: info for name, (_, info) in named.items()}
+    entries = [each for each, _ in named.values()]
+    whole = {each.name: found[each.name] for each in entries if not each.part}
+    plain = config.plain and all(each.part in _PLAIN_PARTS for each in entries)
+    adapter = Adapter(
+        config=config if plain == config.plain else replace(config, plain=False),
+        pairs=FrozenDict(_pairs(config, entries, found, file) if plain else {}),
+        modules=tuple(sorted({e.module for e in entries if e.part and not _token(e.part)} - {""})),
+        whole=FrozenDict(whole),
+        tokens=tuple(sorted(each.module for each in entries if _token(each.part))),
+    )
+    if not entries:
+        raise BadInput(
+            Problem(str(file), "it holds no tensor", "Check that training saved the adapter.")
+        )
+    return adapter, found
+
+
+def identity(adapter: Adapter, tensors: Mapping[str, TensorInfo]) -> Any:
+    """What an adapter computes beside the numbers of its tensors, for a fingerprint."""
+    if not adapter.plain:
+        kept = {k: v for k, v in adapter.config.settings.items() if k not in _PROVENANCE}
+        return [adapter.config.type, kept]
+    pairs = adapter.pairs.values()
+    settings: list[Any] = sorted([pair.module, pair.scale, pair.transposed] for pair in pairs)
+    if any(info.name != f"base_model.model.{name}" for name, info in tensors.items()):
+        # other spellings of the names were once left out where an adapter ran unmerged
+        settings.append("read in one spelling")
+    return settings
+
+
+def _token(part: str) -> bool:
+    return part == "trainable_tokens_delta"
+
+
+def _missing(config: AdapterConfig, entries: list[AdapterName], file: Path) -> list[Problem]:
+    """Layers that lack a tensor which their type cannot do without."""
+    sets = config.form.sets
+    if config.plain or not sets:
+        return []  # pairs of factors are looked at one by one
+    more = {part for key, part in _VARIANTS.items() if config.settings.get(key)}
+    layers: dict[str, set[str]] = {}
+    for each in entries:
+        if each.part and each.module and not _token(each.part):
+            layers.setdefault(each.name.rpartition(f".{each.part}")[0], set()).add(each.part)
+    for layer, parts in layers.items():
+        needed = min((each | more for each in sets), key=lambda each: len(each - parts))
+        if needed - parts:
+            what = f"{min(needed - parts)} is missing"
+            return [Problem(f"{file}: module {layer}", what, "Copy the adapter again.")]
+    return []
+
+
+def _pairs(
+    config: AdapterConfig,
+    entries: list[AdapterName],
+    tensors: Mapping[str, TensorInfo],
+    file: Path,
+) -> dict[str, LoraPair]:
+    """Factors paired by the base tensor they change; raises `BadInput` for what does not pair."""
     problems: list[Problem] = []
     halves: dict[str, dict[str, TensorInfo]] = {}
-    for name, info in tensors.items():
-        match = _KEY.fullmatch(name)
-        if match is None:
-            if "magnitude_vector" in name:
-                reason = _REFUSED["use_dora"]
-            elif name.endswith((".bias", ".lora_B.bias")):
-                reason = "it holds trained biases"
-            elif "embed" in name or "lm_head" in name:
-                reason = "it holds a whole embedding, as a resized vocabulary does"
-            else:
-                reason = "it is not a factor of a LoRA product"
-            problems.append(Problem(f"{file}: tensor {name}", reason, _MERGED))
+    for each in entries:
+        if each.name.endswith(".bias"):
+            what = "it is a bias, but lora_bias is off in adapter_config.json"
+            fix = "Take config and weights of the same training run."
+            problems.append(Problem(f"{file}: tensor {each.name}", what, fix))
             continue
-        halves.setdefault(match["module"], {})[match["part"]] = info
+        halves.setdefault(each.module, {})[each.part] = tensors[each.name]
     pairs: dict[str, LoraPair] = {}
     for module, parts in halves.items():
         embedding = any(part.startswith("lora_embedding") for part in parts)
-        first, second = (
-            ("lora_embedding_A", "lora_embedding_B") if embedding else ("lora_A", "lora_B")
-        )
+        first, second = _FACTORS[embedding]
         where = f"{file}: module {module}"
         if set(parts) != {first, second}:
             missing = second if first in parts else first
@@ -233,21 +216,17 @@ def pair_up(config: AdapterConfig, tensors: Mapping[str, TensorInfo], file: Path
             or not (a.is_float and b.is_float)
         ):
             shapes = f"A is {a.dtype} {list(a.shape)} and B is {b.dtype} {list(b.shape)}"
-            what = f"{shapes}: not [r, in] and [out, r]"
-            problems.append(Problem(where, what, _MERGED))
+            problems.append(Problem(where, f"{shapes}: not [r, in] and [out, r]", FULL))
             continue
-        if a.shape[0] != config.rank_of(module):
-            what = f"its rank is {a.shape[0]} but adapter_config.json says {config.rank_of(module)}"
-            problems.append(
-                Problem(where, what, "Take config and weights of the same training run.")
-            )
+        rank = config.rank_of(module)
+        if a.shape[0] != rank:
+            what = f"its rank is {a.shape[0]} but adapter_config.json says {rank}"
+            fix = "Take config and weights of the same training run."
+            problems.append(Problem(where, what, fix))
             continue
         transposed = embedding or config.fan_in_fan_out
-        pairs[f"{module}.weight"] = LoraPair(module, a, b, config.scale_of(module), transposed)
-    if not problems and not pairs:
-        problems.append(
-            Problem(str(file), "it holds no LoRA factor", "Check that training saved the adapter.")
-        )
+        scale = config.scale_of(module)
+        pairs[f"{module}.weight"] = LoraPair(module, a, b, scale, transposed, embedding)
     if problems:
         raise BadInput(*problems)
-    return config.with_pairs(pairs)
+    return pairs

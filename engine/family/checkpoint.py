@@ -1,4 +1,4 @@
-"""One model on disk: full checkpoint, LoRA adapter or raw state dict, opened by its headers."""
+"""One model on disk: full checkpoint, adapter or raw state dict, opened by its headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import BadInput, Problem, bad
-from engine.family.adapter import AdapterConfig, pair_up, read_adapter
+from engine.family.adapter import FILE, Adapter, open_adapter
 from engine.family.headers import FLOAT_DTYPES, TensorInfo, read_header
 from engine.family.quantised import left_by_quantiser, packed, said_quantised
 from engine.family.shards import CONVERT, PICKLES, no_weights, read_weights
@@ -21,7 +21,8 @@ from engine.family.unmerged import ignored_names, tower_names
 from engine.family.wrapped import wrapped
 from engine.recipe import FrozenDict
 
-Kind = Literal["full", "lora", "raw"]
+Kind = Literal["full", "lora", "adapter", "raw"]
+"""A model; base + s·B·A; any other adapter, which peft merges; tensors without a config."""
 
 # classes whose embedding has more rows than vocab_size says
 _OTHER_ROWS = ("moshi", "mllama_text_model", "marian", "csm", "molmo2_text")
@@ -41,8 +42,8 @@ class Checkpoint:
         path: a directory, or the single file of a raw state dict.
         name: its name in the family.
         config: config.json as it is; empty for adapters and raw state dicts.
-        tensors: name -> where it lies; an adapter's own factors for kind "lora".
-        adapter: what a LoRA adapter adds; None for the other kinds.
+        tensors: name -> where it lies; an adapter's own, in one spelling of their names.
+        adapter: what an adapter adds; None for the other kinds.
     """
 
     path: Path
@@ -50,7 +51,7 @@ class Checkpoint:
     config: Mapping[str, Any]
     tensors: Mapping[str, TensorInfo]
     kind: Kind
-    adapter: AdapterConfig | None = field(default=None)
+    adapter: Adapter | None = field(default=None)
 
     def __repr__(self) -> str:
         size = f"{len(self.tensors)} tensors"
@@ -62,6 +63,11 @@ class Checkpoint:
         return self.config.get(
             key, nested.get(key, default) if isinstance(nested, dict) else default
         )
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it stands on a base: it has neither weights of its own nor a config."""
+        return self.adapter is not None
 
     @property
     def architecture(self) -> str:
@@ -171,12 +177,12 @@ def is_computed(info: TensorInfo) -> bool:
 
 
 def open_checkpoint(path: Path, name: str = "base") -> Checkpoint:
-    """Open a directory (checkpoint or LoRA adapter) or one .safetensors file (raw state dict).
+    """Open a directory (checkpoint or adapter) or one .safetensors file (raw state dict).
 
     Raises:
         BadInput: every problem found: nothing there, pickled weights, no config, hostile or
             truncated headers, an index that disagrees with its shards, quantised weights, an
-            adapter that is not plain LoRA.
+            adapter of which no weights can be made.
     """
     try:
         return _open(Path(path), name)
@@ -205,19 +211,17 @@ def _open(path: Path, name: str) -> Checkpoint:
             )
         return Checkpoint(path, name, FrozenDict(), _usable(path, read_header(path)), "raw")
     if (path / "adapter_config.json").is_file():
-        adapter = read_adapter(path)
-        file = path / "adapter_model.safetensors"
+        file = path / FILE
         if not file.is_file():
             raise no_weights(path, name, file.name)
-        tensors = read_header(file)
-        return Checkpoint(
-            path, name, FrozenDict(), tensors, "lora", pair_up(adapter, tensors, file)
-        )
+        adapter, tensors = open_adapter(path, read_header(file))
+        kind: Kind = "lora" if adapter.plain else "adapter"
+        return Checkpoint(path, name, FrozenDict(), tensors, kind, adapter)
     if not (path / "config.json").is_file():
         raise bad(
             f"{name} ({path})",
             "the directory has neither config.json nor adapter_config.json",
-            "Give a Hugging Face model directory or a LoRA adapter.",
+            "Give a Hugging Face model directory or an adapter.",
         )
     problems: list[Problem] = left_by_quantiser(path)
     config: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """Can these models be combined? Answered from headers, configurations and tokenizers alone.
 
     base ─┬─ expert (full)      same architecture, tensors and shapes; vocabulary rows may differ
-          ├─ expert (LoRA)      its modules exist in the base and have its shapes
+          ├─ expert (adapter)   its modules exist in the base and have its shapes
           └─ target             any architecture, as long as its ids mean the same tokens
 
 Every problem is collected, each with both sides of the disagreement. What this does not see:
@@ -16,13 +16,13 @@ from dataclasses import dataclass, field, replace
 
 from engine.errors import BadInput, IncompatibleFamily, Problem
 from engine.family.checkpoint import Checkpoint, open_checkpoint
+from engine.family.placing import place_adapter
 from engine.family.structure import (
     Structure,
     align_heads,
     align_names,
     compare_config,
     merge_structure,
-    place_adapter,
 )
 from engine.family.ties import pairs_of
 from engine.family.tokenizer import TokenizerFiles, config_end_ids
@@ -124,10 +124,10 @@ class _Inspection:
             self.problems.extend(error.problems)
             return None
         where = f"{name} ({found.path})"
-        if name in ("base", "target") and found.kind == "lora":
+        if name in ("base", "target") and found.is_adapter:
             self.problem(
                 where,
-                "a LoRA adapter cannot be the " + name,
+                "an adapter cannot be the " + name,
                 "Name the model that it was trained on.",
             )
             return None
@@ -167,7 +167,7 @@ class _Inspection:
             needed = self.text and name in (self.spec.tokenizer, "target")
             if not needed and not TokenizerFiles.present(each.path):
                 if (
-                    each.kind == "full"
+                    (each.kind == "full" or each.rows)
                     and base is not None
                     and each.rows != base.rows
                     and self.text
@@ -204,13 +204,13 @@ class _Inspection:
                 continue
             expert = models[name]
             try:
-                if expert.kind == "lora":
+                if expert.is_adapter:
                     expert = place_adapter(base, expert)
                 elif expert.kind == "full" and base.kind == "full":
                     self.notes += compare_config(base, expert)
             except BadInput as error:
                 self.problems.extend(error.problems)
-            if expert.kind != "lora":
+            if not expert.is_adapter:
                 expert = align_heads(base, align_names(base, expert))
             experts[name] = expert
         structure = merge_structure(base, experts, self.spec.towers == "merge")
@@ -238,16 +238,18 @@ class _Inspection:
         merged_rows: int,
     ) -> Family:
         sized = [base, *([] if target is None else [target]), *experts.values()]
-        rows = min((each.rows for each in sized if each.kind != "lora" and each.rows), default=0)
+        rows = min((each.rows for each in sized if each.rows), default=0)
         end_ids = frozenset[int]()
         if chosen is not None:
             end_ids = chosen.end_ids
-            if (self.spec.tokenizer in experts) and experts[self.spec.tokenizer].kind == "lora":
+            if (self.spec.tokenizer in experts) and experts[self.spec.tokenizer].is_adapter:
                 end_ids |= config_end_ids(base.path)
                 chosen = replace(chosen, end_ids=end_ids)
             if chosen.size > rows:
                 short = [
-                    each.name for each in sized if each.kind != "lora" and each.rows < chosen.size
+                    each.name
+                    for each in sized
+                    if each.rows < chosen.size and (each.rows or not each.is_adapter)
                 ]
                 self.notes.append(
                     f"{', '.join(short)}: fewer rows than the tokenizer has ids ({chosen.size})."

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import BadInput, Problem, bad
+from engine.family.adapter import identity
 from engine.family.checkpoint import Checkpoint, is_computed
 from engine.family.compatibility import Family
 from engine.family.headers import TensorInfo
@@ -228,8 +229,7 @@ def _tensors_by_file(models: Iterable[Checkpoint]) -> dict[Path, dict[str, Tenso
 def _model_fingerprint(model: Checkpoint, digests: Mapping[Path, str]) -> str:
     config: Any = {key: value for key, value in model.config.items() if key not in _PROVENANCE}
     if model.adapter is not None:
-        pairs = model.adapter.pairs.values()
-        config = sorted([pair.module, pair.scale, pair.transposed] for pair in pairs)
+        config = identity(model.adapter, model.tensors)
     data = [model.kind, config, sorted(digests[file] for file in model.files)]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 

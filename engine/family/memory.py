@@ -71,7 +71,7 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
 
 def _running(model: Checkpoint, base: Checkpoint) -> int:
     """Parameters of a model that runs by itself."""
-    return model.parameters + (base.parameters if model.kind == "lora" else 0)
+    return model.parameters + (base.parameters if model.is_adapter else 0)
 
 
 def _extra_elements(family: Family) -> int:

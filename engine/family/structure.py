@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import BadInput, Problem
-from engine.family.adapter import LoraPair
 from engine.family.checkpoint import Checkpoint
 from engine.family.classes import class_of
 from engine.family.headers import TensorInfo
-from engine.family.ties import EMBEDDINGS, HEADS, Ties, find_ties
+from engine.family.ties import Ties, find_ties
 from engine.family.vocabulary import VocabularyRows, combine_rows, is_vocabulary
 
 _SAME = "Experts must be fine-tunes of the base itself."
@@ -91,49 +90,6 @@ def compare_config(base: Checkpoint, expert: Checkpoint) -> list[str]:
     return notes
 
 
-def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
-    """The LoRA expert with its factors keyed by the base checkpoint's own tensor names.
-
-    Raises:
-        BadInput: a module that the base lacks, a shape that differs, or a factor on tied
-            embeddings.
-    """
-    assert expert.adapter is not None
-    placed: dict[str, LoraPair] = {}
-    unknown: list[str] = []
-    problems: list[Problem] = []
-    where = f"{expert.name} ({expert.path})"
-    for name, pair in expert.adapter.pairs.items():
-        if base.tied and (EMBEDDINGS.search(name) or HEADS.search(name)):
-            what = f"it adapts {pair.module}, which in base is one tensor for input and output"
-            fix = "Merge it into the base with peft's merge_and_unload; name that as an expert."
-            problems.append(Problem(where, what, fix))
-            continue
-        found = _find(base, name)
-        if found is None:
-            unknown.append(pair.module)
-        elif base.tensors[found].shape != pair.shape:
-            theirs, mine = list(pair.shape), list(base.tensors[found].shape)
-            what = (
-                f"its factors for {pair.module} make {theirs} but tensor {found} of base is {mine}"
-            )
-            problems.append(Problem(where, what, "Name the base that this adapter was trained on."))
-        else:
-            placed[found] = pair
-    if unknown:
-        what = f"it adapts the module {unknown[0]}{_more(unknown)}, which base does not have"
-        problems.append(Problem(where, what, "Name the base that this adapter was trained on."))
-    if len(problems) > 4:
-        rest = f"{len(problems) - 3} more modules do not fit"
-        problems = [
-            *problems[:3],
-            Problem(where, rest, "Name the base that this adapter was trained on."),
-        ]
-    if problems:
-        raise BadInput(*problems)
-    return replace(expert, adapter=expert.adapter.with_pairs(placed))
-
-
 def align_names(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
     """The expert under the base's tensor names, where all differ by one prefix ("transformer.").
 
@@ -166,16 +122,6 @@ def align_names(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
     return expert
 
 
-def _find(base: Checkpoint, name: str) -> str | None:
-    """A module's tensor in the base: by its name, else the one name with another prefix."""
-    if name in base.tensors:
-        return name
-    close = [
-        each for each in base.tensors if each.endswith("." + name) or name.endswith("." + each)
-    ]
-    return close[0] if len(close) == 1 else None
-
-
 def merge_structure(
     base: Checkpoint, experts: Mapping[str, Checkpoint], towers: bool = False
 ) -> Structure:
@@ -185,7 +131,7 @@ def merge_structure(
         towers: merge the other towers of a multimodal checkpoint too; else they are the base's.
     """
     problems: list[Problem] = []
-    whole = {name: each for name, each in experts.items() if each.kind != "lora"}
+    whole = {name: each for name, each in experts.items() if not each.is_adapter}
     tied = dict(base.ties.copies)
     ties = {name: _ties_of(base, each) for name, each in whole.items()}
     if base.tied:
@@ -219,6 +165,10 @@ def merge_structure(
             first, second = mine[wrong[0]].shape, theirs[wrong[0]].shape
             what = f"tensor {wrong[0]}{_more(wrong)} is {list(second)} but {list(first)} in base"
             problems.append(Problem(where, what, _SAME))
+    for name, expert in experts.items():
+        if expert.adapter is not None:  # one may bring a resized vocabulary
+            for key in rows.keys() & expert.adapter.whole.keys():
+                rows[key][name] = expert.adapter.whole[key].shape[0]
     vocabulary = {name: combine_rows(each) for name, each in rows.items()}
     merged = max((each.merged for each in vocabulary.values()), default=0)
     return Structure(tuple(sorted(mine)), vocabulary, tied, merged, tuple(problems))

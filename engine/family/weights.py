@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 from engine.family.checkpoint import Checkpoint
-from engine.family.headers import FLOAT_DTYPES
+from engine.family.headers import FLOAT_DTYPES, TensorInfo
 
 
 class Reader:
@@ -64,13 +64,19 @@ class Reader:
         file = self._file(info.file)
         return file.get_tensor(info.name) if rows is None else file.get_slice(info.name)[rows]
 
+    def stored(self, info: TensorInfo) -> torch.Tensor:
+        """A tensor of an adapter's own, as stored, on the CPU; not to be written to."""
+        return self._file(info.file).get_tensor(info.name)
+
     def read(self, name: str, rows: slice | None = None) -> torch.Tensor:
         """A tensor as stored, on the CPU; `rows` takes a range of its first dimension.
 
         The memory belongs to the mapped file: do not write to it.
         """
         if self.checkpoint.adapter is not None:
-            raise ValueError(f"{self.checkpoint.name} is an adapter: it has deltas, not tensors")
+            raise ValueError(
+                f"{self.checkpoint.name} is an adapter: it has no tensor of the base's"
+            )
         return self._read(name, rows)
 
     def delta(self, name: str, rows: slice | None = None) -> torch.Tensor | None:
@@ -85,7 +91,7 @@ class Reader:
         if pair is None:
             return None
         # float64: what a merge then does to a delta (PCB ranks it) magnifies its last digit
-        down, up = self._read(pair.a.name).double(), self._read(pair.b.name).double()
+        down, up = self.stored(pair.a).double(), self.stored(pair.b).double()
         kept = slice(None) if rows is None else rows
         product = (up @ down[:, kept]).T if pair.transposed else up[kept] @ down
         return (product * pair.scale).float().contiguous()

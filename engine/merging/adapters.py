@@ -1,22 +1,47 @@
 """LoRA experts that stay adapters: task arithmetic as scales, nothing merged, nothing rounded.
 
-θ0 x + Σ c_i s_i B_i A_i x is exact for any c, and a move sets one number a layer. The layers are
-peft's; `add_weighted_adapter(combination_type="linear")` is not used: it mixes A and B apart.
+θ0 x + Σ c_i s_i B_i A_i x is exact for any c, and a move sets one number a layer. peft's
+`add_weighted_adapter` is not used: "linear" mixes A and B apart, and "cat" keeps the first
+adapter's configuration, so that two rank-stabilised adapters of rank r come out √r too strong.
 """
 
 from __future__ import annotations
 
-import tempfile
-import warnings
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from peft import PeftModel
-from peft.tuners.lora import LoraLayer
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers.pytorch_utils import Conv1D
+
+from engine.family.adapter import FILE
+from engine.family.checkpoint import Checkpoint
+from engine.merging.peft_layers import add_plain, lora_config, lora_layers, quietly
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+def _factors(layer: Any, name: str, embedding: bool) -> tuple[Tensor, Tensor]:
+    if embedding:
+        return layer.lora_embedding_A[name], layer.lora_embedding_B[name]
+    return layer.lora_A[name].weight, layer.lora_B[name].weight
+
+
+def plain_adapter(module: PreTrainedModel, place: Path) -> PreTrainedModel:
+    """A base under the adapter of a directory, as anybody loads it with peft alone.
+
+    Args:
+        module: the base; its layers are wrapped in place.
+    """
+    with quietly():
+        wrapped = PeftModel.from_pretrained(module, str(place), is_trainable=False)
+    wrapped.eval()
+    return cast("PreTrainedModel", wrapped.base_model.model)
 
 
 class AdapterModel:
@@ -24,65 +49,88 @@ class AdapterModel:
 
     Args:
         module: the base; its layers are wrapped in place.
-        adapters: expert name -> adapter directory.
+        adapters: expert name -> a plain LoRA, placed on this base.
+
+    Raises:
+        BadInput: an adapter has a layer that the module lacks.
     """
 
-    def __init__(self, module: PreTrainedModel, adapters: Mapping[str, Path]) -> None:
-        first, *others = adapters
-        with warnings.catch_warnings():
-            # peft 0.21 asks transformers 5 for a property that is being renamed
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            wrapped = PeftModel.from_pretrained(
-                module, str(adapters[first]), adapter_name=first, is_trainable=False
-            )
-        for name in others:
-            wrapped.load_adapter(str(adapters[name]), adapter_name=name, is_trainable=False)
-        wrapped.eval()
+    def __init__(self, module: PreTrainedModel, adapters: Mapping[str, Checkpoint]) -> None:
+        wrapped: PreTrainedModel | PeftModel = module
         self.names = tuple(adapters)
-        self._wrapped = wrapped
+        self._inner = {name: f"mixed{index:04d}" for index, name in enumerate(adapters)}
+        self._scales: dict[str, dict[str, float]] = {}
+        for name, expert in adapters.items():
+            wrapped, self._scales[name] = add_plain(wrapped, expert, self._inner[name])
+        wrapped.eval()
         self.module = cast("PreTrainedModel", wrapped.base_model.model)
-        self._layers = [each for each in self.module.modules() if isinstance(each, LoraLayer)]
+        self._layers = lora_layers(self.module)
 
-    def set(self, coefficients: Mapping[str, float]) -> None:
+    def mix(self, coefficients: Mapping[str, float]) -> None:
         """Make the model θ0 + Σ c_i Δ_i; adapters of coefficient 0 do not run."""
         active = [name for name in self.names if coefficients.get(name, 0.0) != 0.0]
-        for layer in self._layers:
-            layer.set_adapter(active)
-            for name in active:
-                layer.set_scale(name, coefficients[name])
+        for place, layer in self._layers.items():
+            here = [name for name in active if place in self._scales[name]]
+            layer.set_adapter([self._inner[name] for name in here])
+            for name in here:
+                layer.scaling[self._inner[name]] = coefficients[name] * self._scales[name][place]
         for parameter in self.module.parameters():
             parameter.requires_grad_(False)
 
     def save_concatenated(self, coefficients: Mapping[str, float], out: Path) -> list[str]:
-        """Write Σ c_i Δ_i as one adapter whose rank is the sum of the ranks; exact.
+        """Write Σ c_i Δ_i as one plain adapter, exact: its factors side by side, scales folded in.
+
+        Its rank on a layer is the sum of the ranks there, and its own scale is 1 everywhere.
 
         Returns:
             The names of the files: adapter_config.json, adapter_model.safetensors.
         """
         used = [name for name in self.names if coefficients.get(name, 0.0) != 0.0]
-        for layer in self._layers:
-            for name in used:
-                layer.set_scale(name, 1.0)
-        together = "concatenated"
-        self._wrapped.add_weighted_adapter(
-            used, [coefficients[name] for name in used], together, combination_type="cat"
-        )
-        try:
-            with tempfile.TemporaryDirectory(dir=out) as place:
-                self._wrapped.save_pretrained(place, selected_adapters=[together])
-                files = ["adapter_config.json", "adapter_model.safetensors"]
-                for name in files:
-                    (Path(place) / together / name).replace(out / name)
-        finally:
-            self._wrapped.delete_adapter(together)
-            self.set(coefficients)
-        return files
+        tensors: dict[str, Tensor] = {}
+        layers: dict[str, tuple[int, float]] = {}
+        conv = []
+        for place, layer in self._layers.items():
+            here = [name for name in used if place in self._scales[name]]
+            if not here:
+                continue
+            inner = [self._inner[name] for name in here]
+            embedding = inner[0] in layer.lora_embedding_A
+            factors = [_factors(layer, each, embedding) for each in inner]
+            ups = [
+                (up.double() * (coefficients[name] * self._scales[name][place])).float()
+                for name, (_, up) in zip(here, factors, strict=True)
+            ]
+            down = torch.cat([each.float() for each, _ in factors]).cpu().contiguous()
+            stem = f"base_model.model.{place}.lora_"
+            names = ("embedding_A", "embedding_B") if embedding else ("A.weight", "B.weight")
+            tensors[stem + names[0]] = down
+            tensors[stem + names[1]] = torch.cat(ups, dim=1).cpu().contiguous()
+            layers[place] = (len(down), float(len(down)))
+            conv.append(isinstance(layer.get_base_layer(), Conv1D))
+        config = lora_config(layers, fan_in_fan_out=all(conv)).to_dict()
+        config["target_modules"] = self._targets(set(layers))
+        text = json.dumps(config, indent=2, sort_keys=True, default=list) + "\n"
+        (out / "adapter_config.json").write_text(text, encoding="utf-8")
+        save_file(tensors, out / FILE, metadata={"format": "pt"})
+        return ["adapter_config.json", FILE]
+
+    def _targets(self, places: set[str]) -> list[str]:
+        """`target_modules`: last names where they mean these layers alone, else whole names."""
+        short = sorted({each.rsplit(".", 1)[-1] for each in places})
+        known = {name.removesuffix(".base_layer") for name, _ in self.module.named_modules()}
+        inside = (".lora_", ".base_layer")
+        meant = {
+            each
+            for each in known
+            if each.rsplit(".", 1)[-1] in short and not any(part in each for part in inside)
+        }
+        return short if meant == places else sorted(places)
 
     def parameters(self, coefficients: Mapping[str, float]) -> int:
         """Parameters of the adapters that run beside the base."""
-        used = {name for name in self.names if coefficients.get(name, 0.0) != 0.0}
+        used = {self._inner[name] for name in self.names if coefficients.get(name, 0.0) != 0.0}
         return sum(
             parameter.numel()
             for name, parameter in self.module.named_parameters()
-            if ".lora_" in name and name.split(".")[-2] in used
+            if ".lora_" in name and used & set(name.split(".")[-2:])
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from engine.family.compatibility import Family
 from engine.family.headers import FLOAT_DTYPES
-from engine.family.weights import Reader
+from engine.merging.readers import Readers
 
 CHUNK = 1 << 22
 """Elements of one chunk: 16 MB of float32 an expert, and the quantum of a cancel."""
@@ -51,9 +52,11 @@ class Tensors:
     """The float tensors of a family, by name; nothing is read before it is asked for.
 
     Args:
-        family: its base gives names and dtypes of the result; LoRA experts give deltas.
+        family: its base gives names and dtypes of the result; LoRA experts give deltas, and other
+            adapters are merged by peft when they are first read.
         device: where the arithmetic runs.
         tick: called once a chunk.
+        workspace: where merged adapters are kept; None for as long as this object lives.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Tensors:
         family: Family,
         device: torch.device | str = "cpu",
         tick: Callable[[], None] = nothing,
+        workspace: Path | None = None,
     ) -> None:
         self.family = family
         self.device = torch.device(device)
@@ -68,8 +72,7 @@ class Tensors:
         self.names = family.tensors
         self.experts = tuple(family.experts)
         self.full = tuple(name for name in self.experts if family.experts[name].kind != "lora")
-        self._readers = {"base": Reader(family.base)}
-        self._readers |= {name: Reader(each) for name, each in family.experts.items()}
+        self._readers = Readers(family, lambda: self.tick(), workspace)
 
     @property
     def size(self) -> int:

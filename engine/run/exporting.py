@@ -102,7 +102,7 @@ def _record(papers: Papers, family: str, result: Mapping[str, Any]) -> dict[str,
             {
                 "name": name,
                 "path": str(spec.path_of(name)),
-                "base": str(spec.base) if papers.family.models[name].kind == "lora" else None,
+                "base": str(spec.base) if papers.family.models[name].is_adapter else None,
             }
             for name in plan.beside
         ],

@@ -77,7 +77,7 @@ def measure_geometry(
     study = study_of(payload)
     with models.families.use(study.family, tick) as opened:
         emit("progress", {"done": 0, "total": len(opened.family.tensors)})
-        tensors = Tensors(opened.family, "cpu", tick)
+        tensors = Tensors(opened.family, "cpu", tick, models.workspace)
         base: dict[str, float] = {}
         found: dict[str, Tensor] = {}
         for done, name in enumerate(tensors.names):

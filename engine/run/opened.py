@@ -138,7 +138,12 @@ class OpenFamilies:
         while idle and (len(self._open) >= KEPT or not self._has_room(family)):
             del self._open[idle.pop(0)]
             gc.collect()
-        return Composer(family, device=self._device, compute_dtype=self._compute_dtype)
+        return Composer(
+            family,
+            device=self._device,
+            compute_dtype=self._compute_dtype,
+            workspace=self._workspace,
+        )
 
     def _has_room(self, family: Family) -> bool:
         needed = memory_needed(family)

@@ -57,12 +57,15 @@ def _layers(model: Checkpoint) -> str:
 def _kind(name: str, model: Checkpoint) -> str:
     if name in ("base", "target"):
         return name
-    return "expert, LoRA" if model.kind == "lora" else "expert, full"
+    return "expert, full" if model.adapter is None else f"expert, {model.adapter.config.label}"
 
 
 def _architecture(model: Checkpoint) -> str:
     if model.adapter is None:
         return model.architecture
+    if not model.adapter.plain:
+        count = len(model.adapter.modules) or len(model.adapter.whole)
+        return f"{model.adapter.config.label} on {count} layers, merged by peft"
     ranks = sorted({pair.rank for pair in model.adapter.pairs.values()})
     rank = f"{ranks[0]}" if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"
     return f"LoRA of rank {rank} on {len(model.adapter.pairs)} tensors"
@@ -96,7 +99,7 @@ def tokenizer_text(family: Family) -> str:
 
 
 def _whole(family: Family) -> dict[str, Checkpoint]:
-    return {name: each for name, each in family.experts.items() if each.kind != "lora"}
+    return {name: each for name, each in family.experts.items() if not each.is_adapter}
 
 
 def _architectures(family: Family) -> Check:
@@ -116,6 +119,8 @@ def _tensors(family: Family) -> Check:
     for name, model in family.experts.items():
         if model.adapter is None:
             results.append(f"{name}: every tensor of base is there, none besides, shapes agree.")
+        elif not model.adapter.plain:
+            results.append(f"{name}: its {len(model.tensors)} tensors have their layers in base.")
         else:
             changed = len(model.adapter.pairs)
             results.append(f"{name}: its factors fit {changed} tensors of base, name and shape.")

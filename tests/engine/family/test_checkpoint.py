@@ -25,7 +25,7 @@ def test_kinds(pristine: FamilyFiles, tmp_path: Path) -> None:
     assert base.tied and base.rows == BASE_ROWS and len(base.files) == 2
     assert base.parameters == sum(each.count for each in base.tensors.values())
     terse = open_checkpoint(pristine.experts["terse"], "terse")
-    assert terse.kind == "lora" and terse.adapter is not None and terse.adapter.r == 4
+    assert terse.kind == "lora" and terse.adapter is not None and terse.adapter.config.r == 4
     save_file({"w": torch.ones(2, 2), "n": torch.ones(1).long()}, tmp_path / "x.safetensors")
     raw = open_checkpoint(tmp_path / "x.safetensors", "x")
     assert raw.kind == "raw" and raw.config == {} and raw.parameters == 4 and raw.bytes == 24

@@ -1,0 +1,205 @@
+"""Adapters that are no sum of products, as the full experts that peft's own merge makes of them.
+
+    base in float32 ─ peft: load, merge ─► module ─► tensors that differ from the base's
+                                                      └─ one safetensors file, float32
+    a checkpoint of the expert = the base's tensors where they lie + those of that file
+
+So a DoRA, a LoHa or an adapter with a retrained head is read by every method like any full expert,
+and rounded once, at the end. The file lies in the workspace under what it was made of (base,
+adapter, versions) and is checked against its digest; without a workspace it lies in a temporary
+directory for as long as the readers live.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.errors import bad
+from engine.family.checkpoint import Checkpoint
+from engine.family.headers import read_header
+from engine.family.loading import load_module
+from engine.family.placement import Placement, state_of
+from engine.family.text import first_line
+from engine.family.weights import Reader
+from engine.merging.peft_layers import PEFT_ERRORS, attach, quietly
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "adapters"
+KEPT = 12
+"""Files of merged adapters that stay in a workspace; the oldest goes first."""
+
+_FORMAT = 1
+
+
+class Materialised:
+    """Merges adapters into one base and keeps what they changed.
+
+    Args:
+        base: a full checkpoint.
+        workspace: where files are kept; None for a temporary directory of this object's own.
+        fingerprints: of base and experts by name; needed with a workspace.
+    """
+
+    def __init__(
+        self,
+        base: Checkpoint,
+        workspace: Path | None = None,
+        fingerprints: Mapping[str, str] | None = None,
+    ) -> None:
+        self.base = base
+        self._fingerprints = fingerprints
+        self._temporary = workspace is None or fingerprints is None
+        if workspace is None or fingerprints is None:
+            self.place = Path(tempfile.mkdtemp(prefix="paretoscope-adapters-"))
+            weakref.finalize(self, shutil.rmtree, self.place, ignore_errors=True)
+        else:
+            self.place = workspace / FOLDER
+            self.place.mkdir(parents=True, exist_ok=True)
+
+    def expert(self, expert: Checkpoint) -> Checkpoint:
+        """The expert as a full checkpoint by the base's names.
+
+        Raises:
+            BadInput: peft does not load or merge it; the merged weights are not finite.
+        """
+        file = self.place / f"{self._key(expert)}.safetensors"
+        if not _sound(file):
+            changed = merged_tensors(self.base, expert)
+            _write(file, changed)
+            self._prune(file)
+        os.utime(file)
+        tensors = {**self.base.tensors, **read_header(file)}
+        return replace(expert, kind="full", config=self.base.config, tensors=tensors, adapter=None)
+
+    def _key(self, expert: Checkpoint) -> str:
+        if self._fingerprints is None:
+            return hashlib.sha256(expert.name.encode()).hexdigest()[:32]
+        data = [
+            _FORMAT,
+            self._fingerprints["base"],
+            self._fingerprints[expert.name],
+            *(version(each) for each in ("peft", "torch", "transformers")),
+        ]
+        return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:32]
+
+    def _prune(self, new: Path) -> None:
+        if self._temporary:
+            return
+        files = sorted(self.place.glob("*.safetensors"), key=lambda each: each.stat().st_mtime)
+        for old in files[:-KEPT]:
+            if old != new:
+                old.unlink(missing_ok=True)
+                _digest_file(old).unlink(missing_ok=True)
+
+
+def merged_tensors(base: Checkpoint, expert: Checkpoint) -> dict[str, Tensor]:
+    """What peft's merge into the float32 base changes: base tensor name -> float32 tensor.
+
+    Raises:
+        BadInput: peft does not load or merge it; a merged weight is not finite.
+    """
+    assert expert.adapter is not None
+    where = f"{expert.name} ({expert.path})"
+    module, placement = load_module(base, "cpu", torch.float32)
+    wrapped = attach(module, expert)
+    try:
+        with quietly(), torch.no_grad():
+            merged = cast("Any", wrapped.base_model).merge_and_unload()
+    except PEFT_ERRORS as error:
+        what = f"peft cannot merge this {expert.adapter.config.label} ({first_line(error)})"
+        raise bad(where, what, "Name another expert.") from error
+    changed: dict[str, Tensor] = {}
+    with Reader(base) as reader:
+        for name, now in stored_again(merged, placement, reader):
+            before = reader.read(name).to(torch.float32)
+            if now.shape == before.shape and torch.equal(now, before):
+                continue
+            if not torch.isfinite(now).all():
+                what = f"merged into the base it makes {name} infinite or NaN"
+                raise bad(where, what, "Name another expert.")
+            changed[name] = now.to(torch.float32).contiguous().clone()
+    return changed
+
+
+def stored_again(
+    module: PreTrainedModel, placement: Placement, reader: Reader
+) -> Iterator[tuple[str, Tensor]]:
+    """A float32 module's weights under the names, and in the shapes, of the checkpoint it came of.
+
+    Groups that transformers converts are led back by its own reverse; one whose parameters are
+    still those of the checkpoint is left out.
+
+    Args:
+        reader: of that checkpoint.
+    """
+    from transformers.core_model_loading import revert_weight_conversion
+
+    state = {name: each.detach() for name, each in state_of(module).items()}
+    for name, part in placement.parts.items():
+        yield name, part.of(state[part.target])
+    for group in placement.groups:
+        before = {name: reader.read(name).to(torch.float32) for name in group.names}
+        made = group.convert(before, module)
+        if all(torch.equal(each, state[target]) for target, each in made.items()):
+            continue
+        now = {target: state[target] for target in group.targets}
+        back = revert_weight_conversion(module, now)
+        lost = set(group.names) - back.keys()
+        if lost:
+            what = f"transformers does not lead {min(lost)} back to how it is stored"
+            raise bad(str(reader.checkpoint.path), what, "Merge a full expert instead.")
+        yield from ((name, back[name]) for name in group.names)
+
+
+def _digest_file(file: Path) -> Path:
+    return file.with_suffix(".sha256")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _sound(file: Path) -> bool:
+    """Whether a file is there as it was written."""
+    try:
+        said = _digest_file(file).read_text(encoding="ascii").strip()
+        if said == _sha256(file):
+            return True
+    except FileNotFoundError:
+        return False
+    except (OSError, UnicodeDecodeError) as error:
+        logger.warning("%s cannot be read (%s)", file, error)
+        return False
+    logger.warning("%s is damaged and is made anew", file)
+    return False
+
+
+def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """The file and its digest, each whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=file.parent) as directory:
+        fresh = Path(directory) / file.name
+        save_file(dict(tensors), fresh, metadata={"format": "pt"})
+        digest = _digest_file(fresh)
+        digest.write_text(_sha256(fresh) + "\n", encoding="ascii")
+        os.replace(fresh, file)
+        os.replace(digest, _digest_file(file))

@@ -1,0 +1,53 @@
+"""The readers of a family's models, each opened when it is first asked for.
+
+An adapter that is no sum of products is merged by peft at that moment, once: its reader is that of
+the full expert which that makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.family.compatibility import Family
+from engine.family.fingerprint import fingerprints
+from engine.family.weights import Reader
+
+if TYPE_CHECKING:
+    from engine.merging.materialised import Materialised
+
+
+class Readers:
+    """Model name -> what reads it.
+
+    Args:
+        tick: called after an adapter is merged.
+        workspace: where merged adapters are kept; None for as long as this object lives.
+    """
+
+    def __init__(self, family: Family, tick: Callable[[], None], workspace: Path | None) -> None:
+        self._family = family
+        self._tick = tick
+        self._workspace = workspace
+        self._open: dict[str, Reader] = {}
+        self._materialised: Materialised | None = None
+
+    def __getitem__(self, model: str) -> Reader:
+        if model not in self._open:
+            found = self._family.models[model]
+            if found.kind == "adapter":
+                found = self._adapters().expert(found)
+                self._tick()
+            self._open[model] = Reader(found)
+        return self._open[model]
+
+    def _adapters(self) -> Materialised:
+        if self._materialised is None:
+            from engine.merging.materialised import Materialised  # peft takes a second to import
+
+            known = None
+            if self._workspace is not None:
+                known = fingerprints(self._family, self._workspace, self._tick)
+            self._materialised = Materialised(self._family.base, self._workspace, known)
+        return self._materialised
