@@ -21,7 +21,8 @@ _TEXT = re.compile(r"^(?:language_model|text_model)$")
 _HEAD = re.compile(r"^(?:model\.|thinker\.)?lm_head\.")
 _TOWER = re.compile(
     r"vision|visual|image|video|audio|speech|projector|connector|aligner|resampler|perceiver|"
-    r"vqmodel|talker|token2wav|code2wav|codec|qformer|patch_embed|mm_proj|merger"
+    r"vqmodel|talker|token2wav|code2wav|codec|qformer|patch_embed|mm_proj|merger|sam_model|"
+    r"view_separator"
 )
 _COMPOSITE = re.compile(
     r"(?:^text|vision|visual|image|audio|speech|encoder|vq|projector)\w*_config$"
