@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import BadInput
 from engine.family.compatibility import inspect_family
+from engine.family.fit import fit_problems
 from engine.family.light_text import light_text
 from engine.family.memory import memory_needed
 from engine.scoring.objectives import data_notes, prepare
@@ -22,6 +23,8 @@ def check(args: Namespace) -> dict[str, Any]:
         return {"ok": False, "problems": found, "notes": [], "memory": None}
     family, problems = inspect_family(study.family)
     template = family is None or family.has_chat_template
+    for each in () if family is None else family.models.values():
+        problems = [*problems, *fit_problems(each, args.workspace)]
     try:
         prepare(study, chat_template=template, text=light_text(family))
     except BadInput as error:

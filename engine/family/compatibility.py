@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.errors import BadInput, IncompatibleFamily, Problem
+from engine.family.beside import beside_notes
 from engine.family.checkpoint import Checkpoint, open_checkpoint
+from engine.family.fit import align_forms
 from engine.family.placing import place_adapter
 from engine.family.structure import (
     Structure,
@@ -86,23 +88,6 @@ class Family:
         """A model by its name; raises `BadInput` with near matches."""
         self.spec.path_of(name)
         return self.models[name]
-
-
-def beside_notes(base: Checkpoint, towers: str) -> list[str]:
-    """What is not merged and goes into exports as the base has it."""
-    notes = []
-    ignored = base.ignored - base.towers
-    if ignored:
-        notes.append(
-            f"base: {len(ignored)} tensors ({min(ignored)} …) are not used by its class; they are "
-            "not merged, and exports hold those of base."
-        )
-    if base.towers and towers == "base":
-        notes.append(
-            f"base: {len(base.towers)} tensors ({min(base.towers)} …) are not of its text part; "
-            "exports hold those of base (`towers: merge` merges them)."
-        )
-    return notes
 
 
 class _Inspection:
@@ -208,10 +193,11 @@ class _Inspection:
                     expert = place_adapter(base, expert)
                 elif expert.kind == "full" and base.kind == "full":
                     self.notes += compare_config(base, expert)
+                if not expert.is_adapter:
+                    expert = align_heads(base, align_names(base, expert))
+                    expert = align_forms(base, expert)
             except BadInput as error:
                 self.problems.extend(error.problems)
-            if not expert.is_adapter:
-                expert = align_heads(base, align_names(base, expert))
             experts[name] = expert
         structure = merge_structure(base, experts, self.spec.towers == "merge")
         self.notes += beside_notes(base, self.spec.towers)
