@@ -77,3 +77,9 @@ def unknown(where: str, kind: str, name: str, known: Iterable[str]) -> BadInput:
     hint = f"Did you mean {', '.join(near)}? " if near else ""
     listing = ", ".join(names) if names else "none"
     return bad(where, f"there is no {kind} named {name!r}", f"{hint}Known: {listing}.")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from engine.errors import first_line
 from engine.family.checkpoint import Checkpoint, open_checkpoint
 from engine.family.placed import empty_module, misfits_of, placement_of
 from engine.family.placement import Placement
-from engine.family.text import first_line
 
 _CLASS = "Use a class that transformers has itself."
 

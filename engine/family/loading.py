@@ -16,7 +16,7 @@ os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 
 import torch
 
-from engine.errors import bad
+from engine.errors import bad, first_line
 from engine.family.checkpoint import Checkpoint, is_computed
 from engine.family.placed import (
     UNFIT,
@@ -27,7 +27,6 @@ from engine.family.placed import (
     unused_misfit,
 )
 from engine.family.placement import Group, Placement, state_of
-from engine.family.text import first_line
 from engine.family.unmerged import tower_names
 from engine.family.untied import untied_config
 from engine.family.weights import Reader

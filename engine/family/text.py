@@ -17,7 +17,7 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 
-from engine.errors import bad
+from engine.errors import bad, first_line
 from engine.family.compatibility import Family
 
 _PROBE = "a"
@@ -31,12 +31,6 @@ def thawed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: thawed(each) for key, each in value.items()}
     return [thawed(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message; its type where it says nothing."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
 
 
 class Text:
