@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.differential.classes import Class, causal_classes
+from tests.differential.classes import Class, every_class
 from tests.differential.paths import Outcome, outcomes
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "models")
     args = parser.parse_args(argv)
     _quiet()
-    rows, key = causal_classes(), sources()
+    rows, key = every_class(), sources()
     unknown = [name for name in args.names if name not in rows]
     if unknown:
         print(f"no such class: {', '.join(unknown)}", file=sys.stderr)

@@ -52,7 +52,8 @@ _SMALL: Mapping[str, int] = {
     "swa_head_dim": HEAD, "kv_channels": HEAD, "attention_head_dim": 2 * HEAD,
     "attention_head_size": HEAD, "d_kv": HEAD, "d_head": HEAD, "dim_head": HEAD,
     "position_bias_num_buckets": 32, "pronunciation_vocab_size": 32, "shape_vocab_size": 32,
-    "image_size": 32, "num_image_tokens": 4,
+    "image_size": 32, "num_image_tokens": 4, "index_kpool": 2, "out_hidden_size": HIDDEN,
+    "text_hidden_size": HIDDEN,
 }  # fmt: skip
 """Sizes that stand alone; each is only ever made smaller."""
 
@@ -169,10 +170,11 @@ def _number(key: str, value: int, full: Mapping[str, Any], vocabulary: int) -> i
         return min(value, HIDDEN)
     if _POSITIONS.search(key):
         return min(value, POSITIONS)
+    if value < HIDDEN or not _WIDE.search(key):
+        return value
     width = next((full[each] for each in _WIDTHS if type(full.get(each)) is int), 0)
-    if width and value >= HIDDEN and _WIDE.search(key):  # in its proportion to the stream
-        return max(8, round(HIDDEN * min(value / width, 4) / 8) * 8)
-    return value
+    share = min(value / width, 4) if width else 2  # of the stream
+    return min(value, max(8, round(HIDDEN * share / 8) * 8))
 
 
 def _rope(value: Mapping[str, Any], full: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,7 +187,8 @@ def _rope(value: Mapping[str, Any], full: Mapping[str, Any]) -> dict[str, Any]:
             share = value.get("partial_rotary_factor", full.get("partial_rotary_factor")) or 1.0
             tiny[key] = each[: int(HEAD * share) // 2]
         elif key == "mrope_section" and isinstance(each, list) and sum(each):
-            pairs = HEAD // 2
+            share = value.get("partial_rotary_factor", full.get("partial_rotary_factor")) or 1.0
+            pairs = int(HEAD * share) // 2
             rest = [max(1, section * pairs // sum(each)) for section in each[1:]]
             tiny[key] = [pairs - sum(rest), *rest]
         elif key == "original_max_position_embeddings" and type(each) is int:

@@ -8,8 +8,9 @@ speaks, and a target ends with the end token. Otherwise it is fed as it is, behi
 opening tokens, and a delimiter may stand between it and what follows. The boundary stands behind
 the last character of the prompt that is no white space, and a token across it belongs to what
 follows: that is what lm-eval 0.4.13 scores (`TemplateLM._encode_pair`), the newline behind
-ChatML's `assistant` included. Where the prompt is empty, the opening tokens stand alone before
-what follows; else BOS, else the end token, as in lm-eval.
+ChatML's `assistant` included. As there, what is scored stands behind the opening tokens under a
+template too, unless it writes them itself; where the prompt is empty, behind these alone, else
+BOS, else the end token.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from engine.scoring.data import Row
+from engine.scoring.registry import find_scorer
 from engine.study import Objective
 
 Ids = tuple[int, ...]
@@ -65,7 +67,7 @@ def delimiter(row: Row, objective: Objective, follows: str) -> str:
         return str(given)
     if templated(row, objective):
         return ""
-    if objective.scorer == "choice":
+    if find_scorer(objective.scorer).kind == "choice":
         return " "
     prompt = row.prompt or ""
     apart = not prompt or prompt[-1].isspace() or follows[:1].isspace()
@@ -120,17 +122,15 @@ class Encoder:
         found = self._known.get(key)
         if found is None:
             prompt = self._rendered(row, objective)
-            own = not templated(row, objective)
-            found = self._remember(key, self._split(prompt, f"{between}{follows}", own))
+            found = self._remember(key, self._split(prompt, f"{between}{follows}"))
         return found
 
-    def _split(self, prompt: str, follows: str, opened: bool) -> Pair:
+    def _split(self, prompt: str, follows: str) -> Pair:
         ids, place = self.text.split(prompt + follows, len(prompt.rstrip()))
-        if opened:
-            missing = len(self.text.opened(ids)) - len(ids)
-            # an opening that the text itself begins with stands before what is scored
-            place += missing or max(0, len(self.text.opened([])) - place)
-            ids = self.text.opened(ids)
+        missing = len(self.text.opened(ids)) - len(ids)
+        # an opening that the text itself begins with stands before what is scored
+        place += missing or max(0, len(self.text.opened([])) - place)
+        ids = self.text.opened(ids)
         if not place and self.text.before_all is not None:
             place = 1
             ids = ids if ids[:1] == [self.text.before_all] else [self.text.before_all, *ids]
@@ -153,7 +153,7 @@ class Encoder:
         texts = [delimiter(row, objective, choice) + choice for choice in row.choices]
         keys = [("alone", text) for text in texts]
         return tuple(
-            self._known.get(key) or self._remember(key, self._split("", text, True))
+            self._known.get(key) or self._remember(key, self._split("", text))
             for key, text in zip(keys, texts, strict=True)
         )
 

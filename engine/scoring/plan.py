@@ -104,7 +104,7 @@ def _task(model: Scored, objective: Objective, split: Split) -> Task:
     elif scorer.kind == "likelihood":
         task = replace(task, pairs=tuple((pair,) for pair in each(codec.target)))
     elif scorer.kind == "choice":
-        alone = objective.options["normalize"] == "unconditional"
+        alone = objective.options.get("normalize") == "unconditional"
         task = replace(
             task, pairs=each(codec.choices), alone=each(codec.unconditional) if alone else ()
         )

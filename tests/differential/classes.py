@@ -59,6 +59,69 @@ _DECODERS = (
 )  # fmt: skip
 """Encoders by default, decoders with `is_decoder: true`."""
 
+
+def _sections(sections: list[int], **more: float) -> dict[str, Any]:
+    """A text part whose rotary dimensions count time, height and width."""
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": sections, **more}
+    return {"text_config": {"rope_parameters": rope}}
+
+
+_GLM = _sections([8, 12, 12], partial_rotary_factor=0.5)
+_QWEN = _sections([16, 24, 24])
+SETTINGS_WITH_TOWERS: Mapping[str, Mapping[str, Any]] = {
+    "cohere_compass": {"text_config": {"rope_parameters": _CYCLE}},
+    "glm46v": _GLM,
+    "glm4v": _GLM,
+    "glm4v_moe": _GLM,
+    "glm_ocr": _GLM,
+    "glmga": _GLM,
+    "paddleocr_vl": _QWEN,
+    "qwen2_5_omni_thinker": _QWEN,
+    "qwen2_5_vl": _QWEN,
+    "qwen2_vl": _QWEN,
+    "step3p7": {"text_config": {"sliding_window": 512}},
+}
+
+_TIMM = "its towers need timm, which is not installed"
+_PIXELS = "it reads no text without an image"
+_DRAFTS = "it drafts for another model, whose keys and values it reads"
+_DEFAULTS = "its class builds no model from its own defaults"
+ABSENT: Mapping[str, str] = {
+    "blt": "it reads bytes through a model of patches, not tokens",
+    "emu3": "AutoModelForCausalLM makes its class of a text part alone, which no checkpoint is",
+    "gemma3n": _TIMM,
+    "gemma4_assistant": _DRAFTS,
+    "gemma4_unified_assistant": _DRAFTS,
+    "musicgen": "it writes codes of sound, several at a time",
+    "musicgen_melody": "it writes codes of sound, several at a time",
+    "blip": _PIXELS,
+    "blip-2": _PIXELS,
+    "chameleon": "its image tokens come from a vocabulary map that its defaults lack",
+    "deepseek_ocr2": _PIXELS,
+    "diffusion_gemma": "it writes blocks by diffusion, not token by token",
+    "ernie4_5_vl_moe": _DEFAULTS,
+    "fast_vlm": _TIMM,
+    "granite4_vision": _DEFAULTS,
+    "hunyuan_vl": _DEFAULTS,
+    "idefics": _PIXELS,
+    "inkling_mm_model": "its towers need scipy, which is not installed",
+    "instructblip": _PIXELS,
+    "instructblipvideo": _PIXELS,
+    "janus": "its image decoder has sizes that no configuration names",
+    "kosmos-2": _PIXELS,
+    "mistral4": _DEFAULTS,
+    "molmo2": _DEFAULTS,
+    "muse_spark": "its sound tower has sizes that are not shrunk",
+    "perception_lm": _TIMM,
+    "pi0": "it moves robots",
+    "pix2struct": _PIXELS,
+    "pp_formulanet": _PIXELS,
+    "t5gemma2": "it is an encoder and a decoder",
+    "udop": "it is an encoder and a decoder",
+    "vision-encoder-decoder": _PIXELS,
+}
+"""Types that are no rows, each with why; no tiny model of them reads text alone."""
+
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "falcon alibi": ("falcon", {"alibi": True}),
     "falcon new": ("falcon", {"new_decoder_architecture": True, "num_kv_heads": 8}),
@@ -100,11 +163,29 @@ class Class:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def causal_classes() -> dict[str, Class]:
-    """Every class that the installed transformers maps to causal language models, then variants.
+def every_class() -> dict[str, Class]:
+    """The rows of the table: causal classes and their variants, then classes with towers."""
+    return {**causal_classes(), **classes_with_towers()}
 
-    A model type whose class another type has before it is left out, towers included: those are
-    rows of the class for images and text.
+
+def classes_with_towers() -> dict[str, Class]:
+    """Every class for images and text that is no causal class too."""
+    from transformers.models.auto import modeling_auto
+
+    causal = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    found, seen = {}, set(causal.values())
+    for kind, name in sorted(modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.items()):
+        if kind in causal or name in seen or kind in ABSENT:
+            continue
+        seen.add(name)
+        found[kind] = Class(kind, kind, name, SETTINGS_WITH_TOWERS.get(kind, {}))
+    return found
+
+
+def causal_classes() -> dict[str, Class]:
+    """Every class that the installed transformers maps to causal language models, and variants.
+
+    Of several types with one class the text part counts, or the one that it is called after.
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as NAMES
 
@@ -117,7 +198,7 @@ def causal_classes() -> dict[str, Class]:
         return not kind.endswith("_text"), not named, kind
 
     for kind in sorted(NAMES, key=own):
-        if NAMES[kind] in seen:
+        if NAMES[kind] in seen or kind in ABSENT:
             continue
         seen.add(NAMES[kind])
         settings = dict(SETTINGS.get(kind, {}))

@@ -76,6 +76,7 @@ class Bench:
         families.write_lines(root / "texts.jsonl", self.texts)
         families.write_lines(root / "choices.jsonl", self.choices)
         self.study = self.write_study("nll", "choice")
+        self.kept = plain.beside_text(self.base, self.ids(self.prompts[0]))
         self._models: dict[str, Any] = {}
 
     def write_study(self, *objectives: str) -> Path:
@@ -134,7 +135,7 @@ class Bench:
         """The merged model, from merged tensors on disk."""
         name = f"hand-{method}"
         if not (self.root / name).exists():
-            tensors = plain.merged(self.base, self.experts, method, coefficients)
+            tensors = plain.merged(self.base, self.experts, method, coefficients, self.kept)
             plain.write(self.base, tensors, self.root / name)
         return self.model(name)
 
@@ -253,7 +254,7 @@ def export(bench: Bench) -> None:
     if found["verified"] is not True:
         raise Fault(f"verified is {found['verified']}")
     ours = plain.stored(out)
-    theirs = plain.merged(bench.base, bench.experts, "linear", LINEAR)
+    theirs = plain.merged(bench.base, bench.experts, "linear", LINEAR, bench.kept)
     if ours.keys() != theirs.keys():
         apart = sorted(ours.keys() ^ theirs.keys())
         raise Fault(f"{len(apart)} tensors on one side, as {apart[0]}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -110,13 +111,42 @@ def stored(place: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def beside_text(base: Path, ids: Sequence[int]) -> frozenset[str]:
+    """Stored tensors of towers: those of parameters through which no gradient of a text flows.
+
+    Of a configuration without a part for text, none. Parameters without a gradient are set to 0
+    and saved by transformers: what is 0 then, in its names, is of a tower.
+    """
+    if "text_config" not in json.loads((base / "config.json").read_text(encoding="utf-8")):
+        return frozenset()
+    model = load(base)
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    model(input_ids=torch.tensor([list(ids)]), use_cache=False).logits.sum().backward()
+    with torch.no_grad(), tempfile.TemporaryDirectory() as place:
+        for parameter in model.parameters():
+            parameter.copy_(torch.full_like(parameter, float(parameter.grad is not None)))
+        for buffer in model.buffers():
+            buffer.zero_()
+        model.save_pretrained(place)
+        return frozenset(name for name, each in stored(Path(place)).items() if not each.any())
+
+
 def merged(
-    base: Path, experts: Mapping[str, Path], method: str, coefficients: Mapping[str, float]
+    base: Path,
+    experts: Mapping[str, Path],
+    method: str,
+    coefficients: Mapping[str, float],
+    kept: frozenset[str] = frozenset(),
 ) -> dict[str, Tensor]:
-    """Stored name -> merged tensor, each by its formula in float64 and rounded once."""
+    """Stored name -> merged tensor, each by its formula in float64 and rounded once.
+
+    Args:
+        kept: names that stay the base's.
+    """
     zero = stored(base)
     others = {name: stored(place) for name, place in experts.items()}
-    names = sorted(name for name, each in zero.items() if each.is_floating_point())
+    names = sorted(n for n, each in zero.items() if each.is_floating_point() and n not in kept)
     taus = {
         expert: {name: tensors[name].double() - zero[name].double() for name in names}
         for expert, tensors in others.items()

@@ -27,11 +27,11 @@ def registered() -> Iterator[None]:
     """The probes are scorers within the block."""
 
     @scorer(kind="choice", direction="maximize", mean="mean", needs="choices", summary="Σ log p")
-    def probe_choice(sums: Sequence[float], row: Any) -> float:
-        return _note("choice", sums)
+    def probe_choice(found: Any, row: Any, *, delimiter: str | None = None) -> float:
+        return _note("choice", found.sums)
 
     @scorer(kind="likelihood", direction="maximize", mean="mean", needs="target", summary="log p")
-    def probe_nll(each: Sequence[float], row: Any) -> float:
+    def probe_nll(each: Sequence[float], row: Any, *, delimiter: str | None = None) -> float:
         return _note("nll", each)
 
     try:
