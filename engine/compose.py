@@ -18,7 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from engine.decoding.fed import feed_as
+from engine.decoding.feeding import PLAIN
 from engine.decoding.fusion import Mixture
+from engine.decoding.opening import feedings
 from engine.family.compatibility import Family
 from engine.family.device import pick_device, pick_dtype
 from engine.family.loading import load_module
@@ -32,8 +35,13 @@ from engine.recipe import Recipe, find_method
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from engine.family.placement import Placement
+
 BUCKETS = 1
 """Version of everything that fixes a batch's shape; raised when any of it changes."""
+
+FED_BUCKETS = 2
+"""The same where a model of the family is of a class that is not fed like plain attention."""
 
 _BASES_KEPT = 2  # structural settings whose basis stays in memory
 
@@ -87,7 +95,8 @@ class Composer:
         family: checked for compatibility.
         device: "auto", "cpu" or "cuda".
         compute_dtype: None for the default of the device.
-        workspace: where adapters that peft merged are kept; None for as long as this lives.
+        workspace: where adapters that peft merged are kept; None for as long as this lives. What
+            was tried of a class is remembered there, or in the default one.
     """
 
     def __init__(
@@ -102,7 +111,10 @@ class Composer:
         self._workspace = workspace
         self.device = pick_device(device)
         self.dtype = pick_dtype(compute_dtype, self.device, family)
-        self.numerics = Numerics(self.device.type, str(self.dtype).removeprefix("torch."))
+        self._feedings = feedings(family, workspace)
+        plain = all(each == PLAIN for each in self._feedings.values())
+        dtype = str(self.dtype).removeprefix("torch.")
+        self.numerics = Numerics(self.device.type, dtype, BUCKETS if plain else FED_BUCKETS)
         self.text = Text(family)
         self.live: ComposedModel | None = None
         self._tick: Callable[[], None] = nothing
@@ -204,7 +216,7 @@ class Composer:
     def merged(self) -> MergedModel:
         """The live module."""
         if self._merged is None:
-            module, placement = load_module(self.family.base, self.device, self.dtype)
+            module, placement = self._load("base", mapped=True)
             resize_rows(module, self.family.merged_rows)
             self._merged = MergedModel(module, placement)
         return self._merged
@@ -213,7 +225,7 @@ class Composer:
     def adapters(self) -> AdapterModel:
         """The base with every LoRA expert loaded beside it."""
         if self._adapters is None:
-            module, _ = load_module(self.family.base, self.device, self.dtype, mapped=False)
+            module, _ = self._load("base")
             lora = {k: v for k, v in self.family.experts.items() if v.kind == "lora"}
             self._adapters = AdapterModel(module, lora)
         return self._adapters
@@ -231,13 +243,20 @@ class Composer:
             self.live = None
             raise
 
+    def _load(self, name: str, mapped: bool = False) -> tuple[PreTrainedModel, Placement]:
+        """A full checkpoint of the family, fed as its class is."""
+        own = self.family.models[name]
+        module, placement = load_module(own, self.device, self.dtype, mapped=mapped)
+        feed_as(module, self._feedings[name])
+        return module, placement
+
     def _plain(self, name: str) -> PreTrainedModel:
         """A model of the family by itself, loaded once."""
         if name in self._modules:
             return self._modules[name]
         experts = self.family.experts
         if name in experts and experts[name].is_adapter:
-            module, _ = load_module(self.family.base, self.device, self.dtype, mapped=False)
+            module, _ = self._load("base")
             if experts[name].kind == "lora":
                 alone = AdapterModel(module, {name: experts[name]})
                 alone.mix({name: 1.0})
@@ -245,9 +264,7 @@ class Composer:
             else:
                 module = cast("PreTrainedModel", attach(module, experts[name]).base_model.model)
         else:
-            own = {"base": self.family.base, "target": self.family.target, **experts}[name]
-            assert own is not None
-            module, _ = load_module(own, self.device, self.dtype, mapped=False)
+            module, _ = self._load(name)
         self._modules[name] = module
         self._tick()
         return module

@@ -1,10 +1,12 @@
-"""check: every problem of a study, before anything heavy; no model, no torch, no database."""
+"""check: every problem of a study, before anything heavy; no model, no database, and no torch save
+where a class has to be tried that nobody tried before."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from typing import Any
 
+from engine.decoding.opening import feedings
 from engine.errors import BadInput
 from engine.family.compatibility import inspect_family
 from engine.family.fit import fit_problems
@@ -29,6 +31,11 @@ def check(args: Namespace) -> dict[str, Any]:
         prepare(study, chat_template=template, text=light_text(family))
     except BadInput as error:
         problems = [*problems, *error.problems]
+    if family is not None:
+        try:
+            feedings(family, args.workspace)
+        except BadInput as error:
+            problems = [*problems, *error.problems]
     memory = None if family is None else memory_needed(family)
     return {
         "ok": not problems,

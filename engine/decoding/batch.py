@@ -1,34 +1,29 @@
-"""A left-padded batch of token ids on its way through every module of a composed model.
+"""A batch of token ids on its way through every module of a composed model.
 
     columns      0 ........ width | width + 1 ...
     row 0        · · · p p p p p  | n n n           · padding, p the prompt, n what came after
     row 1        p p p p p p p p  | n n n
 
-Each module keeps its own key-value cache; their logits are combined in float32 as soon as they are
-there. What a batch looks like (which prompts, their order, its width, its prefill chunks) depends
-on the prompts and the bucket alone, never on load, so that a text does not either. This file knows
-nothing of sampling, of end tokens or of scores.
+Each module keeps its own memory of it (`engine.decoding.stage`); their logits are combined in
+float32 as soon as they are there. Rows are padded on the left where every class allows it; where
+one does not, a batch holds rows of one length. What a batch looks like (which prompts, their
+order, its width, its prefill chunks) depends on the prompts and the bucket alone, never on load,
+so that a text does not either. This file knows nothing of sampling, of end tokens or of scores.
 """
 
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+import functools
+import operator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from engine.decoding.fusion import combine
-from engine.decoding.growing_cache import branch_cache, growing_cache
 from engine.decoding.inputs import Bucket, Fused, Tick, embedded
-from engine.decoding.projection import float32_logits
-
-if TYPE_CHECKING:
-    from transformers import DynamicCache, PreTrainedModel
+from engine.decoding.stage import Stage
 
 PREFILL_TOKENS = 2048
 """Tokens of one prefill chunk over all rows: tens of milliseconds, so that a tick is never far."""
@@ -45,32 +40,6 @@ def positions(pads: Tensor, columns: int) -> Tensor:
     return (torch.arange(columns, device=pads.device) - pads[:, None]).clamp_(min=0)
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """One module with what its forward takes."""
-
-    module: PreTrainedModel
-    cache: DynamicCache
-    names: frozenset[str]
-    plain_mask: bool
-    widen: bool
-
-
-def _stage(module: PreTrainedModel, widen: bool) -> _Stage:
-    config = module.config.get_text_config()
-    unwrap = cast("Callable[[], PreTrainedModel] | None", getattr(module, "get_base_model", None))
-    inner = module if unwrap is None else unwrap()  # PEFT's wrapper takes anything and says nothing
-    names = frozenset(inspect.signature(inner.forward).parameters)
-    # a ready 4-d mask spares building one a step; only where one boolean mask serves every layer
-    plain = (
-        getattr(config, "_attn_implementation", None) == "sdpa"
-        and getattr(config, "sliding_window", None) is None
-        and set(getattr(config, "layer_types", None) or ("full_attention",)) == {"full_attention"}
-        and hasattr(inner.base_model, "rotary_emb")
-    )
-    return _Stage(module, growing_cache(module.config), names, plain, widen)
-
-
 class Batch:
     """Rows of token ids with their caches; `feed` appends columns and returns the combined logits.
 
@@ -78,6 +47,7 @@ class Batch:
         widen: float32 from the output projection on for a plain model too; a fused one always is.
 
     Attributes:
+        feeding: what all its modules allow.
         width: columns of the padded prompts.
         column: columns fed so far.
     """
@@ -93,14 +63,20 @@ class Batch:
         self.model = model
         self.tick = tick
         self.device = model.modules[0].device
-        self.width = bucket.width(max(len(ids) for ids in prompts))
+        widen = widen or model.mixture is not None
+        self.stages = tuple(Stage(module, widen) for module in model.modules)
+        self.feeding = functools.reduce(operator.and_, (each.feeding for each in self.stages))
+        longest = max(len(ids) for ids in prompts)
+        mixed = self.feeding.rows == "mixed"
+        if not mixed and min(len(ids) for ids in prompts) < longest:
+            raise ValueError("rows of different lengths, which this class may not be padded to")
+        tight = not mixed or (len(prompts) == 1 and self.feeding.horizon is not None)
+        self.width = longest if tight else bucket.width(longest)
         self.column = 0
         padded = [[0] * (self.width - len(ids)) + list(ids) for ids in prompts]
         self.prompts = torch.tensor(padded, device=self.device)
         self.pads = torch.tensor([self.width - len(ids) for ids in prompts], device=self.device)
         self.padded = any(len(ids) < self.width for ids in prompts)
-        widen = widen or model.mixture is not None
-        self.stages = tuple(_stage(module, widen) for module in model.modules)
         self._reserve(self.width)
 
     def __len__(self) -> int:
@@ -121,37 +97,22 @@ class Batch:
         Returns:
             float32 [rows, keep, vocabulary rows], combined and masked.
         """
+        if ids.shape[1] > 1 and self.column and not self.feeding.chunks:
+            parts = [self.feed(each) for each in ids.split(1, dim=1)]
+            return torch.cat(parts[-keep:], 1)
         stop = self.column + ids.shape[1]
         if stop > self.positions.shape[1]:
             self._reserve(stop)
+        real = self.real[:, :stop] if self.padded else None
         logits = []
         for stage in self.stages:
             self.tick()  # outside of inference mode: it may run work of its own that writes weights
             with torch.inference_mode():
-                logits.append(self._run(stage, ids, stop, keep))
+                found = stage.run(ids, real, self.positions[:, :stop], keep)
+                logits.append(found[..., : self.model.rows].float())
         self.column = stop
         with torch.inference_mode():
             return self._combine(logits)
-
-    def _run(self, stage: _Stage, ids: Tensor, stop: int, keep: int) -> Tensor:
-        mask = None
-        if self.padded:
-            mask = self.real[:, :stop]
-            if ids.shape[1] == 1 and stage.plain_mask:
-                mask = mask[:, None, None, :]
-        arguments: dict[str, Any] = {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "past_key_values": stage.cache,
-            "use_cache": True,
-        }
-        if "position_ids" in stage.names:
-            arguments["position_ids"] = self.positions[:, self.column : stop]
-        if "logits_to_keep" in stage.names:
-            arguments["logits_to_keep"] = keep
-        with float32_logits(stage.module) if stage.widen else nullcontext():
-            logits = stage.module(**arguments).logits
-        return logits[:, -keep:, : self.model.rows].float()
 
     def _combine(self, logits: list[Tensor]) -> Tensor:
         if self.model.mixture is None:
@@ -162,15 +123,28 @@ class Batch:
             combined[..., limit:] = -torch.inf
         return combined
 
+    def beyond_horizon(self, columns: int) -> bool:
+        """Whether texts of so many columns are longer than what is read like any other."""
+        return self.feeding.horizon is not None and columns > self.feeding.horizon
+
     @property
     def values(self) -> int:
         """Logits a position."""
         return self.model.rows or embedded(self.model.modules[0])
 
-    def read(self, span: int = 1, values: int | None = None) -> Iterator[tuple[int, Tensor]]:
+    @property
+    def whole(self) -> bool:
+        """Whether the prompts have to be read in one call."""
+        again = any(stage.feeding.memory == "none" for stage in self.stages)
+        return again or not self.feeding.chunks or self.beyond_horizon(self.width)
+
+    def read(
+        self, span: int = 1, values: int | None = None, whole: bool = False
+    ) -> Iterator[tuple[int, Tensor]]:
         """Feed the prompts in chunks, yielding what stands over their last `span` columns.
 
         Args:
+            whole: in one call, even where chunks are allowed.
             values: logits a position for which the scored chunks are sized; this batch's own by
                 default.
 
@@ -181,6 +155,8 @@ class Batch:
         first = self.width - span
         chunk = max(1, PREFILL_TOKENS // len(self))
         scored = max(1, min(chunk, SCORED_VALUES // ((values or self.values) * len(self))))
+        if whole or self.whole:
+            chunk = scored = self.width
         start = 0
         while start < self.width:
             stop = min(start + chunk, max(start, first) + scored, self.width)
@@ -192,21 +168,16 @@ class Batch:
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows only, in this order."""
-        chosen = torch.tensor(rows, device=self.device)
-        for stage in self.stages:
-            stage.cache.batch_select_indices(chosen)
-        self._take(chosen)
+        self._take(rows)
 
     def branch(self, rows: Sequence[int]) -> Batch:
         """A batch that goes on from these rows, repeats allowed, while this one stays as it is."""
-        chosen = torch.tensor(rows, device=self.device)
         other = copy.copy(self)
-        other.stages = tuple(
-            replace(each, cache=branch_cache(each.cache, chosen)) for each in self.stages
-        )
-        other._take(chosen)
+        other._take(rows)
         return other
 
-    def _take(self, chosen: Tensor) -> None:
+    def _take(self, rows: Sequence[int]) -> None:
+        chosen, count = torch.tensor(rows, device=self.device), len(self)
+        self.stages = tuple(each.take(chosen, count) for each in self.stages)
         self.prompts, self.pads = self.prompts[chosen], self.pads[chosen]
         self.positions, self.real = self.positions[chosen], self.real[chosen]

@@ -6,13 +6,12 @@ one keeps spare columns behind them. What attention sees are views of the same n
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedConfig
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
 SPARE = 64
 """Columns allocated beyond those needed; a quarter of those in use where that is more."""
@@ -47,7 +46,7 @@ class GrowingLayer(DynamicLayer):
         """Keep these rows, in new tensors: a shallow copy of this layer stays as it is."""
         if self.is_initialized:
             self.rooms = (self.rooms[0][indices], self.rooms[1][indices])
-            self._show()
+            self.show()
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         self.batch_select_indices(beam_idx)
@@ -63,10 +62,17 @@ class GrowingLayer(DynamicLayer):
             raise ValueError(f"crop takes 0 or less, got {tokens_to_remove}")
         if self.is_initialized:
             self.used = max(0, self.used + tokens_to_remove)
-            self._show()
+            self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Let keys and values be the columns in use of the rooms."""
         self.keys, self.values = (room.narrow(2, 0, self.used) for room in self.rooms)
+
+
+def attends_only(config: PreTrainedConfig) -> bool:
+    """Whether the cache of a configuration holds keys and values of attention alone."""
+    kinds = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
+    return all(type(layer) in kinds for layer in DynamicCache(config=config).layers)
 
 
 def _wider(room: Tensor, used: int, needed: int) -> Tensor:
@@ -83,14 +89,3 @@ def growing_cache(config: PreTrainedConfig) -> DynamicCache:
         GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
     ]
     return cache
-
-
-def branch_cache(cache: DynamicCache, rows: Tensor) -> DynamicCache:
-    """A cache of the rows chosen, repeats allowed; the original stays as it is."""
-    if all(type(layer) in (GrowingLayer, DynamicSlidingWindowLayer) for layer in cache.layers):
-        branch = copy.copy(cache)  # selecting makes new tensors
-        branch.layers = [copy.copy(layer) for layer in cache.layers]
-    else:
-        branch = copy.deepcopy(cache)
-    branch.batch_select_indices(rows)
-    return branch

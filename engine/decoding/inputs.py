@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from engine.decoding.fusion import Mixture
@@ -45,31 +45,45 @@ class Bucket:
         rows: prompts a batch.
         multiple: a batch is padded to a multiple of this many columns.
         tokens: rows × columns of a batch at most, one row always excepted; None sets no limit.
+        equal: a batch holds prompts of one length only.
+        horizon: a row that may take more columns than these is a batch of its own; None: none is.
     """
 
     rows: int = 64
     multiple: int = 16
     tokens: int | None = None
+    equal: bool = False
+    horizon: int | None = None
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.multiple < 1:
             raise ValueError(f"no batch has this shape: {self}")
 
-    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
+    def batches(
+        self, lengths: Sequence[int], prompts: Sequence[int] | None = None
+    ) -> list[list[int]]:
         """Indices of the prompts, sorted by (length, index) and cut into batches.
 
         Args:
             lengths: columns that each prompt takes in the end, with what will follow it.
+            prompts: columns of each prompt alone, where what follows differs in length.
         """
+        read = lengths if prompts is None or not self.equal else prompts
         found: list[list[int]] = []
-        for index in sorted(range(len(lengths)), key=lambda each: (lengths[each], each)):
-            if not found or len(found[-1]) >= self.fit(lengths[index]):
+        for index in sorted(range(len(lengths)), key=lambda i: (read[i], lengths[i], i)):
+            if (
+                not found
+                or len(found[-1]) >= self.fit(lengths[index])
+                or (self.equal and read[index] != read[found[-1][0]])
+            ):
                 found.append([])
             found[-1].append(index)
         return found
 
     def fit(self, length: int) -> int:
         """Rows of a batch whose longest row takes `length` columns."""
+        if self.horizon is not None and length + self.multiple > self.horizon:
+            return 1
         if self.tokens is None:
             return self.rows
         return max(1, min(self.rows, self.tokens // self.width(length)))
@@ -79,26 +93,6 @@ class Bucket:
 
 
 CANONICAL = Bucket()
-
-CACHE_BYTES = 4 << 30
-"""Keys and values of one batch at most; fixed: a batch depends on models and prompts only."""
-
-
-def within_memory(bucket: Bucket, *models: Fused) -> Bucket:
-    """The bucket with as many tokens a batch as the models' caches may hold together."""
-    if bucket.tokens is not None:
-        return bucket
-    modules = [module for model in models for module in model.modules]
-    return replace(bucket, tokens=max(1, CACHE_BYTES // sum(map(cache_bytes, modules))))
-
-
-def cache_bytes(module: PreTrainedModel) -> int:
-    """Bytes of keys and values a token."""
-    config = module.config.get_text_config()
-    heads = config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    groups = getattr(config, "num_key_value_heads", None) or heads
-    return int(2 * config.num_hidden_layers * groups * size * module.dtype.itemsize)
 
 
 def no_tick() -> None:

@@ -16,12 +16,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+import engine.decoding.trial
 from engine.decoding.batch import Batch
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick, within_memory
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
+from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling, choose, row_keys
 from engine.errors import ParetoscopeError, bad
 
 __all__ = ["Bucket", "Fused", "Generation", "Sampling", "Tick", "generate", "steps"]
+
+assert engine.decoding.trial  # importing it lets a class that nobody spoke of be tried
 
 Ended = Literal["end", "stop", "length"]
 
@@ -128,15 +132,19 @@ def steps(
         alive = [(index, list[int]()) for index in indices]
         keys = row_keys(sampling.seed, indices, batch.device)
         sound: Tensor | None = None
+        running: Tensor | None = None  # rows that have not ended; None: an ended one is gone
         for position in range(max_new_tokens):
             last = logits[:, -1]
             chosen = choose(last, sampling, keys, position)
-            finite = last.gather(1, chosen[:, None]).isfinite().all()
+            finite = last.gather(1, chosen[:, None]).isfinite()[:, 0]
+            finite = (finite if running is None else finite | ~running).all()
             sound = finite if sound is None else sound & finite
             staying = []
             for row, ((index, written), token) in enumerate(
                 zip(alive, chosen.tolist(), strict=True)
             ):
+                if index in results:
+                    continue
                 ended = ending(index, token, written)
                 if ended is None:
                     staying.append(row)
@@ -144,7 +152,10 @@ def steps(
                     results[index] = Generation(tuple(written), ended)
             if not staying:
                 break
-            if len(staying) < len(alive):
+            if not batch.feeding.leaves:
+                running = torch.zeros(len(alive), dtype=torch.bool, device=batch.device)
+                running[staying] = True
+            elif len(staying) < len(alive):
                 alive = [alive[row] for row in staying]
                 kept = torch.tensor(staying, device=batch.device)
                 chosen, keys = chosen[kept], keys[kept]

@@ -14,8 +14,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+import engine.decoding.trial
 from engine.decoding.batch import Batch
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick, within_memory
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
+from engine.decoding.memory import within_memory
+
+assert engine.decoding.trial  # importing it lets a class that nobody spoke of be tried
 
 
 def _token_log_probs(logits: Tensor, ids: Tensor) -> Tensor:
@@ -114,9 +118,17 @@ def choice_log_probs(
     bucket = within_memory(bucket, model)
     longest_choice = [max((len(ids) for ids in each), default=0) for each in choices]
     columns = [len(ids) + more for ids, more in zip(prompts, longest_choice, strict=True)]
-    for indices in bucket.batches(columns):
+    for indices in bucket.batches(columns, [len(ids) for ids in prompts]):
         room = bucket.fit(max(columns[index] for index in indices))
+        furthest = max(longest_choice[index] for index in indices)
         batch = Batch(model, [prompts[index] for index in indices], bucket, tick)
+        if not batch.feeding.branches or batch.beyond_horizon(batch.width + furthest):
+            for index in indices:  # the prompt is read again with each of its choices
+                contexts = [prompts[index]] * len(choices[index])
+                results[index] = log_probs(
+                    model, contexts, choices[index], bucket=bucket, tick=tick
+                )
+            continue
         (_, logits) = list(batch.read())[-1]
         first = logits[:, -1].log_softmax(-1)
         pairs = [
@@ -180,7 +192,9 @@ def kl_to(
         ]
         parts = []
         values = max(each.values for each in pair)  # the same chunks for both
-        for (_, ours), (_, theirs) in zip(*(each.read(span, values) for each in pair), strict=True):
+        whole = any(each.whole for each in pair)
+        chunks = (each.read(span, values, whole) for each in pair)
+        for (_, ours), (_, theirs) in zip(*chunks, strict=True):
             common = min(ours.shape[-1], theirs.shape[-1], *limits)
             p, q = (each[..., :common].log_softmax(-1) for each in (ours, theirs.to(ours.device)))
             parts.append((p.exp() * (p - q)).sum(-1).clamp(min=0.0))

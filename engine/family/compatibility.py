@@ -18,19 +18,17 @@ from engine.errors import BadInput, IncompatibleFamily, Problem
 from engine.family.beside import beside_notes
 from engine.family.checkpoint import Checkpoint, open_checkpoint
 from engine.family.fit import align_forms
-from engine.family.own_code import code_note, unknown_class
 from engine.family.placing import place_adapter
-from engine.family.settings import compare_config
 from engine.family.structure import (
     Structure,
     align_heads,
     align_names,
+    compare_config,
     merge_structure,
 )
 from engine.family.ties import pairs_of
 from engine.family.tokenizer import TokenizerFiles, config_end_ids
-from engine.family.tokenizers import open_tokenizers
-from engine.family.vocabulary import VocabularyRows, tokenizer_notes
+from engine.family.vocabulary import VocabularyRows, token_problems
 from engine.recipe import FrozenDict, Names
 from engine.study import FamilySpec
 
@@ -125,20 +123,17 @@ class _Inspection:
                 "Give a Hugging Face directory, or use the command `merge`.",
             )
         if found.kind == "full":
-            self.class_and_head(found)
+            self.head(found)
         return found
 
-    def class_and_head(self, model: Checkpoint) -> None:
-        """What to know of a full model's class and of its output projection."""
+    def head(self, model: Checkpoint) -> None:
+        """What to know of a full model's output projection."""
         where = f"{model.name} ({model.path})"
         if model.ties.own:
             self.notes.append(
                 f"{model.name}: config.json ties {model.ties.own[0]} to the embedding, but another "
                 "is stored; it stays untied, as transformers has it."
             )
-        self.notes += code_note(model)
-        if self.text:
-            self.problems += unknown_class(model)
         if self.text and not model.tied and not model.heads and pairs_of(model.config):
             self.problem(
                 where,
@@ -149,10 +144,36 @@ class _Inspection:
 
     def tokenizers(self, models: Mapping[str, Checkpoint]) -> dict[str, TokenizerFiles]:
         """The tokenizers that are there; a problem for each that ought to be."""
-        found = open_tokenizers(models, self.spec, self.text)
-        self.problems += found.problems
-        self.notes += found.notes
-        return found.files
+        found: dict[str, TokenizerFiles] = {}
+        base = models.get("base")
+        for name, each in models.items():
+            if each.kind == "raw":
+                continue
+            needed = self.text and name in (self.spec.tokenizer, "target")
+            if not needed and not TokenizerFiles.present(each.path):
+                if (
+                    (each.kind == "full" or each.rows)
+                    and base is not None
+                    and each.rows != base.rows
+                    and self.text
+                ):
+                    self.problem(
+                        f"{name} ({each.path})",
+                        f"it has no tokenizer, and {each.rows} rows where base has {base.rows}, "
+                        "so its ids cannot be compared",
+                        "Copy the tokenizer it was trained with into its directory.",
+                    )
+                elif each.kind == "full" and self.text:
+                    self.notes.append(
+                        f"{name} has no tokenizer of its own; its ids are taken to be the family's."
+                    )
+                continue
+            try:
+                found[name] = TokenizerFiles.open(each.path)
+            except BadInput as error:
+                self.problems.extend(error.problems)
+        self.problems.extend(token_problems(found))
+        return found
 
     def run(self) -> Family | None:
         """The family, or None where problems were found."""
@@ -191,8 +212,6 @@ class _Inspection:
             )
         if self.problems:
             return None
-        if chosen is not None:
-            self.notes += tokenizer_notes(tokenizers, self.spec.tokenizer)
         return self._family(base, experts, target, chosen, structure, merged_rows)
 
     def _family(

@@ -95,5 +95,6 @@ def randomise(model: nn.Module, seed: int = 0) -> None:
                 tensor.add_(normal(tensor) * JITTER)
         stored = model.state_dict()
         for name, buffer in sorted(model.named_buffers()):
-            if name in stored and buffer.is_floating_point():
+            computed = "decay" in name or "slope" in name  # from one another: they must agree
+            if name in stored and buffer.is_floating_point() and not computed:
                 buffer.add_(normal(buffer) * JITTER * buffer.abs().mean().clamp_min(0.1))

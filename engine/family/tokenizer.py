@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import bad
-from engine.family.dated import DAY, uses_date
-from engine.family.pieces import pieces_file
 
 MAX_JSON = 200_000_000
 TOKENIZER_FILES = (
@@ -69,12 +67,11 @@ def read_object(path: Path) -> dict[str, Any]:
     return data
 
 
-def optional_object(path: Path) -> dict[str, Any]:
-    """The JSON object of a file; {} where there is no such file."""
+def _optional(path: Path) -> dict[str, Any]:
     return read_object(path) if path.is_file() else {}
 
 
-def content_of(token: Any) -> str | None:
+def _content(token: Any) -> str | None:
     """The text of a token that is written as a text or as an object."""
     if isinstance(token, Mapping):
         token = token.get("content")
@@ -121,11 +118,10 @@ class TokenizerFiles:
                 what it should be.
         """
         if not cls.present(path):
-            file = pieces_file(path)
-            if file is not None:
+            if (path / "tokenizer.model").is_file() or (path / "spiece.model").is_file():
                 raise bad(
                     str(path),
-                    f"only a sentencepiece {file.name} is here, no tokenizer.json",
+                    "only a sentencepiece tokenizer.model is here, no tokenizer.json",
                     "Load it with AutoTokenizer where sentencepiece is there, and save it here.",
                 )
             raise bad(
@@ -133,19 +129,19 @@ class TokenizerFiles:
                 "the tokenizer is missing: no tokenizer.json",
                 "Copy the tokenizer's files here, or name another model as `tokenizer:`.",
             )
-        settings = optional_object(path / "tokenizer_config.json")
+        settings = _optional(path / "tokenizer_config.json")
         tokens, owner = _tokens(path)
-        _add_named(tokens, settings, optional_object(path / "special_tokens_map.json"))
+        _add_named(tokens, settings, _optional(path / "special_tokens_map.json"))
         ids = {token: number for number, token in tokens.items()}
-        eos = ids.get(content_of(settings.get("eos_token")) or "")
+        eos = ids.get(_content(settings.get("eos_token")) or "")
         if eos is None:
             eos = ids.get(
-                content_of(optional_object(path / "special_tokens_map.json").get("eos_token")) or ""
+                _content(_optional(path / "special_tokens_map.json").get("eos_token")) or ""
             )
         ends = config_end_ids(path) | (frozenset() if eos is None else {eos})
         if not tokens:
             raise bad(str(owner), "the vocabulary is empty", "Download the file again.")
-        return cls(path, tokens, ends, eos, chat_template_of(path, settings))
+        return cls(path, tokens, ends, eos, _chat_template(path, settings))
 
     @property
     def size(self) -> int:
@@ -161,16 +157,14 @@ class TokenizerFiles:
             if file.is_file():
                 whole.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
         whole.update(json.dumps(sorted(self.end_ids)).encode())
-        if uses_date(self.chat_template):
-            whole.update(f"on {DAY:%Y-%m-%d}".encode())
         return whole.hexdigest()
 
 
 def config_end_ids(path: Path) -> frozenset[int]:
     """The end tokens that a directory's generation_config.json and config.json name."""
-    config = optional_object(path / "config.json")
+    config = _optional(path / "config.json")
     nested = config.get("text_config")
-    found = ids_of(optional_object(path / "generation_config.json").get("eos_token_id"))
+    found = ids_of(_optional(path / "generation_config.json").get("eos_token_id"))
     found |= ids_of(config.get("eos_token_id"))
     return found | ids_of(nested.get("eos_token_id") if isinstance(nested, dict) else None)
 
@@ -181,7 +175,7 @@ def _tokens(path: Path) -> tuple[dict[int, str], Path]:
     if not file.is_file():
         file = path / "vocab.json"
         pairs: list[tuple[Any, Any]] = list(read_object(file).items()) + list(
-            optional_object(path / "added_tokens.json").items()
+            _optional(path / "added_tokens.json").items()
         )
     else:
         data = read_object(file)
@@ -241,26 +235,26 @@ def _add_named(
         )
     known = set(tokens.values())
     for each in named:
-        text = content_of(each)
+        text = _content(each)
         if text and text not in known:
             tokens[max(tokens, default=-1) + 1] = text
             known.add(text)
 
 
-def chat_template_of(path: Path, settings: Mapping[str, Any]) -> str | None:
-    """The default chat template: its own file, else of the settings, else of a processor."""
+def _chat_template(path: Path, settings: Mapping[str, Any]) -> str | None:
+    """The default chat template: its own file, else the one in a JSON file."""
     file = path / "chat_template.jinja"
     if file.is_file():
         try:
             return file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise bad(str(file), f"cannot be read ({error})", "Download the file again.") from None
-    found = settings.get("chat_template")
+    found = _optional(path / "chat_template.json").get("chat_template") or settings.get(
+        "chat_template"
+    )
     if isinstance(found, list):
         named = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
         found = named.get("default")
-    if not found:  # a processor's file, which a tokenizer by itself does not read
-        found = optional_object(path / "chat_template.json").get("chat_template")
     return found if isinstance(found, str) else None
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from engine.compose import Composer
 from engine.decoding.inputs import Tick
+from engine.decoding.opening import feedings
 from engine.family.compatibility import Family, open_family
 from engine.family.fingerprint import family_fingerprint, fingerprints
 from engine.family.memory import memory_needed
@@ -87,7 +88,8 @@ class OpenFamilies:
 
         Raises:
             IncompatibleFamily: its models do not fit together.
-            BadInput: weights that are not finite; a device or dtype that is not there.
+            BadInput: a class that cannot be run exactly; weights that are not finite; a device or
+                dtype that is not there.
         """
         opened = self._find(spec, tick)
         self._in_use.append(opened)
@@ -122,6 +124,7 @@ class OpenFamilies:
             log.warning("files of the family of %s changed; it is opened again", spec.base)
             del self._open[spec]
         family = open_family(spec)
+        feedings(family, self._workspace)  # refuses before anything is read
         opened = OpenFamily(
             family,
             family_fingerprint(family, self._workspace, tick),

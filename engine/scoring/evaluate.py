@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypedDict
 
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, embedded, no_tick, within_memory
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, embedded, no_tick
 from engine.decoding.loop import Generation, generate
+from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling
 from engine.decoding.teacher_forced import kl_to, log_probs
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from cache.store import Store
+from engine.decoding.opening import feedings
 from engine.errors import BadInput, Problem, bad
 from engine.family.compatibility import Family, open_family
 from engine.family.light_text import light_text
@@ -36,6 +37,7 @@ def check_study(study: Study) -> tuple[tuple[Objective, ...], Family]:
     family: Family | None = None
     try:
         family = open_family(study.family)
+        feedings(family)
     except BadInput as error:
         problems.extend(error.problems)
     template = family is None or family.has_chat_template

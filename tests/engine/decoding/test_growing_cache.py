@@ -5,7 +5,8 @@ import torch
 from transformers import GPT2Config, MistralConfig
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from engine.decoding.growing_cache import SPARE, GrowingLayer, branch_cache, growing_cache
+from engine.decoding.growing_cache import SPARE, GrowingLayer, growing_cache
+from engine.decoding.stage import taken
 
 
 def states(columns: int, seed: int, rows: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,7 +61,7 @@ def test_a_branch_leaves_its_origin_alone():
     for layer in range(2):
         cache.update(*states(5, layer), layer)
     before = [layer.keys.clone() for layer in cache.layers]
-    branch = branch_cache(cache, torch.tensor([1, 1]))
+    branch = taken(cache, torch.tensor([1, 1]), 3)
     for layer in range(2):
         branch.update(*states(4, 9, rows=2), layer)
     assert [layer.get_seq_length() for layer in branch.layers] == [9, 9]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.decoding import batch as batch_module
-from engine.decoding import inputs as inputs_module
+from engine.decoding import memory as memory_module
 from engine.decoding.batch import Batch
 from engine.decoding.fusion import Mixture, combine, mix
 from engine.decoding.inputs import Bucket, no_tick
@@ -285,8 +285,8 @@ def test_the_cache_sets_how_many_rows_fit(tiny, runs, prompts, monkeypatch):
     model = runs((tiny(),))
     alone = texts(model, prompts[:8], bucket=Bucket(1, 1))
     # llama: 2 layers, 2 key-value heads of 8 numbers of 4 bytes, keys and values
-    assert inputs_module.cache_bytes(model.modules[0]) == 2 * 2 * 2 * 8 * 4
-    monkeypatch.setattr(inputs_module, "CACHE_BYTES", 256 * 64)
-    fitted = inputs_module.within_memory(Bucket(), model)
+    assert memory_module.cache_bytes(model.modules[0]) == 2 * 2 * 2 * 8 * 4
+    monkeypatch.setattr(memory_module, "CACHE_BYTES", 256 * 64)
+    fitted = memory_module.within_memory(Bucket(), model)
     assert (fitted.tokens, fitted.fit(16), fitted.fit(200)) == (64, 4, 1)
     assert parted(model, prompts[:8], alone, texts(model, prompts[:8])) == []

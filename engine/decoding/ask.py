@@ -1,0 +1,25 @@
+"""A trial in a process of its own: a configuration on standard input, the answer on the last line
+of standard output.
+
+    python -m engine.decoding.ask < config.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from engine.decoding.opening import answer_document
+
+
+def main() -> None:
+    """Answer one configuration."""
+    import torch
+
+    torch.set_num_threads(1)
+    document = answer_document(json.load(sys.stdin))
+    sys.stdout.write(f"\n{json.dumps(document)}\n")
+
+
+if __name__ == "__main__":
+    main()

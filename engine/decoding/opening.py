@@ -1,0 +1,133 @@
+"""How every model of a family is fed, known before anything runs; what cannot be exact is refused.
+
+    config.json ── known ────────────────────────────► at once, without torch
+               └── tried in this workspace before ───► read
+               └── anything else ────────────────────► tried (seconds), remembered
+
+A trial runs in this process where torch is loaded already, else in one of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.point import default_workspace
+from engine.decoding.feeding import Feeding, known
+from engine.errors import BadInput, Problem
+from engine.family.compatibility import Family
+
+TRIAL = 1
+"""Version of what is tried and how; raised when an answer may differ from a remembered one."""
+
+MEMORY = "feedings"
+"""Directory in the workspace where answers are remembered, a file each."""
+
+_ASIDE = (
+    "architectures", "transformers_version", "torch_dtype", "dtype", "name_or_path", "use_cache",
+    "bos_token_id", "eos_token_id",
+)  # fmt: skip
+"""Keys of a configuration that say nothing of how a model runs."""
+
+
+def feedings(family: Family, workspace: Path | None = None) -> dict[str, Feeding]:
+    """Model name -> how it is fed; an adapter runs as the base does.
+
+    Args:
+        workspace: where answers of trials are remembered; the default one by default. One that
+            cannot be written only costs time.
+
+    Raises:
+        BadInput: every model that cannot be fed exactly, with the reason.
+    """
+    found: dict[str, Feeding] = {}
+    answers: dict[str, Feeding | Problem] = {}
+    problems: list[Problem] = []
+    for name, model in family.models.items():
+        if model.kind != "full":
+            continue
+        key = _key(model.config)
+        if key not in answers:
+            answers[key] = known(model.config) or _asked(key, model.config, workspace)
+        answer = answers[key]
+        if isinstance(answer, Problem):
+            where = f"{name} ({model.path / 'config.json'}): {answer.where}"
+            problems.append(Problem(where, answer.what, answer.fix))
+        else:
+            found[name] = answer
+    if problems:
+        raise BadInput(*problems)
+    adapters = [name for name, model in family.models.items() if model.is_adapter]
+    return found | {name: found["base"] for name in adapters if "base" in found}
+
+
+def _key(config: Mapping[str, Any]) -> str:
+    told = {k: v for k, v in config.items() if k not in _ASIDE and not k.startswith("_")}
+    return json.dumps(told, sort_keys=True, default=str)
+
+
+def _asked(key: str, config: Mapping[str, Any], workspace: Path | None) -> Feeding | Problem:
+    """The remembered answer to a configuration, else that of a trial."""
+    from importlib.metadata import version
+
+    versions = [version(each) for each in ("transformers", "torch")]
+    name = hashlib.sha256("\n".join([key, *versions, str(TRIAL)]).encode()).hexdigest()[:32]
+    file = (workspace or default_workspace()) / MEMORY / f"{name}.json"
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        document = answer_document(config) if "torch" in sys.modules else _apart(config)
+        _remember(file, document)
+    if "refused" in document:
+        return Problem(*document["refused"])
+    return Feeding(**document["feeding"])
+
+
+def answer_document(config: Mapping[str, Any]) -> dict[str, Any]:
+    """{"feeding": …} or {"refused": [where, what, fix]}: a trial's answer, for a file."""
+    from engine.decoding.trial import tried
+
+    try:
+        return {"feeding": tried(config).as_dict()}
+    except BadInput as error:
+        first = error.problems[0]
+        return {"refused": [first.where, first.what, first.fix]}
+
+
+def _apart(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of a process of its own, so that this one stays free of torch."""
+    import subprocess
+
+    root = Path(__file__).parents[2]
+    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-m", "engine.decoding.ask"],
+        input=json.dumps(config, default=str),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        what = f"its class cannot be tried ({last[:300]})"
+        kind = str(config.get("model_type"))
+        return {"refused": [kind, what, "Use a class that transformers has itself."]}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _remember(file: Path, document: Mapping[str, Any]) -> None:
+    """Write a file that is whole or not there."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(document), encoding="utf-8")
+        partial.replace(file)
+    except OSError:
+        return  # it is tried again next time
