@@ -53,31 +53,30 @@ def tied_letters(config: type, of_text: bool) -> str:
 
 
 def plain_defaults(config: type) -> dict[str, Any]:
-    """The scalar settings of a configuration class and their defaults, without the base class's."""
+    """The settings of a configuration class and their defaults, without the base class's."""
     found = {}
     for field in dataclasses.fields(config):
         if field.name in _BASE or field.name.endswith(("_token_id", "_config")):
             continue
-        if isinstance(field.default, bool | int | float | str | None):
-            found[field.name] = field.default
-    return found
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if isinstance(default, bool | int | float | str | list | dict | tuple | None):
+            found[field.name] = default
+    return dict(json.loads(json.dumps(found)))
 
 
 def of_config(model_type: str) -> dict[str, Any]:
     """What the configuration class alone says."""
     config = CONFIG_MAPPING[model_type]
     defaults = plain_defaults(config)
-    entry: dict[str, Any] = {"defaults": defaults}
+    made = json.loads(config().to_json_string(use_diff=False))
+    derived = [name for name, value in defaults.items() if made.get(name, value) != value]
+    entry: dict[str, Any] = {"defaults": defaults, "derived": derived}
     if config.attribute_map:
         entry["aliases"] = dict(config.attribute_map)
-    if "rope_parameters" in {field.name for field in dataclasses.fields(config)}:
-        entry["theta"] = config.default_theta
-    made = config()
-    entry["derived"] = [
-        name
-        for name, value in defaults.items()
-        if value is None and getattr(made, name, None) is not None
-    ]
+    if isinstance(made.get("rope_parameters"), dict):
+        entry["rope"] = made["rope_parameters"]
     return entry
 
 

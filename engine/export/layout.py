@@ -15,6 +15,8 @@ from typing import Any
 
 from engine.family.compatibility import Family
 from engine.family.headers import DTYPE_BITS, FLOAT_DTYPES
+from engine.family.own_code import code_files, table_files
+from engine.family.shards import weight_files
 
 SHARD = 5 * 10**9
 """Bytes of tensors in one safetensors file."""
@@ -149,6 +151,8 @@ def side_files(family: Family) -> list[tuple[str, Path]]:
     if templates.is_dir():
         inside = [each for each in sorted(templates.iterdir()) if each.is_file()]
         found += [(f"{TEMPLATES}/{each.name}", each) for each in inside]
+    code = [*table_files(text), *code_files(text), *code_files(base)]
+    found += [(each.name, each) for each in code if each.name not in dict(found)]
     own = base / "generation_config.json"
     if own.is_file() and own.name not in dict(found):
         found.append((own.name, own))
@@ -180,14 +184,10 @@ def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
 
 
 def model_files(source: Path) -> list[Path]:
-    """What a copy of a model takes along: weights, configuration and tokenizer, sorted."""
-    return [
-        each
-        for each in sorted(source.iterdir())
-        if each.is_file()
-        and (
-            each.name in (*CONFIG_FILES, *TEXT_FILES)
-            or each.name.endswith((".safetensors", ".safetensors.index.json"))
-            or each.name == "adapter_config.json"
-        )
-    ]
+    """What a copy of a model takes along: the weights that transformers reads and no other,
+    configuration, tokenizer and code that these name, sorted."""
+    adapter = ("adapter_config.json", "adapter_model.safetensors")
+    names = (*CONFIG_FILES, *TEXT_FILES, *adapter)
+    found = {source / name for name in names if (source / name).is_file()}
+    found.update(weight_files(source), table_files(source), code_files(source))
+    return sorted(found)

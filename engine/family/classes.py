@@ -30,9 +30,9 @@ class ModelClass:
         tied: T or F for tie_word_embeddings absent, true and false; for a class of parts each with
             the text part's three.
         defaults: setting -> value where config.json is silent.
-        derived: settings that are computed from others where they are absent or null.
+        derived: settings that are computed from others where they are not given.
         aliases: other names of settings -> the name in `defaults`.
-        theta: rotary base where none is named; None for a class without rotary positions.
+        rope: rotary positions where config.json names none; {} for a class without.
     """
 
     auto: str = ""
@@ -42,7 +42,7 @@ class ModelClass:
     defaults: Mapping[str, Any] = field(default_factory=FrozenDict)
     derived: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=FrozenDict)
-    theta: float | None = None
+    rope: Mapping[str, Any] = field(default_factory=FrozenDict)
 
     def ties(self, config: Mapping[str, Any]) -> bool:
         """Whether the class ties its output projection to the embedding under `config`."""

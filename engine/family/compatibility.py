@@ -18,17 +18,18 @@ from engine.errors import BadInput, IncompatibleFamily, Problem
 from engine.family.beside import beside_notes
 from engine.family.checkpoint import Checkpoint, open_checkpoint
 from engine.family.fit import align_forms
+from engine.family.own_code import code_note, unknown_class
 from engine.family.placing import place_adapter
+from engine.family.settings import compare_config
 from engine.family.structure import (
     Structure,
     align_heads,
     align_names,
-    compare_config,
     merge_structure,
 )
 from engine.family.ties import pairs_of
 from engine.family.tokenizer import TokenizerFiles, config_end_ids
-from engine.family.vocabulary import VocabularyRows, token_problems
+from engine.family.vocabulary import VocabularyRows, token_problems, tokenizer_notes
 from engine.recipe import FrozenDict, Names
 from engine.study import FamilySpec
 
@@ -123,17 +124,20 @@ class _Inspection:
                 "Give a Hugging Face directory, or use the command `merge`.",
             )
         if found.kind == "full":
-            self.head(found)
+            self.class_and_head(found)
         return found
 
-    def head(self, model: Checkpoint) -> None:
-        """What to know of a full model's output projection."""
+    def class_and_head(self, model: Checkpoint) -> None:
+        """What to know of a full model's class and of its output projection."""
         where = f"{model.name} ({model.path})"
         if model.ties.own:
             self.notes.append(
                 f"{model.name}: config.json ties {model.ties.own[0]} to the embedding, but another "
                 "is stored; it stays untied, as transformers has it."
             )
+        self.notes += code_note(model)
+        if self.text:
+            self.problems += unknown_class(model)
         if self.text and not model.tied and not model.heads and pairs_of(model.config):
             self.problem(
                 where,
@@ -212,6 +216,8 @@ class _Inspection:
             )
         if self.problems:
             return None
+        if chosen is not None:
+            self.notes += tokenizer_notes(tokenizers, self.spec.tokenizer)
         return self._family(base, experts, target, chosen, structure, merged_rows)
 
     def _family(

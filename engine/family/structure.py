@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from engine.errors import BadInput, Problem
+from engine.errors import Problem
 from engine.family.checkpoint import Checkpoint
 from engine.family.classes import class_of
 from engine.family.headers import TensorInfo
@@ -14,21 +13,6 @@ from engine.family.ties import Ties, find_ties
 from engine.family.vocabulary import VocabularyRows, combine_rows, is_vocabulary
 
 _SAME = "Experts must be fine-tunes of the base itself."
-
-# configuration keys that decide shapes, under the names that model families give them
-SIZES = (
-    "hidden_size", "n_embd", "d_model", "num_hidden_layers", "n_layer", "num_layers",
-    "num_attention_heads", "n_head", "num_key_value_heads", "head_dim", "intermediate_size",
-    "n_inner", "num_experts", "num_local_experts",
-)  # fmt: skip
-# keys that shapes do not show; a merged model follows the base in them
-BEHAVIOUR = (
-    "hidden_act",
-    "activation_function",
-    "rms_norm_eps",
-    "layer_norm_epsilon",
-    "sliding_window",
-)
 
 
 @dataclass(frozen=True)
@@ -48,46 +32,6 @@ class Structure:
 
 def _more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-
-
-def _rope(checkpoint: Checkpoint) -> Any:
-    """The rotary base, which transformers 5 moved into rope_parameters."""
-    nested = checkpoint.setting("rope_parameters")
-    inner = nested.get("rope_theta") if isinstance(nested, dict) else None
-    return checkpoint.setting("rope_theta", inner)
-
-
-def compare_config(base: Checkpoint, expert: Checkpoint) -> list[str]:
-    """Notes on settings that differ harmlessly.
-
-    Raises:
-        BadInput: another architecture, or sizes that differ, with both values.
-    """
-    where = f"{expert.name} ({expert.path / 'config.json'})"
-    problems = []
-    for key in ("model_type", "architectures"):
-        mine, theirs = base.config.get(key), expert.config.get(key)
-        if mine and theirs and mine != theirs:
-            problems.append(Problem(where, f"{key} is {theirs!r} where base has {mine!r}", _SAME))
-    for key in SIZES:
-        mine, theirs = base.setting(key), expert.setting(key)
-        if mine is not None and theirs is not None and mine != theirs:
-            problems.append(Problem(where, f"{key} is {theirs!r} where base has {mine!r}", _SAME))
-    if problems:
-        raise BadInput(*problems)
-    notes = []
-    for key in BEHAVIOUR:
-        mine, theirs = base.setting(key), expert.setting(key)
-        if mine is not None and theirs is not None and mine != theirs:
-            notes.append(
-                f"{expert.name}: {key} is {theirs!r}, base has {mine!r}; merged models follow base."
-            )
-    if None not in (_rope(base), _rope(expert)) and _rope(base) != _rope(expert):
-        theirs, mine = _rope(expert), _rope(base)
-        notes.append(
-            f"{expert.name}: rope_theta is {theirs!r}, base has {mine!r}; merged models follow it."
-        )
-    return notes
 
 
 def align_names(base: Checkpoint, expert: Checkpoint) -> Checkpoint:

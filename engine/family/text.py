@@ -19,6 +19,7 @@ os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 
 from engine.errors import bad, first_line
 from engine.family.compatibility import Family
+from engine.family.dated import pinned, uses_date
 
 _PROBE = "a"
 """A text whose tokens tell the special ones beside it."""
@@ -63,6 +64,9 @@ class Text:
                 f"transformers cannot load it ({first_line(error)})",
                 "Code of its own is never run.",
             ) from error
+        template = self.files.chat_template
+        if template and (uses_date(template) or not self.tokenizer.chat_template):
+            self.tokenizer.chat_template = pinned(template)
         own = self.tokenizer.eos_token_id
         self.end_ids: frozenset[int] = family.end_ids | (frozenset() if own is None else {int(own)})
         self.size: int = max(len(self.tokenizer), self.files.size)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import bad
+from engine.family.dated import DAY, uses_date
 
 MAX_JSON = 200_000_000
 TOKENIZER_FILES = (
@@ -157,6 +158,8 @@ class TokenizerFiles:
             if file.is_file():
                 whole.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
         whole.update(json.dumps(sorted(self.end_ids)).encode())
+        if uses_date(self.chat_template):
+            whole.update(f"on {DAY:%Y-%m-%d}".encode())
         return whole.hexdigest()
 
 
@@ -242,19 +245,19 @@ def _add_named(
 
 
 def _chat_template(path: Path, settings: Mapping[str, Any]) -> str | None:
-    """The default chat template: its own file, else the one in a JSON file."""
+    """The default chat template: its own file, else of the settings, else of a processor."""
     file = path / "chat_template.jinja"
     if file.is_file():
         try:
             return file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise bad(str(file), f"cannot be read ({error})", "Download the file again.") from None
-    found = _optional(path / "chat_template.json").get("chat_template") or settings.get(
-        "chat_template"
-    )
+    found = settings.get("chat_template")
     if isinstance(found, list):
         named = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
         found = named.get("default")
+    if not found:  # a processor's file, which a tokenizer by itself does not read
+        found = _optional(path / "chat_template.json").get("chat_template")
     return found if isinstance(found, str) else None
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from engine.errors import Problem
 from engine.family.checkpoint import Checkpoint
+from engine.family.dated import DAY, uses_date
 from engine.family.ties import EMBEDDINGS, HEADS
 from engine.family.tokenizer import TokenizerFiles, compare
 
@@ -84,3 +85,33 @@ def token_problems(tokenizers: Mapping[str, TokenizerFiles]) -> list[Problem]:
         else:
             seen[name] = files
     return problems
+
+
+def tokenizer_notes(tokenizers: Mapping[str, TokenizerFiles], chosen: str) -> list[str]:
+    """What to know of tokenizers that go together: tokens and templates that only others have.
+
+    Args:
+        chosen: the model that `tokenizer:` names.
+    """
+    family = tokenizers[chosen]
+    notes = []
+    for name, files in tokenizers.items():
+        extra = len(files.tokens.keys() - family.tokens.keys())
+        if extra:
+            notes.append(
+                f"{name}: it has {extra} tokens that the tokenizer of {chosen} lacks; no prompt "
+                f"holds them, and an export has the tokenizer of {chosen}. `tokenizer: {name}` "
+                "takes them in."
+            )
+        if files.chat_template and files.chat_template != family.chat_template:
+            whose = f"{chosen}'s" if family.chat_template else f"none: {chosen} has none"
+            notes.append(
+                f"{name}: its chat template is not the family's; under chat every model's prompts "
+                f"are wrapped in {whose}."
+            )
+    if uses_date(family.chat_template):
+        notes.append(
+            f"tokenizer of {chosen}: its chat template writes today's date; it is always "
+            f"{DAY:%d %B %Y} here, so that a score does not change with the day."
+        )
+    return notes
