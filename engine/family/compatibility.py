@@ -29,7 +29,8 @@ from engine.family.structure import (
 )
 from engine.family.ties import pairs_of
 from engine.family.tokenizer import TokenizerFiles, config_end_ids
-from engine.family.vocabulary import VocabularyRows, token_problems, tokenizer_notes
+from engine.family.tokenizers import open_tokenizers
+from engine.family.vocabulary import VocabularyRows, tokenizer_notes
 from engine.recipe import FrozenDict, Names
 from engine.study import FamilySpec
 
@@ -148,36 +149,10 @@ class _Inspection:
 
     def tokenizers(self, models: Mapping[str, Checkpoint]) -> dict[str, TokenizerFiles]:
         """The tokenizers that are there; a problem for each that ought to be."""
-        found: dict[str, TokenizerFiles] = {}
-        base = models.get("base")
-        for name, each in models.items():
-            if each.kind == "raw":
-                continue
-            needed = self.text and name in (self.spec.tokenizer, "target")
-            if not needed and not TokenizerFiles.present(each.path):
-                if (
-                    (each.kind == "full" or each.rows)
-                    and base is not None
-                    and each.rows != base.rows
-                    and self.text
-                ):
-                    self.problem(
-                        f"{name} ({each.path})",
-                        f"it has no tokenizer, and {each.rows} rows where base has {base.rows}, "
-                        "so its ids cannot be compared",
-                        "Copy the tokenizer it was trained with into its directory.",
-                    )
-                elif each.kind == "full" and self.text:
-                    self.notes.append(
-                        f"{name} has no tokenizer of its own; its ids are taken to be the family's."
-                    )
-                continue
-            try:
-                found[name] = TokenizerFiles.open(each.path)
-            except BadInput as error:
-                self.problems.extend(error.problems)
-        self.problems.extend(token_problems(found))
-        return found
+        found = open_tokenizers(models, self.spec, self.text)
+        self.problems += found.problems
+        self.notes += found.notes
+        return found.files
 
     def run(self) -> Family | None:
         """The family, or None where problems were found."""

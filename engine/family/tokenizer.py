@@ -19,6 +19,7 @@ from typing import Any
 
 from engine.errors import bad
 from engine.family.dated import DAY, uses_date
+from engine.family.pieces import pieces_file
 
 MAX_JSON = 200_000_000
 TOKENIZER_FILES = (
@@ -68,11 +69,12 @@ def read_object(path: Path) -> dict[str, Any]:
     return data
 
 
-def _optional(path: Path) -> dict[str, Any]:
+def optional_object(path: Path) -> dict[str, Any]:
+    """The JSON object of a file; {} where there is no such file."""
     return read_object(path) if path.is_file() else {}
 
 
-def _content(token: Any) -> str | None:
+def content_of(token: Any) -> str | None:
     """The text of a token that is written as a text or as an object."""
     if isinstance(token, Mapping):
         token = token.get("content")
@@ -119,10 +121,11 @@ class TokenizerFiles:
                 what it should be.
         """
         if not cls.present(path):
-            if (path / "tokenizer.model").is_file() or (path / "spiece.model").is_file():
+            file = pieces_file(path)
+            if file is not None:
                 raise bad(
                     str(path),
-                    "only a sentencepiece tokenizer.model is here, no tokenizer.json",
+                    f"only a sentencepiece {file.name} is here, no tokenizer.json",
                     "Load it with AutoTokenizer where sentencepiece is there, and save it here.",
                 )
             raise bad(
@@ -130,19 +133,19 @@ class TokenizerFiles:
                 "the tokenizer is missing: no tokenizer.json",
                 "Copy the tokenizer's files here, or name another model as `tokenizer:`.",
             )
-        settings = _optional(path / "tokenizer_config.json")
+        settings = optional_object(path / "tokenizer_config.json")
         tokens, owner = _tokens(path)
-        _add_named(tokens, settings, _optional(path / "special_tokens_map.json"))
+        _add_named(tokens, settings, optional_object(path / "special_tokens_map.json"))
         ids = {token: number for number, token in tokens.items()}
-        eos = ids.get(_content(settings.get("eos_token")) or "")
+        eos = ids.get(content_of(settings.get("eos_token")) or "")
         if eos is None:
             eos = ids.get(
-                _content(_optional(path / "special_tokens_map.json").get("eos_token")) or ""
+                content_of(optional_object(path / "special_tokens_map.json").get("eos_token")) or ""
             )
         ends = config_end_ids(path) | (frozenset() if eos is None else {eos})
         if not tokens:
             raise bad(str(owner), "the vocabulary is empty", "Download the file again.")
-        return cls(path, tokens, ends, eos, _chat_template(path, settings))
+        return cls(path, tokens, ends, eos, chat_template_of(path, settings))
 
     @property
     def size(self) -> int:
@@ -165,9 +168,9 @@ class TokenizerFiles:
 
 def config_end_ids(path: Path) -> frozenset[int]:
     """The end tokens that a directory's generation_config.json and config.json name."""
-    config = _optional(path / "config.json")
+    config = optional_object(path / "config.json")
     nested = config.get("text_config")
-    found = ids_of(_optional(path / "generation_config.json").get("eos_token_id"))
+    found = ids_of(optional_object(path / "generation_config.json").get("eos_token_id"))
     found |= ids_of(config.get("eos_token_id"))
     return found | ids_of(nested.get("eos_token_id") if isinstance(nested, dict) else None)
 
@@ -178,7 +181,7 @@ def _tokens(path: Path) -> tuple[dict[int, str], Path]:
     if not file.is_file():
         file = path / "vocab.json"
         pairs: list[tuple[Any, Any]] = list(read_object(file).items()) + list(
-            _optional(path / "added_tokens.json").items()
+            optional_object(path / "added_tokens.json").items()
         )
     else:
         data = read_object(file)
@@ -238,13 +241,13 @@ def _add_named(
         )
     known = set(tokens.values())
     for each in named:
-        text = _content(each)
+        text = content_of(each)
         if text and text not in known:
             tokens[max(tokens, default=-1) + 1] = text
             known.add(text)
 
 
-def _chat_template(path: Path, settings: Mapping[str, Any]) -> str | None:
+def chat_template_of(path: Path, settings: Mapping[str, Any]) -> str | None:
     """The default chat template: its own file, else of the settings, else of a processor."""
     file = path / "chat_template.jinja"
     if file.is_file():
@@ -257,7 +260,7 @@ def _chat_template(path: Path, settings: Mapping[str, Any]) -> str | None:
         named = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
         found = named.get("default")
     if not found:  # a processor's file, which a tokenizer by itself does not read
-        found = _optional(path / "chat_template.json").get("chat_template")
+        found = optional_object(path / "chat_template.json").get("chat_template")
     return found if isinstance(found, str) else None
 
 
