@@ -43,7 +43,8 @@ class FamilySpec:
 
     Attributes:
         experts: name -> directory, in the order of the file; full checkpoints and LoRA adapters.
-        tokenizer: "base" or an expert's name: whose tokenizer, template, generation_config.
+        tokenizer: "base" or an expert's name: whose tokenizer, template, generation_config; "" for
+            the one with the most tokens, where weights alone are merged.
         towers: what becomes of the other towers of multimodal checkpoints (vision, audio, and what
             joins them to the text): "base" leaves them as the base has them, "merge" merges them.
     """

@@ -154,14 +154,16 @@ def side_files(family: Family) -> list[tuple[str, Path]]:
     code = [*table_files(text), *code_files(text), *code_files(base)]
     found += [(each.name, each) for each in code if each.name not in dict(found)]
     own = base / "generation_config.json"
-    if own.is_file() and own.name not in dict(found):
+    whole = (text / "config.json").is_file()  # it then says by itself where its texts end
+    if own.is_file() and own.name not in dict(found) and not whole:
         found.append((own.name, own))
     return found
 
 
 def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
-    """config.json as it is written: changed only where the vocabulary's rows or the dtype are, and
-    where it ties an output projection that the weights do not.
+    """config.json as it is written: changed only where the vocabulary's rows or the dtype are,
+    where the tokenizer is an expert's that ends its texts otherwise, and where it ties an output
+    projection that the weights do not.
 
     Args:
         dtype: of the written weights where it is not the base's, as torch calls it.
@@ -169,6 +171,11 @@ def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
     config: dict[str, Any] = json.loads(text)
     changed = False
     holders = [config, *([config["text_config"]] if "text_config" in config else [])]
+    for key, value in _own_tokens(family).items():
+        named = [each for each in holders if key in each] or [config]
+        changed |= any(each.get(key) != value for each in named)
+        for holder in named:
+            holder[key] = value
     for holder in holders:
         if family.merged_rows != family.base.rows and "vocab_size" in holder:
             holder["vocab_size"] = family.merged_rows
@@ -181,6 +188,15 @@ def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
                 changed |= holder[key] != dtype
                 holder[key] = dtype
     return json.dumps(config, indent=2, ensure_ascii=False) + "\n" if changed else text
+
+
+def _own_tokens(family: Family) -> dict[str, Any]:
+    """The ids of special tokens that the tokenizer's model has, where that is not the base."""
+    model = family.checkpoint(family.spec.tokenizer)
+    if model.kind != "full" or family.spec.tokenizer == "base":
+        return {}
+    keys = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {key: found for key in keys if (found := model.setting(key)) is not None}
 
 
 def model_files(source: Path) -> list[Path]:

@@ -5,7 +5,9 @@
     method: pcb
     coefficients: {helpful: 1.0}
 
-Nothing of a study is needed: no tokenizer, no data. Relative paths are relative to the file.
+Nothing of a study is needed: no tokenizer, no data. Relative paths are relative to the file. The
+output has the tokenizer of the model that `tokenizer:` names, else of the one with most tokens, so
+that every row of its vocabulary has its token.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from engine.recipe import read_yaml, recipe_from_dict, resolve
 from engine.study import NAME, NAME_RULE, TOWERS, FamilySpec
 from engine.study_file import model_of
 
-_KEYS = ("base", "experts", "method", "coefficients", "parameters", "towers")
+_KEYS = ("base", "experts", "method", "coefficients", "parameters", "towers", "tokenizer")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,12 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
     towers = data.get("towers", "base")
     if towers not in TOWERS:
         problems.extend(unknown(f"{file}: towers", "choice", str(towers), TOWERS).problems)
+    tokenizer = data.get("tokenizer", "")
+    names = (
+        ("base", *(str(name) for name in experts)) if isinstance(experts, Mapping) else ("base",)
+    )
+    if "tokenizer" in data and tokenizer not in names:
+        problems.extend(unknown(f"{file}: tokenizer", "model", str(tokenizer), names).problems)
     if problems:
         raise BadInput(*problems)
     assert isinstance(base, str) and isinstance(experts, Mapping)
@@ -92,6 +100,7 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
             str(name): model_of(path, file.parent, f"{file}: experts.{name}")
             for name, path in experts.items()
         },
+        tokenizer=str(tokenizer),
         towers=str(towers),
     )
     recipe = recipe_from_dict(
@@ -104,6 +113,9 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
         raise bad(f"{file}: method", what, "Use a weight-space method, or `export` a point.")
     recipe = resolve(recipe, spec.names, str(file))
     family = open_family(spec, text=False)
+    if tokenizer and family.tokenizer is None:
+        what = f"{tokenizer} ({spec.path_of(str(tokenizer))}) has no tokenizer that can be read"
+        raise bad(f"{file}: tokenizer", what, "Name another model, or copy a tokenizer there.")
     structural = method.structural(recipe.parameters)
     strength = float(recipe.parameters.get("strength", 1.0))
     coefficients = {name: value * strength for name, value in recipe.coefficients.items()}
@@ -114,7 +126,7 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
 
 def _from_mergekit(data: Mapping[str, Any], file: Path) -> MergePlan:
     plan = read_mergekit(data, file)
-    family = open_family(FamilySpec(plan.base, plan.models), text=False)
+    family = open_family(FamilySpec(plan.base, plan.models, tokenizer=""), text=False)
     layers = family.base.setting("num_hidden_layers") or family.base.setting("n_layer")
     if not isinstance(layers, int):  # a raw state dict says it by its names alone
         layers = 1 + max((layer_of(name) or 0 for name in family.tensors), default=0)

@@ -29,7 +29,7 @@ from engine.family.structure import (
 )
 from engine.family.ties import pairs_of
 from engine.family.tokenizer import TokenizerFiles, config_end_ids
-from engine.family.tokenizers import open_tokenizers
+from engine.family.tokenizers import open_tokenizers, widest
 from engine.family.vocabulary import VocabularyRows, tokenizer_notes
 from engine.recipe import FrozenDict, Names
 from engine.study import FamilySpec
@@ -182,6 +182,8 @@ class _Inspection:
         self.notes += beside_notes(base, self.spec.towers)
         self.problems.extend(structure.problems)
         merged_rows = structure.rows or base.rows
+        if not self.spec.tokenizer:
+            self.spec = replace(self.spec, tokenizer=widest(tokenizers, merged_rows))
         chosen = tokenizers.get(self.spec.tokenizer)
         if chosen is not None and merged_rows and chosen.size > merged_rows:
             self.problem(

@@ -61,6 +61,14 @@ def open_tokenizers(models: Mapping[str, Checkpoint], spec: FamilySpec, text: bo
     return found
 
 
+def widest(tokenizers: Mapping[str, TokenizerFiles], rows: int) -> str:
+    """The model whose tokenizer has most tokens, all of which have one of `rows` rows: the base
+    among equals, and where none fits."""
+    fitting = {name: each for name, each in tokenizers.items() if each.size <= rows}
+    order = sorted(fitting, key=lambda name: name != "base")
+    return max(order, key=lambda name: len(fitting[name].tokens), default="base")
+
+
 def _without(found: Tokenizers, model: Checkpoint, base: Checkpoint | None) -> None:
     """What a model without a tokenizer to compare means."""
     file = pieces_file(model.path)
