@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem, bad
+from engine.scoring.data_columns import Use
 from engine.scoring.data_formats import read_bytes
 from engine.scoring.data_parse import Parsed, parse, use_of
 from engine.scoring.data_reading import Reading
@@ -33,6 +34,7 @@ __all__ = [
     "limited",
     "look",
     "place_of_row",
+    "problems_of",
     "read_bytes",
     "read_file",
     "read_rows",
@@ -93,14 +95,17 @@ class Look:
         reading: how it is read; None where that is not certain.
         rows: the first three, as they will be read.
         count: rows that can be read.
+        records: as they stand in the file, those that `rows:` keeps.
     """
 
     path: Path
+    use: Use
     form: str
     columns: tuple[str, ...]
     reading: Reading | None
     rows: tuple[Row, ...]
     count: int
+    records: tuple[dict[str, Any], ...]
 
     @property
     def plain(self) -> bool:
@@ -114,22 +119,35 @@ class Look:
         count = f"{self.count} row{'s' if self.count != 1 else ''}"
         if self.reading is None:
             return f"{self.form}, columns {', '.join(self.columns) or 'none'}."
-        name = f", {self.reading.name}" if self.reading.name else ""
         note = f" {self.reading.note}" if self.reading.note else ""
-        return f"{self.form}{name}, {count}: {self.reading.words()}.{note}"
+        if self.reading.own and not self.reading.name:
+            return f"{self.form}, {count} in our own form.{note}"
+        name = f", read as {self.reading.name}" if self.reading.name else ""
+        return f"{self.form}, {count}{name}: {self.reading.words()}.{note}"
 
 
 def look(path: Path, objective: Objective) -> Look:
     """What a file is for an objective; raises `BadInput` only where it cannot be opened."""
-    parsed, _ = _read(path, objective)
+    parsed, scorer = _read(path, objective)
     return Look(
         path,
+        use_of(scorer, scorer.resolve(objective.options, scorer.name)),
         parsed.table.form,
         tuple(str(each) for each in parsed.table.columns),
         parsed.reading,
         parsed.rows[:3],
         len(parsed.rows),
+        tuple(parsed.table.objects()),
     )
+
+
+def problems_of(path: Path, objective: Objective) -> list[Problem]:
+    """What `read_file` would raise; none where it would not."""
+    try:
+        read_file(path, objective)
+    except BadInput as error:
+        return list(error.problems)
+    return []
 
 
 def place_of_row(path: Path, objective: Objective, row: Row) -> str:

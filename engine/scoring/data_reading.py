@@ -50,7 +50,7 @@ class Reading:
     def words(self) -> str:
         """What is read as what: `prompt = ctx, choices = endings, answer = label`."""
         if self.own:
-            return "in our own form"
+            return "prompt = prompt" if self.use == "prompt" else "in our own form"
         parts = []
         for ours, theirs in self.options.columns.items():
             names = theirs if isinstance(theirs, str) else " + ".join(theirs)

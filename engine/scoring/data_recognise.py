@@ -126,7 +126,7 @@ def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Readin
             options = dataclasses.replace(given, columns={"prompt": names[column]})
             return Reading(use, "texts", options, table.untyped)
         shape = whole
-    if own or any({"prompt", "messages"} & set(record) for record in records):
+    if shape is None and (own or any({"prompt", "messages"} & set(e) for e in records)):
         return Reading(use, "", dataclasses.replace(given, columns={}), table.untyped)
     raise _unknown(table, shape, use, scorer, most)
 

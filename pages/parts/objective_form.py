@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -11,7 +12,7 @@ import streamlit as st
 from engine.errors import BadInput, Problem
 from engine.recipe import Recipe, resolve
 from engine.scoring.registry import Option, Scorer, find_scorer
-from pages.parts import jobs, state
+from pages.parts import data_form, jobs, state
 from pages.parts.adding import (
     add_objective,
     check_document,
@@ -80,11 +81,12 @@ def _common(scorer: Scorer, key: str) -> dict[str, Any]:
     return values
 
 
-def fields(key: str) -> dict[str, Any]:
+def fields(key: str, beside: Path) -> dict[str, Any]:
     """Draw the fields; the item of `objectives:` they amount to.
 
     Args:
         key: what the keys of the widgets begin with.
+        beside: the study file, to which a relative path of data is relative.
     """
     left, right = st.columns(2)
     values: dict[str, Any] = {
@@ -98,10 +100,15 @@ def fields(key: str) -> dict[str, Any]:
         values["data"] = st.text_input(
             "Data file", key=f"{key}:data", persist_state="session",
             placeholder="/data/questions.jsonl",
-            help="JSON Lines, on this server; a relative path is relative to the study file",
+            help="JSON Lines, JSON, CSV, TSV or Parquet, also gzipped, on this server; a relative "
+            "path is relative to the study file",
         )  # fmt: skip
+    place = st.container()
     for each in scorer.options:
         values[each.name] = _option(each, f"{key}:{name}")
+    if scorer.kind != "none":
+        with place:
+            values |= data_form.show(document_of(values), f"{key}:{name}", beside)
     ways = ["maximize", "minimize"]
     values["direction"] = st.radio(
         "Direction", ways, index=ways.index(scorer.direction), horizontal=True,
@@ -116,7 +123,7 @@ def fields(key: str) -> dict[str, Any]:
 def show(backend: Backend) -> None:
     """The whole section: fields, preview, add."""
     round_ = st.session_state.setdefault("objective_round", 0)
-    document = fields(f"objective:{round_}")
+    document = fields(f"objective:{round_}", backend.study.path)
     job = f"{state.session()}:preview"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(

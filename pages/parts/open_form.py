@@ -146,7 +146,9 @@ def _draft() -> Draft:
     )  # fmt: skip
     objectives: list[dict[str, Any]] = [COST]
     if first == OWN:
-        objectives = [objective_form.fields("new_objective")]
+        beside = Path(place.strip() or state.workspace() / "studies" / shown / "study.yaml")
+        beside = beside if beside.suffix in (".yaml", ".yml") else beside / "study.yaml"
+        objectives = [objective_form.fields("new_objective", beside)]
     return Draft(
         name,
         place.strip() or str(state.workspace() / "studies" / shown / "study.yaml"),

@@ -12,6 +12,7 @@ from engine.recipe import Recipe, resolve
 from engine.study import load_study
 from pages.parts import state
 from pages.parts.backend import Backend
+from tests.engine.scoring.published import write
 from tests.families import FamilyFiles
 from tests.pages.conftest import OBJECTIVES, page, texts, until, widget
 
@@ -274,3 +275,32 @@ def test_fields_follow_the_scorer(backend: Backend) -> None:
     at.selectbox(key="objective:0:scorer").set_value("regex").run()
     assert at.text_input(key="objective:0:regex:pattern").value == ""
     assert not at.exception
+
+
+def test_data_are_shown_as_they_will_be_read_and_columns_chosen(
+    own: Path, backend: Backend, tmp_path: Path
+) -> None:
+    rows = [{"question": "a?", "query": "b?", "answer": "c", "kind": n % 2} for n in range(8)]
+    path = write(tmp_path, ".csv", rows, zipped=True)
+    at = page("models").run()
+    at.text_input(key="objective:0:name").set_value("asked")
+    at.selectbox(key="objective:0:scorer").set_value("contains").run()
+    at.text_input(key="objective:0:data").set_value(str(path)).run()
+    assert not at.exception
+    shown = texts(at)
+    assert "CSV, gzipped, columns question, query, answer, kind." in shown
+    assert "which columns are that is not certain" in shown
+    key = "objective:0:contains:columns"
+    at.multiselect(key=f"{key}:prompt").set_value(["query"])
+    at.multiselect(key=f"{key}:targets").set_value(["answer"])
+    at.selectbox(key=f"{key}:rows").set_value("kind").run()
+    at.multiselect(key=f"{key}:rows:kind").set_value(["1"]).run()
+    assert not at.exception
+    assert "CSV, gzipped, 4 rows: prompt = query, target = answer." in texts(at)
+    [first] = [each.value for each in at.dataframe if "prompt" in each.value]
+    assert list(first["line"]) == [3, 5, 7] and list(first["prompt"]) == ["b?"] * 3
+    press(at, "add_objective")
+    assert not at.exception
+    reading = load_study(own).objectives[-1].reading
+    assert dict(reading.columns) == {"prompt": "query", "target": "answer"}
+    assert dict(reading.rows) == {"kind": ("1",)}
