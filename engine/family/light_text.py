@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.errors import bad
 from engine.family.compatibility import Family
+from engine.family.dated import pinned
 from engine.family.tokenizer import read_object
 
 _PROBE = "a"
@@ -91,7 +92,7 @@ class LightText:
 
     @cached_property
     def _template(self) -> Any:
-        return compile_template(self.files.chat_template or "")
+        return compile_template(pinned(self.files.chat_template or ""))
 
     def render(self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> str:
         """The text of a conversation up to where the assistant speaks.

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
 from engine.family.memory import memory_needed
-from engine.family.structure import SIZES
+from engine.family.settings import SIZES
 from engine.family.tokenizer import TokenizerFiles, compare
 from pages.parts.backend import Backend
 

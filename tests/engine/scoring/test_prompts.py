@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 
 from engine.errors import BadInput
 from engine.family.compatibility import Family, open_family
+from engine.family.dated import pinned
 from engine.family.light_text import LightText, compile_template, light_text
 from engine.family.text import Text
 from engine.scoring.objectives import prepare
@@ -147,6 +148,7 @@ def test_a_template_is_rendered_as_transformers_does(
     opened = family(template)
     messages = [{"role": "user", "content": " é <b> "}, {"role": "user", "content": "x\n"}]
     tokenizer = AutoTokenizer.from_pretrained(str(opened.spec.base))
+    tokenizer.chat_template = pinned(tokenizer.chat_template)
     wanted = tokenizer.apply_chat_template(
         messages, tokenize=False, add_generation_prompt=True, think=True
     )
