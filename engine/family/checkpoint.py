@@ -82,7 +82,7 @@ class Checkpoint:
         """The safetensors files, sorted."""
         return tuple(sorted({info.file for info in self.tensors.values()}))
 
-    @property
+    @cached_property
     def weights(self) -> dict[str, TensorInfo]:
         """The float tensors that matter: without tables that a loader computes anew, and without
         what the class ignores."""

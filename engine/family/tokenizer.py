@@ -175,8 +175,26 @@ def config_end_ids(path: Path) -> frozenset[int]:
     return found | ids_of(nested.get("eos_token_id") if isinstance(nested, dict) else None)
 
 
+_read_last: tuple[bytes, dict[int, str]] = (b"", {})
+"""The tokenizer.json read last and its tokens: models of a family mostly have the same."""
+
+
 def _tokens(path: Path) -> tuple[dict[int, str], Path]:
     """(id -> token, their file), from tokenizer.json, else vocab.json and added_tokens.json."""
+    global _read_last
+    file = path / "tokenizer.json"
+    try:
+        content = file.read_bytes() if file.stat().st_size <= MAX_JSON else None
+    except OSError:
+        content = None  # parsing says what is wrong
+    if content is None:
+        return _parse_tokens(path)
+    if content != _read_last[0]:
+        _read_last = (content, _parse_tokens(path)[0])
+    return dict(_read_last[1]), file
+
+
+def _parse_tokens(path: Path) -> tuple[dict[int, str], Path]:
     file = path / "tokenizer.json"
     if not file.is_file():
         file = path / "vocab.json"
@@ -272,6 +290,8 @@ def compare(
     Only ids that both have are compared, below `below` where it is given: tokens added at the end
     of one are fine.
     """
+    if first.tokens == second.tokens:
+        return None
     for number in sorted(first.tokens.keys() & second.tokens.keys()):
         if below is not None and number >= below:
             return None
