@@ -126,7 +126,8 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
 
 def _from_mergekit(data: Mapping[str, Any], file: Path) -> MergePlan:
     plan = read_mergekit(data, file)
-    family = open_family(FamilySpec(plan.base, plan.models, tokenizer=""), text=False)
+    spec = FamilySpec(plan.base, plan.models, tokenizer="", towers="merge")
+    family = open_family(spec, text=False)
     layers = family.base.setting("num_hidden_layers") or family.base.setting("n_layer")
     if not isinstance(layers, int):  # a raw state dict says it by its names alone
         layers = 1 + max((layer_of(name) or 0 for name in family.tensors), default=0)

@@ -275,4 +275,7 @@ def mergekit_text(recipe: Recipe, family: Family) -> str | None:
     # mergekit takes "model+adapter" for an adapter, and cuts or skips where rows differ
     if any(each.is_adapter or each.rows != family.base.rows for each in models):
         return None
+    beside = family.base.ignored | (family.base.towers if spec.towers == "base" else set())
+    if beside:  # mergekit merges every tensor, other towers and what no class uses among them
+        return None
     return to_mergekit(recipe, places, family.base.dtype)

@@ -55,7 +55,7 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
         moment; live_bytes and basis_bytes are its parts. logit_space_bytes: every model at once, an
         adapter with a copy of the base. available_bytes: what can be taken now.
     """
-    base = family.base.parameters + _extra_elements(family)
+    base = family.base.parameters + extra_elements(family)
     experts = len(family.experts)
     live = base * compute_bytes
     basis = experts * base * 4 * _BASIS_COPIES
@@ -74,7 +74,7 @@ def _running(model: Checkpoint, base: Checkpoint) -> int:
     return model.parameters + (base.parameters if model.is_adapter else 0)
 
 
-def _extra_elements(family: Family) -> int:
+def extra_elements(family: Family) -> int:
     """Elements of the vocabulary rows that the base lacks."""
     total = 0
     for name, plan in family.vocabulary_tensors.items():
