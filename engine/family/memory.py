@@ -55,10 +55,10 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
         moment; live_bytes and basis_bytes are its parts. logit_space_bytes: every model at once, an
         adapter with a copy of the base. available_bytes: what can be taken now.
     """
-    base = family.base.parameters + extra_elements(family)
-    experts = len(family.experts)
-    live = base * compute_bytes
-    basis = experts * base * 4 * _BASIS_COPIES
+    extra = extra_elements(family)
+    live = (family.base.parameters + extra) * compute_bytes
+    merged = sum(family.base.tensors[name].count for name in family.tensors) + extra
+    basis = len(family.experts) * merged * 4 * _BASIS_COPIES
     logit = sum(_running(each, family.base) for each in family.models.values()) * compute_bytes
     return {
         "weight_space_bytes": live + basis,

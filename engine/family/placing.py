@@ -13,6 +13,7 @@ from dataclasses import replace
 from engine.errors import BadInput, Problem
 from engine.family.adapter import LoraPair
 from engine.family.checkpoint import Checkpoint
+from engine.family.fit import fit_of
 from engine.family.headers import TensorInfo
 from engine.family.peft_types import CONV1D
 from engine.family.ties import EMBEDDINGS, HEADS, same_values
@@ -23,7 +24,9 @@ _SHOWN = 4
 
 
 class _Names:
-    """Names of an adapter's file, found in the base: as they are, or behind one other prefix."""
+    """Names of an adapter's file, found in the base: as they are, behind one other prefix, or as
+    the class that renames on load calls them.
+    """
 
     def __init__(self, base: Checkpoint) -> None:
         self._modules = {
@@ -32,13 +35,31 @@ class _Names:
             for depth in range(1, name.count(".") + 1)
         }
         self._tensors = base.tensors
+        self._base = base
         self._prefixes: dict[tuple[str, str], None] = {}
+        self._live: dict[str, str] | None = None
+        self._whole: set[str] = set()
 
     def module(self, name: str) -> str | None:
         return self._find(name, self._modules)
 
     def tensor(self, name: str) -> str | None:
         return self._find(name, self._tensors)
+
+    def _renamed(self, name: str, tensor: bool) -> str | None:
+        """The stored name of what the live module calls `name`, where its class renames on load."""
+        if self._base.kind != "full":
+            return None
+        if self._live is None:
+            spots = fit_of(self._base).spots
+            self._live = {spot.partition("|")[0]: stored for stored, spot in spots.items()}
+            self._whole = {spot[:-3] for spot in spots.values() if spot.endswith("|[]")}
+        if tensor:
+            return self._live[name] if name in self._whole else None
+        weight = f"{name}.weight"
+        if weight in self._whole and self._live[weight].endswith(".weight"):
+            return self._live[weight].removesuffix(".weight")
+        return name if any(each.startswith(f"{name}.") for each in self._live) else None
 
     def _find(self, name: str, known: Mapping[str, TensorInfo] | set[str]) -> str | None:
         if name in known:
@@ -49,7 +70,7 @@ class _Names:
                 return moved
         close = [each for each in known if each.endswith("." + name) or name.endswith("." + each)]
         if len(close) != 1:
-            return None
+            return self._renamed(name, known is self._tensors)
         short = min(name, close[0], key=len)
         self._prefixes[name.removesuffix(short), close[0].removesuffix(short)] = None
         return close[0]

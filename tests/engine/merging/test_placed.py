@@ -18,9 +18,11 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoModelForImage
 
 import engine  # noqa: F401  (registers the methods)
 from engine.export.checkpoint import merge_to
+from engine.export.mergefile import merge
 from engine.family.compatibility import Family, open_family
+from engine.family.fingerprint import family_fingerprint
 from engine.family.loading import load_module
-from engine.family.placement import state_of
+from engine.family.placement import Placement, state_of
 from engine.family.tiny import tiny_document
 from engine.merging.basis import Tensors, nothing
 from engine.merging.merged_model import MergedModel
@@ -29,17 +31,18 @@ from engine.study import FamilySpec
 
 TEXTS = (
     "mixtral", "qwen3_moe", "gpt_neox", "qwen3_next", "jamba", "deepseek_v3", "gemma4_text",
-    "apertus",
+    "apertus", "hrm_text",
 )  # fmt: skip
 TOWERS = ("gemma3", "llava")
 COEFFICIENTS = {"a": 0.4, "b": 0.7}
 
 
-def write_class(root: Path, kind: str) -> Path:
+def write_class(root: Path, kind: str, whole: bool = False) -> Path:
     """A tiny random model of a model type and two experts near it: root/base, root/a, root/b."""
     config = CONFIG_MAPPING[kind]
     torch.manual_seed(0)
-    auto = AutoModelForImageTextToText if kind == "llava" else AutoModelForCausalLM
+    whole |= kind == "llava"
+    auto = AutoModelForImageTextToText if whole else AutoModelForCausalLM
     tiny = config.from_dict(tiny_document(config().to_dict()))
     module = auto.from_config(tiny).float()
     with torch.no_grad():
@@ -130,3 +133,98 @@ def test_merged_in_the_names_of_the_checkpoint(kind: str, tmp_path: Path) -> Non
     live.write(basis, {"a": 0.0, "b": 0.0}, nothing)
     assert torch.equal(logits(module), start)  # nothing of an earlier recipe is left
     assert {name: each.data_ptr() for name, each in state_of(module).items()} == addresses
+
+
+def test_what_the_class_ignores_is_carried_through(tmp_path: Path) -> None:
+    """Qwen3-Next publishes layers that predict further tokens; its class does not load them."""
+    root = write_class(tmp_path, "qwen3_next")
+    for seed, name in enumerate(("base", "a", "b")):
+        extra = {"mtp.layers.0.mlp.gate.weight": torch.full((2, 2), float(seed))}
+        rewrite(root / name, stored_in(root / name) | extra)
+    family = family_of(root)
+    (ignored,) = family.base.ignored
+    assert ignored not in family.tensors and any(ignored in note for note in family.notes)
+    module, placement = load_module(family.base, "cpu", torch.float32)
+    live = MergedModel(module, placement)
+    basis = METHODS["linear"].build(Tensors(family))
+    live.write(basis, {"base": 0.0, "a": 1.0, "b": 0.0}, nothing)
+    merge_to(tmp_path / "out", basis, lambda _: {"base": 0.0, "a": 1.0, "b": 0.0})
+    assert stored_in(tmp_path / "out")[ignored].tolist() == [[0, 0], [0, 0]]
+    assert torch.equal(logits(module), plain(root / "a"))
+    assert torch.equal(logits(module), plain(tmp_path / "out"))
+
+
+def test_towers_are_merged_where_asked(tmp_path: Path) -> None:
+    root = write_class(tmp_path, "gemma3")
+    (root / "merge.yaml").write_text(
+        "base: base\nexperts: {a: a, b: b}\nmethod: task_arithmetic\n"
+        "coefficients: {a: 0.4, b: 0.7}\ntowers: merge\n"
+    )
+    merge(root / "merge.yaml", tmp_path / "out", workspace=tmp_path / "workspace")
+    written, wanted = stored_in(tmp_path / "out"), by_hand(root, frozenset())
+    assert written.keys() == wanted.keys()
+    for name, each in wanted.items():
+        torch.testing.assert_close(written[name], each, rtol=0, atol=1e-6)
+    family = family_of(root, "merge")
+    module, placement = load_module(family.base, "cpu", torch.float32)
+    live = MergedModel(module, placement)
+    live.write(METHODS["task_arithmetic"].build(Tensors(family)), COEFFICIENTS, nothing)
+    state = state_of(module)
+    for name, part in placement.parts.items():
+        torch.testing.assert_close(part.of(state[part.target]), wanted[name], rtol=0, atol=1e-6)
+    text = family_of(root)
+    assert family_fingerprint(family, tmp_path) != family_fingerprint(text, tmp_path)
+
+
+def test_text_class_of_a_checkpoint_with_towers(tmp_path: Path) -> None:
+    """transformers runs the text of Llama 4 by a class that does not load the other towers."""
+    root = write_class(tmp_path, "llama4", whole=True)
+    family = family_of(root)
+    assert family.base.towers
+    module, placement = load_module(family.base, "cpu", torch.float32)
+    assert set(placement.unused) == family.base.towers
+    live = MergedModel(module, placement)
+    basis = METHODS["task_arithmetic"].build(Tensors(family))
+    live.write(basis, COEFFICIENTS, nothing)
+    merge_to(tmp_path / "out", basis, lambda _: COEFFICIENTS)
+    base, written = stored_in(root / "base"), stored_in(tmp_path / "out")
+    assert written.keys() == base.keys()
+    assert all(torch.equal(written[name], base[name]) for name in family.base.towers)
+    torch.testing.assert_close(logits(module), plain(tmp_path / "out"), rtol=0, atol=1e-5)
+
+
+def test_a_tensor_without_a_place_is_never_skipped(tmp_path: Path) -> None:
+    root = write_class(tmp_path, "gpt_neox")
+    module, placement = load_module(family_of(root).base, "cpu", torch.float32)
+    name = "embed_out.weight"
+    less = {key: part for key, part in placement.parts.items() if key != name}
+    live = MergedModel(module, Placement(less, ()))
+    basis = METHODS["task_arithmetic"].build(Tensors(family_of(root)))
+    with pytest.raises(ValueError, match=name):
+        live.write(basis, COEFFICIENTS, nothing)
+
+
+# peft asks transformers for a property that it has renamed
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_adapter_by_the_names_of_the_live_module(tmp_path: Path) -> None:
+    """peft names layers as the live module does: not what a checkpoint with towers calls them."""
+    from peft import LoraConfig, get_peft_model
+
+    root = write_class(tmp_path, "gemma3")
+    module = AutoModelForCausalLM.from_pretrained(root / "base", dtype=torch.float32)
+    targets = r".*language_model.*(q_proj|down_proj)"
+    wrapped = get_peft_model(module, LoraConfig(r=4, target_modules=targets))
+    with torch.no_grad():
+        for name, each in wrapped.named_parameters():
+            if "lora_" in name:
+                each.normal_(0, 0.3)
+    shutil.rmtree(root / "a")
+    wrapped.save_pretrained(root / "a")
+    expected = logits(wrapped.merge_and_unload())
+    family = open_family(FamilySpec(root / "base", {"a": root / "a"}), text=False)
+    live = MergedModel(*load_module(family.base, "cpu", torch.float32))
+    start = logits(live.module)
+    basis = METHODS["task_arithmetic"].build(Tensors(family))
+    live.write(basis, {"a": 1.0}, nothing)
+    assert (start - expected).abs().max() > 1e-2
+    torch.testing.assert_close(logits(live.module), expected, rtol=0, atol=2e-5)
