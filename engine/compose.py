@@ -25,7 +25,7 @@ from engine.decoding.opening import feedings
 from engine.family.compatibility import Family
 from engine.family.device import pick_device, pick_dtype
 from engine.family.loading import load_module
-from engine.family.memory import extra_elements
+from engine.family.memory import extra_elements, running_elements
 from engine.family.text import Text
 from engine.merging.adapters import AdapterModel
 from engine.merging.basis import Basis, Elementwise, Tensors, nothing
@@ -269,16 +269,10 @@ class Composer:
         self._tick()
         return module
 
-    def _size(self, name: str, module: PreTrainedModel) -> int:
-        """Parameters of a model of the family: those stored, stored buffers among them."""
-        own = self.family.models[name]
-        if own.kind == "full":
-            return own.parameters
-        return sum(each.numel() for each in module.parameters())
-
     def _fused(self, recipe: Recipe, mixture: Mixture) -> ComposedModel:
         modules = tuple(self._plain(name) for name in mixture.models)
-        counts = [self._size(*each) for each in zip(mixture.models, modules, strict=True)]
+        pairs = zip(mixture.models, modules, strict=True)
+        counts = [running_elements(self.family.models[name], module) for name, module in pairs]
         rows = min(len(module.get_output_embeddings().weight) for module in modules)
         alone = recipe.method == "single"
         return ComposedModel(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # float32 copies of each task vector alive while a PCB basis is built: the vector, its scores, a
 # partition of them
@@ -72,6 +76,13 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
 def _running(model: Checkpoint, base: Checkpoint) -> int:
     """Parameters of a model that runs by itself."""
     return model.parameters + (base.parameters if model.is_adapter else 0)
+
+
+def running_elements(model: Checkpoint, module: nn.Module) -> int:
+    """Parameters of a module that runs a model: those stored, with what adapters add."""
+    if model.kind == "full":
+        return model.parameters
+    return sum(each.numel() for each in module.parameters())
 
 
 def extra_elements(family: Family) -> int:
