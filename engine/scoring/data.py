@@ -18,7 +18,7 @@ from typing import Any
 from engine.errors import BadInput, Problem, bad
 from engine.scoring.data_columns import Use
 from engine.scoring.data_formats import read_bytes
-from engine.scoring.data_parse import Parsed, parse, use_of
+from engine.scoring.data_parse import Content, Parsed, parse, use_of
 from engine.scoring.data_reading import Reading
 from engine.scoring.data_recognise import NEEDS
 from engine.scoring.data_row import Row, canonical_messages
@@ -48,7 +48,7 @@ def _read(path: Path, objective: Objective) -> tuple[Parsed, Scorer]:
     where = f"objective {objective.name}"
     scorer = find_scorer(objective.scorer, where)
     use = use_of(scorer, scorer.resolve(objective.options, where))
-    content = read_bytes(path, where)
+    content = Content(read_bytes(path, where))
     empty = scorer.empty_target
     return parse(content, path.name, objective.reading, use, empty, scorer.name), scorer
 

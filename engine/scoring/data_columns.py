@@ -17,7 +17,7 @@ import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine.scoring.data_table import Unread, short
 from engine.study_data import DataOptions
@@ -32,12 +32,11 @@ _LONGEST = 10_000_000
 _missing = object()
 
 
-@dataclass(frozen=True)
-class Fields:
+class Fields(NamedTuple):
     """A record by our names, not yet checked; absent fields are None.
 
     Attributes:
-        texts: target(s), each one accepted.
+        targets: each one accepted.
         labels: of the choices, where they have some.
         right: index of the right choice where the data say it by their form.
         whole: there is no prompt by nature: the text itself is measured.

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from engine.scoring.data_columns import listed
 from engine.scoring.data_table import Unread, short
 
 Record = Mapping[str, Any]
@@ -142,16 +143,19 @@ def sample(record: Record) -> Record:
         what = "its requests differ in their prompts, as some tasks of lm-eval ask"
         raise Unread(what, "Give the task's own data, with columns: where their names need it.")
     [prompt] = prompts
+    target = record["target"]
     if len(requests) == 1:
         request = requests[0]
         if len(request) == 1:
             return {"text": prompt}
-        target = request[1] if isinstance(request[1], str) else record["target"]
-        if isinstance(request[1], str) and request[1][:1] == " ":
-            target = request[1][1:]
-        return {"prompt": prompt, "target": target}
+        if isinstance(request[1], str):
+            return {"prompt": prompt, "targets": request[1].removeprefix(" ")}
+        return {"prompt": prompt, "targets": listed(target, True)}
     choices = [each[1] if len(each) > 1 and isinstance(each[1], str) else "" for each in requests]
     if not all(each[:1] == " " and each.strip() for each in choices):
         what = "its choices do not begin by a space, which our scorer puts between"
         raise Unread(what, 'Give the task\'s own data, and delimiter: "".')
-    return {"prompt": prompt, "choices": [each[1:] for each in choices], "answer": record["target"]}
+    choices = [each[1:] for each in choices]
+    if isinstance(target, str) and target.isdigit() and target not in choices:
+        target = int(target)  # every target is logged as a text, an index from 0 too
+    return {"prompt": prompt, "choices": choices, "answer": target}

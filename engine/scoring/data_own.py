@@ -10,7 +10,6 @@ Other keys are left alone.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,28 +35,27 @@ def own_fields(record: Mapping[str, Any], use: Use, untyped: bool) -> Fields:
         keys = ", ".join(map(str, record)) or "none"
         what = f"needs either prompt or messages (keys: {keys})"
         raise Unread(what, BOTH if "prompt" in record else "")
-    found = Fields(record.get("prompt"))
+    prompt, messages, targets = record.get("prompt"), None, None
     if "messages" in record:
-        found = Fields(messages=listed(record["messages"], untyped) or [])
+        messages = listed(record["messages"], untyped) or []
     if use in ("answer", "likelihood"):
-        return dataclasses.replace(found, targets=_targets(record, untyped))
-    if use == "choices":
-        missing = [name for name in ("choices", "answer") if name not in record]
-        if missing:
-            raise Unread(f"has no {' and no '.join(missing)} (keys: {', '.join(record)})")
-        choices = listed(record["choices"], untyped)
-        return dataclasses.replace(found, choices=choices, answer=record["answer"])
-    return found
+        targets = _targets(record, untyped)
+    if use != "choices":
+        return Fields(prompt, messages, targets)
+    missing = [name for name in ("choices", "answer") if name not in record]
+    if missing:
+        raise Unread(f"has no {' and no '.join(missing)} (keys: {', '.join(record)})")
+    choices = listed(record["choices"], untyped)
+    return Fields(prompt, messages, choices=choices, answer=record["answer"])
 
 
 def _targets(record: Mapping[str, Any], untyped: bool) -> tuple[Any, ...] | None:
-    given = [name for name in ("target", "targets") if name in record]
-    if len(given) > 1:
+    if "target" in record and "targets" in record:
         raise Unread("has target and targets", "Keep one of them.")
-    if not given:
+    if "target" in record:
+        return (record["target"],)
+    if "targets" not in record:
         return None
-    if given[0] == "target":
-        return (text_of(record["target"], "target"),)
     return texts_of(listed(record["targets"], untyped), "targets", 1)
 
 
@@ -116,11 +114,8 @@ def _said(fields: Fields, record: Mapping[str, Any], spoken: str | None) -> tupl
         return (spoken,)
     if fields.targets is None:
         keys = ", ".join(map(str, record))
-        raise Unread(
-            f"has neither target nor targets (keys: {keys})", "The scorer compares with it."
-        )
-    return texts_of(list(fields.targets), "targets", 1) if fields.targets else _nothing()
-
-
-def _nothing() -> tuple[str, ...]:
-    raise Unread("has no target that is a text", "The scorer compares with it.")
+        what = f"has neither target nor targets (keys: {keys})"
+        raise Unread(what, "The scorer compares with it.")
+    if not fields.targets:
+        raise Unread("has an empty list of targets", "The scorer compares with one at least.")
+    return tuple([text_of(each, "target") for each in fields.targets])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,9 +50,13 @@ def use_of(scorer: Scorer, options: Mapping[str, Any]) -> Use:
 
 
 def _canonical(value: Any) -> str:
+    """A value as `rows:` compares it: true is True is "true", 1 is 1.0 is "1", null is nothing."""
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    return text.lower() if text.lower() in ("true", "false") else text
 
 
 def _filtered(table: Table, rows: Mapping[str, tuple[Any, ...]]) -> Table:
@@ -122,20 +127,50 @@ def _answered(
     return problems
 
 
+class Content:
+    """A file's bytes, compared by their hash, so that what is remembered of them need not keep
+    them."""
+
+    def __init__(self, content: bytes) -> None:
+        self.bytes: bytes | None = content
+        self.hash = hashlib.sha256(content).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Content) and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+
 @lru_cache(maxsize=32)
-def _table(content: bytes, name: str) -> Table | Unread:
+def _table(content: Content, name: str) -> Table | Unread:
+    assert content.bytes is not None  # it is let go of below, when all is read
     try:
-        return table_of(content, name)
+        return table_of(content.bytes, name)
     except Unread as error:
         return error
 
 
-@lru_cache(maxsize=32)
 def parse(
-    content: bytes, name: str, options: DataOptions, use: Use, empty_target: bool, scorer: str
+    content: Content, name: str, options: DataOptions, use: Use, empty_target: bool, scorer: str
 ) -> Parsed:
     """A file's content, read; the same content is parsed once."""
+    spelt = repr(options.as_dict())  # options with 1 and with true are equal, and mean two things
+    return _parse(content, name, spelt, options, use, empty_target, scorer)
+
+
+@lru_cache(maxsize=32)
+def _parse(
+    content: Content,
+    name: str,
+    spelt: str,
+    options: DataOptions,
+    use: Use,
+    empty_target: bool,
+    scorer: str,
+) -> Parsed:
     table = _table(content, name)
+    content.bytes = None
     if isinstance(table, Unread):
         return Parsed(Table("unknown", ()), None, (), ((table.line, table.what, table.fix),))
     try:

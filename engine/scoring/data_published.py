@@ -75,7 +75,7 @@ OWN_CHOICES = "Write rows with prompt, choices and answer, the choices in words.
 
 CHATS: tuple[Shape, ...] = (
     shape("lm-eval samples", "doc arguments target resps", derive=derived.sample,
-          prompt="prompt", target="target", choices="choices", answer="answer"),
+          prompt="prompt", targets="targets", choices="choices", answer="answer"),
     shape("XSTest", "prompt label type focus", prompt="prompt",
           note="rows: {label: safe} and rows: {label: unsafe} make two objectives of it."),
     shape("MT-bench", "turns", _is_list("turns"), prompt="turns",
@@ -137,6 +137,8 @@ CHOICES: tuple[Shape, ...] = (
           choices="options", answer="answer"),
     shape("AGIEval", "question options label", open=True, prompt=("passage", "question"),
           choices="options", answer="label"),
+    shape("multiple choice", "question a b c d e answer", settings=LETTER, prompt="question",
+          choices=(*LETTERS, "e"), answer="answer"),
     shape("MMLU", "question a b c d answer", settings=LETTER, prompt="question", choices=LETTERS,
           answer="answer"),
     shape("MedMCQA", "question opa opb opc opd cop", open=True, prompt="question",
@@ -170,6 +172,8 @@ CHOICES: tuple[Shape, ...] = (
 ANSWERS: tuple[Shape, ...] = (
     shape("GSM8K", "question answer", _ends_in_hashes, settings=HASHES, prompt="question",
           target="answer"),
+    shape("GSM8K", "prompt answer", _ends_in_hashes, settings=HASHES, prompt="prompt",
+          target="answer"),
     shape("MATH", "problem solution answer", prompt="problem", target="answer"),
     shape("MATH", "problem solution", lambda r: "boxed" in str(r["solution"]), derived.boxed,
           prompt="problem", target="answer"),
@@ -189,6 +193,7 @@ ANSWERS: tuple[Shape, ...] = (
     shape("summaries", "text summary", prompt="text", target="summary"),
     shape("Dolly", "instruction context response", prompt=("context", "instruction"),
           target="response"),
+    shape("AlpacaEval", "instruction output generator", prompt="instruction", target="output"),
     shape("Alpaca", "instruction output", prompt=("instruction", "input"), target="output"),
     shape("Alpaca", "instruction response", prompt=("instruction", "input"), target="response"),
     shape("PIQA without answers", "goal sol1 sol2", prompt="goal"),

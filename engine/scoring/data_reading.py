@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from engine.scoring.data_columns import Columns, Fields, Use, spelt
@@ -45,7 +46,11 @@ class Reading:
         turned = record if self.derive is None else self.derive(spelt(record, self.untyped))
         if "text" in turned and self.derive is not None and self.use == "likelihood":
             return Fields("", targets=(turned["text"],), whole=True)
-        return Columns(self.options, self.untyped).read(turned, self.use)
+        return self._columns.read(turned, self.use)
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return Columns(self.options, self.untyped)
 
     def words(self) -> str:
         """What is read as what: `prompt = ctx, choices = endings, answer = label`."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,12 +24,13 @@ from engine.scoring.data_shapes import Shape, plain
 from engine.scoring.data_table import Table, Unread
 from engine.study_data import PLAIN, DataOptions
 
-PROMPTS = ("prompt", "question", "query", "instruction", "input", "problem", "goal", "ctx",
-           "user_input", "forbidden_prompt", "behavior")  # fmt: skip
+PROMPTS = ("prompt", "question", "query", "instruction", "input", "inputs", "problem", "goal",
+           "ctx", "user_input", "user_prompt", "forbidden_prompt", "behavior")  # fmt: skip
 """Columns that are a prompt where a file has one of them only."""
 
-TARGETS = ("target", "targets", "output", "response", "completion", "answer", "answers", "solution",
-           "canonical_solution", "reference", "highlights", "summary")  # fmt: skip
+TARGETS = ("target", "targets", "output", "outputs", "response", "completion", "answer", "answers",
+           "solution", "canonical_solution", "reference", "ground_truth", "expected_output",
+           "correct_answer", "highlights", "summary")  # fmt: skip
 """Columns that are a target where a file has one of them only."""
 
 BESIDE = ("context", "passage", "article", "document", "background", "paragraph", "system",
@@ -57,9 +59,9 @@ def _names(table: Table) -> tuple[dict[str, str], dict[str, str]]:
     """`plain` name -> name as written: of all columns, and of those that most records have."""
     counts: dict[str, int] = {}
     objects = table.objects()
-    for record in objects:
-        for name in record:
-            counts[name] = counts.get(name, 0) + 1
+    for keys, records in Counter(map(tuple, objects)).items():  # most files have one set of keys
+        for name in keys:
+            counts[name] = counts.get(name, 0) + records
     found: dict[str, str] = {}
     most: dict[str, str] = {}
     for name, count in counts.items():

@@ -72,6 +72,8 @@ def text_of(value: Any, what: str) -> str:
         if isinstance(value, list) and what == "target":
             fix = "A list of accepted answers is called targets."
         raise Unread(f"{what} must be a text, got {short(value)}", fix)
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,18 @@ class Table:
 
     def objects(self) -> list[dict[str, Any]]:
         """The records that are objects."""
+        return self._objects
+
+    @cached_property
+    def _objects(self) -> list[dict[str, Any]]:
         return [record for _, record in self.records if isinstance(record, dict)]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The keys of all records, in the order of the file."""
         found: dict[str, None] = {}
-        for record in self.objects():
-            found.update(dict.fromkeys(record))
+        for keys in dict.fromkeys(map(tuple, self.objects())):
+            found.update(dict.fromkeys(keys))
         return tuple(found)
 
 

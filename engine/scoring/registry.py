@@ -226,7 +226,7 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
             if getattr(objective, key) is not None:
                 problems.append(Problem(where, f"{found.name} uses no data", f"Remove {key}."))
     elif objective.data is None:
-        problems.append(Problem(where, f"{found.name} needs data", "Give data: a JSONL file."))
+        problems.append(Problem(where, f"{found.name} needs data", "Give data: a file of rows."))
     if objective.answer_after and found.kind != "text":
         what = f"{found.name} judges no generated text"
         problems.append(Problem(f"{where}: answer_after", what, "Remove answer_after."))

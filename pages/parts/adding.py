@@ -130,7 +130,7 @@ def check_document(
         problems.append(Problem(where, "the study has an objective of this name", "Rename one."))
     scorer = find_scorer(str(document.get("scorer")))
     if scorer.kind != "none" and not document.get("data"):
-        problems.append(Problem("Data file", "no file is given", "Type the path of a JSONL file."))
+        problems.append(Problem("Data file", "no file is given", "Type the path of a data file."))
         raise BadInput(*problems)
     try:
         objective = objective_of_document(document, study.path)

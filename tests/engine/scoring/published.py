@@ -96,7 +96,7 @@ SAMPLES = [
      "arguments": {"gen_args_0": {"arg_0": "Q: 2+2?\nA:", "arg_1": {"until": ["\n"]}}}},
 ]  # fmt: skip
 SAMPLED_CHOICES = [
-    {"doc_id": 0, "doc": {"q": "Ice is"}, "target": 1, "resps": [[["-1", "False"]]],
+    {"doc_id": 0, "doc": {"q": "Ice is"}, "target": "1", "resps": [[["-1", "False"]]],
      "arguments": [["Ice is", " hot"], ["Ice is", " cold"]]},
 ]  # fmt: skip
 
@@ -211,6 +211,12 @@ CASES: tuple[Case, ...] = (
         "prompt": "Q: 2+2?\nA:", "targets": ("4",)}),
     Case("lm-eval samples", "choice", SAMPLED_CHOICES, {
         "prompt": "Ice is", "choices": ("hot", "cold"), "answer": 1}, tables=False),
+    Case("lm-eval samples of many targets", "exact_match", [
+        {**SAMPLES[0], "target": "['4', 'IV']"}],
+         {"prompt": "Q: 2+2?\nA:", "targets": ("4", "IV")}),
+    Case("five choices", "choice", [
+        {"question": "Prime?", "A": "4", "B": "6", "C": "8", "D": "9", "E": "7", "answer": "E"}],
+         {"choices": ("4", "6", "8", "9", "7"), "answer": 4}),
     Case("WikiText", "perplexity", [{"text": "Tea is a drink."}, {"text": "So is milk."}], {
         "prompt": "", "targets": ("Tea is a drink.",)}),
     Case("SQuAD", "exact_match", [

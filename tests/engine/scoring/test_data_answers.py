@@ -202,6 +202,14 @@ def test_names_that_the_file_lacks_are_told(tmp_path: Path, keys: Any, said: str
     assert said in refused(objective(tmp_path, rows, "exact_match", **keys))
 
 
+def test_rows_are_chosen_by_what_a_value_means(tmp_path: Path) -> None:
+    values = [True, "true", "True", 1, 1.0, "1", None, "x"]
+    records = [{"prompt": str(place), "v": value} for place, value in enumerate(values)]
+    for wanted, places in ((True, "012"), (1, "345"), (None, "6"), (["x", None], "67")):
+        each = objective(tmp_path, records, "refusal", rows={"v": wanted})
+        assert "".join(row.prompt or "" for row in read_rows(each, "explore")) == places
+
+
 def test_settings_of_a_mapping(tmp_path: Path) -> None:
     row = {"a": "one", "b": "two", "t": "x; y ;", "n": 7}
     keys = {"columns": {"prompt": ["a", "b"], "targets": "t"}, "separator": ";", "join": " / "}
