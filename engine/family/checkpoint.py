@@ -28,6 +28,7 @@ Kind = Literal["full", "lora", "adapter", "raw"]
 _OTHER_ROWS = ("moshi", "mllama_text_model", "marian", "csm", "molmo2_text")
 # names of the text part's embedding in a checkpoint of several parts
 _TEXT_PART = re.compile(r"(?:^|\.)(?:language_model|text_model)\.|^(?:model\.)?embed_tokens\.")
+_SPECIAL = ("Infinity", "-Infinity", "NaN")
 # masks and tables that old checkpoints stored and every loader computes anew
 _COMPUTED = re.compile(
     r"(?:rotary_emb\.inv_freq|\.attn\.(?:masked_)?bias|\.attention\.(?:masked_)?bias)$"
@@ -143,7 +144,7 @@ class Checkpoint:
     @property
     def heads(self) -> tuple[str, ...]:
         """Stored output projections, their biases left out."""
-        named = [*pairs_of(self.config)][:1]
+        named = [each for each in pairs_of(self.config) if each.endswith(".weight")][:1]
         return tuple(name for name in self._text if is_head(name) or name in named)
 
     @property
@@ -247,7 +248,7 @@ def _open(path: Path, name: str) -> Checkpoint:
 def _config(path: Path) -> dict[str, Any]:
     """config.json, with the keys that everything else needs."""
     file = path / "config.json"
-    config = read_object(file)
+    config: dict[str, Any] = special_floats(read_object(file))
     problems = said_quantised(config, file)
     if not isinstance(config.get("model_type"), str):
         what = "the key 'model_type' is missing"
@@ -258,6 +259,15 @@ def _config(path: Path) -> dict[str, Any]:
     if problems:
         raise BadInput(*problems)
     return config
+
+
+def special_floats(value: Any) -> Any:
+    """A value with the infinities that transformers 5 writes as {"__float__": "Infinity"}."""
+    if isinstance(value, dict):
+        if value.keys() == {"__float__"} and value["__float__"] in _SPECIAL:
+            return float(value["__float__"])
+        return {key: special_floats(each) for key, each in value.items()}
+    return [special_floats(each) for each in value] if isinstance(value, list) else value
 
 
 def _rows_as_configured(opened: Checkpoint) -> list[Problem]:

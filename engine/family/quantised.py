@@ -41,6 +41,9 @@ _NAMES = re.compile(
 )
 # integers by design: positions, types, tables of a router
 _TABLES = re.compile(r"(?:^|\.)(?:position_ids|token_type_ids|relative_position_index|tid2eid)$")
+# other names of tables in wide integers; what is large and none of them is packed rows
+_INDEX = re.compile(r"ids$|idx|index|indices|mask|position|count|bias|table|bucket|hash")
+_ROWS = 8
 _INTEGERS = ("I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64")
 
 
@@ -88,10 +91,13 @@ def _packed(info: TensorInfo) -> str | None:
         return f"{info.dtype}, a quantised type"
     if _NAMES.search(info.name):
         return f"part of a quantised layer ({info.dtype} {list(info.shape)})"
-    if info.dtype in _INTEGERS and len(info.shape) > 1 and not _TABLES.search(info.name):
+    weight = info.name.rsplit(".", 1)[-1].startswith("weight")
+    if info.dtype not in _INTEGERS or not info.shape or _TABLES.search(info.name):
+        return None
+    if len(info.shape) > 1 or weight:
         # masks and positions broadcast over a batch: [1, n], [1, 1, n, n]
-        weight = info.name.rsplit(".", 1)[-1].startswith("weight")
         narrow = info.dtype not in ("I64", "U64") and 1 not in info.shape
-        if weight or narrow:
+        large = min(info.shape) >= _ROWS and not _INDEX.search(info.name)
+        if weight or narrow or large:
             return f"{info.dtype} {list(info.shape)}, packed integers: a quantised weight"
     return None

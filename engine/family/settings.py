@@ -127,19 +127,12 @@ def _settings(config: Mapping[str, Any], known: ModelClass | None) -> dict[str, 
     found: dict[str, Any] = {}
     if known is not None:
         found = {key: each for key, each in known.defaults.items() if key not in known.derived}
-    found |= {aliases.get(key, key): _number(value) for key, value in config.items()}
+    found |= {aliases.get(key, key): value for key, value in config.items()}
     return {
         key: value
         for key, value in found.items()
         if key not in _ROPE and key not in SIZES and not _NEUTRAL.fullmatch(key)
     }
-
-
-def _number(value: Any) -> Any:
-    """A value with the infinities that transformers 5 writes as {"__float__": "Infinity"}."""
-    if isinstance(value, Mapping) and value.keys() == {"__float__"}:
-        return float(str(value["__float__"]))
-    return [_number(each) for each in value] if isinstance(value, list) else value
 
 
 def _rope_differences(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.family.checkpoint import Checkpoint
+from engine.family.ties import pairs_of
 
 
 def untied_config(checkpoint: Checkpoint) -> Any:
@@ -12,9 +13,9 @@ def untied_config(checkpoint: Checkpoint) -> Any:
 
     transformers compares the two tensors in the dtype that it loads them in, and ties them again
     whenever rows are added. Told that they are not tied, it keeps both whatever they are rounded
-    to.
+    to. A class that ties more than its head (the two biases of BERT's) is left to compare.
     """
-    if not checkpoint.ties.own:
+    if not checkpoint.ties.own or len(pairs_of(checkpoint.config)) > 1:
         return None
     from transformers import AutoConfig
 
