@@ -154,17 +154,41 @@ def place_stored(module: PreTrainedModel, checkpoint: Checkpoint) -> Placement:
         raise bad(f"{checkpoint.name} ({checkpoint.path})", *misfits[0])
     state = state_of(module)
     kind = type(module).__name__
+    buffers = {name for name, _ in module.named_buffers()}
+    fixed: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     with Reader(checkpoint) as reader:
+        for name, part in found.parts.items():
+            if part.target in buffers and not part.cuts:
+                fixed |= _fixed(reader, name, state[part.target])
         same = {name: _same(reader, name, p.of(state[p.target])) for name, p in found.parts.items()}
         same |= {g.names[0]: _same_group(reader, g, module, state) for g in found.groups}
-    for name in (name for name, equal in same.items() if not equal):
+    for name in (name for name, equal in same.items() if not equal and name not in fixed):
         where = f"{checkpoint.name} ({checkpoint.path})"
         if name in checkpoint.tied_heads:
             what = f"config.json ties {name} to {checkpoint.embedding}, but they differ"
             raise bad(where, what, "Set tie_word_embeddings to what was trained.")
         raise bad(where, f"tensor {name} is changed while {kind} is loaded", UNFIT)
     tied = checkpoint.tied_heads
-    return replace(found, parts={k: v for k, v in found.parts.items() if k not in tied})
+    parts = {name: part for name, part in found.parts.items() if name not in tied}
+    return replace(found, parts=parts, fixed=fixed)
+
+
+def _fixed(
+    reader: Reader, name: str, there: torch.Tensor
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """The numbers of a buffer that its class sets on loading: all to one, whatever is stored.
+
+    ZAYA sets the router bias of its last choice to −1. A buffer that differs in another way is not
+    the stored one.
+    """
+    stored = reader.read(name).to(there.device, there.dtype)
+    if stored.shape != there.shape:
+        return {}
+    other = stored != there
+    values = there[other]
+    if not len(values) or len(values) == there.numel() or bool((values != values[0]).any()):
+        return {}
+    return {name: (other, values.clone())}
 
 
 def _same(reader: Reader, name: str, there: torch.Tensor) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -93,6 +93,7 @@ class Placement:
         unused: stored names that the class has no place for.
         twice: (stored name, stored name) that make the same parameter under two names.
         failed: (stored name, why) of a group that cannot be converted.
+        fixed: stored buffer -> (where, what) its class sets on loading, whatever is stored.
     """
 
     parts: Mapping[str, Part]
@@ -100,6 +101,7 @@ class Placement:
     unused: tuple[str, ...] = ()
     twice: tuple[tuple[str, str], ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
+    fixed: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def targets(self) -> Iterator[tuple[str, str]]:
         """(stored name, name in the module) of every pair that belongs together."""

@@ -73,6 +73,10 @@ class MergedModel:
         state = {name: each.detach() for name, each in state_of(module).items()}
         self.places = {name: each.of(state[each.target]) for name, each in placement.parts.items()}
         self.groups = placement.groups
+        self.fixed = [
+            (there := self.places[name], where.to(there.device), values.to(there.device))
+            for name, (where, values) in placement.fixed.items()
+        ]
         self._state = state
         self._known = {*placement.unused, *(name for name, _ in placement.targets())}
 
@@ -99,6 +103,8 @@ class MergedModel:
             if (place := self.places.get(name)) is not None:
                 place.copy_(merged_tensor(basis, name, coefficients, scratch=scratch))
                 tick()
+        for place, where, values in self.fixed:
+            place[where] = values
         for group in self.groups:
             if not names.isdisjoint(group.names):
                 self._convert(group, basis, coefficients, scratch, tick)

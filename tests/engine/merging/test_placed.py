@@ -31,7 +31,7 @@ from engine.study import FamilySpec
 
 TEXTS = (
     "mixtral", "qwen3_moe", "gpt_neox", "qwen3_next", "jamba", "deepseek_v3", "gemma4_text",
-    "apertus", "hrm_text",
+    "apertus", "hrm_text", "zaya",
 )  # fmt: skip
 TOWERS = ("gemma3", "llava")
 COEFFICIENTS = {"a": 0.4, "b": 0.7}
