@@ -61,11 +61,13 @@ def _readings(asked: Asked, only: str | None) -> dict[str, int]:
     if text is None:
         return {}
     found: dict[str, int] = {}
-    digits = text.isascii() and text.isdigit() and len(text) < 10
+    labels = [each.strip() for each in asked.labels]
     typed = isinstance(asked.answer, str)
-    if (asked.labels and only is None) or only == "label":
-        labels = [each.strip() for each in asked.labels]
-        return {"label": labels.index(text)} if labels.count(text) == 1 else {}
+    digits = text.isascii() and text.isdigit() and len(text) < 10 and not (labels and only is None)
+    if labels.count(text) == 1 and only in (None, "label"):
+        found["label"] = labels.index(text)
+    if only == "label" or (labels and not typed and only is None):
+        return found
     if digits and int(text) < size:
         found["index"] = int(text)
     loose = only == "1-based" or asked.open or (typed and not asked.untyped)
@@ -73,7 +75,8 @@ def _readings(asked: Asked, only: str | None) -> dict[str, int]:
         found["1-based"] = int(text) - 1
     if typed:
         letter = text.strip("().: ")
-        if len(letter) == 1 and letter.isascii() and letter.isalpha():
+        lettered = len(letter) == 1 and letter.isascii() and letter.isalpha()
+        if lettered and not (labels and only is None):
             place = ord(letter.upper()) - ord("A")
             if place < size:
                 found["letter"] = place

@@ -138,6 +138,8 @@ class Columns:
     def read(self, record: Mapping[str, Any], use: Use) -> Fields:
         """The fields that a use needs; raises `Unread` for what is not there or cannot be read."""
         columns = self.options.columns
+        if self.untyped and any("." in e for v in columns.values() for e in _several(v)):
+            record = spelt(record, self.untyped)
         prompt, messages, whole = None, None, False
         if "messages" in columns:
             messages = self._messages(find(record, str(columns["messages"])))
@@ -216,8 +218,8 @@ class Columns:
         return tuple(values if pattern is None else (_part(each, pattern) for each in values))
 
     def _choices(self, record: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
-        """(choices, their labels) of a list of texts, of {text, label}, of a list of such, or of
-        columns that hold one each."""
+        """(choices, their labels) of a list of texts, of {text, label}, of a list of such, of
+        {label: text}, or of columns that hold one each."""
         names = _several(self.options.columns["choices"])
         if len(names) > 1:
             return [_number(find(record, name)) for name in names], ()
@@ -225,6 +227,9 @@ class Columns:
         if isinstance(value, Mapping) and isinstance(value.get("text"), list):
             labels = value.get("label")
             return list(value["text"]), _labels(labels, len(value["text"]))
+        if isinstance(value, Mapping):  # {"A": …, "B": …}
+            there = {name: text for name, text in value.items() if text is not None}
+            return [_number(each) for each in there.values()], tuple(map(str, there))
         if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
             if all({"text", "label"} <= set(each) for each in value):
                 texts = [each["text"] for each in value]

@@ -26,7 +26,8 @@ from engine.scoring.data_row import (
 )
 from engine.scoring.data_table import Unread
 
-BOTH = "columns: {prompt: prompt} or columns: {messages: messages} says which."
+BOTH = "Say which: columns: {prompt: prompt} or columns: {messages: messages}."
+"""What answers where a file has both."""
 
 
 def own_fields(record: Mapping[str, Any], use: Use, untyped: bool) -> Fields:

@@ -95,6 +95,8 @@ def _rows(
                 fix = "A row is one JSON object."
                 raise Unread(f"expected an object, got {short(record)}", fix)
             fields = reading.fields(record)
+            if fields.whole and fields.targets and not str(fields.targets[0]).strip():
+                continue  # WikiText's blank lines, of which nothing can be measured
             row, question = build(fields, record, len(rows), line, reading.use, empty_target)
         except Unread as error:
             problems.append((line, error.what, error.fix))

@@ -41,6 +41,15 @@ def _talks(name: str) -> Guard:
     return guard
 
 
+def _labelled(name: str) -> Guard:
+    """Choices with labels: {text, label}, a list of such, or {label: text}."""
+
+    def guard(record: Mapping[str, Any]) -> bool:
+        return isinstance(record[name], Mapping) or _talks(name)(record)
+
+    return guard
+
+
 def _truth(name: str) -> Guard:
     def guard(record: Mapping[str, Any]) -> bool:
         value = record[name]
@@ -63,6 +72,7 @@ BLANK = {"blank": "_", "answer_is": "1-based"}
 INDEX = {"answer_is": "index"}
 FIRST = {"answer_is": "1-based"}
 LETTER = {"answer_is": "letter"}
+LABEL = {"answer_is": "label"}
 HASHES = {"target_pattern": r"####\s*(.+?)\s*$"}
 SEMICOLONS = {"separator": ";"}
 HARM = {"join": "\n\n---\n\n"}
@@ -71,6 +81,7 @@ LETTERS = ("a", "b", "c", "d")
 WRONG = ("incorrect_answer_1", "incorrect_answer_2", "incorrect_answer_3")
 DISTRACTORS = ("distractor1", "distractor2", "distractor3")
 NO_NAMES = "Its label is a number whose meaning the data do not hold."
+WHOLE = "Each text is measured as a whole, without a prompt; blank ones are left out."
 OWN_CHOICES = "Write rows with prompt, choices and answer, the choices in words."
 
 CHATS: tuple[Shape, ...] = (
@@ -82,6 +93,8 @@ CHATS: tuple[Shape, ...] = (
           note=TURNS.replace("NAME", "turns")),
     shape("MT-bench", "prompt", lambda r: _is_list("prompt")(r) and not _talks("prompt")(r),
           prompt="prompt", note=TURNS.replace("NAME", "prompt")),
+    shape("RealToxicityPrompts", "prompt continuation", _holds("prompt", "text"),
+          prompt="prompt.text", target="continuation.text"),
     shape("prompts as messages", "prompt", _talks("prompt"), messages="prompt"),
     shape("OpenAssistant messages", "message_id parent_id text role",
           refusal="single messages of conversations",
@@ -113,11 +126,21 @@ CHOICES: tuple[Shape, ...] = (
           prompt=("sent1", "sent2"), choices=("ending0", "ending1", "ending2", "ending3"),
           answer="label"),
     shape("ARC", "question answerkey", _holds("question", "stem", "choices"), derived.stemmed,
-          prompt="stem", choices="choices", answer="answerKey"),
-    shape("OpenBookQA", "question_stem choices answerkey", prompt="question_stem",
+          settings=LABEL, prompt="stem", choices="choices", answer="answerKey"),
+    shape("OpenBookQA", "question_stem choices answerkey", settings=LABEL, prompt="question_stem",
           choices="choices", answer="answerkey"),
-    shape("ARC", "question choices answerkey", prompt="question", choices="choices",
+    shape("ARC", "question choices answerkey", _labelled("choices"), settings=LABEL,
+          prompt="question", choices="choices", answer="answerkey"),
+    shape("multiple choice", "question choices answerkey", prompt="question", choices="choices",
           answer="answerkey"),
+    shape("MedQA", "question options answer_idx", settings=LABEL, prompt="question",
+          choices="options", answer="answer_idx"),
+    shape("AQuA-RAT", "question options correct", settings=LETTER, prompt="question",
+          choices="options", answer="correct"),
+    shape("ReClor", "context question answers label", settings=INDEX,
+          prompt=("context", "question"), choices="answers", answer="label"),
+    shape("BBQ", "context question ans0 ans1 ans2 label", settings=INDEX,
+          prompt=("context", "question"), choices=("ans0", "ans1", "ans2"), answer="label"),
     shape("MMLU-Pro", "question options answer answer_index", settings=INDEX, prompt="question",
           choices="options", answer="answer_index"),
     shape("RACE", "article question options answer", prompt=("article", "question"),
@@ -188,6 +211,7 @@ ANSWERS: tuple[Shape, ...] = (
     shape("SVAMP", "body question answer", settings=SPACE, prompt=("body", "question"),
           target="answer"),
     shape("CNN/DailyMail", "article highlights", prompt="article", target="highlights"),
+    shape("arXiv summaries", "article abstract", prompt="article", target="abstract"),
     shape("XSum", "document summary", prompt="document", target="summary"),
     shape("SAMSum", "dialogue summary", _is_text("dialogue"), prompt="dialogue", target="summary"),
     shape("summaries", "text summary", prompt="text", target="summary"),
@@ -216,10 +240,11 @@ SHAPES: tuple[Shape, ...] = (*CHATS, *CHOICES, *ANSWERS)
 
 WHOLE_TEXTS: tuple[Shape, ...] = (
     shape("WikiText", "text", _is_text("text"), target="text",
-          note="Each text is measured as a whole, without a prompt."),
+          note=WHOLE),
+    shape("texts", "sentence", _is_text("sentence"), target="sentence", note=WHOLE),
     shape("texts", "page", _is_text("page"), target="page",
-          note="Each text is measured as a whole, without a prompt."),
+          note=WHOLE),
     shape("texts", "content", _is_text("content"), target="content",
-          note="Each text is measured as a whole, without a prompt."),
+          note=WHOLE),
 )  # fmt: skip
 """Shapes of texts without a prompt; looked at after names that are a prompt."""

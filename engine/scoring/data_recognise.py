@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.scoring.data_columns import Use, spelt
+from engine.scoring.data_own import BOTH
 from engine.scoring.data_published import SHAPES, WHOLE_TEXTS
 from engine.scoring.data_reading import Reading
 from engine.scoring.data_shapes import Shape, plain
@@ -29,12 +30,12 @@ PROMPTS = ("prompt", "question", "query", "instruction", "input", "inputs", "pro
 """Columns that are a prompt where a file has one of them only."""
 
 TARGETS = ("target", "targets", "output", "outputs", "response", "completion", "answer", "answers",
-           "solution", "canonical_solution", "reference", "ground_truth", "expected_output",
-           "correct_answer", "highlights", "summary")  # fmt: skip
+           "final_answer", "solution", "canonical_solution", "reference", "ground_truth",
+           "expected_output", "correct_answer", "highlights", "summary")  # fmt: skip
 """Columns that are a target where a file has one of them only."""
 
-BESIDE = ("context", "passage", "article", "document", "background", "paragraph", "system",
-          "system_prompt", "history")  # fmt: skip
+BESIDE = ("context", "passage", "article", "document", "background", "paragraph", "paragraphs",
+          "story", "text", "premise", "system", "system_prompt", "history")  # fmt: skip
 """Columns that may belong to a prompt, and are never left out of one in silence."""
 
 CHOICES = ("choices", "options", "endings", "a", "opa", "choice1", "option1", "sol1")
@@ -77,7 +78,7 @@ def _own(records: Sequence[Mapping[str, Any]], use: Use) -> bool:
     for record in records:
         if "messages" in record and "prompt" not in record:
             return True
-        if "prompt" not in record or isinstance(record["prompt"], list):
+        if "prompt" not in record or isinstance(record["prompt"], list | Mapping):
             continue
         if use == "prompt" or (use == "choices" and {"choices", "answer"} & record.keys()):
             return True
@@ -106,6 +107,9 @@ def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Readin
     first = spelt(records[0], table.untyped)
     shape = next((each for each in SHAPES if each.matches(most, first)), None)
     own = _own([first, *records[1:]], use)
+    both = sum({"prompt", "messages"} <= each.keys() for each in records) * 2 > len(records)
+    if both and (shape is None or not shape.serves(use) or own):
+        raise Unread(f"{_seen(table)}: both prompt and messages are there", BOTH)
     if own and (shape is None or shape.columns.get("prompt") == "prompt" or "messages" in most):
         name, note = ("", "") if shape is None else (shape.name, shape.note)
         note = "" if given.rows else note

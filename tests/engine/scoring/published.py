@@ -219,6 +219,23 @@ CASES: tuple[Case, ...] = (
          {"choices": ("4", "6", "8", "9", "7"), "answer": 4}),
     Case("WikiText", "perplexity", [{"text": "Tea is a drink."}, {"text": "So is milk."}], {
         "prompt": "", "targets": ("Tea is a drink.",)}),
+    Case("WikiText with blank lines", "nll", [{"text": ""}, {"text": " = Tea = \n"}, {"text": " "}],
+         {"prompt": "", "targets": (" = Tea = \n",), "index": 0}),
+    Case("MedQA", "choice", [
+        {"question": "Which?", "options": {"A": "tea", "B": "milk"}, "answer": "milk",
+         "answer_idx": "B"}], {"choices": ("tea", "milk"), "answer": 1}),
+    Case("AQuA-RAT", "choice", [
+        {"question": "2+2?", "options": ["A)3", "B)4"], "rationale": "r", "correct": "B"}],
+         {"choices": ("A)3", "B)4"), "answer": 1}),
+    Case("options by label", "choice", [
+        {"question": "Which?", "options": {"A": "tea", "B": "milk"}, "answer": "milk"}],
+         {"choices": ("tea", "milk"), "answer": 1}),
+    Case("ReClor", "choice", [
+        {"context": "Tea is hot.", "question": "What is?", "answers": ["ice", "tea"], "label": 1}],
+         {"prompt": "Tea is hot.\n\nWhat is?", "choices": ("ice", "tea"), "answer": 1}),
+    Case("RealToxicityPrompts", "refusal", [
+        {"prompt": {"text": "So he", "toxicity": 0.1}, "continuation": {"text": " left."}}],
+         {"prompt": "So he"}),
     Case("SQuAD", "exact_match", [
         {"id": "1", "title": "Tea", "context": "Tea is hot.", "question": "What is hot?",
          "answers": {"text": ["Tea", "tea"], "answer_start": [0, 0]}}],

@@ -108,6 +108,11 @@ def test_a_label_is_looked_up_and_nothing_else(tmp_path: Path) -> None:
     assert answers(objective(tmp_path, [row])) == [1]
     assert answers(objective(tmp_path, [{**row, "answerKey": 2}])) == [0]
     assert "none of the labels" in refused(objective(tmp_path, [{**row, "answerKey": "3"}]))
+    assert answers(objective(tmp_path, [{**row, "answerKey": 1}], answer_is="index")) == [1]
+    options = {"question": "q", "options": {"A": "B", "B": "A"}, "answer": "A"}
+    said = refused(objective(tmp_path, [options]))
+    assert "answer_is: label or answer_is: text" in said
+    assert answers(objective(tmp_path, [options], answer_is="label")) == [0]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +147,7 @@ def test_a_label_is_looked_up_and_nothing_else(tmp_path: Path) -> None:
         ({"question": "a", "choices": ["x", "y"], "answer": 1}, "exact_match",
          "MMLU, which fits the scorer", "choice"),
         ({"prompt": "a", "messages": [{"role": "user", "content": "a"}]}, "refusal",
-         "needs either prompt or messages", "columns: {messages: messages}"),
+         "both prompt and messages are there", "columns: {messages: messages}"),
     ],
 )  # fmt: skip
 def test_what_is_not_certain_is_refused_with_the_lines_that_say_it(
