@@ -139,7 +139,8 @@ class _Inspection:
         self.notes += code_note(model)
         if self.text:
             self.problems += unknown_class(model)
-        if self.text and not model.tied and not model.heads and pairs_of(model.config):
+        named = any(name.endswith("head.weight") for name in model.tensors)  # renamed on loading
+        if self.text and not (model.tied or model.heads or named) and pairs_of(model.config):
             self.problem(
                 where,
                 f"its output projection ({next(iter(pairs_of(model.config)))}) is not stored, and "
