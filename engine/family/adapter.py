@@ -72,8 +72,8 @@ class Adapter:
 
     Attributes:
         config: its adapter_config.json.
-        pairs: of a plain LoRA: base tensor name -> its factors. The names are the base
-            checkpoint's own once a family is open.
+        pairs: of a LoRA whose layers are plain: base tensor name -> its factors. The names are the
+            base checkpoint's own once a family is open; then there are none beside `whole`.
         modules: the layers that it adapts, as its file calls them, sorted.
         whole: base tensor name -> the tensor of the file that takes its place; the names are the
             base checkpoint's own once a family is open.
@@ -89,7 +89,7 @@ class Adapter:
     @property
     def plain(self) -> bool:
         """Whether it is nothing but products of factors that are added to the base."""
-        return bool(self.pairs)
+        return bool(self.pairs) and not self.whole
 
     def placed(self, pairs: Mapping[str, LoraPair], whole: Mapping[str, TensorInfo]) -> Adapter:
         return replace(self, pairs=FrozenDict(pairs), whole=FrozenDict(whole))
@@ -133,10 +133,12 @@ def open_adapter(
     found = {name: info for name, (_, info) in named.items()}
     entries = [each for each, _ in named.values()]
     whole = {each.name: found[each.name] for each in entries if not each.part}
-    plain = config.plain and all(each.part in _PLAIN_PARTS for each in entries)
+    plain = config.plain and all(each.part in _PLAIN_PARTS for each in entries if each.part)
     adapter = Adapter(
         config=config if plain == config.plain else replace(config, plain=False),
-        pairs=FrozenDict(_pairs(config, entries, found, file) if plain else {}),
+        pairs=FrozenDict(
+            _pairs(config, [each for each in entries if each.part], found, file) if plain else {}
+        ),
         modules=tuple(sorted({e.module for e in entries if e.part and not _token(e.part)} - {""})),
         whole=FrozenDict(whole),
         tokens=tuple(sorted(each.module for each in entries if _token(each.part))),

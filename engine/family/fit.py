@@ -46,10 +46,12 @@ class Fit:
     Attributes:
         misfits: (what is wrong, what to do); empty where everything has its place.
         spots: stored name -> the part of the module that it fills.
+        layers: names in the module of what peft can adapt: linear layers and embeddings.
     """
 
     misfits: tuple[tuple[str, str], ...] = ()
     spots: Mapping[str, str] = field(default_factory=FrozenDict)
+    layers: frozenset[str] = frozenset()
 
 
 def fit_problems(checkpoint: Checkpoint, workspace: Path | None = None) -> list[Problem]:
@@ -158,7 +160,8 @@ def fit_of(checkpoint: Checkpoint) -> Fit:
         else:
             document = _asked_apart(checkpoint)
         misfits = tuple((str(what), str(fix)) for what, fix in document["misfits"])
-        _ANSWERS[key] = Fit(misfits, FrozenDict(document["spots"]))
+        layers = frozenset(map(str, document.get("layers", ())))
+        _ANSWERS[key] = Fit(misfits, FrozenDict(document["spots"]), layers)
     return _ANSWERS[key]
 
 

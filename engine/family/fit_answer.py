@@ -8,18 +8,24 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import first_line
 from engine.family.checkpoint import Checkpoint, open_checkpoint
 from engine.family.placed import empty_module, misfits_of, placement_of
 from engine.family.placement import Placement
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 _CLASS = "Use a class that transformers has itself."
 
 
 def answer(checkpoint: Checkpoint) -> dict[str, Any]:
-    """{"misfits": [[what, fix] …], "spots": {stored name: part of the module}}."""
+    """{"misfits": [[what, fix] …], "spots": {stored name: part of the module}, "layers": [name …]}.
+
+    Without spots and layers where the class cannot be made.
+    """
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -33,7 +39,16 @@ def answer(checkpoint: Checkpoint) -> dict[str, Any]:
         logging.set_verbosity(before)
     found = placement_of(module, checkpoint)
     misfits = [list(each) for each in misfits_of(found, module, checkpoint)]
-    return {"misfits": misfits, "spots": _spots(found)}
+    return {"misfits": misfits, "spots": _spots(found), "layers": _layers(module)}
+
+
+def _layers(module: PreTrainedModel) -> list[str]:
+    """What peft can adapt."""
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    kinds = (nn.Linear, nn.Embedding, Conv1D)
+    return [name for name, each in module.named_modules() if isinstance(each, kinds)]
 
 
 def _spots(found: Placement) -> dict[str, str]:

@@ -12,68 +12,17 @@ from dataclasses import replace
 
 from engine.errors import BadInput, Problem
 from engine.family.adapter import LoraPair
-from engine.family.checkpoint import Checkpoint
-from engine.family.fit import fit_of
+from engine.family.checkpoint import Checkpoint, Kind
 from engine.family.headers import TensorInfo
+from engine.family.live_names import LiveNames
 from engine.family.peft_types import CONV1D
-from engine.family.ties import EMBEDDINGS, HEADS, same_values
+from engine.family.ties import EMBEDDINGS, HEADS, pairs_of, same_values
+from engine.family.unfit_layers import unfit
 
 _BASE = "Name the base that this adapter was trained on."
 _MERGED = "Merge it into a base with untied embeddings where it was trained; name that model."
+_TRAIN = "Train it on other layers."
 _SHOWN = 4
-
-
-class _Names:
-    """Names of an adapter's file, found in the base: as they are, behind one other prefix, or as
-    the class that renames on load calls them.
-    """
-
-    def __init__(self, base: Checkpoint) -> None:
-        self._modules = {
-            name.rsplit(".", depth)[0]
-            for name in base.tensors
-            for depth in range(1, name.count(".") + 1)
-        }
-        self._tensors = base.tensors
-        self._base = base
-        self._prefixes: dict[tuple[str, str], None] = {}
-        self._live: dict[str, str] | None = None
-        self._whole: set[str] = set()
-
-    def module(self, name: str) -> str | None:
-        return self._find(name, self._modules)
-
-    def tensor(self, name: str) -> str | None:
-        return self._find(name, self._tensors)
-
-    def _renamed(self, name: str, tensor: bool) -> str | None:
-        """The stored name of what the live module calls `name`, where its class renames on load."""
-        if self._base.kind != "full":
-            return None
-        if self._live is None:
-            spots = fit_of(self._base).spots
-            self._live = {spot.partition("|")[0]: stored for stored, spot in spots.items()}
-            self._whole = {spot[:-3] for spot in spots.values() if spot.endswith("|[]")}
-        if tensor:
-            return self._live[name] if name in self._whole else None
-        weight = f"{name}.weight"
-        if weight in self._whole and self._live[weight].endswith(".weight"):
-            return self._live[weight].removesuffix(".weight")
-        return name if any(each.startswith(f"{name}.") for each in self._live) else None
-
-    def _find(self, name: str, known: Mapping[str, TensorInfo] | set[str]) -> str | None:
-        if name in known:
-            return name
-        for less, more in self._prefixes:
-            moved = more + name.removeprefix(less)
-            if name.startswith(less) and moved in known:
-                return moved
-        close = [each for each in known if each.endswith("." + name) or name.endswith("." + each)]
-        if len(close) != 1:
-            return self._renamed(name, known is self._tensors)
-        short = min(name, close[0], key=len)
-        self._prefixes[name.removesuffix(short), close[0].removesuffix(short)] = None
-        return close[0]
 
 
 def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
@@ -85,55 +34,67 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
     """
     adapter = expert.adapter
     assert adapter is not None
-    names, where = _Names(base), f"{expert.name} ({expert.path})"
+    names, where = LiveNames(base), f"{expert.name} ({expert.path})"
     unknown: list[str] = []
     problems: list[Problem] = []
     pairs: dict[str, LoraPair] = {}
     whole: dict[str, TensorInfo] = {}
-    for name, pair in adapter.pairs.items():
-        found = names.tensor(name)
-        if found is None:
+    together = False
+    lora = adapter.config.type == "LORA" and not adapter.config.settings.get("target_parameters")
+    for pair in adapter.pairs.values():
+        live = names.layer(pair.module)
+        if live is None:
             unknown.append(pair.module)
             continue
-        pair = replace(pair, transposed=_transposed(base, found, pair))
-        if base.tensors[found].shape != pair.shape:
-            theirs, ours = list(pair.shape), list(base.tensors[found].shape)
+        if reason := unfit(base, live, lora):
+            problems.append(Problem(where, f"it adapts {live}: {reason}", _TRAIN))
+            continue
+        found = names.stored(f"{live}.weight")
+        if not found:  # the class makes this layer out of several stored tensors: peft merges it
+            together = True
+            continue
+        placed = replace(pair, module=live, transposed=_transposed(base, found, pair))
+        if base.tensors[found].shape != placed.shape:
+            theirs, ours = list(placed.shape), list(base.tensors[found].shape)
             what = f"its factors for {pair.module} make {theirs} but {found} of base is {ours}"
             problems.append(Problem(where, what, _BASE))
         elif found in pairs:
             what = f"{pair.module} and {pairs[found].module} are both {found} of base"
             problems.append(Problem(where, what, "Save the adapter again."))
         else:
-            pairs[found] = pair
+            pairs[found] = placed
     if not adapter.plain:
         for module in adapter.modules:
-            found = names.module(module)
-            if found is None:
+            live = names.holder(module)
+            if live is None:
                 unknown.append(module)
-            elif adapter.config.form.bias and f"{found}.bias" not in base.tensors:
+            elif reason := unfit(base, live, lora):
+                problems.append(Problem(where, f"it adapts {live}: {reason}", _TRAIN))
+            elif adapter.config.form.bias and not names.has_bias(module):
                 what = f"it trains a bias of {module}, which has none in base"
                 problems.append(Problem(where, what, "No merged model can hold it."))
     if adapter.config.settings.get("lora_bias"):
-        bare = [m for m in adapter.modules if f"{names.module(m)}.bias" not in base.tensors]
+        bare = [module for module in adapter.modules if not names.has_bias(module)]
         if bare:
             what = f"lora_bias is on, but {bare[0]} has no bias in base"
             problems.append(Problem(where, what, "No merged model can hold it."))
     for name, info in adapter.whole.items():
-        found = names.tensor(name)
-        if found is None and base.tied and HEADS.search(name):
+        live = names.tensor(name)
+        found = "" if live is None else names.stored(live)
+        if not found and base.tied and HEADS.search(name):
             continue  # the input embedding by another name, or refused below
-        if found is None:
+        if not found:
             unknown.append(name)
             continue
         mine = base.tensors[found].shape
-        rows = EMBEDDINGS.search(found) or HEADS.search(found)
+        rows = EMBEDDINGS.search(name) or HEADS.search(name)
         if info.shape != mine and not (rows and info.shape[1:] == mine[1:]):
             what = f"its {name} is {list(info.shape)} but {list(mine)} in base"
             problems.append(Problem(where, what, _BASE))
+        if same_values(info, base.tensors[found]):
+            continue  # peft saves an embedding that it adapts beside its factors, as it was
         whole[found] = info
-    problems += _row_problems(base, whole, where) + _tied_problems(
-        base, expert, names, whole, where
-    )
+    problems += _row_problems(base, whole, where) + _tied_problems(base, expert, names, where)
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         what = f"it adapts the module {unknown[0]}{more}, which base does not have"
@@ -143,7 +104,10 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
         problems = [*problems[: _SHOWN - 1], Problem(where, rest, _BASE)]
     if problems:
         raise BadInput(*problems)
-    return replace(expert, adapter=adapter.placed(pairs, whole))
+    if together or whole:
+        pairs = {}
+    kind: Kind = "lora" if pairs else "adapter"
+    return replace(expert, kind=kind, adapter=adapter.placed(pairs, whole))
 
 
 def _transposed(base: Checkpoint, name: str, pair: LoraPair) -> bool:
@@ -180,8 +144,7 @@ def _row_problems(base: Checkpoint, whole: Mapping[str, TensorInfo], where: str)
 def _tied_problems(
     base: Checkpoint,
     expert: Checkpoint,
-    names: _Names,
-    whole: Mapping[str, TensorInfo],
+    names: LiveNames,
     where: str,
 ) -> list[Problem]:
     """What would pull the base's one tensor for input and output apart."""
@@ -190,9 +153,12 @@ def _tied_problems(
     if not base.tied:
         return []
 
+    ends = {each for pair in pairs_of(base.config).items() for each in pair}
+
     def at_end(module: str) -> bool:
         name = f"{module}.weight"
-        return bool(EMBEDDINGS.search(name) or HEADS.search(name))
+        live = f"{names.layer(module)}.weight"
+        return bool(live in ends or EMBEDDINGS.search(name) or HEADS.search(name))
 
     touched = [module for module in adapter.modules if at_end(module)]
     heads = [name for name in adapter.tokens if HEADS.search(f"{name}.weight")]
@@ -201,12 +167,17 @@ def _tied_problems(
             f"it adapts {[*touched, *heads][0]}, which in base is one tensor for input and output"
         )
         return [Problem(where, what, _MERGED)]
-    inputs = [info for name, info in whole.items() if EMBEDDINGS.search(name)]
-    outputs = [info for name, info in expert.tensors.items() if HEADS.search(name)]
-    outputs = [info for info in outputs if not info.name.endswith("bias")]
-    if not inputs and not outputs:
+    mine = base.tensors.get(base.embedding or "")
+    new = [
+        name
+        for name, info in expert.tensors.items()
+        if (EMBEDDINGS.search(name) or HEADS.search(name))
+        and name.endswith(".weight")
+        and (mine is None or not same_values(info, mine))
+    ]
+    if not new:
         return []
-    if len(inputs) == len(outputs) == 1 and same_values(inputs[0], outputs[0]):
+    if len(new) == 2 and same_values(*(expert.tensors[name] for name in new)):
         return []
     what = "it holds input and output embeddings that differ; in base they are one tensor"
     return [Problem(where, what, _MERGED)]

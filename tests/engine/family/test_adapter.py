@@ -56,7 +56,7 @@ def test_what_makes_a_lora_more_than_factors(files: FamilyFiles) -> None:
     change(place, **{f"{base}.embed_tokens.weight": torch.ones(4, 4)})
     found = open_checkpoint(place)
     assert found.kind == "adapter" and found.adapter is not None and found.rows == 4
-    assert [*found.adapter.whole] == ["model.embed_tokens.weight"] and not found.adapter.pairs
+    assert [*found.adapter.whole] == ["model.embed_tokens.weight"] and not found.adapter.plain
     assert found.is_adapter and found.adapter.config.label == "LoRA with more"
 
 

@@ -7,7 +7,6 @@ import inspect
 import pkgutil
 import re
 
-import peft.tuners
 import pytest
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -34,9 +33,10 @@ def test_the_tensors_of_a_type_are_those_of_its_layers(kind: str) -> None:
             continue
         module = importlib.import_module(f"{package}.{each.name}")
         for value in vars(module).values():
-            if inspect.isclass(value) and issubclass(value, BaseTunerLayer):
-                if value.__module__ == module.__name__:
-                    found |= set(value.adapter_layer_names)
+            if not inspect.isclass(value) or value.__module__ != module.__name__:
+                continue
+            if issubclass(value, BaseTunerLayer):
+                found |= set(value.adapter_layer_names)
     mine = USABLE[kind].parts.keys() | USABLE[kind].shared.keys() | _LIVE_ONLY
     assert found - {"trainable_tokens_delta"} <= mine
     for each in USABLE[kind].sets:

@@ -112,8 +112,6 @@ def test_a_square_layer_is_read_by_its_class(gpt2: Path, tmp_path: Path) -> None
     place = adapters.write(
         gpt2, tmp_path / "x", "LoRA", change=lambda a: a.update(target_modules=layers)
     )
-    stored = load_file(place_of(place))
-    save_file({k: v for k, v in stored.items() if "base_layer" not in k}, place_of(place))
     live = adapters.logits(adapters.under_peft(gpt2, place), IDS)
     merged = adapters.logits(adapters.merged_by_peft(gpt2, place), IDS)
     for said in (True, False):
@@ -211,8 +209,6 @@ def test_an_exported_mixture_on_conv1d_and_embeddings(gpt2: Path, tmp_path: Path
     place = adapters.write(
         gpt2, tmp_path / "x", "LoRA", change=lambda a: a.update(target_modules=layers)
     )
-    stored = load_file(place_of(place))
-    save_file({k: v for k, v in stored.items() if "base_layer" not in k}, place_of(place))
     _, composer = opened(gpt2, x=place)
     out = exported(composer, {"x": 1.0}, tmp_path / "out")
     live = adapters.logits(adapters.under_peft(gpt2, place), IDS)
