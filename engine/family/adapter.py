@@ -91,6 +91,11 @@ class Adapter:
         """Whether it is nothing but products of factors that are added to the base."""
         return bool(self.pairs) and not self.whole
 
+    @property
+    def label(self) -> str:
+        """What it is called on screen and in papers."""
+        return f"{self.config.label} with more" if self.pairs and self.whole else self.config.label
+
     def placed(self, pairs: Mapping[str, LoraPair], whole: Mapping[str, TensorInfo]) -> Adapter:
         return replace(self, pairs=FrozenDict(pairs), whole=FrozenDict(whole))
 

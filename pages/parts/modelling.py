@@ -57,7 +57,7 @@ def _layers(model: Checkpoint) -> str:
 def _kind(name: str, model: Checkpoint) -> str:
     if name in ("base", "target"):
         return name
-    return "expert, full" if model.adapter is None else f"expert, {model.adapter.config.label}"
+    return "expert, full" if model.adapter is None else f"expert, {model.adapter.label}"
 
 
 def _architecture(model: Checkpoint) -> str:
@@ -65,7 +65,7 @@ def _architecture(model: Checkpoint) -> str:
         return model.architecture
     if not model.adapter.plain:
         count = len(model.adapter.modules) or len(model.adapter.whole)
-        return f"{model.adapter.config.label} on {count} layers, merged by peft"
+        return f"{model.adapter.label} on {count} layers, merged by peft"
     ranks = sorted({pair.rank for pair in model.adapter.pairs.values()})
     rank = f"{ranks[0]}" if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"
     return f"LoRA of rank {rank} on {len(model.adapter.pairs)} tensors"

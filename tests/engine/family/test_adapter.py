@@ -57,7 +57,7 @@ def test_what_makes_a_lora_more_than_factors(files: FamilyFiles) -> None:
     found = open_checkpoint(place)
     assert found.kind == "adapter" and found.adapter is not None and found.rows == 4
     assert [*found.adapter.whole] == ["model.embed_tokens.weight"] and not found.adapter.plain
-    assert found.is_adapter and found.adapter.config.label == "LoRA with more"
+    assert found.is_adapter and found.adapter.label == "LoRA with more"
 
 
 def test_tensors_that_peft_does_not_know(files: FamilyFiles) -> None:
