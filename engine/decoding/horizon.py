@@ -8,7 +8,7 @@ it a text is read alone and again at every step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _KEYS = ("keep_window_size", "index_topk")
@@ -21,11 +21,17 @@ _ENOUGH = 1 << 16
 _ORIGINAL = "original_max_position_embeddings"
 
 
-def horizon(config: Mapping[str, Any]) -> int | None:
-    """Longest text, in tokens, that is read like any other; None where no length matters."""
+def sparse_horizon(config: Mapping[str, Any]) -> int | None:
+    """Longest text whose keys are all picked; None where keys are not picked."""
     found = [config[key] for key in _KEYS if _counts(config.get(key))]
     if all(_counts(config.get(key)) for key in _BLOCKS):
         found.append(config[_BLOCKS[0]] * config[_BLOCKS[1]])
+    return _least(found, sparse_horizon, config)
+
+
+def rotary_horizon(config: Mapping[str, Any]) -> int | None:
+    """Longest text for which a "longrope" class takes its short factors; None for the others."""
+    found = []
     for key in ("rope_parameters", "rope_scaling"):
         rope = config.get(key)
         if isinstance(rope, Mapping):
@@ -35,24 +41,32 @@ def horizon(config: Mapping[str, Any]) -> int | None:
                 for each in kinds
                 if (each.get("rope_type") or each.get("type")) in ("longrope", "su")
             ]
-    if isinstance(config.get("text_config"), Mapping):
-        found.append(horizon(config["text_config"]))
-    return min((each for each in found if each), default=None)
+    return _least(found, rotary_horizon, config)
 
 
-def every_key(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with a horizon beyond any short text, so that its class is tried within
-    it."""
-    names = (*_KEYS, _BLOCKS[0], _ORIGINAL)
+def _least(
+    found: list[Any],
+    inside: Callable[[Mapping[str, Any]], int | None],
+    config: Mapping[str, Any],
+) -> int | None:
+    text = config.get("text_config")
+    nested = [inside(text)] if isinstance(text, Mapping) else []
+    return min((each for each in (*found, *nested) if each), default=None)
+
+
+def far(config: Mapping[str, Any], sparse: bool) -> dict[str, Any]:
+    """The configuration with its horizon beyond any short text, so that its class is tried within
+    it: the rotary one, and that of sparse attention where it is asked for."""
+    names = (*_KEYS, _BLOCKS[0], _ORIGINAL) if sparse else (_ORIGINAL,)
     changed: dict[str, Any] = {key: _ENOUGH for key in names if _counts(config.get(key))}
     for key in ("rope_parameters", "rope_scaling"):
         if isinstance(config.get(key), Mapping):
             changed[key] = {
-                name: every_key(value) if isinstance(value, Mapping) else value
+                name: far(value, sparse) if isinstance(value, Mapping) else value
                 for name, value in {**config[key], **_original(config[key])}.items()
             }
     if isinstance(config.get("text_config"), Mapping):
-        changed["text_config"] = every_key(config["text_config"])
+        changed["text_config"] = far(config["text_config"], sparse)
     return {**config, **changed}
 
 

@@ -1,6 +1,6 @@
 """Which model types are fed like plain attention in this version of transformers: plain.json.
 
-    python -m engine.decoding.survey            writes the file
+    python -m engine.decoding.survey            writes the file, of every type in DENSE
     python -m engine.decoding.survey llama …    prints what is found of these
 
 A type is listed where every configuration below of it was tried and nothing stood in the way. A key
@@ -26,22 +26,32 @@ from engine.errors import BadInput
 
 LAYER_TYPES = ("full_attention", "sliding_attention")
 
-ROPE: Mapping[str, Mapping[str, Any]] = {
-    "default": {},
-    "linear": {"factor": 2.0},
-    "dynamic": {"factor": 2.0},
-    "yarn": {"factor": 2.0, "original_max_position_embeddings": 256},
-    "llama3": {
-        "factor": 2.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 256,
-    },
-}  # fmt: skip
-"""Kinds of rotary scaling, with what each asks for."""
+STATIC_ROPE = ("default", "linear", "yarn", "llama3")
+"""Rotary scaling whose table follows from the configuration alone, whatever is read."""
 
-HANGS_ON: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
-    "falcon": {"alibi": (False,)},
-}
+ROPE_THAT_LOOKS = ("dynamic",)
+"""Rotary scaling whose table follows from the longest text; tried. ("longrope" is never plain.)"""
+
+DENSE = (
+    "apertus", "arcee", "biogpt", "bitnet", "bloom", "codegen", "cohere", "cohere2", "diffllama",
+    "ernie4_5", "exaone4", "falcon", "gemma", "gemma2", "gemma3_text", "glm", "glm4", "gpt2",
+    "gpt_bigcode", "gpt_neo", "gpt_neox", "gptj", "granite", "helium", "hunyuan_v1_dense",
+    "jais2", "llama", "ministral", "ministral3", "mistral", "mixtral", "modernbert-decoder", "mpt",
+    "nanochat", "nemotron", "olmo", "olmo2", "olmo3", "olmoe", "opt", "persimmon", "phi", "phi3",
+    "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "seed_oss", "smollm3", "stablelm", "starcoder2",
+    "vaultgemma", "xglm",
+)  # fmt: skip
+"""Types that many people have; any other is tried when it is met."""
+
+HANGS_ON: Mapping[str, Mapping[str, tuple[Any, ...]]] = {"falcon": {"alibi": (False,)}}
 """Keys that change how a type is fed, with the values of them that are tried."""
+
+NEEDED: Mapping[str, Mapping[str, Any]] = {
+    "hunyuan_v1_dense": {"head_dim": 128},
+    "ministral": {"head_dim": 128},
+    "nemotron": {"num_key_value_heads": 8},
+}
+"""What a type's own defaults leave out and every published model of it has."""
 
 
 def configurations(kind: str) -> Iterator[dict[str, Any]]:
@@ -49,22 +59,21 @@ def configurations(kind: str) -> Iterator[dict[str, Any]]:
     from transformers import CONFIG_MAPPING
 
     fixed = {key: values[0] for key, values in HANGS_ON.get(kind, {}).items()}
-    base = {"model_type": kind, **fixed}
+    base = {"model_type": kind, **fixed, **NEEDED.get(kind, {})}
     yield base
     full = CONFIG_MAPPING[kind].from_dict(dict(base)).to_dict()
     layers = full.get("num_hidden_layers")
+    window = {"sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 1}
     if "sliding_window" in full:
         yield {**base, "sliding_window": None}
-        yield {**base, "sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 1}
+        yield {**base, **window}
     if full.get("layer_types") and isinstance(layers, int):
-        for kinds in (LAYER_TYPES, LAYER_TYPES[::-1], LAYER_TYPES[:1]):
-            types = [kinds[layer % len(kinds)] for layer in range(layers)]
-            window = {"sliding_window": 4096, "use_sliding_window": True}
-            yield {**base, **window, "layer_types": types}
+        types = [LAYER_TYPES[layer % 2] for layer in range(layers)]
+        yield {**base, **window, "layer_types": types}
     rope = full.get("rope_parameters")
     if isinstance(rope, Mapping) and "rope_type" in rope:
-        for name, more in ROPE.items():
-            yield {**base, "rope_parameters": {**rope, "rope_type": name, **more}}
+        for name in ROPE_THAT_LOOKS:
+            yield {**base, "rope_parameters": {**rope, "rope_type": name, "factor": 2.0}}
 
 
 def plain(kind: str) -> bool:
@@ -94,18 +103,16 @@ def survey(kinds: list[str]) -> dict[str, Any]:
     return {
         "transformers": version("transformers"),
         "layer_types": list(LAYER_TYPES),
-        "rope_types": list(ROPE),
+        "rope_types": [*STATIC_ROPE, *ROPE_THAT_LOOKS],
         "model_types": found,
     }
 
 
 def main(kinds: list[str]) -> None:
-    """Survey all causal types and write the file, or those named and print it."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as NAMES
-
+    """Survey every type in DENSE and write the file, or those named and print it."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    document = survey(kinds or sorted(NAMES))
+    document = survey(kinds or sorted(DENSE))
     text = json.dumps(document, indent=1) + "\n"
     if kinds:
         sys.stdout.write(text)

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from engine.decoding.exercises import Exercises
-from engine.decoding.fed import feed_as, try_with
+from engine.decoding.exercises import LENGTHS, Exercises
+from engine.decoding.fed import feed_as, feeding_of, try_with
 from engine.decoding.feeding import Feeding
 from engine.decoding.growing_cache import attends_only
-from engine.decoding.horizon import every_key, horizon
+from engine.decoding.horizon import far, rotary_horizon, sparse_horizon
 from engine.errors import BadInput, bad
 from engine.family.placed import text_class
 from engine.family.text import first_line
@@ -56,7 +56,8 @@ _MORE: tuple[tuple[tuple[dict[str, Any], ...], str], ...] = (
 
 _ALL = ("alone", "step_by_step", "in_pieces", "together", "padded", "leaving", "branching")
 
-_FOUND: dict[str, Feeding | BadInput] = {}
+_FOUND: dict[str, tuple[Feeding, bool] | BadInput] = {}
+"""By tiny configuration: how it is fed while every key is picked, and whether also beyond."""
 
 
 @try_with
@@ -82,18 +83,33 @@ def tried(config: Mapping[str, Any]) -> Feeding:
         key = json.dumps(tiny, sort_keys=True, default=str)
         if key not in _FOUND:
             try:
-                module = random_model(every_key(tiny))
+                module = random_model(far(tiny, sparse=True))
             except Exception as error:
                 what = f"transformers makes no causal model of it ({first_line(error)})"
                 raise bad(where, what, fix) from error
             try:
-                _FOUND[key] = feeding_found(module)
+                _FOUND[key] = feeding_found(module), _sparse_is_alike(tiny, module)
             except BadInput as error:
                 _FOUND[key] = error
     answer = _FOUND[key]
     if isinstance(answer, BadInput):
         raise answer
-    return replace(answer, horizon=horizon(full))
+    feeding, alike = answer
+    found = [rotary_horizon(full), None if alike else sparse_horizon(full)]
+    return replace(feeding, horizon=min((each for each in found if each), default=None))
+
+
+def _sparse_is_alike(tiny: Mapping[str, Any], module: PreTrainedModel) -> bool:
+    """Whether a class that picks some of the keys of a long text is fed as for a short one."""
+    limit = sparse_horizon(tiny)
+    if limit is None:
+        return True
+    if 2 * limit > max(LENGTHS):  # no text of the exercises would be sparse enough
+        return False
+    try:
+        return feeding_found(random_model(far(tiny, sparse=False))) == feeding_of(module)
+    except BadInput:
+        return False
 
 
 def feeding_found(module: PreTrainedModel) -> Feeding:
@@ -120,7 +136,9 @@ def feeding_found(module: PreTrainedModel) -> Feeding:
         what = f"its logits depend on how a text is fed to it ({exercises.reason})"
         raise bad(module.config.model_type, what, "Use a model of another class.")
     attends = found.memory == "growing" and attends_only(module.config)
-    return replace(found, attends=attends)
+    found = replace(found, attends=attends)
+    feed_as(module, found)
+    return found
 
 
 def random_model(config: Mapping[str, Any]) -> PreTrainedModel:

@@ -37,6 +37,7 @@ _SMALL: Mapping[str, int] = {
     "qk_nope_head_dim": 16, "qk_head_dim": 24, "v_head_dim": 16, "index_head_dim": 16,
     "indexer_head_dim": HEAD,
     "index_topk": 4, "index_n_heads": 16, "index_block_size": 4, "index_topk_blocks": 2,
+    "keep_window_size": POSITIONS,
     "attention_chunk_size": WINDOW, "chunk_size": WINDOW, "mamba_chunk_size": WINDOW,
     "block_size": WINDOW, "rel_extent": WINDOW, "mamba_d_state": 8, "state_size": 8,
     "ssm_state_size": 8, "time_step_rank": 4, "mamba_dt_rank": 4, "mamba_ngroups": 2,
