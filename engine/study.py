@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from engine.errors import BadInput, bad, unknown
 from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
-from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options
+from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options, data_place
 from engine.study_file import CHAT_KEYS, Reader, frozen, place_of
 
 Direction = Literal["maximize", "minimize"]
@@ -195,7 +195,7 @@ class _StudyReader(Reader):
         return Objective(
             name=name,
             scorer=data["scorer"],
-            data=self.place(data["data"], where) if data.get("data") is not None else None,
+            data=data_place(self, data.get("data"), where),
             direction=direction,
             chat=self.flag(data, "chat", where),
             max_new_tokens=self.number(
@@ -206,9 +206,7 @@ class _StudyReader(Reader):
             report_fraction=self.number(
                 data.get("report_fraction", 0.3), f"{where}.report_fraction", 0.0, 1.0
             ),
-            report_data=self.place(data["report_data"], where)
-            if data.get("report_data") is not None
-            else None,
+            report_data=data_place(self, data.get("report_data"), where),
             temperature=self.number(
                 data.get("temperature", 0.0), f"{where}.temperature", 0.0, 100.0
             ),

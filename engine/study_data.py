@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -132,6 +133,15 @@ def _text(reader: Reader, data: Mapping[str, Any], key: str, where: str) -> str 
         return value
     reader.problem(f"{where}.{key}", f"expected a text, got {value!r}", "Put it in quotes.")
     return None
+
+
+def data_place(reader: Reader, value: Any, where: str) -> Path | None:
+    """Where a data file lies; None where none is named. An address is a problem."""
+    if isinstance(value, str) and re.match(r"\w[\w+.\-]*://", value):
+        what = f"{value[:80]!r} is an address, and nothing is fetched"
+        reader.problem(where, what, "Download the data, and give the file's path.")
+        return None
+    return None if value is None else reader.place(value, where)
 
 
 def data_options(reader: Reader, data: Mapping[str, Any], where: str) -> DataOptions:

@@ -33,7 +33,6 @@ __all__ = [
     "effective",
     "limited",
     "look",
-    "place_of_row",
     "problems_of",
     "read_bytes",
     "read_file",
@@ -148,12 +147,6 @@ def problems_of(path: Path, objective: Objective) -> list[Problem]:
     except BadInput as error:
         return list(error.problems)
     return []
-
-
-def place_of_row(path: Path, objective: Objective, row: Row) -> str:
-    """Where a row stands, for an error: a line of a text format, a row of Parquet."""
-    parsed, _ = _read(path, objective)
-    return parsed.table.place(path, row.line)
 
 
 def effective(objective: Objective) -> dict[str, Any]:

@@ -61,9 +61,16 @@ def _targets(record: Mapping[str, Any], untyped: bool) -> tuple[Any, ...] | None
 
 
 def build(
-    fields: Fields, record: Mapping[str, Any], index: int, line: int, use: Use, empty_target: bool
+    fields: Fields,
+    record: Mapping[str, Any],
+    place: tuple[int, int, bool],
+    use: Use,
+    empty_target: bool,
 ) -> tuple[Row, Asked | None]:
     """The row of a record's fields, and for choices the answer that the whole file will tell.
+
+    Args:
+        place: the row's index; its line, or its number from 1; whether that is a number.
 
     Raises:
         Unread: what is missing, or not what it should be.
@@ -93,14 +100,15 @@ def build(
             asked = Asked(fields.answer, choices, fields.labels)
     return (
         Row(
-            index=index,
-            line=line,
+            index=place[0],
+            line=place[1],
             key=key_of(identity),
             prompt=prompt,
             messages=None if messages is None else frozen(messages),
             targets=targets,
             choices=choices,
             answer=fields.right,
+            numbered=place[2],
         ),
         asked,
     )

@@ -97,7 +97,9 @@ def _rows(
             fields = reading.fields(record)
             if fields.whole and fields.targets and not str(fields.targets[0]).strip():
                 continue  # WikiText's blank lines, of which nothing can be measured
-            row, question = build(fields, record, len(rows), line, reading.use, empty_target)
+            row, question = build(
+                fields, record, (len(rows), line, table.rows), reading.use, empty_target
+            )
         except Unread as error:
             problems.append((line, error.what, error.fix))
             continue

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.recipe import FrozenDict
@@ -39,6 +40,7 @@ class Row:
             a prompt.
         targets: accepted answers, the first of them the one whose likelihood is measured.
         answer: index of the right choice.
+        numbered: whether `line` counts rows, as in a Parquet file.
     """
 
     index: int
@@ -49,6 +51,11 @@ class Row:
     targets: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     answer: int | None = None
+    numbered: bool = False
+
+    def place(self, path: Path | None) -> str:
+        """Where the row stands in its file, for an error."""
+        return f"{path}: row {self.line}" if self.numbered else f"{path}:{self.line}"
 
     def held_back(self, fraction: float) -> bool:
         """Whether the row belongs to the report split when this share of the data does."""

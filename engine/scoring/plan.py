@@ -74,7 +74,7 @@ def _problems(model: Fused, task: Task, split: Split) -> list[Problem]:
             try:
                 check_ids(model, [ids], [room], after)
             except BadInput as error:
-                where = f"{data_file(task.objective, split)}:{row.line}"
+                where = row.place(data_file(task.objective, split))
                 what = error.problems[0].what if ids else f"the {name} has no tokens"
                 problems.append(Problem(where, what, error.problems[0].fix))
                 break
@@ -92,7 +92,7 @@ def _task(model: Scored, objective: Objective, split: Split) -> Task:
             try:
                 found.append(encode(row, objective))
             except BadInput as error:
-                where = f"{data_file(objective, split)}:{row.line}"
+                where = row.place(data_file(objective, split))
                 raise BadInput(
                     *(Problem(f"{where}: {p.where}", p.what, p.fix) for p in error.problems)
                 ) from error

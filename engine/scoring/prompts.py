@@ -15,7 +15,6 @@ from typing import Any
 from engine.errors import BadInput, Problem
 from engine.family.light_text import LightText
 from engine.family.text import thawed
-from engine.scoring.data import place_of_row
 from engine.scoring.data_row import Row
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
@@ -45,7 +44,7 @@ def ending_problems(objective: Objective, path: Path, rows: Sequence[Row]) -> li
         if role == "assistant":
             what = "two messages of the assistant stand at its end, and nothing asks for the second"
         fix = "End with a user's message; one of the assistant behind it is the target."
-        found.append(Problem(place_of_row(path, objective, row), what, fix))
+        found.append(Problem(row.place(path), what, fix))
     return _few(found, path)
 
 
@@ -134,7 +133,7 @@ def _rendered(
             [problem] = error.problems
             many = f"; so do {len(those) - 1} more rows with" if len(those) > 1 else "; it has"
             what = f"{problem.what}{many} the roles {', '.join(roles)}"
-            place = place_of_row(path, objective, those[0])
+            place = those[0].place(path)
             fix = "Mend the messages, or name another model as `tokenizer:`."
             problems.append(Problem(place, what, fix))
         else:
@@ -154,7 +153,7 @@ def _empty(
         return []
     what = "the prompt has no tokens: it is empty, and the tokenizer puts none in front of it"
     fix = "Give a text, or use chat: true."
-    return [Problem(place_of_row(path, objective, row), what, fix) for row in rows]
+    return [Problem(row.place(path), what, fix) for row in rows]
 
 
 def _long(
@@ -198,6 +197,6 @@ def _over(
         after = f"and {more} new ones " if generates else "with the answer "
         what = f"{count} tokens {after}exceed the models' {text.window} positions"
         fix = "Shorten the prompt or lower max_new_tokens." if generates else "Shorten the row."
-        place = place_of_row(path, objective, each.row)
+        place = each.row.place(path)
         found.append((each.row.index, Problem(place, what, fix)))
     return found

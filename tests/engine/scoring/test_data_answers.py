@@ -183,6 +183,8 @@ def test_the_lines_of_a_refusal_are_accepted(tmp_path: Path) -> None:
         ({"target_pattern": "("}, "is not a regular expression"),
         ({"separator": 3}, "expected a text, got 3"),
         ({"join": 3}, "expected a text, got 3"),
+        ({"data": "https://example.org/a.csv"}, "nothing is fetched"),
+        ({"report_data": "hf://datasets/x"}, "nothing is fetched"),
     ],
 )
 def test_options_are_checked(tmp_path: Path, keys: dict[str, Any], said: str) -> None:
