@@ -82,6 +82,11 @@ def manifest(papers: Papers) -> dict[str, Any]:
         "recipe": papers.recipe.as_dict(),
         "numerics": papers.numerics,
         "fingerprints": dict(papers.fingerprints),
+        "adapters": {
+            name: {"type": each.adapter.label, "base_model": hub_id(papers.family.spec.base)}
+            for name, each in papers.family.experts.items()
+            if each.adapter is not None
+        },
         "max_logit_difference": papers.difference,
         "scores": [
             {
@@ -162,6 +167,18 @@ def _serving(papers: Papers) -> list[str]:
     ]
 
 
+def _adapters(papers: Papers) -> list[str]:
+    """What the experts are that are no checkpoints of their own."""
+    found = {k: each.adapter for k, each in papers.family.experts.items() if each.adapter}
+    if not found:
+        return []
+    named = ", ".join(
+        f"`{name}` ({each.label}{'' if each.plain else ', as peft merges it'})"
+        for name, each in found.items()
+    )
+    return [f"Adapters on the base: {named}.", ""]
+
+
 def readme(papers: Papers, name: str) -> str:
     """The card, in the hub's format."""
     recipe, method = papers.recipe, find_method(papers.recipe.method)
@@ -176,6 +193,7 @@ def readme(papers: Papers, name: str) -> str:
         "",
         *_scores(papers),
         *_serving(papers),
+        *_adapters(papers),
         *(f"{note}\n" for note in papers.notes),
     ]
     return f"---\n{_front_matter(papers, name)}---\n\n" + "\n".join(lines).rstrip() + "\n"

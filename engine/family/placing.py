@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engine.errors import BadInput, Problem
+from engine.errors import BadInput, Problem, bad
 from engine.family.adapter import LoraPair
 from engine.family.checkpoint import Checkpoint, Kind
 from engine.family.headers import TensorInfo
@@ -106,6 +106,9 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
         raise BadInput(*problems)
     if together or whole:
         pairs = {}
+    if base.kind == "raw" and not pairs:
+        what = f"peft has to merge this {adapter.label}, and a raw state dict names no class"
+        raise bad(where, what, "Give the base as a Hugging Face directory.")
     kind: Kind = "lora" if pairs else "adapter"
     return replace(expert, kind=kind, adapter=adapter.placed(pairs, whole))
 

@@ -44,6 +44,9 @@ READ: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 """model_type -> last name of a layer -> why."""
 
+MISREAD: Mapping[str, tuple[str, ...]] = MappingProxyType({"inkling2_text": ("weight_proj",)})
+"""model_type -> last names whose adapters peft renames, and so leaves out, when it loads them."""
+
 _QWEN = ("gate", "gate_proj", "up_proj", "down_proj")
 _MIXTRAL = ("gate", "w1", "w2", "w3")
 RENAMED: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -80,6 +83,8 @@ def unfit(base: Checkpoint, layer: str, lora: bool) -> str:
         found = READ.get(str(kind), {}).get(last, "")
         if found:
             return found
+        if lora and last in MISREAD.get(str(kind), ()):
+            return "peft renames its tensors when it loads them, and leaves them out"
         if lora and last in RENAMED.get(str(kind), ()):
             return _EXPERTS
     return ""

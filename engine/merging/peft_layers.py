@@ -84,7 +84,7 @@ def add_plain(
         The wrapped module, and live layer -> the scale of the adapter there.
 
     Raises:
-        BadInput: a layer that the live module does not have.
+        BadInput: a layer that the live module does not have, or that peft does not adapt.
     """
     assert expert.adapter is not None
     model = cast("nn.Module", onto.base_model.model if isinstance(onto, PeftModel) else onto)
@@ -100,13 +100,17 @@ def add_plain(
             what = f"it adapts {pair.module}, which {type(model).__name__} has no layer for"
             raise bad(f"{expert.name} ({expert.path})", what, _FIX)
         layers[live] = pair
-    with quietly():
-        config = lora_config({live: (pair.rank, float(pair.rank)) for live, pair in layers.items()})
-        if isinstance(onto, PeftModel):
-            wrapped = onto
-            wrapped.add_adapter(name, config)
-        else:
-            wrapped = PeftModel(onto, config, adapter_name=name)
+    config = lora_config({live: (pair.rank, float(pair.rank)) for live, pair in layers.items()})
+    try:
+        with quietly():
+            if isinstance(onto, PeftModel):
+                wrapped = onto
+                wrapped.add_adapter(name, config)
+            else:
+                wrapped = PeftModel(onto, config, adapter_name=name)
+    except PEFT_ERRORS as error:
+        what = f"peft cannot put it onto {type(model).__name__} ({first_line(error)})"
+        raise bad(f"{expert.name} ({expert.path})", what, _FIX) from error
     reader = Reader(expert)
     with torch.no_grad():
         for live, pair in layers.items():

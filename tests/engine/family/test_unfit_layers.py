@@ -6,16 +6,18 @@ import copy
 import inspect
 import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners import tuners_utils
 from peft.utils import transformers_weight_conversion as conversion
 from transformers.pytorch_utils import Conv1D
 
-from engine.family.unfit_layers import READ, RENAMED
+from engine.family.unfit_layers import MISREAD, READ, RENAMED
+from tests import adapters
 from tests.differential.classes import build, causal_classes
 
 IDS = torch.arange(20, 44)[None]
@@ -77,3 +79,17 @@ def test_what_peft_refuses_and_renames() -> None:
         if pattern in conversion._MOE_TARGET_MODULE_MAPPING and kind.islower():
             named[kind] = set(conversion._MOE_TARGET_MODULE_MAPPING[pattern])
     assert named == {kind: set(names) for kind, names in RENAMED.items()}
+
+
+def test_what_peft_leaves_out_of_its_own_files(tmp_path: Path) -> None:
+    for kind, lasts in MISREAD.items():
+        module = build(causal_classes()[kind])
+        module.save_pretrained(tmp_path / kind)
+        layers = [n for n, _ in module.named_modules() if n.rsplit(".", 1)[-1] in lasts]
+        with adapters.quiet(), torch.no_grad():
+            config = LoraConfig(r=2, target_modules=layers, init_lora_weights=False)
+            adapted = get_peft_model(module, config).eval()
+            adapted.save_pretrained(tmp_path / "adapter")
+            again = PeftModel.from_pretrained(adapters.load(tmp_path / kind), tmp_path / "adapter")
+            first, second = (each.eval()(input_ids=IDS).logits for each in (adapted, again))
+        assert layers and float((first - second).abs().max()) > 1e-3

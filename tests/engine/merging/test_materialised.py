@@ -14,7 +14,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.compose import Composer
-from engine.errors import BadInput
+from engine.errors import BadInput, IncompatibleFamily
 from engine.family.checkpoint import open_checkpoint
 from engine.family.compatibility import open_family
 from engine.family.fingerprint import fingerprints
@@ -162,3 +162,10 @@ def test_classes_that_rename_and_stack(kind: str, which: str, tmp_path: Path) ->
         recipe = resolve(Recipe(method, c, parameters), composer.family.names)
         found = adapters.logits(composer.compose(recipe).modules[0], IDS)
         torch.testing.assert_close(found, wanted, rtol=0, atol=3e-5, msg=method)
+
+
+def test_a_raw_state_dict_has_no_class_to_merge_in(base: Path, dora: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "base.safetensors"
+    raw.write_bytes((base / "model.safetensors").read_bytes())
+    with pytest.raises(IncompatibleFamily, match="this DoRA, and a raw state dict names no class"):
+        open_family(FamilySpec(raw, {"x": dora}), text=False)
