@@ -179,6 +179,8 @@ def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
     for holder in holders:
         if family.merged_rows != family.base.rows and "vocab_size" in holder:
             holder["vocab_size"] = family.merged_rows
+            if "vocab_size_per_layer_input" in holder and _second_grows(family):
+                holder["vocab_size_per_layer_input"] = family.merged_rows
             changed = True
         if family.base.ties.own and holder.get("tie_word_embeddings") is not False:
             holder["tie_word_embeddings"] = False
@@ -188,6 +190,12 @@ def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
                 changed |= holder[key] != dtype
                 holder[key] = dtype
     return json.dumps(config, indent=2, ensure_ascii=False) + "\n" if changed else text
+
+
+def _second_grows(family: Family) -> bool:
+    """Whether a second embedding, which Gemma has for every layer, gets rows with the first."""
+    plans = family.vocabulary_tensors.items()
+    return any("per_layer" in name and each.merged == family.merged_rows for name, each in plans)
 
 
 def _own_tokens(family: Family) -> dict[str, Any]:

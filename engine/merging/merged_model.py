@@ -101,7 +101,9 @@ class MergedModel:
         scratch = torch.empty(largest, dtype=torch.float32, device=tensors.device)
         for name in tensors.names:
             if (place := self.places.get(name)) is not None:
-                place.copy_(merged_tensor(basis, name, coefficients, scratch=scratch))
+                merged = merged_tensor(basis, name, coefficients, scratch=scratch)
+                # a second embedding may have got rows, with the first, that no model stores
+                (place if place.shape == merged.shape else place[: len(merged)]).copy_(merged)
                 tick()
         for place, where, values in self.fixed:
             place[where] = values

@@ -17,6 +17,7 @@ from cache.store import Store
 from engine.decoding.opening import feedings
 from engine.errors import BadInput, Problem, bad
 from engine.family.compatibility import Family, open_family
+from engine.family.fit import fit_problems
 from engine.family.light_text import light_text
 from engine.scoring.objectives import prepare
 from engine.study import Objective, Study, load_study, study_of_document
@@ -37,6 +38,8 @@ def check_study(study: Study) -> tuple[tuple[Objective, ...], Family]:
     family: Family | None = None
     try:
         family = open_family(study.family)
+        for each in family.models.values():
+            problems.extend(fit_problems(each))
         feedings(family)
     except BadInput as error:
         problems.extend(error.problems)

@@ -25,7 +25,7 @@ from engine.family.loading import load_module
 from engine.family.placement import Placement, state_of
 from engine.family.tiny import tiny_document
 from engine.merging.basis import Tensors, nothing
-from engine.merging.merged_model import MergedModel
+from engine.merging.merged_model import MergedModel, resize_rows
 from engine.recipe import METHODS
 from engine.study import FamilySpec
 
@@ -37,13 +37,13 @@ TOWERS = ("gemma3", "llava")
 COEFFICIENTS = {"a": 0.4, "b": 0.7}
 
 
-def write_class(root: Path, kind: str, whole: bool = False) -> Path:
+def write_class(root: Path, kind: str, whole: bool = False, **settings: int) -> Path:
     """A tiny random model of a model type and two experts near it: root/base, root/a, root/b."""
     config = CONFIG_MAPPING[kind]
     torch.manual_seed(0)
     whole |= kind == "llava"
     auto = AutoModelForImageTextToText if whole else AutoModelForCausalLM
-    tiny = config.from_dict(tiny_document(config().to_dict()))
+    tiny = config.from_dict(tiny_document(config().to_dict()) | settings)
     module = auto.from_config(tiny).float()
     with torch.no_grad():
         for name, each in state_of(module).items():
@@ -202,6 +202,24 @@ def test_a_tensor_without_a_place_is_never_skipped(tmp_path: Path) -> None:
     basis = METHODS["task_arithmetic"].build(Tensors(family_of(root)))
     with pytest.raises(ValueError, match=name):
         live.write(basis, COEFFICIENTS, nothing)
+
+
+def test_rows_that_only_an_expert_has(tmp_path: Path) -> None:
+    """Gemma 4 has a second embedding, with rows of its own, that grows with the first."""
+    rows = {"vocab_size": 101, "vocab_size_per_layer_input": 101}
+    write_class(tmp_path / "small", "gemma4_text")
+    write_class(tmp_path / "large", "gemma4_text", **rows)
+    spec = FamilySpec(tmp_path / "small" / "base", {"a": tmp_path / "large" / "a"})
+    family = open_family(spec, text=False)
+    module, placement = load_module(family.base, "cpu", torch.float32)
+    resize_rows(module, family.merged_rows)
+    live = MergedModel(module, placement)
+    basis = METHODS["task_arithmetic"].build(Tensors(family))
+    live.write(basis, {"a": 0.4}, nothing)
+    merge_to(tmp_path / "out", basis, lambda _: {"a": 0.4})
+    found = logits(module)
+    assert found.shape[-1] == 101
+    torch.testing.assert_close(found, plain(tmp_path / "out"), rtol=0, atol=1e-5)
 
 
 # peft asks transformers for a property that it has renamed
