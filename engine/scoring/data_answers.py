@@ -25,6 +25,8 @@ WORDS = {
     "label": "a choice's label",
 }
 
+NUMBERS = {"index", "1-based"}
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -124,8 +126,8 @@ def resolve_answers(asked: Sequence[Asked], only: str | None) -> list[int | Unre
         only: the convention that the objective names, if it names one.
     """
     found = [_readings(each, only) for each in asked]
+    kinds: set[str] | None = None
     if only is None:
-        kinds: set[str] | None = None
         for each, readings in zip(asked, found, strict=True):
             if readings and each.told:
                 kinds = set(readings) if kinds is None else kinds & set(readings)
@@ -136,11 +138,12 @@ def resolve_answers(asked: Sequence[Asked], only: str | None) -> list[int | Unre
                 else readings
                 for each, readings in zip(asked, found, strict=True)
             ]
+    apart = only is None and kinds == set()
     result: list[int | Unread] = []
     told = False
     for each, readings in zip(asked, found, strict=True):
         places = set(readings.values())
-        if len(places) == 1:
+        if len(places) == 1 and not (apart and each.told and readings.keys() <= NUMBERS):
             result.append(places.pop())
         elif not places:
             result.append(_refused(each, only))
@@ -148,5 +151,14 @@ def resolve_answers(asked: Sequence[Asked], only: str | None) -> list[int | Unre
             result.append(next(iter(places)))  # asked once; the file is refused all the same
         else:
             told = True
-            result.append(_question(each, readings))
+            result.append(_mixed(each, readings) if len(places) == 1 else _question(each, readings))
     return result
+
+
+def _mixed(asked: Asked, found: Mapping[str, int]) -> Unread:
+    """The question of a number beside answers that are given otherwise."""
+    [kind] = found
+    said = f"answer {short(asked.answer)} can only be {WORDS[kind]}"
+    what = f"{said}, and other rows are given otherwise"
+    lines = " or ".join(f"answer_is: {each}" for each in ("index", "1-based"))
+    return Unread(what, f"Give all alike, and say which: {lines}.")

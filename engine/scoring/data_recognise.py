@@ -18,28 +18,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.scoring.data_columns import Use, spelt
+from engine.scoring.data_names import BESIDE, CHOICES, FROM_0, PROMPTS, TARGETS
 from engine.scoring.data_own import BOTH
 from engine.scoring.data_published import SHAPES, WHOLE_TEXTS
 from engine.scoring.data_reading import Reading
 from engine.scoring.data_shapes import Shape, plain
 from engine.scoring.data_table import Table, Unread
 from engine.study_data import PLAIN, DataOptions
-
-PROMPTS = ("prompt", "question", "query", "instruction", "input", "inputs", "problem", "goal",
-           "ctx", "user_input", "user_prompt", "forbidden_prompt", "behavior")  # fmt: skip
-"""Columns that are a prompt where a file has one of them only."""
-
-TARGETS = ("target", "targets", "output", "outputs", "response", "completion", "answer", "answers",
-           "final_answer", "solution", "canonical_solution", "reference", "ground_truth",
-           "expected_output", "correct_answer", "highlights", "summary")  # fmt: skip
-"""Columns that are a target where a file has one of them only."""
-
-BESIDE = ("context", "passage", "article", "document", "background", "paragraph", "paragraphs",
-          "story", "text", "premise", "system", "system_prompt", "history")  # fmt: skip
-"""Columns that may belong to a prompt, and are never left out of one in silence."""
-
-CHOICES = ("choices", "options", "endings", "a", "opa", "choice1", "option1", "sol1")
-"""Columns that make a file multiple choice, whose answer is no target."""
 
 NEEDS: Mapping[Use, str] = {
     "prompt": "a prompt",
@@ -102,10 +87,10 @@ def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Readin
         return Reading(use, "", dataclasses.replace(given, columns={}), table.untyped)
     if given.columns:
         _check_columns(table, given)
-        return _completed(Reading(use, "", given, table.untyped), table, scorer)
+        return _known(_completed(Reading(use, "", given, table.untyped), table, scorer), table)
     names, most = _names(table)
     first = spelt(records[0], table.untyped)
-    shape = next((each for each in SHAPES if each.matches(most, first)), None)
+    shape = _shape(table, most)
     own = _own([first, *records[1:]], use)
     both = sum({"prompt", "messages"} <= each.keys() for each in records) * 2 > len(records)
     if both and (shape is None or not shape.serves(use) or own):
@@ -135,6 +120,30 @@ def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Readin
     if shape is None and (own or any({"prompt", "messages"} & set(e) for e in records)):
         return Reading(use, "", dataclasses.replace(given, columns={}), table.untyped)
     raise _unknown(table, shape, use, scorer, most)
+
+
+def _shape(table: Table, most: Mapping[str, str]) -> Shape | None:
+    first = spelt(table.objects()[0], table.untyped)
+    return next((each for each in SHAPES if each.matches(most, first)), None)
+
+
+def _known(reading: Reading, table: Table) -> Reading:
+    """A given mapping with what is known of its answers: those of a shape whose columns it names,
+    else whether their numbers may count from 1."""
+    options = reading.options
+    if reading.use != "choices" or "answer" not in options.columns or options.answer_is is not None:
+        return reading
+    names, most = _names(table)
+    shape = _shape(table, most)
+    if shape is not None and shape.derive is None and shape.serves(reading.use):
+        theirs = shape.options(names, reading.use)
+        same = all(theirs.columns.get(e) == options.columns.get(e) for e in ("choices", "answer"))
+        if same:
+            answer_is = theirs.answer_is
+            options = dataclasses.replace(options, answer_is=answer_is)
+            return dataclasses.replace(reading, options=options, open=shape.open)
+    counted = plain(str(options.columns["answer"]).rpartition(".")[2])
+    return dataclasses.replace(reading, open=counted not in FROM_0)
 
 
 def _of_shape(

@@ -103,6 +103,32 @@ def test_a_number_of_an_unknown_convention_is_asked(tmp_path: Path) -> None:
     assert answers(objective(tmp_path, [one, {**names, "cop": 0}])) == [1, 0]
 
 
+def test_numbers_of_a_column_that_a_study_names(tmp_path: Path) -> None:
+    columns = {"prompt": "q", "choices": "o", "answer": "key"}
+
+    def found(*keys: Any, **more: Any) -> Objective:
+        records = [{"q": "q", "o": PAIR, "key": key} for key in keys]
+        return objective(tmp_path, records, columns=columns, **more)
+
+    assert answers(found(1, 4)) == [0, 3]  # a 4 of four counts from 1
+    assert answers(found(1, 0)) == [1, 0]
+    assert "answer_is: index or answer_is: 1-based" in refused(found(1, 2))
+    assert answers(found(1, 2, answer_is="1-based")) == [0, 1]
+    assert "other rows are given otherwise" in refused(found(0, 4))
+    gold = [{"q": "q", "o": PAIR, "gold": 1}]
+    named = {**columns, "answer": "gold"}
+    assert answers(objective(tmp_path, gold, columns=named)) == [1]
+
+
+def test_a_mapping_of_a_known_shape_keeps_what_is_known_of_it(tmp_path: Path) -> None:
+    columns = {"prompt": "ctx", "choices": "endings", "answer": "label"}
+    row = {"ctx": "a", "endings": PAIR, "label": "2"}
+    assert answers(objective(tmp_path, [row], columns=columns)) == [2]
+    renamed = {"text": "a", "endings": PAIR, "label": "2"}
+    columns["prompt"] = "text"
+    assert "Say which" in refused(objective(tmp_path, [renamed], columns=columns))
+
+
 def test_a_label_is_looked_up_and_nothing_else(tmp_path: Path) -> None:
     row = {"question": "q", "choices": {"text": ["x", "y"], "label": ["2", "1"]}, "answerKey": "1"}
     assert answers(objective(tmp_path, [row])) == [1]
