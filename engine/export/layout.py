@@ -151,8 +151,9 @@ def side_files(family: Family) -> list[tuple[str, Path]]:
     if templates.is_dir():
         inside = [each for each in sorted(templates.iterdir()) if each.is_file()]
         found += [(f"{TEMPLATES}/{each.name}", each) for each in inside]
-    code = [*table_files(text), *code_files(text), *code_files(base)]
-    found += [(each.name, each) for each in code if each.name not in dict(found)]
+    for each in (*table_files(text), *code_files(text), *code_files(base)):
+        if each.name not in dict(found):
+            found.append((each.name, each))
     own = base / "generation_config.json"
     whole = (text / "config.json").is_file()  # it then says by itself where its texts end
     if own.is_file() and own.name not in dict(found) and not whole:

@@ -40,7 +40,8 @@ def test_code_is_told_copied_and_never_run(files: FamilyFiles, tmp_path: Path) -
         f"base: {files.base}\nexperts: {{helpful: {files.experts['helpful']}}}\n"
         "method: linear\ncoefficients: {helpful: 1}\n"
     )
-    merge(mergefile, tmp_path / "out", workspace=tmp_path / "w", device="cpu")
+    done = merge(mergefile, tmp_path / "out", workspace=tmp_path / "w", device="cpu")
+    assert sorted(set(done["files"])) == done["files"]
     brought = {"modeling_new.py", "parts_new.py", "ranks.tiktoken"}
     assert brought <= {each.name for each in (tmp_path / "out").iterdir()}
     assert brought <= {each.name for each in model_files(files.base)}
