@@ -110,6 +110,7 @@ class MergedModel:
         for group in self.groups:
             if not names.isdisjoint(group.names):
                 self._convert(group, basis, coefficients, scratch, tick)
+        _weights_are_new(self.module)
 
     def _convert(
         self,
@@ -130,6 +131,14 @@ class MergedModel:
             tick()
         for target, made in group.convert(merged, self.module).items():
             self._state[target].copy_(made)
+
+
+def _weights_are_new(module: nn.Module) -> None:
+    """Tell the module that its weights are as they are stored: RWKV halves some of them the first
+    time that it runs, and remembers that it did."""
+    for part in module.modules():
+        if hasattr(part, "layers_are_rescaled"):
+            part.layers_are_rescaled = False
 
 
 def merged_tensor(
