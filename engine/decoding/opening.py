@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cache.point import default_workspace
 from engine.decoding.feeding import Feeding, known
 from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
@@ -74,6 +73,8 @@ def _key(config: Mapping[str, Any]) -> str:
 def _asked(key: str, config: Mapping[str, Any], workspace: Path | None) -> Feeding | Problem:
     """The remembered answer to a configuration, else that of a trial."""
     from importlib.metadata import version
+
+    from cache.point import default_workspace
 
     versions = [version(each) for each in ("transformers", "torch")]
     name = hashlib.sha256("\n".join([key, *versions, str(TRIAL)]).encode()).hexdigest()[:32]
