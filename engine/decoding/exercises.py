@@ -38,6 +38,9 @@ TOLERANCE = 1e-4
 """Largest difference of a logit, for logits of a spread of 1 or less; in proportion beyond."""
 
 
+FAR = 100
+"""Tokens of a text that only has to run: some classes fail where a text is longer than a block."""
+
 TRIES = 8
 """Texts that are looked at for a sound one."""
 
@@ -76,6 +79,7 @@ class Exercises:
         self.reason = ""
         try:
             found = [self._sound_text(length) for length in LENGTHS]
+            self._read([1] * FAR)
         except _FAILURES as error:
             what = f"its class does not run on a text alone ({first_line(error)})"
             raise bad(module.config.model_type, what, "Use a model of another class.") from error

@@ -13,7 +13,8 @@ import torch
 from engine.decoding.fed import feeding_of, unwrapped
 from engine.decoding.feeding import PLAIN
 from engine.decoding.inputs import Bucket, Fused
-from engine.decoding.stage import Stage, tensors_of
+from engine.decoding.stage import Stage
+from engine.decoding.state import tensors_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

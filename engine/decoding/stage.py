@@ -1,31 +1,30 @@
 """One module on its way through a batch, with what it remembers of it.
 
 What a module remembers (keys and values, recurrent and convolution states, a list of tensors) is
-kept as the module made it. Rows are taken from it generically: every tensor with a row a row of the
-batch is indexed along its first dimension, everything else stays; whether that holds for a class is
-tried like the rest (`engine.decoding.trial`).
+kept as the module made it. Rows are taken from it generically (`engine.decoding.state`); whether
+that holds for a class is tried like the rest (`engine.decoding.trial`).
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from engine.decoding.fed import feeding_of, unwrapped
-from engine.decoding.growing_cache import GrowingLayer, growing_cache
+from engine.decoding.growing_cache import growing_cache
 from engine.decoding.projection import float32_logits
+from engine.decoding.state import taken, tensors_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_OURS = ("transformers.", "engine.decoding.growing_cache")
-_MODELS = ("Config", "Model")
+_OF_ONE_ROW: WeakKeyDictionary[PreTrainedModel, list[torch.Size]] = WeakKeyDictionary()
 
 
 class Stage:
@@ -91,9 +90,21 @@ class Stage:
     def take(self, rows: Tensor, count: int) -> Stage:
         """A stage that goes on from these of `count` rows, repeats allowed; this one stays."""
         other = copy.copy(self)
-        other.state = taken(self.state, rows, count)
+        one = None if self.feeding.attends else self._of_one_row()
+        other.state = taken(self.state, rows, count, one)
         other.fed = [each[rows] for each in self.fed]
         return other
+
+    @torch.inference_mode()
+    def _of_one_row(self) -> list[torch.Size]:
+        """Shapes of what the module remembers of one row of one token, found once a module."""
+        inner = unwrapped(self.module)
+        if inner not in _OF_ONE_ROW:
+            stage = Stage(self.module, widen=False)
+            ids = torch.zeros(1, 1, dtype=torch.int64, device=self.module.device)
+            stage.run(ids, None, ids, 1)
+            _OF_ONE_ROW[inner] = [each.shape for each in tensors_of(stage.state)]
+        return _OF_ONE_ROW[inner]
 
 
 def one_mask_serves(module: PreTrainedModel) -> bool:
@@ -105,72 +116,3 @@ def one_mask_serves(module: PreTrainedModel) -> bool:
         and set(getattr(config, "layer_types", None) or ("full_attention",)) == {"full_attention"}
         and hasattr(module.base_model, "rotary_emb")
     )
-
-
-def taken(state: Any, rows: Tensor, count: int) -> Any:
-    """A module's memory of these of its `count` rows, in new tensors; the given one stays."""
-    return _rebuilt(state, lambda each: each[rows] if _by_row(each, count) else each, {})
-
-
-def tensors_of(state: Any) -> list[Tensor]:
-    """Every tensor that a module remembers, each once, without the spare room behind it."""
-    found: dict[int, Tensor] = {}
-    for each in _walk(state, set()):
-        found.setdefault(id(each), each)
-    return list(found.values())
-
-
-def _by_row(tensor: Tensor, count: int) -> bool:
-    return tensor.dim() > 1 and tensor.shape[0] == count
-
-
-def _inside(value: Any) -> bool:
-    """Whether an object is a piece of a memory: a cache or one of its layers."""
-    kind = type(value)
-    return kind.__module__.startswith(_OURS) and not (
-        kind.__name__.endswith(_MODELS) or isinstance(value, torch.nn.Module)
-    )
-
-
-def _rebuilt(value: Any, change: Callable[[Tensor], Tensor], seen: dict[int, Any]) -> Any:
-    if id(value) in seen:
-        return seen[id(value)]
-    made: Any = value
-    if isinstance(value, Tensor):
-        made = change(value)
-    elif isinstance(value, GrowingLayer):
-        made = copy.copy(value)
-        if value.is_initialized:
-            made.rooms = (change(value.rooms[0]), change(value.rooms[1]))
-            made.show()
-    elif isinstance(value, dict):
-        made = copy.copy(value)
-        for key, each in value.items():
-            made[key] = _rebuilt(each, change, seen)
-    elif isinstance(value, list | tuple):
-        made = type(value)(_rebuilt(each, change, seen) for each in value)
-    elif hasattr(value, "__dict__") and _inside(value):
-        made = copy.copy(value)
-        seen[id(value)] = made
-        for key, each in vars(value).items():
-            made.__dict__[key] = _rebuilt(each, change, seen)
-    seen[id(value)] = made
-    return made
-
-
-def _walk(value: Any, seen: set[int]) -> Iterator[Tensor]:
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, GrowingLayer):
-        yield from (each for each in (value.keys, value.values) if each is not None)
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _walk(each, seen)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _walk(each, seen)
-    elif hasattr(value, "__dict__") and _inside(value):
-        yield from _walk(vars(value), seen)

@@ -54,7 +54,13 @@ _MORE: tuple[tuple[tuple[dict[str, Any], ...], str], ...] = (
 )
 """What may be allowed more, in turn, and what has to hold for it; the first change that does."""
 
-_ALL = ("alone", "step_by_step", "in_pieces", "together", "padded", "leaving", "branching")
+
+def _needed(feeding: Feeding) -> list[str]:
+    """What has to hold for a feeding as a whole."""
+    also = {"leaving": feeding.leaves, "branching": feeding.branches}
+    always = ["alone", "step_by_step", "in_pieces", "together", "padded"]
+    return [*always, *(name for name, allowed in also.items() if allowed)]
+
 
 _FOUND: dict[str, tuple[Feeding, bool] | BadInput] = {}
 """By tiny configuration: how it is fed while every key is picked, and whether also beyond."""
@@ -130,9 +136,11 @@ def feeding_found(module: PreTrainedModel) -> Feeding:
         for changes, name in _MORE:
             ways = (replace(found, **change) for change in changes)
             found = next((each for each in ways if holds(each, name)), found)
-        if not holds(found, *_ALL):  # ways that are exact one by one need not be so together
+        if not holds(
+            found, *_needed(found)
+        ):  # ways that are exact one by one need not be so together
             found = replace(found, rows="alone", chunks=False, leaves=False, branches=False)
-    if found is None or not holds(found, *_ALL):
+    if found is None or not holds(found, *_needed(found)):
         what = f"its logits depend on how a text is fed to it ({exercises.reason})"
         raise bad(module.config.model_type, what, "Use a model of another class.")
     attends = found.memory == "growing" and attends_only(module.config)

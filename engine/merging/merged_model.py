@@ -137,8 +137,8 @@ def _weights_are_new(module: nn.Module) -> None:
     """Tell the module that its weights are as they are stored: RWKV halves some of them the first
     time that it runs, and remembers that it did."""
     for part in module.modules():
-        if hasattr(part, "layers_are_rescaled"):
-            part.layers_are_rescaled = False
+        if "layers_are_rescaled" in vars(part):
+            vars(part)["layers_are_rescaled"] = False
 
 
 def merged_tensor(

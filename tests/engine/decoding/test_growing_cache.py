@@ -6,7 +6,7 @@ from transformers import GPT2Config, MistralConfig
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from engine.decoding.growing_cache import SPARE, GrowingLayer, growing_cache
-from engine.decoding.stage import taken
+from engine.decoding.state import taken
 
 
 def states(columns: int, seed: int, rows: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
