@@ -179,7 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
     _want(sub, several=False)
     sub.add_argument("out", metavar="OUT")
     sub.add_argument("--adapter", action="store_true", help="a LoRA adapter, exact")
-    sub.add_argument("--verify", action="store_true", help="reload and compare")
+    sub.add_argument("--verify", action="store_true", help="always done; still accepted")
     sub.set_defaults(objectives=None)
 
     sub = add("check", "every problem of a study, before anything heavy")

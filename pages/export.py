@@ -75,7 +75,7 @@ def place_of(point: str) -> Path:
 
 
 def ask(recipe: Recipe, point: str) -> None:
-    """Where to, in which form, checked or not; what that will write; and off it goes."""
+    """Where to, in which form; what that will write; and off it goes."""
     out = place_of(point)
     adapter = False
     if backend.adapter_only(recipe):
@@ -84,9 +84,6 @@ def ask(recipe: Recipe, point: str) -> None:
             help="The adapter is exact; a merged checkpoint states its difference",
         )  # fmt: skip
         adapter = form == "LoRA adapter"
-    verify = st.checkbox(
-        "Verify: load it again and compare its logits with the live model", value=True
-    )
     plan = exports.foretell(backend, recipe, adapter)
     problem = exports.refusal(out, plan.bytes)
     with st.expander(f"Will write {exports.room(out, plan)}"):
@@ -102,27 +99,26 @@ def ask(recipe: Recipe, point: str) -> None:
     waiting = backend.opened is None
     pressed = st.button(
         "Export", type="primary", key="start_export", disabled=running or waiting,
-        help="The worker opens the study" if waiting else None,
+        help="The worker opens the study" if waiting else
+        "It is loaded again and compared with the live model before it appears",
     )  # fmt: skip
     if not pressed:
         return
     if problem:
         st.error("Nothing was written.", icon=":material/error:")
         return
-    backend.export(recipe, out, adapter=adapter, verify=verify, session=job)
+    backend.export(recipe, out, adapter=adapter, session=job)
     st.rerun()
 
 
 def show_end(task: Task) -> None:
     """What became of the latest export of this session, below what `jobs` says of it."""
-    status, out = task.status, Path(str(task.handle.job.payload["out"]))
+    status, out = task.status, str(task.handle.job.payload["out"])
     if status.state == "failed":
-        left = out.is_dir() and any(out.iterdir())
-        st.text(f"What was written is still in {out}: do not use it." if left
-                else "Nothing was left behind.")  # fmt: skip
+        st.text("Nothing was left behind.")
     elif status.state == "done":
         st.success("Exported.", icon=":material/check_circle:")
-        found = [each for each in backend.store.records("export") if each.get("out") == str(out)]
+        found = [each for each in backend.store.records("export") if each.get("out") == out]
         if found:
             show_export(found[-1])
 

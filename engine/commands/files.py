@@ -38,7 +38,6 @@ def export(args: Namespace) -> dict[str, Any]:
                 "recipe": recipe.as_dict(),
                 "out": str(out),
                 "adapter": args.adapter,
-                "verify": args.verify,
                 "scores": known,
             },
         )

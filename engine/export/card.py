@@ -205,6 +205,28 @@ def manifest_text(papers: Papers) -> str:
     return text + "\n"
 
 
+def usage(first: str, others: Sequence[str], name: str) -> str:
+    """The call that decodes with a folder, for its card."""
+    given = ", ".join(f'"{each}": {each}' for each in others)
+    return (
+        "No single checkpoint holds this mixture: several models run at every token. "
+        f"`custom_generate/generate.py` decodes with plain transformers: load {first} as the "
+        "model and pass the others by name.\n\n"
+        "```python\n"
+        f'tokenizer = AutoTokenizer.from_pretrained("{name}", padding_side="left")\n'
+        'inputs = tokenizer(prompts, padding=True, return_tensors="pt")\n'
+        f'{first}.generate(**inputs, custom_generate="{name}", trust_remote_code=True,\n'
+        f"    models={{{given}}}, max_new_tokens=64)\n"
+        "```\n\n"
+        "`trust_remote_code=True` belongs to the call also for a directory on this machine: "
+        "without it transformers 5 asks on the terminal. All arguments of `generate` mean what "
+        "they always do, its defaults and the model's generation_config included; what several "
+        "models cannot do is refused by name. The texts that were scored are those of "
+        "`do_sample=False, repetition_penalty=1.0`. A text ends where those ended, at any end token "
+        "of generation_config, config and tokenizer, unless eos_token_id is given."
+    )
+
+
 def papers_kind(recipe: Recipe, adapter: bool) -> str:
     """What an export of this recipe is called in its papers."""
     if recipe.method == "single":

@@ -15,10 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from engine.errors import ParetoscopeError
 from engine.export.directory import new_directory
 from engine.export.layout import (
     SHARD,
@@ -102,12 +100,13 @@ def merge_to(
     *,
     dtype: torch.dtype | None = None,
     shard: int = SHARD,
-    extra: Callable[[Path], list[str]] | None = None,
+    finish: Callable[[Path], list[str]] | None = None,
 ) -> list[str]:
     """Write a merged model to a directory that appears whole or not at all; returns the file names.
 
     Args:
-        extra: writes more files into the directory and returns their names.
+        finish: checks what was written, writes more files into the directory and returns their
+            names; what it raises leaves nothing behind.
 
     Raises:
         BadInput: `out` is not empty or has no room, or a merged weight is not finite.
@@ -117,50 +116,30 @@ def merge_to(
     with new_directory(out, needed) as partial:
         names = write_weights(partial, basis, coefficients, dtype=dtype, shard=shard)
         names += copy_side_files(basis.tensors.family, partial, dtype)
-        if extra is not None:
-            names += extra(partial)
+        if finish is not None:
+            names += finish(partial)
     return sorted(names)
 
 
 def copy_model(
     source: Path,
     out: Path,
-    extra: Callable[[Path], list[str]],
+    finish: Callable[[Path], list[str]],
     tick: Callable[[], None] = nothing,
 ) -> list[str]:
     """Copy one model as it is: its weights, configuration and tokenizer.
 
     Args:
-        extra: writes more files into the directory and returns their names.
+        finish: as of `merge_to`.
         tick: called between chunks.
     """
-    files = model_files(source)
-    with new_directory(out, sum(each.stat().st_size for each in files)) as partial:
-        for each in files:
-            with each.open("rb") as reader, (partial / each.name).open("wb") as writer:
+    files = {str(each.relative_to(source)): each for each in model_files(source)}
+    with new_directory(out, sum(each.stat().st_size for each in files.values())) as partial:
+        for name, each in files.items():
+            (partial / name).parent.mkdir(exist_ok=True)
+            with each.open("rb") as reader, (partial / name).open("wb") as writer:
                 while chunk := reader.read(_COPIED):
                     tick()
                     writer.write(chunk)
-        names = [each.name for each in files] + extra(partial)
+        names = [*files, *finish(partial)]
     return sorted(names)
-
-
-def verify_weights(out: Path, basis: Basis, coefficients: Coefficients) -> None:
-    """Read every written tensor back and compare it with a fresh merge.
-
-    Raises:
-        ParetoscopeError: a tensor differs, by name.
-    """
-    wanted = {each.name: each for each in planned(basis, None)}
-    for file in sorted(out.glob("*.safetensors")):
-        with safe_open(str(file), framework="pt") as reader:
-            for name in reader.keys():  # noqa: SIM118 - a safetensors handle, not a dictionary
-                if name not in basis.tensors.names:
-                    fresh = basis.tensors.untouched(name)
-                else:
-                    fresh = merged_tensor(basis, name, coefficients(name)).cpu()
-                if not torch.equal(reader.get_tensor(name), fresh):
-                    raise ParetoscopeError(f"{file}: tensor {name} is not what was merged")
-                wanted.pop(name)
-    if wanted:
-        raise ParetoscopeError(f"{out}: tensor {next(iter(wanted))} was not written")

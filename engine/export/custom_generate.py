@@ -6,19 +6,53 @@ Shipped as custom_generate/generate.py of an exported folder:
                    models={"base": base, "helpful": helpful})
 
 `model` is the one that SETTINGS["model"] names; `models` gives the others, loaded models by name.
-Rows are left-padded. Logits are combined in float32, cut to the rows that all models have, masked
-beyond the tokenizer's ids, then warped and picked.
+transformers' own `generate` runs, with its arguments, processors, criteria, beams and streamers; at
+every step each model is asked in the way of its own class, with a cache of its own, and it sees one
+model whose logits are combined in float32, cut to the rows that all have, and masked beyond the
+tokenizer's ids. What cannot be honoured is refused by name.
 """
 
+import copy
+import inspect
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from transformers import GenerationMixin
+from transformers.generation.configuration_utils import GenerationMode
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 SETTINGS: dict[str, Any] = {}
 
+REFUSED = {
+    "inputs_embeds": "every model has embeddings of its own; give input_ids",
+    "past_key_values": "every model keeps a memory of its own; give the whole text",
+    "cache_params": "every model keeps a memory of its own; give the whole text",
+    "assistant_model": "drafts of an assistant are not checked by several models",
+    "assistant_tokenizer": "drafts of an assistant are not checked by several models",
+    "prompt_lookup_num_tokens": "drafts are not checked by several models",
+    "assistant_early_exit": "drafts are not checked by several models",
+    "negative_prompt_ids": "classifier-free guidance is not fused",
+    "negative_prompt_attention_mask": "classifier-free guidance is not fused",
+    "guidance_scale": "classifier-free guidance is not fused",
+    "output_attentions": "several models have no attentions in common",
+    "output_hidden_states": "several models have no hidden states in common",
+    "labels": "generating computes no loss",
+}
+MODES = {
+    GenerationMode.CONTRASTIVE_SEARCH: "penalty_alpha",
+    GenerationMode.DOLA_GENERATION: "dola_layers",
+    GenerationMode.GROUP_BEAM_SEARCH: "num_beam_groups",
+    GenerationMode.CONSTRAINED_BEAM_SEARCH: "constraints, force_words_ids",
+    GenerationMode.ASSISTED_GENERATION: "assistant_model, prompt_lookup_num_tokens",
+}
+MEMORIES = ("past_key_values", "cache_params", "state", "mems", "past_buckets_states")
+
 
 def combine(logits: list[torch.Tensor], weights: list[float], kind: str) -> torch.Tensor:
-    """Fused logits, float32, from one tensor [batch, rows] a model."""
+    """Fused logits, float32, from one tensor [..., rows] a model."""
+    if len(logits) == 1 and (kind == "forward_kl" or weights[0] == 1.0):
+        return logits[0]
     if kind == "forward_kl":
         scaled = [
             -torch.log_softmax(each, -1) + torch.log(torch.tensor(weight))
@@ -31,81 +65,236 @@ def combine(logits: list[torch.Tensor], weights: list[float], kind: str) -> torc
     return fused
 
 
-def pick(
-    logits: torch.Tensor,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """One id a row: greedy at temperature 0, else sampled after temperature, top-k and top-p."""
-    if not temperature:
-        return logits.argmax(-1)
-    logits = logits / temperature
-    if top_k:
-        floor = logits.topk(min(top_k, logits.shape[-1]), -1).values[:, -1:]
-        logits = logits.masked_fill(logits < floor, -torch.inf)
-    if top_p < 1.0:
-        ordered, order = logits.sort(-1)
-        drop = ordered.softmax(-1).cumsum(-1) <= 1 - top_p
-        drop[:, -1] = False
-        logits = logits.masked_fill(drop.scatter(-1, order, drop), -torch.inf)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+@contextmanager
+def widened(model: Any) -> Any:
+    """Float32 from the output projection on, where a model computes in 16 bits."""
+    head: Any = model.get_output_embeddings()
+    plain = type(head) is torch.nn.Linear and head.weight.dtype != torch.float32
+    if not plain:
+        yield
+        return
+    bias = None if head.bias is None else head.bias.float()
+
+    def linear(hidden: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(hidden.float(), head.weight.float(), bias)
+
+    head.forward = linear
+    try:
+        yield
+    finally:
+        del head.forward
 
 
-@torch.inference_mode()
-def generate(
-    model: Any,
-    inputs: torch.Tensor | None = None,
-    input_ids: torch.Tensor | None = None,
-    attention_mask: torch.Tensor | None = None,
-    models: dict[str, Any] | None = None,
-    max_new_tokens: int = 64,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    **_: Any,
-) -> torch.Tensor:
-    """Token ids [batch, prompt + new], padded with the first end token behind an end."""
-    names, weights = SETTINGS["models"], SETTINGS["weights"]
-    others = models or {}
-    missing = [name for name in names if name != SETTINGS["model"] and name not in others]
-    if missing:
-        raise ValueError(f"give models= with {', '.join(missing)}: loaded models by name")
-    runners = [model if name == SETTINGS["model"] else others[name] for name in names]
-    ids = input_ids if input_ids is not None else inputs
-    if ids is None:
-        raise ValueError("give input_ids")
-    mask = torch.ones_like(ids) if attention_mask is None else attention_mask
-    positions = (mask.cumsum(-1) - 1).clamp_min(0)
-    generator = torch.Generator(ids.device).manual_seed(seed)
-    ends = torch.tensor(SETTINGS["end_ids"], dtype=torch.long, device=ids.device)
-    padding = SETTINGS["end_ids"][0] if SETTINGS["end_ids"] else 0
-    done = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
-    caches: list[Any] = [None] * len(runners)
-    feed = ids
-    for _step in range(max_new_tokens):
-        rows = []
-        for index, each in enumerate(runners):
-            out = each(
-                input_ids=feed,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=caches[index],
-                use_cache=True,
-                logits_to_keep=1,
+class Memory:
+    """Stands for the models' own memories where transformers asks for one."""
+
+    is_compileable = False
+    is_croppable = False
+
+    def get_seq_length(self) -> int:
+        return 0
+
+
+class Fused(GenerationMixin):
+    """Several models that transformers' `generate` takes for one; what this class does not say
+    itself, the leading model answers."""
+
+    def __init__(self, models: dict[str, Any]) -> None:
+        self.models = {name: unwrapped(models[name]) for name in SETTINGS["models"]}
+        self.leading = self.models[SETTINGS["model"]]
+        self.config = copy.deepcopy(self.leading.config)
+        self.config.get_text_config(decoder=True).vocab_size = SETTINGS["rows"]
+        self.generation_config = copy.deepcopy(self.leading.generation_config)
+        if ends_of(self.generation_config) == SETTINGS["own_end_ids"] and SETTINGS["end_ids"]:
+            self.generation_config.eos_token_id = SETTINGS["end_ids"]
+        self.arguments: list[dict[str, Any]] = []
+        self.placed = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("leading", "models"):
+            raise AttributeError(name)
+        return getattr(self.leading, name)
+
+    def _validate_model_kwargs(self, given: dict[str, Any]) -> None:
+        for each in self.models.values():
+            each._validate_model_kwargs(dict(given))
+        self.placed = given.get("position_ids") is not None
+
+    def _get_deprecated_gen_repo(
+        self,
+        generation_mode: GenerationMode,
+        trust_remote_code: bool,
+        custom_generate: str | None = None,
+    ) -> None:
+        if generation_mode in MODES:
+            said = generation_mode.value.replace("_", " ")
+            raise ValueError(f"{MODES[generation_mode]}: fused models do no {said}")
+
+    def _validate_generation_mode(self, mode: Any, settings: Any, given: Any) -> None:
+        refuse(settings.to_dict())
+        super()._validate_generation_mode(mode, settings, given)
+
+    def _valid_auto_compile_criteria(self, *rest: Any) -> bool:
+        return False
+
+    def _prepare_cache_for_generation(
+        self, settings: Any, given: dict[str, Any], mode: Any, rows: int, length: int
+    ) -> bool:
+        """Give every model what `generate` would have prepared for it alone."""
+        expanded = rows * max(settings.num_beams, settings.num_return_sequences)
+        check_rows(given.get("attention_mask"), expanded)
+        self.arguments = []
+        for name, model in self.models.items():
+            own, takes = dict(given), inspect.signature(model.forward).parameters
+            if "attention_mask" not in takes:
+                own.pop("attention_mask", None)
+            if "logits_to_keep" in takes:
+                own["logits_to_keep"] = 1
+            mine = copy.copy(settings)
+            if SETTINGS["feeding"][name]["memory"] == "none":
+                mine.use_cache = False
+            model._prepare_cache_for_generation(mine, own, mode, rows, length)
+            own["use_cache"] = mine.use_cache
+            self.arguments.append(own)
+        if settings.use_cache:
+            given["past_key_values"] = Memory()
+        return bool(settings.use_cache)
+
+    def _prefill(
+        self,
+        input_ids: Any,
+        generation_config: Any,
+        model_kwargs: Any,
+        is_first_iteration: bool = True,
+    ) -> Any:
+        outputs = []
+        for model, own in zip(self.models.values(), self.arguments, strict=True):
+            if "position_ids" in inspect.signature(model.forward).parameters and not self.placed:
+                own["position_ids"] = model._prepare_position_ids_for_generation(input_ids, own)
+            with self.widened(model):
+                outputs.append(
+                    model._prefill(input_ids, generation_config, own, is_first_iteration)
+                )
+        return self.fused(outputs, model_kwargs)
+
+    def prepare_inputs_for_generation(  # type: ignore[override]
+        self, input_ids: torch.Tensor, **given: Any
+    ) -> dict[str, Any]:
+        inputs = []
+        for model, own in zip(self.models.values(), self.arguments, strict=True):
+            length = 1 if own["use_cache"] else None
+            inputs.append(
+                model.prepare_inputs_for_generation(input_ids, next_sequence_length=length, **own)
             )
-            caches[index] = out.past_key_values
-            rows.append(out.logits[:, -1, : SETTINGS["rows"]].float())
-        fused = combine(rows, weights, SETTINGS["kind"])
-        fused[:, SETTINGS["vocabulary"] :] = -torch.inf
-        chosen = pick(fused, temperature, top_k, top_p, generator)
-        chosen = torch.where(done, padding, chosen)
-        ids = torch.cat([ids, chosen[:, None]], -1)
-        mask = torch.cat([mask, torch.ones_like(chosen[:, None])], -1)
-        positions, feed = positions[:, -1:] + 1, chosen[:, None]
-        done |= torch.isin(chosen, ends)
-        if bool(done.all()):
-            break
-    return ids
+        return {"inputs": inputs, "memory": given.get("past_key_values")}
+
+    def forward(self, attention_mask: Any = None, **given: Any) -> None:
+        """Says to `generate` what may be given: each model runs by itself, see `__call__`."""
+        raise TypeError("fused models run through generate alone")
+
+    def __call__(self, inputs: list[dict[str, Any]], memory: Any, return_dict: bool = True) -> Any:
+        outputs = []
+        for model, each in zip(self.models.values(), inputs, strict=True):
+            with self.widened(model):
+                outputs.append(model(**each, return_dict=True))
+        return self.fused(outputs, {"past_key_values": memory})
+
+    def widened(self, model: Any) -> Any:
+        return widened(model) if len(self.models) > 1 else nullcontext()
+
+    def fused(self, outputs: list[Any], given: dict[str, Any]) -> CausalLMOutputWithPast:
+        """The combined logits of the last column; what the models remember stays with them."""
+        self.arguments = [
+            model._update_model_kwargs_for_generation(out, own)
+            for model, out, own in zip(self.models.values(), outputs, self.arguments, strict=True)
+        ]
+        device = outputs[0].logits.device
+        logits = [each.logits[:, -1:, : SETTINGS["rows"]].float().to(device) for each in outputs]
+        fused = combine(logits, SETTINGS["weights"], SETTINGS["kind"])
+        if SETTINGS["vocabulary"] < fused.shape[-1]:
+            fused = fused.clone()
+            fused[..., SETTINGS["vocabulary"] :] = -torch.inf
+        return CausalLMOutputWithPast(logits=fused, past_key_values=given.get("past_key_values"))
+
+    def _reorder_cache(self, memory: Any, beams: torch.Tensor) -> Any:
+        for (name, model), own in zip(self.models.items(), self.arguments, strict=True):
+            found = [each for each in MEMORIES if own.get(each) is not None]
+            for each in found:
+                if hasattr(model, "_reorder_cache"):
+                    own[each] = model._reorder_cache(own[each], beams)
+                elif hasattr(own[each], "reorder_cache"):
+                    own[each].reorder_cache(beams)
+                else:
+                    raise ValueError(f"num_beams: the memory of {name} cannot be reordered")
+            if not found and own["use_cache"]:
+                raise ValueError(f"num_beams: {name} keeps its memory where it cannot be reordered")
+        return memory
+
+
+def unwrapped(model: Any) -> Any:
+    """The transformers model itself, with its adapters in it, where peft wraps it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def ends_of(settings: Any) -> list[int]:
+    """The end tokens that a generation configuration names, sorted."""
+    own = settings.eos_token_id
+    return sorted({own} if isinstance(own, int) else {int(each) for each in own or ()})
+
+
+def refuse(given: dict[str, Any]) -> None:
+    """Raise for what several models cannot do, by the argument's name."""
+    for name, why in REFUSED.items():
+        value = given.get(name)
+        if value is None or value is False or (name == "guidance_scale" and value == 1):
+            continue
+        raise ValueError(f"{name}: {why}")
+
+
+def check_rows(mask: torch.Tensor | None, rows: int) -> None:
+    """Raise for a batch that a model would not read row by row as it reads a row alone."""
+    kinds = {name: each["rows"] for name, each in SETTINGS["feeding"].items()}
+    alone = [name for name, each in kinds.items() if each == "alone"]
+    if rows > 1 and alone:
+        raise ValueError(f"input_ids: {', '.join(alone)} can run one row at a time only")
+    if mask is None:
+        return
+    if bool((mask[:, -1] == 0).any()):
+        raise ValueError(
+            "attention_mask: rows are padded on the right; set padding_side='left' in the tokenizer"
+        )
+    reading = [name for name, each in kinds.items() if each != "mixed"]
+    if reading and bool((mask == 0).any()):
+        raise ValueError(
+            f"attention_mask: {', '.join(reading)} would read the padding; give rows of one length "
+            "together"
+        )
+
+
+@torch.no_grad()
+def generate(model: Any, models: dict[str, Any] | None = None, **given: Any) -> Any:
+    """What `model.generate` returns, of the mixture.
+
+    Args:
+        model: the leading model.
+        models: the others by name.
+        given: arguments of transformers' `generate`; `inputs` and `input_ids` are the prompts.
+
+    Raises:
+        ValueError: a model is missing, or an argument cannot be honoured; it is named.
+    """
+    others = dict(models or {})
+    known = SETTINGS["models"]
+    missing = [name for name in known if name != SETTINGS["model"] and name not in others]
+    if missing:
+        raise ValueError(f"models: give {', '.join(missing)}: loaded models by name")
+    strange = [name for name in others if name not in known]
+    if strange:
+        raise ValueError(f"models: {', '.join(strange)} takes no part; known: {', '.join(known)}")
+    if given.get("cache_implementation") == "paged":
+        raise ValueError("cache_implementation: fused models have no paged memory")
+    refuse(given)
+    found = Fused(others | {SETTINGS["model"]: model}).generate(**given)
+    if isinstance(found, torch.Tensor):
+        return found
+    return type(found)(**{key: each for key, each in found.items() if key != "past_key_values"})

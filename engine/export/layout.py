@@ -37,6 +37,16 @@ TEXT_FILES = (
     "chat_template.jinja",
     "chat_template.json",
 )
+PROCESSOR_FILES = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "image_processor_config.json",
+    "video_preprocessor_config.json",
+    "feature_extractor_config.json",
+    "audio_tokenizer_config.json",
+)
+"""What makes inputs for the other parts of a multimodal checkpoint; they stay with its weights."""
+
 TEMPLATES = "additional_chat_templates"
 
 _CODES = {name: code for code, name in FLOAT_DTYPES.items()}
@@ -143,14 +153,11 @@ def side_files(family: Family) -> list[tuple[str, Path]]:
     text = family.spec.path_of(family.spec.tokenizer)
     found = [
         (name, source / name)
-        for source, wanted in ((base, CONFIG_FILES), (text, TEXT_FILES))
+        for source, wanted in ((base, (*CONFIG_FILES, *PROCESSOR_FILES)), (text, TEXT_FILES))
         for name in wanted
         if (source / name).is_file()
     ]
-    templates = text / TEMPLATES
-    if templates.is_dir():
-        inside = [each for each in sorted(templates.iterdir()) if each.is_file()]
-        found += [(f"{TEMPLATES}/{each.name}", each) for each in inside]
+    found += [(f"{TEMPLATES}/{each.name}", each) for each in _templates(text)]
     for each in (*table_files(text), *code_files(text), *code_files(base)):
         if each.name not in dict(found):
             found.append((each.name, each))
@@ -159,6 +166,12 @@ def side_files(family: Family) -> list[tuple[str, Path]]:
     if own.is_file() and own.name not in dict(found) and not whole:
         found.append((own.name, own))
     return found
+
+
+def _templates(path: Path) -> list[Path]:
+    """Chat templates beside the default one."""
+    inside = path / TEMPLATES
+    return [each for each in sorted(inside.iterdir()) if each.is_file()] if inside.is_dir() else []
 
 
 def mended_config(family: Family, text: str, dtype: str | None = None) -> str:
@@ -212,7 +225,8 @@ def model_files(source: Path) -> list[Path]:
     """What a copy of a model takes along: the weights that transformers reads and no other,
     configuration, tokenizer and code that these name, sorted."""
     adapter = ("adapter_config.json", "adapter_model.safetensors")
-    names = (*CONFIG_FILES, *TEXT_FILES, *adapter)
+    names = (*CONFIG_FILES, *TEXT_FILES, *PROCESSOR_FILES, *adapter)
     found = {source / name for name in names if (source / name).is_file()}
     found.update(weight_files(source), table_files(source), code_files(source))
+    found.update(_templates(source))
     return sorted(found)

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.export.card import MANIFEST, Measured, Papers, manifest_text, papers_kind, readme
+from engine.export.card import (
+    MANIFEST,
+    Measured,
+    Papers,
+    manifest_text,
+    papers_kind,
+    readme,
+    usage,
+)
 from engine.export.layout import (
     SHARD,
     Planned,
@@ -31,8 +39,11 @@ from engine.method import find_method
 from engine.recipe import Recipe
 
 GENERATE = "custom_generate/generate.py"
-_SETTINGS = 400
+_SETTINGS = 150
 """Bytes that the settings of a decoding folder take, about."""
+
+_MODEL = 120
+"""Those of each of its models, about."""
 
 _DIGEST = "0" * 64
 
@@ -94,15 +105,18 @@ def plan_export(
     rank = 0
     if kind == "copy":
         model = family.checkpoint(str(recipe.parameters["model"]))
-        files = [File(each.name, each.stat().st_size) for each in model_files(model.path)]
+        files = [
+            File(str(each.relative_to(model.path)), each.stat().st_size)
+            for each in model_files(model.path)
+        ]
         if model.adapter is not None:
             beside, rank = ("base",), _largest(each.rank for each in model.adapter.pairs.values())
     elif kind == "adapter":
         files, rank = _adapter(family, recipe)
         beside = ("base",)
     elif kind == "decoding":
-        files = _decoding(family, recipe)
         beside = runs(family, recipe)
+        files = _decoding(family, recipe, len(beside))
     else:
         files = _merged(family, recipe, shard)
     papers = Papers(
@@ -114,6 +128,7 @@ def plan_export(
         point="0" * 12,
         fingerprints=dict.fromkeys(family.models, _DIGEST),
         scores=scores,
+        notes=(usage(beside[0], beside[1:], study),) if kind == "decoding" else (),
     )
     files += [
         File("README.md", _size(readme(papers, study)), about=True),
@@ -200,10 +215,10 @@ def _largest(ranks: Iterable[int]) -> int:
     return max(ranks, default=0)
 
 
-def _decoding(family: Family, recipe: Recipe) -> list[File]:
+def _decoding(family: Family, recipe: Recipe, models: int) -> list[File]:
     code = Path(__file__).with_name("custom_generate.py").stat().st_size
     return [
-        File(GENERATE, code + _SETTINGS, about=True),
+        File(GENERATE, code + _SETTINGS + models * _MODEL, about=True),
         File("recipe.yaml", _size(recipe.to_yaml())),
         *_side(family),
     ]

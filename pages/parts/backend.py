@@ -250,15 +250,12 @@ class Backend:
         }
         return self.submit(what, "evaluate", payload, session, priority)
 
-    def export(
-        self, recipe: Recipe, out: Path, *, adapter: bool, verify: bool, session: str
-    ) -> Task:
+    def export(self, recipe: Recipe, out: Path, *, adapter: bool, session: str) -> Task:
         """Write a recipe's checkpoint to a directory on this machine."""
         payload = {
             "recipe": recipe.as_dict(),
             "out": str(out),
             "adapter": adapter,
-            "verify": verify,
             "scores": self.reported(recipe),
         }
         return self.submit(f"Exporting {recipe}", "export", payload, session)

@@ -128,9 +128,9 @@ def test_a_failure_of_the_engine_is_shown_with_its_reason(backend: Backend, tmp_
     assert len(at.dataframe) == 1  # no history
 
 
-def test_a_failed_verification_says_not_to_use_it(backend: Backend, tmp_path: Path) -> None:
+def test_a_failed_verification_says_that_nothing_stayed(backend: Backend, tmp_path: Path) -> None:
     at = export(opened(backend), backend, tmp_path / "different")
-    assert "reloaded logits differ" in texts(at) and "do not use it" in texts(at)
+    assert "reloaded logits differ" in texts(at) and "Nothing was left behind." in texts(at)
     assert "Exported." not in texts(at)
 
 

@@ -1,0 +1,202 @@
+"""Writes the folder that decodes a mixture of several models, and decodes with it.
+
+Nothing is believed of the folder that it has not done: the code that was written generates from
+probe prompts with the models that are loaded, alone and in batches, and every logit that it picked
+a token by is compared with the live mixture's, which reads each text anew and without padding.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.compose import ComposedModel, Composer
+from engine.decoding.fed import feeding_of, unwrapped
+from engine.decoding.feeding import Feeding
+from engine.decoding.fusion import Mixture
+from engine.decoding.loop import Generation, generate
+from engine.export import custom_generate
+from engine.export.card import Papers, hub_id, usage, write_papers
+from engine.export.checkpoint import copy_side_files
+from engine.export.directory import new_directory
+from engine.export.plan import GENERATE, leading
+from engine.export.verify import NOTHING_KEPT, NotWhatWasScored, probe, rounding
+
+_EMPTY = "SETTINGS: dict[str, Any] = {}\n"
+
+LENGTHS = (3, 17, 8)
+"""Tokens of the probe prompts."""
+
+STEPS = 8
+"""Tokens that are generated from each."""
+
+Writer = Callable[..., Any]
+
+
+def settings_of(composer: Composer, model: ComposedModel, mixture: Mixture) -> dict[str, Any]:
+    """What the folder's code has to know of the mixture."""
+    first = leading(mixture.models)
+    named = dict(zip(mixture.models, model.modules, strict=True))
+    feeding = {name: asdict(feeding_of(each)) for name, each in named.items()}
+    own = unwrapped(named[first]).generation_config
+    return {
+        "model": first,
+        "models": list(mixture.models),
+        "weights": list(mixture.weights),
+        "kind": mixture.kind,
+        "rows": model.rows,
+        "vocabulary": min(composer.text.size, model.rows or composer.text.size),
+        "end_ids": sorted(composer.text.end_ids),
+        "own_end_ids": custom_generate.ends_of(own),
+        "feeding": {
+            name: {"rows": each["rows"], "memory": each["memory"]} for name, each in feeding.items()
+        },
+        "hub_ids": {name: hub_id(composer.family.spec.path_of(name)) for name in mixture.models},
+    }
+
+
+def write_folder(
+    composer: Composer, model: ComposedModel, papers: Papers, out: Path
+) -> tuple[list[str], float]:
+    """Write the folder and verify it; returns its files and the largest difference of a logit.
+
+    Raises:
+        NotWhatWasScored: it does not decode, or not as the live mixture does.
+    """
+    mixture = model.mixture
+    assert mixture is not None
+    settings = settings_of(composer, model, mixture)
+    first = settings["model"]
+    others = [name for name in mixture.models if name != first]
+    note = usage(first, others, out.name)
+    mine = replace(papers, kind="decoding", notes=(*papers.notes, note))
+    with new_directory(out) as partial:
+        (partial / GENERATE).parent.mkdir()
+        code = Path(custom_generate.__file__).read_text(encoding="utf-8")
+        code = code.replace(_EMPTY, f"SETTINGS: dict[str, Any] = {settings!r}\n", 1)
+        (partial / GENERATE).write_text(code, encoding="utf-8")
+        (partial / "recipe.yaml").write_text(papers.recipe.to_yaml(), encoding="utf-8")
+        names = [GENERATE, "recipe.yaml"]
+        names += copy_side_files(composer.family, partial)
+        found = verify_folder(composer, model, partial, out)
+        names += write_papers(mine, partial, out.name)
+    return names, found
+
+
+def _prompts(composer: Composer) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(1)
+    size = min(composer.text.size, composer.family.rows)
+    return [torch.randint(0, size, (n,), generator=generator).tolist() for n in LENGTHS]
+
+
+def _batches(feeding: Feeding, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Which prompts run together: each alone, and all at once where the classes allow it."""
+    alone = [[index] for index in range(len(prompts))]
+    return [*alone, list(range(len(prompts)))] if feeding.rows == "mixed" else alone
+
+
+def verify_folder(composer: Composer, model: ComposedModel, partial: Path, out: Path) -> float:
+    """Decode with what was written and compare; returns the largest difference of a logit.
+
+    Raises:
+        NotWhatWasScored: it raises, picks another token, or a logit is beyond rounding.
+    """
+    written = runpy.run_path(str(partial / GENERATE))
+    read = written["SETTINGS"]
+    mixture = model.mixture
+    assert mixture is not None
+    named = dict(zip(mixture.models, model.modules, strict=True))
+    prompts = _prompts(composer)
+    feeding = feeding_of(model.modules[0])
+    for module in model.modules[1:]:
+        feeding = feeding & feeding_of(module)
+    ours = generate(model, prompts, max_new_tokens=STEPS, end_ids=composer.text.end_ids)
+    largest = 0.0
+    for together in _batches(feeding, prompts):
+        try:
+            said = _said(written["generate"], named, read, [prompts[each] for each in together])
+        except Exception as error:  # whatever the code of a class raises, the folder is no use
+            what = f"{type(error).__name__}: {str(error)[:300]}"
+            raise NotWhatWasScored(
+                f"{out}: the folder does not decode with these models ({what}); {NOTHING_KEPT}"
+            ) from error
+        for row, index in enumerate(together):
+            ids, logits = said.row(row)
+            largest = max(
+                largest, _row(composer, model, out, prompts[index], ids, logits, ours[index])
+            )
+    return largest
+
+
+class _Said:
+    """What a folder generated: ids and the logits that each was picked by, row by row."""
+
+    def __init__(self, ids: Tensor, logits: Sequence[Tensor], width: int, ends: set[int]) -> None:
+        self._ids, self._logits, self._width, self._ends = ids, logits, width, ends
+
+    def row(self, row: int) -> tuple[list[int], Tensor]:
+        """New ids, the end token included, and float32 [their number, rows]."""
+        ids = self._ids[row, self._width :].tolist()
+        stop = next((at + 1 for at, token in enumerate(ids) if token in self._ends), len(ids))
+        return ids[:stop], torch.stack([each[row] for each in self._logits[:stop]])
+
+
+def _said(
+    run: Writer, named: Mapping[str, Any], read: Mapping[str, Any], rows: Sequence[Sequence[int]]
+) -> _Said:
+    """Generate greedily with the folder's code from a left-padded batch."""
+    width = max(len(each) for each in rows)
+    device = named[read["model"]].device
+    ids = torch.tensor([[0] * (width - len(each)) + list(each) for each in rows], device=device)
+    mask = torch.tensor(
+        [[0] * (width - len(each)) + [1] * len(each) for each in rows], device=device
+    )
+    ends = read["end_ids"]
+    others = {name: each for name, each in named.items() if name != read["model"]}
+    found = run(
+        named[read["model"]], models=others, input_ids=ids, attention_mask=mask,
+        max_new_tokens=STEPS, do_sample=False, num_beams=1, eos_token_id=ends or None,
+        pad_token_id=ends[0] if ends else 0, repetition_penalty=1.0, return_dict_in_generate=True,
+        output_logits=True,
+    )  # fmt: skip
+    return _Said(found.sequences, found.logits, width, set(ends))
+
+
+def _row(
+    composer: Composer, model: ComposedModel, out: Path, prompt: Sequence[int], ids: Sequence[int],
+    logits: Tensor, ours: Generation,
+) -> float:  # fmt: skip
+    """The largest difference of a row's logits from the live mixture's on the same text."""
+    text = torch.tensor([[*prompt, *ids]], device=composer.device)
+    wanted = probe(model, text)[0, len(prompt) - 1 : -1]
+    size = model.vocabulary or wanted.shape[-1]
+    kept = wanted[:, :size].to(logits.device)
+    parts = [each(input_ids=text).logits.float().abs().max() for each in model.modules]
+    mixture = model.mixture
+    assert mixture is not None
+    scale = sum(abs(w) * float(p) for w, p in zip(mixture.weights, parts, strict=True))
+    allowed = rounding(composer.dtype, scale)
+    found = float((logits[:, :size].log_softmax(-1) - kept.log_softmax(-1)).abs().max())
+    if not found <= allowed:
+        raise NotWhatWasScored(
+            f"{out}: the folder's logits differ by {found:.3g} after {len(prompt)} tokens, where "
+            f"{allowed:.2g} is allowed; {NOTHING_KEPT}"
+        )
+    said = tuple(each for each in ids if each not in composer.text.end_ids)
+    if said != ours.token_ids:
+        pairs = enumerate(zip(said, ours.token_ids, strict=False))
+        short = min(len(said), len(ours.token_ids))
+        step = next((at for at, (one, other) in pairs if one != other), short)
+        top = kept[min(step, len(kept) - 1)].topk(2).values
+        if float(top[0] - top[1]) > 2 * allowed:  # not a tie
+            raise NotWhatWasScored(
+                f"{out}: the folder says {list(said)} where the live mixture says "
+                f"{list(ours.token_ids)}; {NOTHING_KEPT}"
+            )
+    return found
