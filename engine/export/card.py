@@ -222,8 +222,8 @@ def usage(first: str, others: Sequence[str], name: str) -> str:
         "without it transformers 5 asks on the terminal. All arguments of `generate` mean what "
         "they always do, its defaults and the model's generation_config included; what several "
         "models cannot do is refused by name. The texts that were scored are those of "
-        "`do_sample=False, repetition_penalty=1.0`. A text ends where those ended, at any end token "
-        "of generation_config, config and tokenizer, unless eos_token_id is given."
+        "`do_sample=False, repetition_penalty=1.0`. A text ends where those ended, at any end "
+        "token of generation_config, config and tokenizer, unless eos_token_id is given."
     )
 
 

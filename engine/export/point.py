@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial as bound
 from pathlib import Path
 
 from engine.compose import ComposedModel, Composer, runs_unmerged
@@ -29,6 +28,7 @@ from engine.export.unmerged import verify_rounded
 from engine.export.verify import (
     TOLERANCE,
     Live,
+    NotWhatWasScored,
     apart,
     probe,
     probe_ids,
@@ -38,6 +38,7 @@ from engine.export.verify import (
     same,
     verify_weights,
 )
+from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
 from engine.merging.basis import nothing
 from engine.recipe import Recipe
@@ -162,16 +163,38 @@ def _mergekit(papers: Papers, out: Path) -> list[str]:
 
 def _copy(composer: Composer, papers: Papers, live: Live, tick: Callable[[], None]) -> Exported:
     source = composer.family.checkpoint(str(papers.recipe.parameters["model"]))
-    compare = bound(_beside_base if source.is_adapter else _same, composer)
     found = 0.0
 
     def finish(partial: Path) -> list[str]:
         nonlocal found
-        found = compare(partial, live)
-        return write_papers(papers, partial, live.out.name)
+        mine = papers
+        if source.is_adapter:
+            found, notes = _copied_adapter(composer, source, partial, live)
+            mine = replace(papers, notes=(*papers.notes, *notes))
+        else:
+            found = _same(composer, partial, live)
+        return write_papers(mine, partial, live.out.name)
 
     files = copy_model(source.path, live.out, finish, tick)
     return Exported(live.out, tuple(files), found)
+
+
+def _copied_adapter(
+    composer: Composer, source: Checkpoint, partial: Path, live: Live
+) -> tuple[float, tuple[str, ...]]:
+    """(difference, notes) of an adapter's copy.
+
+    peft leaves tensors out whose names it does not expect, and says nothing that stops it. A plain
+    LoRA is then written anew under the names that it reads.
+    """
+    try:
+        return _beside_base(composer, partial, live), ()
+    except NotWhatWasScored:
+        if source.kind != "lora":
+            raise
+    composer.adapters.save_concatenated({source.name: 1.0}, partial)
+    note = "Its tensors stand under the names that peft reads: it leaves the original's out."
+    return _beside_base(composer, partial, live), (note,)
 
 
 def _adapter(composer: Composer, papers: Papers, model: ComposedModel, live: Live) -> Exported:

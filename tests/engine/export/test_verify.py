@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from engine.export import checkpoint, folder, point
 from engine.export.plan import GENERATE
 from engine.export.unmerged import shake
 from engine.export.verify import NotWhatWasScored, rounding, unequal
+from engine.family.compatibility import open_family
 from engine.recipe import Recipe
+from engine.study import FamilySpec
+from tests import oracle
 
 from .test_point import export
 
@@ -161,6 +165,54 @@ def test_a_folder_that_decodes_otherwise(
 
     damaging(monkeypatch, folder, "copy_side_files", other)
     refused(composer, FUSED, tmp_path, "the folder('s logits differ| does not decode)")
+
+
+def test_an_adapter_under_names_that_peft_leaves_out_is_written_under_those_it_reads(
+    root: Path, tmp_path: Path
+) -> None:
+    """A copy of its file would be the base for everybody who loads it."""
+    place = tmp_path / "odd"
+    shutil.copytree(root / "terse", place)
+    tensors = load_file(place / "adapter_model.safetensors")
+    twice = {f"base_model.model.{name}": each for name, each in tensors.items()}
+    save_file(twice, place / "adapter_model.safetensors", metadata={"format": "pt"})
+    family = open_family(FamilySpec(root / "base", {"odd": place}))
+    alone = Recipe("single", {}, {"model": "odd"})
+    done = export(Composer(family, device="cpu"), alone, tmp_path / "out")
+    assert done.max_logit_difference < 1e-4
+    ids = torch.arange(5, 25)[None]
+    plain = oracle.unmerged(root / "base", {"e": root / "terse"}, {"e": 1.0})
+    again = oracle.unmerged(root / "base", {"e": tmp_path / "out"}, {"e": 1.0})
+    with torch.inference_mode():
+        wanted, found = plain(ids).logits, again(ids).logits
+        assert torch.allclose(found, wanted, atol=1e-5)
+        assert not torch.allclose(found, oracle.load(root / "base")(ids).logits, atol=0.1)
+
+
+def test_processors_and_templates_beside_the_default_come_along(root: Path, tmp_path: Path) -> None:
+    from engine.export.layout import model_files, side_files
+
+    place = tmp_path / "seeing"
+    shutil.copytree(root / "helpful", place)
+    processors = ("preprocessor_config.json", "processor_config.json")
+    for name in (*processors, "video_preprocessor_config.json", "consolidated.safetensors"):
+        (place / name).write_text("{}")
+    (place / "additional_chat_templates").mkdir()
+    (place / "additional_chat_templates/tools.jinja").write_text("{{ messages }}")
+    names = {str(each.relative_to(place)) for each in model_files(place)}
+    brought = {
+        *processors,
+        "video_preprocessor_config.json",
+        "additional_chat_templates/tools.jinja",
+    }
+    assert brought <= names and "consolidated.safetensors" not in names
+    family = open_family(FamilySpec(place, {"helpful": root / "helpful"}))
+    assert brought <= {name for name, _ in side_files(family)}
+    copy = Recipe("single", {}, {"model": "base"})
+    done = export(Composer(family, device="cpu"), copy, tmp_path / "out")
+    assert brought <= set(done.files) and all(
+        (tmp_path / "out" / each).is_file() for each in brought
+    )
 
 
 def test_a_last_place_is_half_a_unit() -> None:
