@@ -130,11 +130,11 @@ def papers(case: Case, recipe: Recipe, *, adapter: bool = False) -> Papers:
 def test_its_exports(base: Path, case: Case, tmp_path: Path) -> None:
     """A copy under peft, and a merged checkpoint in transformers, give what was composed."""
     alone = resolve(Recipe("single", {}, {"model": "train"}), case.family.names)
-    export_point(case.composer, papers(case, alone), tmp_path / "copy", verify=True)
+    export_point(case.composer, papers(case, alone), tmp_path / "copy")
     copied = adapters.logits(adapters.under_peft(base, tmp_path / "copy"), IDS)
     assert torch.equal(copied, case.live)
     recipe = resolve(Recipe("task_arithmetic", {"train": 0.7}, {}), case.family.names)
-    export_point(case.composer, papers(case, recipe), tmp_path / "merged", verify=True)
+    export_point(case.composer, papers(case, recipe), tmp_path / "merged")
     wanted = mixed(base, case, lambda zero, mine, full: zero + 0.7 * (mine - zero))
     found = adapters.logits(adapters.load(tmp_path / "merged"), IDS)
     torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)
@@ -148,7 +148,7 @@ def test_its_adapter_export(base: Path, case: Case, tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=r"--adapter: .*Export it merged"):
             check_export(recipe, case.family, out, adapter=True)
         return
-    export_point(case.composer, papers(case, recipe, adapter=True), out, adapter=True, verify=True)
+    export_point(case.composer, papers(case, recipe, adapter=True), out, adapter=True)
     zero = adapters.load(base)
     with torch.no_grad():
         for name, parameter in zero.named_parameters():
