@@ -41,6 +41,7 @@ from engine.export.verify import (
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
 from engine.merging.basis import nothing
+from engine.merging.peft_layers import resized_rows
 from engine.recipe import Recipe
 
 
@@ -146,9 +147,12 @@ def _same(composer: Composer, place: Path, live: Live) -> float:
     return same(apart(again.to(live.logits.device), live.logits), allowed, live, "reloaded")
 
 
-def _beside_base(composer: Composer, place: Path, live: Live) -> float:
-    """The difference of an adapter on the plain base."""
-    again = reloaded_adapter(composer, place, live.ids)
+def _beside_base(
+    composer: Composer, place: Path, live: Live, source: Checkpoint | None = None
+) -> float:
+    """The difference of an adapter on the plain base; of a copy with its source."""
+    rows = None if source is None else resized_rows(source)
+    again = reloaded_adapter(composer, place, live.ids, rows)
     allowed = rounding(composer.dtype, float(live.logits.abs().max()))
     return same(apart(again, live.logits), allowed, live, "the adapter's")
 
@@ -188,7 +192,11 @@ def _copied_adapter(
     LoRA is then written anew under the names that it reads.
     """
     try:
-        return _beside_base(composer, partial, live), ()
+        found = _beside_base(composer, partial, live, source)
+        rows = resized_rows(source)
+        if rows is None or rows == composer.family.base.rows:
+            return found, ()
+        return found, (f"Call resize_token_embeddings({rows}) on the base before peft loads it.",)
     except NotWhatWasScored:
         if source.kind != "lora":
             raise

@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from safetensors import safe_open
@@ -182,9 +182,18 @@ def reloaded(composer: Composer, place: Path, ids: Tensor) -> Tensor:
         return module(input_ids=ids.to(module.device)).logits.float().to(ids.device)
 
 
-def reloaded_adapter(composer: Composer, place: Path, ids: Tensor) -> Tensor:
-    """Logits of the plain base with a written adapter as plain peft loads it, float32."""
+def reloaded_adapter(
+    composer: Composer, place: Path, ids: Tensor, rows: int | None = None
+) -> Tensor:
+    """Logits of the plain base with a written adapter as plain peft loads it, float32.
+
+    Args:
+        rows: of the vocabulary that the adapter was trained with, where it holds them: peft loads
+            such an adapter onto a base that was resized first.
+    """
     module, _ = load_module(composer.family.base, composer.device, composer.dtype, mapped=False)
+    if rows is not None and rows != len(cast("Tensor", module.get_input_embeddings().weight)):
+        module.resize_token_embeddings(rows, mean_resizing=False)
     alone = plain_adapter(module, place)
     with torch.inference_mode():
         return alone(input_ids=ids).logits.float()

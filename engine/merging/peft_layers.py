@@ -149,6 +149,13 @@ def lora_config(layers: Mapping[str, tuple[int, float]], **more: Any) -> LoraCon
     )
 
 
+def resized_rows(expert: Checkpoint) -> int | None:
+    """Vocabulary rows of an embedding that an adapter holds whole; None where it holds none."""
+    assert expert.adapter is not None
+    whole = expert.adapter.whole.items()
+    return next((info.shape[0] for name, info in whole if EMBEDDINGS.search(name)), None)
+
+
 def attach(module: PreTrainedModel, expert: Checkpoint) -> PeftModel:
     """Put one adapter of any usable type onto a module, as peft loads it.
 
@@ -160,13 +167,13 @@ def attach(module: PreTrainedModel, expert: Checkpoint) -> PeftModel:
     """
     assert expert.adapter is not None
     where = f"{expert.name} ({expert.path})"
-    rows = {info.shape[0] for name, info in expert.adapter.whole.items() if EMBEDDINGS.search(name)}
+    rows = resized_rows(expert)
     try:
         with quietly(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             now = len(cast("Tensor", module.get_input_embeddings().weight))
-            if rows and rows != {now}:
-                module.resize_token_embeddings(rows.pop(), mean_resizing=False)
+            if rows is not None and rows != now:
+                module.resize_token_embeddings(rows, mean_resizing=False)
             wrapped = PeftModel(module, _config(module, expert), adapter_name=OURS)
             given = _fitted(wrapped, expert)
             report = cast("Any", set_peft_model_state_dict(wrapped, given, adapter_name=OURS))

@@ -131,9 +131,9 @@ def test_a_copy_that_is_another_model(
     compare = {name: getattr(point, name) for name in ("_same", "_beside_base")}
     for name, run in compare.items():
 
-        def damaged(composer: Composer, place: Path, live: object, run: Callable = run) -> float:
+        def damaged(composer: Composer, place: Path, *rest: object, run: Callable = run) -> float:
             edit(place / file, change)
-            return run(composer, place, live)
+            return run(composer, place, *rest)
 
         monkeypatch.setattr(point, name, damaged)
     refused(composer, recipe, tmp_path, "logits differ")
