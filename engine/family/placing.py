@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from engine.errors import BadInput, Problem, bad
 from engine.family.adapter import LoraPair
+from engine.family.adapter_sizes import size_problems
 from engine.family.checkpoint import Checkpoint, Kind
 from engine.family.headers import TensorInfo
 from engine.family.live_names import LiveNames
@@ -73,6 +74,7 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
             elif adapter.config.form.bias and not names.has_bias(module):
                 what = f"it trains a bias of {module}, which has none in base"
                 problems.append(Problem(where, what, "No merged model can hold it."))
+        problems += size_problems(base, adapter, expert.tensors, names, where)
     if adapter.config.settings.get("lora_bias"):
         bare = [module for module in adapter.modules if not names.has_bias(module)]
         if bare:

@@ -48,6 +48,7 @@ KEPT = 12
 """Files of merged adapters that stay in a workspace; the oldest goes first."""
 
 _FORMAT = 1
+_TEMPORARY = "paretoscope-adapters-"
 
 
 class Materialised:
@@ -69,7 +70,8 @@ class Materialised:
         self._fingerprints = fingerprints
         self._temporary = workspace is None or fingerprints is None
         if workspace is None or fingerprints is None:
-            self.place = Path(tempfile.mkdtemp(prefix="paretoscope-adapters-"))
+            _sweep()
+            self.place = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{os.getpid()}-"))
             weakref.finalize(self, shutil.rmtree, self.place, ignore_errors=True)
         else:
             self.place = workspace / FOLDER
@@ -168,6 +170,19 @@ def stored_again(
             what = f"transformers does not lead {min(lost)} back to how it is stored"
             raise bad(str(reader.checkpoint.path), what, "Merge a full expert instead.")
         yield from ((name, back[name]) for name in group.names)
+
+
+def _sweep() -> None:
+    """Remove temporary directories of processes that were killed."""
+    for each in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
+        process = each.name.removeprefix(_TEMPORARY).partition("-")[0]
+        try:
+            if process.isdigit():
+                os.kill(int(process), 0)
+        except ProcessLookupError:
+            shutil.rmtree(each, ignore_errors=True)
+        except (OverflowError, PermissionError):
+            continue  # another user's, alive
 
 
 def _digest_file(file: Path) -> Path:

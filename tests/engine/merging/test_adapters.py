@@ -261,3 +261,24 @@ def test_layers_that_a_file_lacks_are_told(base: Path, tmp_path: Path) -> None:
     save_file({k: v for k, v in stored.items() if k != gone}, place_of(place))
     with pytest.raises(BadInput, match="hada_w1_a is missing"):
         open_family(FamilySpec(base, {"x": place}))
+
+
+SIZED = ("DoRA", "AdaLoRA", "BOFT", "DeLoRA", "HiRA", "HRA", "LN tuning", "LoHa", "MiSS", "VeRA")
+
+
+@pytest.mark.parametrize("kind", SIZED)
+def test_an_adapter_of_a_base_of_other_sizes(base: Path, tmp_path: Path, kind: str) -> None:
+    """The same names on wider layers: told from headers."""
+    other = tmp_path / "wide"
+    shutil.copytree(base, other)
+    stored = load_file(base / "model.safetensors")
+    wide = {
+        name: torch.zeros([2 * size if size == 32 else size for size in each.shape])
+        for name, each in stored.items()
+    }
+    save_file(wide, other / "model.safetensors")
+    file = other / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"hidden_size": 64, "head_dim": 16}))
+    place = adapters.write(base, tmp_path / "x", kind)
+    with pytest.raises(IncompatibleFamily, match=r"of other sizes than .* of base, \[64"):
+        open_family(FamilySpec(other, {"x": place}))
