@@ -39,7 +39,7 @@ TOLERANCE = 1e-4
 
 
 FAR = 100
-"""Tokens of a text that only has to run: some classes fail where a text is longer than a block."""
+"""Tokens of one more text, longer than a class's blocks, where it has as many positions."""
 
 TRIES = 8
 """Texts that are looked at for a sound one."""
@@ -79,7 +79,8 @@ class Exercises:
         self.reason = ""
         try:
             found = [self._sound_text(length) for length in LENGTHS]
-            self._read([1] * FAR)
+            self.far = [1] * min(FAR, self._positions())
+            self.right_of_far = self._read(self.far)
         except _FAILURES as error:
             what = f"its class does not run on a text alone ({first_line(error)})"
             raise bad(module.config.model_type, what, "Use a model of another class.") from error
@@ -108,6 +109,11 @@ class Exercises:
                 return text, right
         raise ValueError(trouble)
 
+    def _positions(self) -> int:
+        """Positions that the class has; as many as are wanted where it says nothing."""
+        config = self.module.config.get_text_config()
+        return getattr(config, "max_position_embeddings", None) or FAR
+
     @contextmanager
     def _jolted(self) -> Iterator[None]:
         """The embedding moved by a hundredth of what a logit may differ by."""
@@ -127,8 +133,14 @@ class Exercises:
     # ---- ways of feeding ---------------------------------------------------------------------
 
     def alone(self) -> bool:
-        """Each prompt in one call."""
-        return self._each(lambda row: self._prompt_and_steps([row], steps=0))
+        """Each prompt in one call, and a text that is far longer."""
+
+        def far() -> bool:
+            batch = self._batch([0], prompts=[self.far])
+            (_, logits) = list(batch.read())[-1]
+            return self._near(logits[0, -1:], self.right_of_far[-1:])
+
+        return self._each(lambda row: self._prompt_and_steps([row], steps=0)) and self._try(far)
 
     def step_by_step(self) -> bool:
         """Each prompt in one call, then a token a step."""
@@ -270,7 +282,9 @@ class Exercises:
 
     def _same(self, logits: Tensor, row: int, start: int) -> bool:
         """Whether logits [columns, ids] are the right ones of a row from a place on."""
-        right = self.right[row][start : start + len(logits)]
+        return self._near(logits, self.right[row][start : start + len(logits)])
+
+    def _near(self, logits: Tensor, right: Tensor) -> bool:
         difference = float((logits - right).abs().max())
         if difference <= self.tolerance:
             return True
