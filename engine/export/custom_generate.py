@@ -69,8 +69,7 @@ def combine(logits: list[torch.Tensor], weights: list[float], kind: str) -> torc
 def widened(model: Any) -> Any:
     """Float32 from the output projection on, where a model computes in 16 bits."""
     head: Any = model.get_output_embeddings()
-    plain = type(head) is torch.nn.Linear and head.weight.dtype != torch.float32
-    if not plain:
+    if type(head).__name__ != "Linear" or head.weight.dtype == torch.float32:
         yield
         return
     bias = None if head.bias is None else head.bias.float()
@@ -142,7 +141,7 @@ class Fused(GenerationMixin):
     ) -> bool:
         """Give every model what `generate` would have prepared for it alone."""
         expanded = rows * max(settings.num_beams, settings.num_return_sequences)
-        check_rows(given.get("attention_mask"), expanded)
+        check_rows(given.get("attention_mask"), expanded, settings.max_length)
         self.arguments = []
         for name, model in self.models.items():
             own, takes = dict(given), inspect.signature(model.forward).parameters
@@ -232,7 +231,7 @@ class Fused(GenerationMixin):
 
 
 def unwrapped(model: Any) -> Any:
-    """The transformers model itself, with its adapters in it, where peft wraps it."""
+    """The transformers model, adapters in it, where peft wraps it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
@@ -251,8 +250,14 @@ def refuse(given: dict[str, Any]) -> None:
         raise ValueError(f"{name}: {why}")
 
 
-def check_rows(mask: torch.Tensor | None, rows: int) -> None:
-    """Raise for a batch that a model would not read row by row as it reads a row alone."""
+def check_rows(mask: torch.Tensor | None, rows: int, longest: int) -> None:
+    """Raise for what a model would not read row by row as it reads a row alone."""
+    for name, each in SETTINGS["feeding"].items():
+        if each["horizon"] is not None and longest > each["horizon"]:
+            raise ValueError(
+                f"max_new_tokens, max_length: {name} reads texts above {each['horizon']} tokens "
+                f"otherwise; {longest} were asked for"
+            )
     kinds = {name: each["rows"] for name, each in SETTINGS["feeding"].items()}
     alone = [name for name, each in kinds.items() if each == "alone"]
     if rows > 1 and alone:
@@ -273,12 +278,7 @@ def check_rows(mask: torch.Tensor | None, rows: int) -> None:
 
 @torch.no_grad()
 def generate(model: Any, models: dict[str, Any] | None = None, **given: Any) -> Any:
-    """What `model.generate` returns, of the mixture.
-
-    Args:
-        model: the leading model.
-        models: the others by name.
-        given: arguments of transformers' `generate`; `inputs` and `input_ids` are the prompts.
+    """What `model.generate(**given)` returns, of the mixture; `models` are the others by name.
 
     Raises:
         ValueError: a model is missing, or an argument cannot be honoured; it is named.

@@ -55,7 +55,8 @@ def settings_of(composer: Composer, model: ComposedModel, mixture: Mixture) -> d
         "end_ids": sorted(composer.text.end_ids),
         "own_end_ids": custom_generate.ends_of(own),
         "feeding": {
-            name: {"rows": each["rows"], "memory": each["memory"]} for name, each in feeding.items()
+            name: {key: each[key] for key in ("rows", "memory", "horizon")}
+            for name, each in feeding.items()
         },
         "hub_ids": {name: hub_id(composer.family.spec.path_of(name)) for name in mixture.models},
     }

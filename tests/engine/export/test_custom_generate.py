@@ -34,7 +34,9 @@ HALVES: dict[str, Any] = {
     "vocabulary": 304,
     "end_ids": [END],
     "own_end_ids": [END],
-    "feeding": {name: {"rows": "mixed", "memory": "growing"} for name in ("base", "other")},
+    "feeding": {
+        name: {"rows": "mixed", "memory": "growing", "horizon": None} for name in ("base", "other")
+    },
     "hub_ids": {},
 }
 ONE = HALVES | {"models": ["base"], "weights": [1.0]}
@@ -227,13 +229,25 @@ def test_rows_that_a_model_would_read_wrongly(model: Any, inputs: dict[str, torc
     right = {name: each.flip(-1) for name, each in inputs.items()}
     with pytest.raises(ValueError, match="attention_mask: rows are padded on the right"):
         folder().generate(model, models={"other": model}, max_new_tokens=3, **right)
-    kinds = {"base": {"rows": "mixed", "memory": "growing"}}
-    equal = folder(feeding=kinds | {"other": {"rows": "equal", "memory": "growing"}})
+    kinds = {"base": {"rows": "mixed", "memory": "growing", "horizon": None}}
+    equal = folder(
+        feeding=kinds | {"other": {"rows": "equal", "memory": "growing", "horizon": None}}
+    )
     with pytest.raises(ValueError, match="attention_mask: other would read the padding"):
         equal.generate(model, models={"other": model}, max_new_tokens=3, **inputs)
-    alone = folder(feeding=kinds | {"other": {"rows": "alone", "memory": "growing"}})
+    alone = folder(
+        feeding=kinds | {"other": {"rows": "alone", "memory": "growing", "horizon": None}}
+    )
     with pytest.raises(ValueError, match="input_ids: other can run one row at a time only"):
         alone.generate(model, models={"other": model}, max_new_tokens=3, **inputs)
+
+
+def test_a_text_that_would_pass_a_horizon(model: Any, inputs: dict[str, torch.Tensor]) -> None:
+    plain = {"rows": "mixed", "memory": "growing", "horizon": None}
+    near = folder(feeding={"base": plain, "other": plain | {"horizon": 30}})
+    near.generate(model, models={"other": model}, max_new_tokens=9, **inputs)
+    with pytest.raises(ValueError, match="other reads texts above 30 tokens otherwise"):
+        near.generate(model, models={"other": model}, max_new_tokens=10, **inputs)
 
 
 def test_models_that_are_missing_or_strange(model: Any, inputs: dict[str, torch.Tensor]) -> None:
