@@ -22,7 +22,7 @@ _HEAD = re.compile(r"^(?:model\.|thinker\.)?lm_head\.")
 _TOWER = re.compile(
     r"vision|visual|image|video|audio|speech|projector|connector|aligner|resampler|perceiver|"
     r"vqmodel|talker|token2wav|code2wav|codec|qformer|patch_embed|mm_proj|merger|sam_model|"
-    r"view_separator|^mlp_AR$|^mlp1$"
+    r"view_sep|^mlp_AR$|^mlp1$"
 )
 _COMPOSITE = re.compile(
     r"(?:^text|vision|visual|image|audio|speech|encoder|vq|projector)\w*_config$"

@@ -112,7 +112,8 @@ def stored(place: Path) -> dict[str, Tensor]:
 
 
 def beside_text(base: Path, ids: Sequence[int]) -> frozenset[str]:
-    """Stored tensors of towers: those of parameters through which no gradient of a text flows.
+    """Stored tensors of towers: those of parameters through which no gradient of a text flows, and
+    buffers of modules that have no other.
 
     Of a configuration without a part for text, none. Parameters without a gradient are set to 0
     and saved by transformers: what is 0 then, in its names, is of a tower.
@@ -124,10 +125,12 @@ def beside_text(base: Path, ids: Sequence[int]) -> frozenset[str]:
         parameter.requires_grad_(parameter.is_floating_point())
     model(input_ids=torch.tensor([list(ids)]), use_cache=False).logits.sum().backward()
     with torch.no_grad(), tempfile.TemporaryDirectory() as place:
+        for module in model.modules():
+            reached = any(each.grad is not None for each in module.parameters())
+            for buffer in module.buffers(recurse=False):
+                buffer.fill_(reached)
         for parameter in model.parameters():
             parameter.copy_(torch.full_like(parameter, float(parameter.grad is not None)))
-        for buffer in model.buffers():
-            buffer.zero_()
         model.save_pretrained(place)
         return frozenset(name for name, each in stored(Path(place)).items() if not each.any())
 
