@@ -28,7 +28,7 @@ from engine.family.placed import (
 )
 from engine.family.placement import Group, Placement, state_of
 from engine.family.unmerged import tower_names
-from engine.family.untied import untied_config
+from engine.family.untied import keep_apart
 from engine.family.weights import Reader
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def load_module(
     def load(attention: str) -> Any:
         return auto.from_pretrained(
             checkpoint.path,
-            config=untied_config(checkpoint),
             dtype=dtype,
             attn_implementation=attention,
             local_files_only=True,
@@ -112,6 +111,7 @@ def load_module(
     if unused:
         raise bad(where, *unused_misfit(unused, model))
     model.eval().requires_grad_(False)
+    keep_apart(model, checkpoint)
     placement = place_stored(model, checkpoint) if mapped else Placement({}, ())
     return model.to(device), placement
 
@@ -155,7 +155,7 @@ def place_stored(module: PreTrainedModel, checkpoint: Checkpoint) -> Placement:
     state = state_of(module)
     kind = type(module).__name__
     buffers = {name for name, _ in module.named_buffers()}
-    fixed: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    fixed = _blanked(found, module, state)
     with Reader(checkpoint) as reader:
         for name, part in found.parts.items():
             if part.target in buffers and not part.cuts:
@@ -189,6 +189,29 @@ def _fixed(
     if not len(values) or len(values) == there.numel() or bool((values != values[0]).any()):
         return {}
     return {name: (other, values.clone())}
+
+
+def _blanked(
+    found: Placement, module: PreTrainedModel, state: dict[str, torch.Tensor]
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """The padding token's row of the embedding where the class makes it zero on loading.
+
+    Youtu's `_init_weights` does so past the mark that keeps loaded weights as they are; a class is
+    asked by having it initialise an embedding with that mark.
+    """
+    embedding: Any = module.get_input_embeddings()
+    row = getattr(embedding, "padding_idx", None)
+    if row is None or bool(embedding.weight[row].any()):
+        return {}
+    probe: Any = torch.nn.Embedding(2, 1, padding_idx=0)
+    probe.weight.data.fill_(1.0)
+    probe.weight._is_hf_initialized = True
+    module._init_weights(probe)
+    if bool(probe.weight[0].any()):
+        return {}
+    where, values = torch.tensor([row]), torch.zeros_like(embedding.weight[row : row + 1])
+    names = (name for name, part in found.parts.items() if state[part.target] is embedding.weight)
+    return {name: (where, values) for name in names}
 
 
 def _same(reader: Reader, name: str, there: torch.Tensor) -> bool:

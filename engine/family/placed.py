@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.family.checkpoint import Checkpoint
 from engine.family.placement import Placement, place, state_of
-from engine.family.untied import untied_config
+from engine.family.untied import keep_apart
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,10 +25,10 @@ Misfit = tuple[str, str]
 
 
 def read_config(checkpoint: Checkpoint) -> Any:
-    """The checkpoint's configuration as transformers reads it, and with the ties that it has."""
+    """The checkpoint's configuration as transformers reads it."""
     from transformers import AutoConfig
 
-    return untied_config(checkpoint) or AutoConfig.from_pretrained(
+    return AutoConfig.from_pretrained(
         checkpoint.path, local_files_only=True, trust_remote_code=False
     )
 
@@ -48,7 +48,9 @@ def empty_module(checkpoint: Checkpoint) -> PreTrainedModel:
 
     config = read_config(checkpoint)
     with torch.device("meta"):
-        return text_class(config).from_config(config)
+        module: PreTrainedModel = text_class(config).from_config(config)
+    keep_apart(module, checkpoint)
+    return module
 
 
 def placement_of(module: PreTrainedModel, checkpoint: Checkpoint) -> Placement:

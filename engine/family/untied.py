@@ -1,27 +1,28 @@
-"""The configuration of a model whose config.json ties a head that its file stores as another."""
+"""Heads that a file stores as another tensor than the embedding, though config.json ties them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from engine.family.checkpoint import Checkpoint
-from engine.family.ties import pairs_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
-def untied_config(checkpoint: Checkpoint) -> Any:
-    """What transformers is to load a checkpoint with: None, its config.json, for nearly every one.
+def keep_apart(module: PreTrainedModel, checkpoint: Checkpoint) -> None:
+    """Give a module a head of its own where its checkpoint stores one.
 
-    transformers compares the two tensors in the dtype that it loads them in, and ties them again
-    whenever rows are added. Told that they are not tied, it keeps both whatever they are rounded
-    to. A class that ties more than its head (the two biases of BERT's) is left to compare.
+    transformers keeps such a head when it loads, but compares it with the embedding in the dtype
+    that it loads them in, and ties them again whenever rows are added. Nothing changes for any
+    other checkpoint.
     """
-    if not checkpoint.ties.own or len(pairs_of(checkpoint.config)) > 1:
-        return None
-    from transformers import AutoConfig
+    if not checkpoint.ties.own:
+        return
+    from torch.nn import Parameter
 
-    config = AutoConfig.from_pretrained(
-        checkpoint.path, local_files_only=True, trust_remote_code=False
-    )
-    for each in (config, config.get_text_config(decoder=True)):
+    head, embedding = module.get_output_embeddings(), module.get_input_embeddings()
+    if head is not None and head.weight is embedding.weight:
+        head.weight = Parameter(embedding.weight.detach().clone(), requires_grad=False)
+    for each in (module.config, module.config.get_text_config(decoder=True)):
         each.tie_word_embeddings = False
-    return config

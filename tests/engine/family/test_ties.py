@@ -150,6 +150,27 @@ def test_no_head_and_no_tie_is_refused_before_loading(tmp_path: Path) -> None:
     open_family(FamilySpec(tmp_path / "base", {"a": tmp_path / "a"}), text=False)
 
 
+def test_a_class_that_blanks_its_padding_token_on_loading(tmp_path: Path) -> None:
+    from transformers import YoutuConfig, YoutuForCausalLM
+
+    for seed, name in enumerate(("base", "a")):
+        torch.manual_seed(seed)
+        config = YoutuConfig(
+            vocab_size=families.BASE_ROWS, hidden_size=32, intermediate_size=32,
+            num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, kv_lora_rank=8,
+            q_lora_rank=8, qk_rope_head_dim=8, v_head_dim=8, qk_nope_head_dim=8, pad_token_id=1,
+            eos_token_id=2, bos_token_id=0, max_position_embeddings=64,
+        )  # fmt: skip
+        model = YoutuForCausalLM(config)
+        model.model.embed_tokens.weight.data.normal_()
+        model.save_pretrained(tmp_path / name)
+        families.build_tokenizer(tmp_path / name)
+    expert = oracle.load(tmp_path / "a")
+    assert not expert.get_input_embeddings().weight[1].any()
+    found = composed(tmp_path / "base", tmp_path / "a", ONE)
+    torch.testing.assert_close(found, logits(expert), rtol=0, atol=2e-5)
+
+
 def test_a_head_of_its_own_is_told(tmp_path: Path) -> None:
     write(tmp_path / "base", 1, head="own")
     write(tmp_path / "a", 2, head="own")
