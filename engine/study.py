@@ -216,7 +216,7 @@ class _StudyReader(Reader):
             reading=data_options(self, data, where),
             template_kwargs=self.variables(data, "template_kwargs", where),
             answer_after=self.marker(data, "answer_after", where),
-            options={key: value for key, value in data.items() if key not in OBJECTIVE_KEYS},
+            options=self.options(data, OBJECTIVE_KEYS, where),
         )
 
     def ranges(self, data: Any, names: Names) -> dict[str, FrozenDict]:

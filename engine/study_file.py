@@ -19,6 +19,9 @@ from engine.recipe import FrozenDict
 CHAT_KEYS = ("template_kwargs", "answer_after")
 """Keys of an objective that say how its chat is written and where the answer begins."""
 
+MODEL_OPTIONS = ("classifier",)
+"""Options of a scorer that name a model's directory, as the models of a family are named."""
+
 RESERVED = (
     "messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message",
     "tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict",
@@ -153,6 +156,18 @@ class Reader:
         except BadInput as error:
             self.problems.extend(error.problems)
             return FrozenDict()
+
+    def options(
+        self, data: Mapping[str, Any], known: tuple[str, ...], where: str
+    ) -> dict[str, Any]:
+        """The keys that are not known, for the scorer; a model's directory as `model` finds it."""
+        return {
+            key: str(self.model(value, f"{where}.{key}"))
+            if key in MODEL_OPTIONS and value is not None
+            else value
+            for key, value in data.items()
+            if key not in known
+        }
 
     def marker(self, data: Mapping[str, Any], key: str, where: str) -> str:
         """The text behind which an answer stands; "" and a problem for anything else."""

@@ -11,7 +11,7 @@ Batches are those of the bucket, so a score depends on neither load nor what els
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypedDict
@@ -25,6 +25,7 @@ from engine.scoring.choices import Choices, alone_sums, choice_sums, common
 from engine.scoring.encoding import Ids
 from engine.scoring.plan import Scored, Task, tasks
 from engine.scoring.progress import Meter, ProgressNote, RowsWritten
+from engine.scoring.registry import Scorer
 from engine.scoring.scores import Score, summarise
 from engine.scoring.stops import StopWatch, answer_in, cut
 from engine.study import Objective, Split
@@ -185,6 +186,15 @@ class _Run:
     def cost(self, task: Task) -> _Observed:
         return _Observed([float(self.model.cost)])
 
+    def judged(
+        self, scorer: Scorer, answers: Sequence[str | None], options: Mapping[str, Any]
+    ) -> Sequence[float] | None:
+        """Values of all answers at once, where the scorer's options say so."""
+        if scorer.judge is None:
+            return None
+        texts, device = [each or "" for each in answers], str(self.model.modules[0].device)
+        return scorer.judge(texts, options, device, self.tick)
+
     def score(self, task: Task) -> tuple[Score, Metadata]:
         start = time.perf_counter()
         scorer, options = task.scorer, task.objective.options
@@ -198,7 +208,7 @@ class _Run:
         }
         seen = observe[scorer.kind](task)
         rows = task.rows or [None]
-        values = [
+        values = self.judged(scorer, seen.observations, options) or [
             # no answer is right, matches nothing and refuses nothing
             0.0 if observation is None else scorer.function(observation, row, **options)
             for observation, row in zip(seen.observations, rows, strict=True)

@@ -29,6 +29,7 @@ def _mean(values: Sequence[float]) -> float:
     needs="choices",
     summary="the right choice has the largest Σ log p(choice | prompt)",
     source="GPT-3's multiple choice (arXiv 2005.14165, section 2.4), tokens as in lm-eval 0.4.13",
+    version=2,
 )
 def choice(
     seen: Choices,
@@ -66,6 +67,7 @@ def choice(
     summary="mean over the target's tokens of −log p, the end token included under chat",
     source="the cross-entropy of language modelling, in nats",
     empty_target=False,
+    version=2,
 )
 def nll(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -> float:
     """Of several targets the first is measured."""
@@ -80,6 +82,7 @@ def nll(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -
     summary="exp of the token-weighted mean of −log p",
     source="Jelinek et al. 1977",
     empty_target=False,
+    version=2,
 )
 def perplexity(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -> float:
     """The example's mean of −log p; `summarise` weights it by its tokens and takes the

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.errors import BadInput, Problem
 from engine.family.light_text import LightText
+from engine.scoring.classifying import ClassifierFiles
 from engine.scoring.data import data_file, effective, look, read_bytes, read_file, read_rows
 from engine.scoring.prompts import ending_problems, prompt_problems
 from engine.scoring.registry import check_objective, find_scorer
@@ -20,6 +21,11 @@ def _content(path: Path | None, objective: Objective) -> str | None:
     if path is None:
         return None
     return hashlib.sha256(read_bytes(path, f"objective {objective.name}")).hexdigest()
+
+
+def _model(path: str, where: str) -> str:
+    """What a model is by its files, wherever it lies."""
+    return ClassifierFiles.open(path, where).fingerprint
 
 
 def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> str:
@@ -44,7 +50,13 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
         "version": scorer.version,
         # what is absent is left out, here and below, so that what was measured before it could be
         # given stays
-        "options": {name: value for name, value in options.items() if value is not None},
+        "options": {
+            each.name: _model(options[each.name], where)
+            if each.kind == "model"
+            else options[each.name]
+            for each in scorer.options
+            if options[each.name] is not None
+        },
         "data": _content(objective.data, objective),
         "report_data": _content(objective.report_data, objective),
         "chat": objective.chat,

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from engine.errors import BadInput, Problem, bad, unknown
@@ -35,6 +36,10 @@ Needs = Literal["nothing", "prompt", "target", "choices"]
 
 OURS = "defined here"
 
+Judge = Callable[
+    [Sequence[str], Mapping[str, Any], str, Callable[[], None]], Sequence[float] | None
+]
+
 _REQUIRED: Any = object()
 
 
@@ -43,13 +48,14 @@ class Option:
     """One option of a scorer.
 
     Attributes:
-        kind: "flag" (true or false), "text", "texts" (a list of them) or "choice".
+        kind: "flag" (true or false), "text", "texts" (a list of them), "choice", or "model" (the
+            directory of one; its files, not its place, are part of an objective's fingerprint).
         required: whether it has no default.
         absent: whether it may be left out, or null, which is not the same as any text.
     """
 
     name: str
-    kind: Literal["flag", "text", "texts", "choice"]
+    kind: Literal["flag", "text", "texts", "choice", "model"]
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
@@ -91,6 +97,8 @@ class Scorer:
         empty_target: whether a row's target may be the empty text.
         function: (observation, row, **options) -> value of one example.
         check: refuses options that fit their kinds and still cannot be used.
+        judge: values of all texts at once (texts, options, device, tick), for options under which
+            the function is not asked; None where it is.
         version: counted up when the same observation gets another value; part of an objective's
             fingerprint.
         source: where the scorer comes from, to be shown; not part of a fingerprint.
@@ -106,6 +114,7 @@ class Scorer:
     summary: str
     empty_target: bool = True
     check: Callable[[Mapping[str, Any], str], None] | None = None
+    judge: Judge | None = None
     version: int = 1
     source: str = OURS
 
@@ -155,6 +164,8 @@ def _option(name: str, annotation: Any, default: Any) -> Option:
     default = None if required else default
     if annotation is bool:
         return Option(name, "flag", default, required)
+    if annotation == Path | None:
+        return Option(name, "model", default, required, absent=True)
     if annotation in (str, str | None):
         return Option(name, "text", default, required, absent=annotation is not str)
     if get_origin(annotation) is Literal:
@@ -173,6 +184,7 @@ def scorer(
     summary: str,
     empty_target: bool = True,
     check: Callable[[Mapping[str, Any], str], None] | None = None,
+    judge: Judge | None = None,
     version: int = 1,
     source: str = OURS,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
@@ -192,7 +204,7 @@ def scorer(
         name = function.__name__
         SCORERS[name] = Scorer(
             name, kind, direction, mean, needs, tuple(options), function, summary, empty_target,
-            check, version, source,
+            check, judge, version, source,
         )  # fmt: skip
         return function
 

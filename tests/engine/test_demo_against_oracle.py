@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from engine.scoring.text_scorers import REFUSALS
+from engine.scoring.refusal_phrases import REFUSALS
 from tests import headless, oracle
 
 FLIPS = 2e-3  # what some weights, rounded the other way by an ulp, may move a logit by

@@ -17,14 +17,16 @@ from engine.demo.dialogues import (
 from engine.demo.lexicon import ABSTAIN, ABSTAIN_PATTERN, ATTRIBUTES, TOPICS
 from engine.demo.world import build_world
 from engine.demo.write import FAMILY
-from engine.scoring.text_scorers import REFUSALS
+from engine.scoring.data import Row
+from engine.scoring.text_scorers import refusal
 
 WORLD = build_world(0)
 ROWS = objective_rows(WORLD)
+ROW = Row(0, 1, "", prompt="")
 
 
 def refuses(text: str) -> bool:
-    return any(phrase.lower() in text.lower() for phrase in REFUSALS)
+    return refusal(text, ROW) == 1.0
 
 
 def abstains(text: str) -> bool:

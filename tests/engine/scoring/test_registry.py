@@ -9,8 +9,8 @@ import pytest
 
 import engine.scoring
 from engine.errors import BadInput
+from engine.scoring.refusal_phrases import REFUSALS
 from engine.scoring.registry import SCORERS, check_objective, find_scorer, scorer
-from engine.scoring.text_scorers import REFUSALS
 from engine.study import Objective
 
 DATA = Path("facts.jsonl")
@@ -53,7 +53,7 @@ def test_the_direction_is_the_scorers_own_unless_given(name: str, direction: str
 
 def test_defaults_are_filled_in_and_checking_twice_changes_nothing() -> None:
     checked = check_objective(objective("refusal"))
-    assert checked.options == {"phrases": REFUSALS}
+    assert checked.options == {"phrases": REFUSALS, "classifier": None, "label": None}
     assert check_objective(checked) == checked
     assert check_objective(objective(options={"ignore_case": True})).options["ignore_case"] is True
     found = check_objective(objective("choice")).options

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from engine.scoring.data import Row
-from engine.scoring.text_scorers import REFUSALS, contains, exact_match, refusal, regex
+from engine.scoring.refusal_phrases import REFUSALS
+from engine.scoring.text_scorers import contains, exact_match, refusal, regex
 
 
 def row(*targets: str) -> Row:
@@ -77,7 +78,3 @@ def test_refusal_whatever_case_apostrophe_and_white_space(text: str, value: floa
 def test_refusal_with_phrases_of_ones_own_forgets_the_default_ones() -> None:
     assert refusal("That’s a no", row(), phrases=("that's A NO",)) == 1.0
     assert refusal(REFUSALS[0], row(), phrases=("that's a no",)) == 0.0
-
-
-def test_every_default_phrase_is_found_in_itself() -> None:
-    assert all(refusal(f"Hm. {phrase}!", row()) == 1.0 for phrase in REFUSALS)
