@@ -10,6 +10,7 @@ tokens from files (`engine.family.tokenizer`).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,9 @@ from engine.family.dated import pinned, uses_date
 
 _PROBE = "a"
 """A text whose tokens tell the special ones beside it."""
+
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+"""The piece of a byte."""
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -190,10 +194,28 @@ class Text:
             return ids, next((i for i, (a, b) in pairs if a != b), same)
         found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids = [int(each) for each in found["input_ids"]]
-        for place, (start, end) in enumerate(found["offset_mapping"]):
+        spans = found["offset_mapping"]
+        for place, (start, end) in enumerate(spans):
             if end > boundary or start >= boundary:
-                return ids, place
+                return ids, place + self._bytes_before(text, ids[place:], spans[place:], boundary)
         return ids, len(ids)
+
+    def _bytes_before(
+        self, text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]], boundary: int
+    ) -> int:
+        """How many of the first ids are bytes of characters before the boundary.
+
+        A Unigram model that falls back to bytes gives the bytes of all characters in a row that it
+        does not know one span.
+        """
+        start, end = spans[0]
+        if start >= boundary:
+            return 0
+        size = next((i for i, each in enumerate(spans) if each != spans[0]), len(spans))
+        names = map(_BYTE.fullmatch, self.tokenizer.convert_ids_to_tokens(list(ids[:size])))
+        spelled = bytes(int(each[1], 16) for each in names if each)
+        whole = len(spelled) == size and spelled == text[start:end].encode()
+        return len(text[start:boundary].encode()) if whole else 0
 
     def decode(self, ids: Sequence[int], marker: str = "") -> str:
         """The text of ids, special tokens left out, spaces as they are.

@@ -12,7 +12,7 @@ from engine.errors import BadInput, Problem
 from engine.family.light_text import LightText
 from engine.scoring.classifying import ClassifierFiles
 from engine.scoring.data import data_file, effective, look, read_bytes, read_file, read_rows
-from engine.scoring.prompts import ending_problems, prompt_problems
+from engine.scoring.prompts import choice_problems, ending_problems, prompt_problems
 from engine.scoring.registry import check_objective, find_scorer
 from engine.study import Objective, Split, Study
 
@@ -123,7 +123,10 @@ def _asked(objective: Objective, text: LightText | None) -> list[Problem]:
             if split == "explore":
                 raise
             continue  # a report split without rows: only an export needs it
-        found = ending_problems(objective, path, rows)
+        found = [
+            *ending_problems(objective, path, rows),
+            *choice_problems(objective, path, rows),
+        ]
         if not found and text is not None:
             found = prompt_problems(objective, path, rows, text)
         problems += found

@@ -16,6 +16,7 @@ from engine.errors import BadInput, Problem
 from engine.family.light_text import LightText
 from engine.family.text import thawed
 from engine.scoring.data_row import Row
+from engine.scoring.encoding import delimiter
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
 
@@ -45,6 +46,21 @@ def ending_problems(objective: Objective, path: Path, rows: Sequence[Row]) -> li
             what = "two messages of the assistant stand at its end, and nothing asks for the second"
         fix = "End with a user's message; one of the assistant behind it is the target."
         found.append(Problem(row.place(path), what, fix))
+    return _few(found, path)
+
+
+def choice_problems(objective: Objective, path: Path, rows: Sequence[Row]) -> list[Problem]:
+    """Empty choices where nothing would be measured of them, or a mean over nothing."""
+    if find_scorer(objective.scorer).kind != "choice":
+        return []
+    means = objective.options.get("normalize") in ("chars", "bytes")
+    found = []
+    for row in rows:
+        if "" not in row.choices or not (means or not delimiter(row, objective, "")):
+            continue
+        what = "a choice is empty, and there is nothing to measure of it"
+        fix = "Give it a text, or leave the row out."
+        found.append(Problem(place_of_row(path, objective, row), what, fix))
     return _few(found, path)
 
 
