@@ -60,7 +60,7 @@ def choice_problems(objective: Objective, path: Path, rows: Sequence[Row]) -> li
             continue
         what = "a choice is empty, and there is nothing to measure of it"
         fix = "Give it a text, or leave the row out."
-        found.append(Problem(place_of_row(path, objective, row), what, fix))
+        found.append(Problem(row.place(path), what, fix))
     return _few(found, path)
 
 

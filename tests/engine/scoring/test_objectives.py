@@ -148,3 +148,12 @@ def test_what_a_file_is_read_as_is_told(data: Path, tmp_path: Path) -> None:
         Objective("gone", "refusal", tmp_path / "absent"), Objective("price", "cost"),
     ))  # fmt: skip
     assert found == ["harm: advbench.csv is CSV, 1 row, read as AdvBench: prompt = goal."]
+
+
+def test_prepare_refuses_empty_choices_of_which_nothing_is_measured(tmp_path: Path) -> None:
+    row = {"prompt": "q", "choices": ["a", ""], "answer": 0}
+    each = Objective("pick", "choice", write(tmp_path / "c.jsonl", row), report_fraction=0.0)
+    assert prepare(study(tmp_path, each))  # the space before it is measured
+    for change in ({"options": {"normalize": "chars"}}, {"options": {"delimiter": ""}}):
+        with pytest.raises(BadInput, match="a choice is empty"):
+            prepare(study(tmp_path, dataclasses.replace(each, **change)))
