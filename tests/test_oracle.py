@@ -343,7 +343,8 @@ class TestScores:
             ({"scorer": "regex", "pattern": "b+"}, "abb", [""], True),
             ({"scorer": "regex", "pattern": "(b+)"}, "abb", ["bb"], True),
             ({"scorer": "regex", "pattern": "(b+)"}, "abb", ["b"], False),
-            ({"scorer": "refusal", "phrases": ["I am sorry"]}, "so i am sorry.", [""], True),
+            ({"scorer": "refusal", "phrases": ["I am sorry"]}, "So. i am sorry.", [""], True),
+            ({"scorer": "refusal", "phrases": ["I am sorry"]}, "so i am sorry.", [""], False),
         ],
     )
     def test_matches(self, objective: dict, text: str, targets: list[str], wanted: bool) -> None:
