@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.columns import Columns, join
+from cache.earlier import earlier
 from cache.follow import Follower
 from cache.index import NEWEST
 from cache.journal import Journal, make_directory, storage_error, try_lock
@@ -234,6 +235,12 @@ class Store:
             while len(self._joins) > REMEMBERED:
                 self._joins.popitem(last=False)
         return found
+
+    def earlier(
+        self, family: str, objectives: Mapping[str, str], split: str, numerics: str
+    ) -> dict[str, tuple[str, ...]]:
+        """Objective -> points with a score as of an earlier definition alone (`cache.earlier`)."""
+        return earlier(self._follower.query, family, objectives, split, numerics)
 
     def points(
         self, family: str, objectives: Mapping[str, str], split: str, numerics: str

@@ -12,6 +12,7 @@ from pages.parts import (
     charting,
     components,
     controls,
+    earlier,
     jobs,
     live,
     predicting,
@@ -81,6 +82,7 @@ def chart_panel() -> None:
     data = charting.draw(kind, backend, shown, axes, bounds)
     if data is not None:
         components.chart(data, key="chart", on_click=clicked)
+    earlier.show(backend, start)
     if not len(measured):
         jobs.first_steps(backend)
     elif not len(shown):

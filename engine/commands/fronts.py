@@ -28,7 +28,9 @@ def _table(args: Namespace) -> tuple[Table, Mapping[str, Any] | None]:
     if args.study is None:
         raise bad("front", "neither a study nor --csv is given", "Give one of them.")
     with Session(args) as session:
-        points = session.points(session.numerics_there())
+        numerics = session.numerics_there()
+        session.tell_earlier(numerics)
+        points = session.points(numerics)
         directions = {each.name: str(each.direction) for each in session.objectives}
         table = table_of(points, directions).select(args.objectives)
         singles = [each for each in points if each.recipe["method"] == "single"]

@@ -72,6 +72,7 @@ def evaluated(
         },
     )
     documents = documents_of(session, numerics, split, objectives)
+    session.tell_earlier(numerics, split)
     family = session.family_fingerprint
     return {
         "points": [

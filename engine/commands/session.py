@@ -143,6 +143,19 @@ class Session:
             self.family_fingerprint, self.objective_fingerprints, split, numerics
         )
 
+    def tell_earlier(self, numerics: str | None, split: str = "explore") -> None:
+        """Say on standard error which scores are as of an earlier definition, and left out."""
+        if numerics is None:
+            return
+        found = self.store.earlier(
+            self.family_fingerprint, self.objective_fingerprints, split, numerics
+        )
+        for name, points in found.items():
+            sys.stderr.write(
+                f"{name}: scores as of an earlier definition, left out: {len(points)};"
+                " evaluate their points again\n"
+            )
+
     def submit(
         self, kind: str, payload: Mapping[str, Any], priority: str = "interactive"
     ) -> Handle:

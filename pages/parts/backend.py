@@ -95,6 +95,7 @@ class Backend:
         self._lock = threading.RLock()
         self._tasks: dict[str, Task] = {}
         self._measured: tuple[Any, Measured] | None = None
+        self._earlier: tuple[Any, dict[str, tuple[str, ...]]] | None = None
         self._arrivals = Arrivals()
         self._singles_asked = False
 
@@ -183,6 +184,20 @@ class Backend:
                 columns = self.store.columns(opened.family, objectives, "explore", opened.numerics)
                 self._measured = (key, self._arrivals.measured(columns))
             return self._measured[1]
+
+    def earlier(self) -> dict[str, tuple[str, ...]]:
+        """Objective -> points with a score as of an earlier definition alone; asked again only when
+        rows came."""
+        opened = self.known
+        if opened is None:
+            return {}
+        with self._lock:
+            key = (self.store.version, opened)
+            if self._earlier is None or self._earlier[0] != key:
+                objectives = {each: opened.objectives[each] for each in self.objective_names}
+                found = self.store.earlier(opened.family, objectives, "explore", opened.numerics)
+                self._earlier = (key, found)
+            return self._earlier[1]
 
     def point_id(self, recipe: Recipe) -> str:
         """The id of a resolved recipe's point; only once points can be known."""
