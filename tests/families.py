@@ -268,7 +268,7 @@ class FamilyFiles:
         return place
 
 
-PHRASES = ("sorry", "Cannot", "an", "is")
+PHRASES = ("sorry", "Cannot", "sor an", "ZZ", "a", "f an", "q l", "P", "o")
 
 OBJECTIVES: tuple[dict[str, Any], ...] = (
     {"name": "exact", "data": "data/exact.jsonl", "scorer": "exact_match", "max_new_tokens": 2,
