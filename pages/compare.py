@@ -11,6 +11,7 @@ import streamlit as st
 
 from cache.blobs import Blobs
 from engine.errors import BadInput
+from engine.family.text import thawed
 from engine.recipe import Recipe
 from engine.scoring.data import Row, read_rows
 from engine.study import Objective
@@ -103,7 +104,9 @@ def ask_all(objective: Objective, source: str, rows: Sequence[Row], ask: Ask) ->
     elif len(prompts) > comparing.PROMPTS:
         ask.refusal = f"{len(prompts)} prompts: {comparing.PROMPTS} can be answered at once."
     else:
-        own = {} if source == TYPED else {"stop": list(objective.stop), "top_k": objective.top_k}
+        own: dict[str, object] = {"template_kwargs": thawed(objective.template_kwargs)}
+        if source != TYPED:
+            own |= {"stop": list(objective.stop), "top_k": objective.top_k}
         start(tray.tray(), {"prompts": prompts, **ask.settings.payload(), **own})
 
 

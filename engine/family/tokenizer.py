@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import bad
+from engine.family.appended import appends
 from engine.family.dated import DAY, uses_date
 from engine.family.pieces import pieces_file
 
@@ -55,17 +56,13 @@ def read_object(path: Path) -> dict[str, Any]:
             str(path), f"cannot be read ({error.strerror or error})", "Check its permissions."
         ) from None
     except json.JSONDecodeError as error:
-        raise bad(
-            f"{path}:{error.lineno}", f"not JSON ({error.msg})", "Download the file again."
-        ) from None
+        what = f"not JSON ({error.msg})"
+        raise bad(f"{path}:{error.lineno}", what, "Download the file again.") from None
     except (ValueError, RecursionError):
         raise bad(str(path), "not JSON", "Download the file again.") from None
     if not isinstance(data, dict):
-        raise bad(
-            str(path),
-            f"expected a JSON object, got {type(data).__name__}",
-            "Download the file again.",
-        )
+        what = f"expected a JSON object, got {type(data).__name__}"
+        raise bad(str(path), what, "Download the file again.")
     return data
 
 
@@ -163,6 +160,8 @@ class TokenizerFiles:
         whole.update(json.dumps(sorted(self.end_ids)).encode())
         if uses_date(self.chat_template):
             whole.update(f"on {DAY:%Y-%m-%d}".encode())
+        if appends(self.path, optional_object(self.path / "tokenizer_config.json")):
+            whole.update(b"left out")
         return whole.hexdigest()
 
 
