@@ -61,7 +61,7 @@ class Bench:
         self.base = root / "base"
         self.experts = {name: root / name for name in ("north", "south")}
         self.ends = plain.end_tokens(self.base)
-        self.tokenizer = _tokenizer(self.base)
+        self.tokenizer = tokenizer_of(self.base)
         words = " ".join(families.SENTENCES).replace(",", "").replace(";", "").split()
         self.prompts = [" ".join(words[i % 31 : i % 31 + 1 + (i * 7) % 19]) for i in range(64)]
         self.texts = [
@@ -98,7 +98,7 @@ class Bench:
     def run(self, *argv: object) -> Any:
         ran = headless.run(self.workspace, *argv)
         if ran.code:
-            raise Fault(f"exit {ran.code}: {_reason(ran)}")
+            raise Fault(f"exit {ran.code}: {reason(ran)}")
         return ran.document
 
     def recipe(self, method: str, coefficients: Mapping[str, float], **parameters: Any) -> Path:
@@ -157,13 +157,13 @@ class Bench:
         return before, whole[len(before) :]
 
 
-def _tokenizer(place: Path) -> Any:
+def tokenizer_of(place: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(place, local_files_only=True)
 
 
-def _reason(ran: headless.Ran) -> str:
+def reason(ran: headless.Ran) -> str:
     """What a failed command says: the point's own error, else the end of its messages."""
     try:
         return str(ran.document["points"][0]["error"])[:400]
@@ -176,7 +176,7 @@ def _last(text: str) -> str:
     return " ".join(lines[-2:])[-400:] if lines else ""
 
 
-def _near(found: Sequence[Sequence[float]], wanted: Sequence[Sequence[float]], what: str) -> None:
+def near(found: Sequence[Sequence[float]], wanted: Sequence[Sequence[float]], what: str) -> None:
     if len(found) != len(wanted):
         raise Fault(f"{what}: {len(found)} rows for {len(wanted)}")
     worst, place = 0.0, 0
@@ -217,23 +217,23 @@ def batch(bench: Bench) -> None:
 
 def choice(bench: Bench) -> None:
     recipe = bench.recipe("single", {}, model="base")
-    _near(bench.observed(recipe, "choice"), bench.wanted(bench.model("base"), "choice"), "Σ log p")
+    near(bench.observed(recipe, "choice"), bench.wanted(bench.model("base"), "choice"), "Σ log p")
 
 
 def nll(bench: Bench) -> None:
     recipe = bench.recipe("single", {}, model="north")
-    _near(bench.observed(recipe, "nll"), bench.wanted(bench.model("north"), "nll"), "log p")
+    near(bench.observed(recipe, "nll"), bench.wanted(bench.model("north"), "nll"), "log p")
 
 
 def merge(bench: Bench) -> None:
     for method, coefficients in (("linear", LINEAR), ("task_arithmetic", SUM)):
         found = bench.observed(bench.recipe(method, coefficients), "nll")
-        _near(found, bench.wanted(bench.by_hand(method, coefficients), "nll"), method)
+        near(found, bench.wanted(bench.by_hand(method, coefficients), "nll"), method)
 
 
 def pcb(bench: Bench) -> None:
     found = bench.observed(bench.recipe("pcb", PCB), "nll")
-    _near(found, bench.wanted(bench.by_hand("pcb", PCB), "nll"), "pcb")
+    near(found, bench.wanted(bench.by_hand("pcb", PCB), "nll"), "pcb")
 
 
 def fusion(bench: Bench) -> None:
@@ -242,7 +242,7 @@ def fusion(bench: Bench) -> None:
     models = [bench.model(name) for name in LINEAR]
     fused = plain.Fused(models, [w / total for w in LINEAR.values()], len(bench.tokenizer))
     _texts(bench, fused, recipe, bench.prompts[:12])
-    _near(bench.observed(recipe, "nll"), bench.wanted(fused, "nll"), "log p")
+    near(bench.observed(recipe, "nll"), bench.wanted(fused, "nll"), "log p")
 
 
 def export(bench: Bench) -> None:

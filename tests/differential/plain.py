@@ -151,7 +151,7 @@ def merged(
     others = {name: stored(place) for name, place in experts.items()}
     names = sorted(n for n, each in zero.items() if each.is_floating_point() and n not in kept)
     taus = {
-        expert: {name: tensors[name].double() - zero[name].double() for name in names}
+        expert: {name: _change(zero[name], tensors[name]) for name in names}
         for expert, tensors in others.items()
     }
     weights = dict(coefficients)
@@ -170,7 +170,19 @@ def merged(
     for name in names:
         change = sum(weights.get(expert, 0.0) * taus[expert][name] for expert in taus)
         result[name] = (zero[name].double() + change).to(zero[name].dtype)
+        for tensors in others.values():  # rows that only an expert has are the expert's
+            if tensors[name].ndim and len(tensors[name]) > len(result[name]):
+                more = tensors[name][len(result[name]) :]
+                result[name] = torch.cat([result[name], more])
     return result
+
+
+def _change(zero: Tensor, expert: Tensor) -> Tensor:
+    """Expert − base in float64; 0 in rows that the expert lacks."""
+    change = torch.zeros_like(zero, dtype=torch.float64)
+    both = slice(min(len(zero), len(expert))) if zero.ndim else ()
+    change[both] = expert[both].double() - zero[both].double()
+    return change
 
 
 def write(base: Path, tensors: Mapping[str, Tensor], place: Path) -> Path:

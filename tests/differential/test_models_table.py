@@ -1,30 +1,46 @@
-"""The table of docs/models.md on a sample of classes, and that the table is about all of them."""
+"""What `python -m docs.models` measures, on a sample of its rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.differential.classes import causal_classes
+from tests.differential import adapter_paths
+from tests.differential.classes import every_class
 from tests.differential.paths import outcomes
 
-SAMPLE = ("llama", "gpt2", "gemma2")
-"""Classes that stand for many: a plain decoder, learned positions, soft caps and windows."""
+SAMPLE = ("llama", "gpt2", "gemma2", "jamba", "mamba", "deepseek_v3", "bart", "llava")
+"""Classes that stand for many: a plain decoder, learned positions, windows and soft caps, recurrent
+layers among attention, nothing but recurrence, fused experts, positions that padding moves, towers.
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", SAMPLE)
 @pytest.mark.filterwarnings("ignore")
 def test_every_path_is_equal_or_refused(name: str, tmp_path: Path) -> None:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        found = outcomes(causal_classes()[name], tmp_path)
-    finally:
-        torch.set_num_threads(threads)
+    found = outcomes(every_class()[name], tmp_path)
+    assert {path: each for path, each in found.items() if not each.fine} == {}
+
+
+@pytest.mark.parametrize("kind", ["LoRA", "DoRA", "PREFIX_TUNING"])
+@pytest.mark.filterwarnings("ignore")
+def test_adapters_are_equal_or_refused(
+    kind: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    found = adapter_paths.measure(kind, tmp_path_factory.mktemp("shared"), tmp_path)
     assert {path: each for path, each in found.items() if not each.fine} == {}
 
 
 def test_there_are_enough_classes() -> None:
-    assert len({row.architecture for row in causal_classes().values()}) >= 90
+    assert len({row.architecture for row in every_class().values()}) >= 90
