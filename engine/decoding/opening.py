@@ -21,7 +21,7 @@ from engine.decoding.feeding import Feeding, known
 from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
 
-TRIAL = 1
+TRIAL = 2
 """Version of what is tried and how; raised when an answer may differ from a remembered one."""
 
 MEMORY = "feedings"
