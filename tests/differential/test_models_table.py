@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.differential import adapter_paths
 from tests.differential.classes import every_class
 from tests.differential.paths import outcomes
 
+TABLE = Path(__file__).parents[2] / "docs" / "models.md"
 SAMPLE = ("llama", "gpt2", "gemma2", "jamba", "mamba", "deepseek_v3", "bart", "llava")
 """Classes that stand for many: a plain decoder, learned positions, windows and soft caps, recurrent
 layers among attention, nothing but recurrence, fused experts, positions that padding moves, towers.
@@ -40,6 +42,21 @@ def test_adapters_are_equal_or_refused(
 ) -> None:
     found = adapter_paths.measure(kind, tmp_path_factory.mktemp("shared"), tmp_path)
     assert {path: each for path, each in found.items() if not each.fine} == {}
+
+
+def test_the_page_has_a_row_for_each_of_them() -> None:
+    text = TABLE.read_text(encoding="utf-8")
+    for library in ("transformers", "torch", "peft"):
+        assert f"{library} {version(library)}" in text
+    classes, adapters = text.split("## Adapters")
+    assert _rows(classes, "| type |") == list(every_class())
+    assert _rows(adapters, "| adapter |") == adapter_paths.rows()
+
+
+def _rows(text: str, head: str) -> list[str]:
+    """First cells of the table with this head."""
+    lines = text[text.index(head) :].splitlines()[2:]
+    return [line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")]
 
 
 def test_there_are_enough_classes() -> None:
