@@ -22,6 +22,7 @@ from engine.decoding.fed import feed_as
 from engine.decoding.feeding import PLAIN
 from engine.decoding.fusion import Mixture
 from engine.decoding.opening import feedings
+from engine.decoding.projection import logit_rows
 from engine.family.compatibility import Family
 from engine.family.device import pick_device, pick_dtype
 from engine.family.loading import load_module
@@ -273,7 +274,7 @@ class Composer:
         modules = tuple(self._plain(name) for name in mixture.models)
         pairs = zip(mixture.models, modules, strict=True)
         counts = [running_elements(self.family.models[name], module) for name, module in pairs]
-        rows = min(len(module.get_output_embeddings().weight) for module in modules)
+        rows = min(logit_rows(module) for module in modules)
         alone = recipe.method == "single"
         return ComposedModel(
             recipe=recipe,

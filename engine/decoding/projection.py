@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -76,3 +76,11 @@ def float32_logits(module: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         del head.forward
+
+
+def logit_rows(module: PreTrainedModel) -> int:
+    """Rows of a module's logits; some classes hold a whole causal model as their text part."""
+    head = module.get_output_embeddings()
+    if head is None:
+        head = cast("PreTrainedModel", module.get_decoder()).get_output_embeddings()
+    return len(head.weight) if head is not None else module.config.get_text_config().vocab_size

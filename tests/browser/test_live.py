@@ -17,6 +17,8 @@ LISTEN = """() => {
 }"""
 
 
+RECIPE = "document.querySelector('.readout').dataset.recipe"
+
 REPLACED = """() => {
     const place = document.createElement('div');
     place.className = 'stElementContainer';
@@ -30,10 +32,17 @@ REPLACED = """() => {
 def moves(page: Page, name: str, key: str) -> list[list[str]]:
     """Each [recipe, words] of the readout after a key on a slider, until Python has answered.
     What the browser says by itself has no recipe."""
+    page.wait_for_function(RECIPE)
+    before = page.evaluate(RECIPE)
     page.evaluate(LISTEN)
     slider(page, name).press(key)
-    page.wait_for_function("window.heard.length && window.heard.at(-1)[0]")
-    found: list[list[str]] = page.evaluate("window.heard")
+    page.wait_for_function(
+        "before => window.heard.length && ![before, ''].includes(window.heard.at(-1)[0])",
+        arg=before,
+    )
+    # a run that the key did not ask for may say once more what stood there before it
+    heard: list[list[str]] = page.evaluate("window.heard")
+    found = [each for each in heard if each[0] != before]
     return found
 
 

@@ -7,6 +7,7 @@ to a directory that transformers loads by itself.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import warnings
@@ -22,6 +23,8 @@ from tests.oracle import pcb_basis
 
 TIE = 2e-4
 """Two float32 evaluations of one model may disagree about an argmax closer than this."""
+_LAYER = re.compile(r".*?\.\d+\.")
+"""The beginning of a parameter's name up to its layer."""
 
 
 def load(place: Path) -> Any:
@@ -129,8 +132,11 @@ def beside_text(base: Path, ids: Sequence[int]) -> frozenset[str]:
             reached = any(each.grad is not None for each in module.parameters())
             for buffer in module.buffers(recurse=False):
                 buffer.fill_(reached)
-        for parameter in model.parameters():
-            parameter.copy_(torch.full_like(parameter, float(parameter.grad is not None)))
+        read = {name for name, each in model.named_parameters() if each.grad is not None}
+        layers = {found[0] for name in read if (found := _LAYER.match(name))}
+        for name, parameter in model.named_parameters():
+            found = _LAYER.match(name)  # what picks keys has no gradient, its layer has
+            parameter.fill_(name in read or (found is not None and found[0] in layers))
         model.save_pretrained(place)
         return frozenset(name for name, each in stored(Path(place)).items() if not each.any())
 
