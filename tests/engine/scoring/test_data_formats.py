@@ -128,7 +128,7 @@ def test_what_a_csv_can_hold(tmp_path: Path) -> None:
         ("a.jsonl", "version https://git-lfs.github.com/spec/v1\n", "", "a pointer of Git LFS"),
         ("a.parquet", "prompt\n", "", "named as Parquet, and is not"),
         ("a.parquet", b"PAR1abcPAR1", "", "it is Parquet, and cannot be read"),
-        ("a.jsonl.gz", gzip.compress(b"x" * 999)[:-9], "", "it is gzipped, and damaged"),
+        ("a.jsonl.gz", gzip.compress(b"x" * 999, mtime=0)[:-9], "", "it is gzipped, and damaged"),
     ],
 )
 def test_what_is_wrong_is_said_once_with_its_place(
