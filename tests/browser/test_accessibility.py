@@ -23,11 +23,17 @@ SCHEMES: dict[Literal["light", "dark"], dict[str, object]] = {
 """What is asked of a page; another theme changes its colours and nothing else."""
 
 
+SETTLED = """() => document.getAnimations().every(each => each.playState !== 'running'
+    || each.effect.getComputedTiming().endTime === Infinity)"""
+"""No transition is under way. Asked of every frame: the promise of an animation whose page draws
+no more frames, or whose element was replaced meanwhile, may never be kept."""
+
+
 def inspect(page: Page, where: str, options: dict[str, object]) -> list[str]:
     """What axe finds that is serious: the rule, the element, and why."""
     page.mouse.move(0, 0)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.evaluate("Promise.all(document.getAnimations().map(each => each.finished.catch(() => 0)))")
+    page.wait_for_function(SETTLED)
     found = Axe().run(page, options=options).response["violations"]
     return [
         f"{where}: {each['id']}, {node['target']}: {node['failureSummary']}"
