@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -80,7 +81,9 @@ def test_a_request_waits_in_turn_for_the_end_of_the_thread_before() -> None:
         ask(session, ClientState(page_name="four"))
         assert taken[2:] == [(name, True) for name in ("one", "two", "three", "four")]
 
-    asyncio.run(asyncio.wait_for(go(), 20))
+    # in a thread of its own: the driver of the journeys keeps a loop running in the main one
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(asyncio.wait_for(go(), 20))).result()
 
 
 def element(fragment: str, place: int, words: str) -> ForwardMsg:
