@@ -40,7 +40,9 @@ def launch(arguments: list[str]) -> None:
             os.environ.pop(variable, None)
     refusal = unusable(options["port"], os.environ.get("PARETOSCOPE_HOME"))
     if refusal:
-        sys.stderr.write(f"{refusal}\n")
+        from engine.errors import shown
+
+        sys.stderr.write(shown(refusal) + "\n")
         sys.exit(2)
     os.chdir(ROOT)  # where .streamlit/config.toml is looked for
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
@@ -75,7 +77,10 @@ def main() -> None:
     import streamlit as st
 
     with st.spinner("Starting"):  # the first import takes seconds
+        from engine.errors import show_logs
         from pages.parts import state
+
+    show_logs("%(message)s")
 
     state.navigation().run()
 

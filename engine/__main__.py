@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 import os
 import re
 import sys
@@ -21,7 +20,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine.errors import BadInput, Cancelled, ParetoscopeError, Problem, bad, unknown
+from engine.commands import arguments
+from engine.errors import (
+    BadInput,
+    Cancelled,
+    ParetoscopeError,
+    Problem,
+    bad,
+    show_logs,
+    shown,
+    shown_json,
+    unknown,
+)
 
 log = logging.getLogger("paretoscope")
 
@@ -31,7 +41,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, shown(f"{self.prog}: {message}") + "\n")
 
 
 class _Wanted(argparse.Action):
@@ -47,48 +57,6 @@ class _Wanted(argparse.Action):
         kind = "recipe" if option_string == "--recipe" else "point"
         wanted = list(getattr(namespace, "wanted", None) or [])
         namespace.wanted = [*wanted, *((kind, value) for value in values)]
-
-
-def _names(text: str) -> list[str]:
-    return [each.strip() for each in text.split(",") if each.strip()]
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not finite")
-    return value
-
-
-def _numbers(text: str) -> list[float]:
-    return [_number(each) for each in text.split(",")]
-
-
-def _pair(text: str) -> tuple[str, float]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
-    return name, _number(value)
-
-
-def _whole(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if not 0 <= value < 1 << 62:
-        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 2^62")
-    return value
-
-
-def _count(text: str) -> int:
-    value = _whole(text)
-    if not value:
-        raise argparse.ArgumentTypeError("expected 1 or more, got 0")
-    return value
 
 
 def _common() -> _Parser:
@@ -135,26 +103,26 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--prompt", nargs="+", action="extend", required=True, metavar="TEXT")
     sub.add_argument("--chat", action="store_true", help="wrap each prompt in the chat template")
     sub.add_argument("--template-kwargs", metavar="JSON", help="variables of the chat template")
-    sub.add_argument("--max-new-tokens", type=_count, default=64)
-    sub.add_argument("--temperature", type=_number, default=0.0)
-    sub.add_argument("--top-p", type=_number, default=1.0)
-    sub.add_argument("--top-k", type=_whole, default=0)
-    sub.add_argument("--seed", type=_whole, default=0)
+    sub.add_argument("--max-new-tokens", type=arguments.count, default=64)
+    sub.add_argument("--temperature", type=arguments.number, default=0.0)
+    sub.add_argument("--top-p", type=arguments.number, default=1.0)
+    sub.add_argument("--top-k", type=arguments.whole, default=0)
+    sub.add_argument("--seed", type=arguments.whole, default=0)
     sub.add_argument("--stop", nargs="+", action="extend", default=[], metavar="TEXT")
 
     sub = add("evaluate", "scores of recipes or points")
     sub.add_argument("study", metavar="STUDY")
     _want(sub, several=True)
-    sub.add_argument("--objectives", type=_names)
+    sub.add_argument("--objectives", type=arguments.names)
     sub.add_argument("--split", choices=("explore", "report"), default="explore")
 
     sub = add("sweep", "evaluate a design over a method's sliders")
     sub.add_argument("study", metavar="STUDY")
     sub.add_argument("--method", nargs="+", action="extend", required=True)
-    sub.add_argument("--points", type=_count, required=True, help="how many a method")
+    sub.add_argument("--points", type=arguments.count, required=True, help="how many a method")
     sub.add_argument("--strategy", choices=("grid", "sobol", "suggest"), default="grid")
-    sub.add_argument("--objectives", type=_names)
-    sub.add_argument("--seed", type=_whole, default=0)
+    sub.add_argument("--objectives", type=arguments.names)
+    sub.add_argument("--seed", type=arguments.whole, default=0)
     sub.add_argument("--executor", choices=("local", "inline", "ray"), default="local")
 
     for name, help in (
@@ -164,12 +132,17 @@ def build_parser() -> argparse.ArgumentParser:
         sub = add(name, help)
         sub.add_argument("study", metavar="STUDY", nargs="?")
         sub.add_argument("--csv", type=Path, metavar="FILE")
-        sub.add_argument("--directions", type=_names, help="max or min, an objective each")
-        sub.add_argument("--objectives", type=_names)
+        sub.add_argument("--directions", type=arguments.names, help="max or min, an objective each")
+        sub.add_argument("--objectives", type=arguments.names)
         if name == "front":
-            sub.add_argument("--reference", type=_numbers, help="of the hypervolume")
+            sub.add_argument("--reference", type=arguments.numbers, help="of the hypervolume")
         else:
-            pairs = {"nargs": "+", "action": "extend", "type": _pair, "metavar": "name=value"}
+            pairs = {
+                "nargs": "+",
+                "action": "extend",
+                "type": arguments.pair,
+                "metavar": "name=value",
+            }
             sub.add_argument("--weight", required=True, **pairs)  # type: ignore[arg-type]
             sub.add_argument("--at-least", default=[], **pairs)  # type: ignore[arg-type]
             sub.add_argument("--at-most", default=[], **pairs)  # type: ignore[arg-type]
@@ -188,7 +161,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("demo", "write the shipped study, or train it anew")
     sub.add_argument("dir", metavar="DIR")
     sub.add_argument("--train", action="store_true", help="rebuild the models from their seed")
-    sub.add_argument("--seed", type=_whole, default=0)
+    sub.add_argument("--seed", type=arguments.whole, default=0)
     return parser
 
 
@@ -245,9 +218,9 @@ def _run(args: argparse.Namespace) -> int:
             if not args.json:
                 continue
         if args.json:
-            _print(json.dumps(document, ensure_ascii=False, allow_nan=False))
+            _print(shown_json(json.dumps(document, ensure_ascii=False, allow_nan=False)))
         else:
-            _print(_show(args.command, document))
+            _print(shown(_show(args.command, document), lines=True, most=None))
     return code
 
 
@@ -267,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # spinning threads made a point cost ten times its CPU on a machine with other work
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    show_logs("%(message)s")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     args = build_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
@@ -283,11 +256,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ParetoscopeError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(shown(str(error), lines=True, most=None) + "\n")
         return error.exit_code
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"{where}{error.strerror or error}\n")
+        sys.stderr.write(shown(f"{where}{error.strerror or error}") + "\n")
         return 1
 
 

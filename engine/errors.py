@@ -3,13 +3,67 @@
 An error that a person can act on says three things: where (a file and line, a tensor, a
 parameter), what is wrong (with both values), and what to do. The command line prints `str(error)`
 and exits with `exit_code`.
+
+What it says may hold data of a stranger (a key of a file, a tensor's name, a path); `shown` makes
+of them what no terminal obeys and no reader mistakes.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+
+MOST = 20
+"""Problems that are told of one bad input; of more there is a count."""
+
+_LONG = 2000
+"""Characters of one part of a message."""
+
+# C0 and C1 controls, marks that turn the order of writing, separators of lines, lone surrogates
+_HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_UNSEEN = re.compile(f"[{_HIDDEN}]")
+_UNSEEN_IN_LINES = re.compile(f"(?![\\n\\t])[{_HIDDEN}]")
+
+
+def shown(text: str, *, lines: bool = False, most: int | None = _LONG) -> str:
+    r"""Text as a person may see it: what is not seen stands as an escape (`\x1b`, `\u202e`).
+
+    Args:
+        lines: keep line breaks and tabs, where they are ours or an answer's own.
+        most: characters; of a longer text the beginning and a count. None: all of it.
+    """
+    if most is not None and len(text) > most:
+        text = f"{text[: most - 30]}… ({len(text) - most + 30} characters more)"
+    return (_UNSEEN_IN_LINES if lines else _UNSEEN).sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def shown_json(text: str) -> str:
+    """A JSON text whose strings hold the same, and which is safe to print."""
+    return _UNSEEN_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class ShownFormatter(logging.Formatter):
+    """Log lines that hold nothing unseen; of an exception's text only the lines stay apart."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return shown(super().formatMessage(record))
+
+    def formatException(self, ei: object) -> str:
+        return shown(super().formatException(ei), lines=True, most=None)  # type: ignore[arg-type]
+
+
+def show_logs(form: str) -> None:
+    """Warnings go to standard error in this form, where nothing else was arranged."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(ShownFormatter(form))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 class ParetoscopeError(Exception):
@@ -26,11 +80,17 @@ class Problem:
         where: the file (with line), tensor, parameter or option concerned.
         what: what is wrong, with the values that disagree.
         fix: what to do about it.
+
+    Each is kept as `shown` shows it.
     """
 
     where: str
     what: str
     fix: str
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            object.__setattr__(self, each.name, shown(getattr(self, each.name)))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.fix}".strip()
@@ -40,7 +100,7 @@ class Problem:
 
 
 class BadInput(ParetoscopeError):
-    """What the user gave cannot be used; carries every problem found, not only the first."""
+    """What the user gave cannot be used; carries every problem found, and tells the first ones."""
 
     exit_code = 2
 
@@ -48,7 +108,16 @@ class BadInput(ParetoscopeError):
         if not problems:
             raise ValueError("BadInput needs at least one problem")
         self.problems = problems
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__("\n".join(map(str, first_problems(problems))))
+
+
+def first_problems(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """As many as a person reads, and one more that counts the rest."""
+    more = len(problems) - MOST
+    if more <= 1:
+        return tuple(problems)
+    count = Problem("…", f"and {more} more problems", "Mend these first, then check again.")
+    return (*problems[:MOST], count)
 
 
 class IncompatibleFamily(BadInput):
@@ -82,4 +151,4 @@ def unknown(where: str, kind: str, name: str, known: Iterable[str]) -> BadInput:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message; its type where it says nothing."""
     lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+    return shown(lines[0], most=300) if lines else type(error).__name__

@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import Any
 
 from engine.decoding.opening import feedings
-from engine.errors import BadInput
+from engine.errors import BadInput, first_problems
 from engine.family.compatibility import inspect_family
 from engine.family.fit import fit_problems
 from engine.family.light_text import light_text
@@ -21,7 +21,7 @@ def check(args: Namespace) -> dict[str, Any]:
     try:
         study = load_study(args.study)
     except BadInput as error:
-        found = [each.as_dict() for each in error.problems]
+        found = [each.as_dict() for each in first_problems(error.problems)]
         return {"ok": False, "problems": found, "notes": [], "memory": None}
     family, problems = inspect_family(study.family)
     template = family is None or family.has_chat_template
@@ -39,7 +39,7 @@ def check(args: Namespace) -> dict[str, Any]:
     memory = None if family is None else memory_needed(family)
     return {
         "ok": not problems,
-        "problems": [each.as_dict() for each in problems],
+        "problems": [each.as_dict() for each in first_problems(problems)],
         "notes": [*([] if family is None else family.notes), *data_notes(study)],
         "memory": memory,
     }

@@ -12,7 +12,7 @@ from typing import Any
 from cache.point import Point
 from cache.rows import score_id
 from cache.store import Store
-from engine.errors import bad, unknown
+from engine.errors import bad, shown, unknown
 from engine.family.compatibility import Family, open_family
 from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Recipe, point_id, read_recipe, recipe_from_dict, resolve
@@ -37,10 +37,10 @@ class Progress:
             detail: changes too often for a log; shown on a terminal only.
         """
         if sys.stderr.isatty():
-            shown = f"{line} · {detail}" if detail else line
-            sys.stderr.write(f"\033[2K{shown}\r")
+            text = shown(f"{line} · {detail}" if detail else line)
+            sys.stderr.write(f"\033[2K{text}\r")
         elif line != self._last:
-            sys.stderr.write(f"{line}\n")
+            sys.stderr.write(shown(line) + "\n")
         self._last = line
         sys.stderr.flush()
 

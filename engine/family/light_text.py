@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from engine.errors import bad
+from engine.errors import bad, first_line
 from engine.family.compatibility import Family
 from engine.family.dated import pinned
 from engine.family.tokenizer import read_object
@@ -109,8 +109,7 @@ class LightText:
                 )
             )
         except Exception as error:  # a template is code of a stranger: anything may be raised
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            what = f"the chat template refuses the messages ({lines[0][:300]})"
+            what = f"the chat template refuses the messages ({first_line(error)})"
             raise bad(self.where, what, "Mend the messages.") from None
 
     @cached_property

@@ -27,6 +27,7 @@ from engine.errors import (
     JobFailed,
     ParetoscopeError,
     Problem,
+    first_problems,
 )
 
 Priority = Literal["interactive", "sweep"]
@@ -176,7 +177,7 @@ def failure_of(error: BaseException) -> dict[str, Any]:
         return {
             "failure": "bad_input",
             "reason": str(error),
-            "problems": [problem.as_dict() for problem in error.problems],
+            "problems": [problem.as_dict() for problem in first_problems(error.problems)],
             "family": isinstance(error, IncompatibleFamily),
         }
     if isinstance(error, Cancelled):

@@ -19,6 +19,7 @@ from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any
 
+from engine.errors import show_logs
 from engine.run.protocol import Service
 from engine.run.server import Server, make_service
 
@@ -69,7 +70,7 @@ def _make(options: dict[str, Any]) -> Service:
 def main() -> None:
     """Serve the owner of stdin until it goes or says stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to turn into a cancel
-    logging.basicConfig(level=logging.WARNING, format="worker: %(levelname)s %(name)s: %(message)s")
+    show_logs("worker: %(levelname)s %(name)s: %(message)s")
     options = json.loads(_read_line())
     threading.Thread(target=_leave_with_owner, name="owner", daemon=True).start()
     listener = _listen(options)

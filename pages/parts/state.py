@@ -16,7 +16,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.store import Store
-from engine.errors import BadInput, ParetoscopeError, Problem
+from engine.errors import BadInput, ParetoscopeError, Problem, first_problems
 from engine.run.executor import Executor
 from pages.parts import mending, sweeping, tray, tray_menu
 from pages.parts.backend import Backend, WorkerState
@@ -145,8 +145,8 @@ def navigation() -> st.Page:
 
 
 def show_problems(problems: Sequence[Problem]) -> None:
-    """Every problem: where, what, what to do. Shown as text, never as Markdown."""
-    for problem in problems:
+    """The first problems: where, what, what to do. Shown as text, never as Markdown."""
+    for problem in first_problems(problems):
         with st.container(border=True, gap="xsmall"):
             st.text(problem.where)
             st.code(problem.what, language=None, wrap_lines=True)
