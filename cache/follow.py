@@ -20,10 +20,12 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cache.index import Index, remove_index
 from cache.journal import SUFFIX, list_journals
-from cache.segments import journal_tables, list_segments, read_segment, segment_sources
+from cache.segments import list_segments, read_segment, segment_sources
+from cache.tables import Bad, journal_tables
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
@@ -40,10 +42,11 @@ class Follower:
 
     Attributes:
         version: grows whenever rows have been read.
+        sequence: the largest of a row that was read.
     """
 
     def __init__(self, journals: Path, segments: Path, file: Path | None) -> None:
-        self.version = 0
+        self.version = self.sequence = 0
         self._closed = False
         self._journals, self._segments, self._file = journals, segments, file
         self._lock = threading.RLock()
@@ -121,13 +124,19 @@ class Follower:
 
     def _read_journal(self, name: str, size: int) -> None:
         start = self._index.known.get(name, 0)
-        for rows, end, _ in journal_tables(self._journals / f"{name}{SUFFIX}", start, size):
+        for rows, end, bad in journal_tables(self._journals / f"{name}{SUFFIX}", start, size):
             self._insert(rows, {name: end})
+            self._tell(name, bad)
+
+    def _tell(self, name: str, bad: list[Bad]) -> None:
+        for each in bad:
+            log.warning("%s: what stands at byte %d is not a row", name, each.start)
 
     def _insert(self, rows: pa.Table, read_to: Mapping[str, int]) -> None:
         self._index.insert(rows, read_to)
         if rows.num_rows:
             self.version += 1
+            self.sequence = max(self.sequence, pc.max(rows.column("sequence")).as_py() or 0)
             points = rows.column("point").unique().to_pylist()
             self._changes.append((self.version, frozenset(each for each in points if each)))
 
@@ -137,6 +146,7 @@ class Follower:
         there = self._file.exists()
         try:
             index = Index(self._file)
+            largest = index.arrays('SELECT coalesce(max("sequence"), 0) AS found FROM rows')
         except duckdb.Error as error:
             if there:
                 log.warning("%s: rebuilding the index (%s)", self._file, error)
@@ -145,6 +155,7 @@ class Follower:
             log.warning("%s: rebuilding the index, it has rows the journals lack", self._file)
             index.close()
             return self._fresh()
+        self.sequence = int(largest["found"][0])
         return index
 
     def _ahead(self, index: Index) -> bool:

@@ -22,11 +22,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from cache.segments import COLUMNS
+from cache.tables import COLUMNS
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 MEMORY = ":memory:"
 
 CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
@@ -45,8 +45,10 @@ TYPES = {
     pa.list_(pa.float64()): "DOUBLE[]",
 }
 
-# equal times are told apart by where the rows lie, so that every process picks the same one
-NEWEST = '"at" DESC, source DESC, position DESC'
+# by sequence, which no clock turns back; rows of earlier builds have none and are older. Equal ones
+# are told apart by where they lie, so that every process picks the same one
+NEWEST = '"sequence" DESC NULLS LAST, "at" DESC, source DESC, position DESC'
+OLDEST = '"sequence" NULLS FIRST, "at", source, position'
 
 FIELDS_SQL = ", ".join(f'"{field.name}" {TYPES[field.type]}' for field in COLUMNS)
 

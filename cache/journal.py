@@ -7,7 +7,8 @@ however the process ends. So "is the writer dead" is asked of the lock, never of
 may have been given out again.
 
 `Journal.append` returns once its rows are fsynced: they are *acknowledged*. A row is a line with
-its newline; what follows the last newline was never acknowledged and is never read. After a failed
+its newline (`cache.lines`); what follows the last one was never acknowledged and is never read,
+unless its newline is what was damaged. After a failed
 write the file is cut back to its last whole line and left, and the next append starts a new one: a
 reader may have seen the whole lines already, and after a failed fsync nothing more can be known
 about a file's pages.
@@ -28,16 +29,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cache.rows import clean, encode, pack
+from cache.lines import SCHEMA, UNSEALED, schema_of, seal, whole
+from cache.rows import clean, pack
 from engine.errors import ParetoscopeError, bad
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
 SUFFIX = ".jsonl"
 UNFINISHED = ".new"
 BATCH = 100
 CHUNK = 8 << 20
+FIRST = 1024
 
 
 class NotSaved(ParetoscopeError):
@@ -106,10 +108,14 @@ class Journal:
         self.path: Path | None = None
         self._descriptor = -1
         self._size = 0
+        self._sequence = 0
         self._lock = threading.Lock()
 
-    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def append(self, rows: Iterable[Mapping[str, Any]], after: int = 0) -> None:
         """Write rows and return once they are on disk, in batches of at most 100 rows an fsync.
+
+        Args:
+            after: the largest sequence that was read; those of the rows are larger.
 
         Raises:
             ValueError: a row is not one (`cache.rows.clean`); nothing was written.
@@ -117,10 +123,14 @@ class Journal:
                 them again is harmless, since rows of one id count once.
             BadInput: the workspace cannot be written.
         """
-        lines = [encode(pack(clean(row))) for row in rows]
+        packed = [pack(clean(row)) for row in rows]
         with self._lock:
+            first = max(self._sequence, after) + 1
+            lines = [_line(row, first + place) for place, row in enumerate(packed)]
             for start in range(0, len(lines), BATCH):
-                self._write(b"".join(lines[start : start + BATCH]))
+                batch = lines[start : start + BATCH]
+                self._sequence = first + start + len(batch) - 1
+                self._write(b"".join(batch))
 
     def close(self) -> None:
         """Let go of the file and its lock; a later append starts a new one."""
@@ -153,9 +163,8 @@ class Journal:
         make_directory(self.directory)
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
         unfinished = self.directory / f".{name}{UNFINISHED}"
-        header = encode(
-            {"kind": "journal", "schema": SCHEMA, "pid": os.getpid(), "at": time.time()}
-        )
+        about = {"kind": "journal", "schema": SCHEMA, "pid": os.getpid(), "at": time.time()}
+        header = seal(_text(about))
         self._descriptor = os.open(
             unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
@@ -180,36 +189,45 @@ class Journal:
         self._descriptor, self.path, self._size = -1, None, 0
 
 
+def _line(packed: dict[str, Any], sequence: int) -> bytes:
+    packed["sequence"] = sequence
+    return seal(_text(packed))
+
+
+def _text(packed: Mapping[str, Any]) -> str:
+    return json.dumps(packed, allow_nan=False, separators=(",", ":"))
+
+
 def read_journal(path: Path, start: int = 0, chunk: int = CHUNK) -> bytes:
     """About `chunk` bytes of whole lines from byte `start`; empty where there is none (yet).
 
     Raises:
         FileNotFoundError: the journal is gone (compacted).
-        BadInput: the journal was written by a newer version.
     """
     with open(path, "rb") as file:
         file.seek(start)
         data = file.read(chunk)
         while b"\n" not in data and (more := file.read(chunk)):
             data += more
-    data = data[: data.rfind(b"\n") + 1]
-    if start == 0 and data:
-        _check_header(data[: data.index(b"\n")], path)
-    return data
+    return data[: whole(data)]
 
 
-def _check_header(line: bytes, path: Path) -> None:
-    try:
-        schema = json.loads(line)["schema"]
-    except (ValueError, KeyError, TypeError):
-        log.warning("%s: its first line is not a journal's", path)
-        return
-    if schema != SCHEMA:
+def journal_schema(path: Path) -> int | None:
+    """The schema of a journal, None where its header is damaged.
+
+    Raises:
+        FileNotFoundError: the journal is gone (compacted).
+        BadInput: the journal was written by a newer version.
+    """
+    with open(path, "rb") as file:
+        schema = schema_of(file.readline(FIRST).removesuffix(b"\n"))
+    if schema is not None and not UNSEALED <= schema <= SCHEMA:
         raise bad(
             str(path),
-            f"this journal has schema {schema!r}, this program reads {SCHEMA}",
+            f"this journal has schema {schema!r}, this program reads up to {SCHEMA}",
             "Use the newer Paretoscope that wrote it, or another workspace.",
         )
+    return schema
 
 
 def list_journals(directory: Path) -> dict[str, int]:

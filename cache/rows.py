@@ -6,6 +6,9 @@
 
 The known fields have types, because the index stores them in columns; whatever else a row carries
 travels along. A number that does not exist is null: NaN and infinities are written as null.
+
+`sequence` is the writer's to give: one more than the largest it has read or written. So of two rows
+the newer has the larger one, whatever the clock said; rows of earlier builds have none.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ TEXT = (
     "kind", "id", "point", "family", "objective", "objective_fingerprint", "scorer", "split",
     "numerics", "texts", "error",
 )  # fmt: skip
-WHOLE = ("n", "tokens")
+WHOLE = ("n", "tokens", "sequence")
 NUMBER = ("mean", "stderr", "low", "high", "seconds", "at")
 MAPPING = ("recipe", "versions")
 FIELDS = (*TEXT, *WHOLE, *NUMBER, *MAPPING, "values")
@@ -71,11 +74,15 @@ def _field(name: str, value: Any) -> Any:
 def clean(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row as it is stored: types checked, `id` and `at` filled in where missing.
 
+    A `sequence` that it has from an earlier time is left out.
+
     Raises:
         ValueError: a field of the wrong type, or one missing that the row's kind needs.
     """
     found = {
-        str(name): _field(name, value) if name in FIELDS else value for name, value in row.items()
+        str(name): _field(name, value) if name in FIELDS else value
+        for name, value in row.items()
+        if name != "sequence"
     }
     kind = found.get("kind")
     if not kind:

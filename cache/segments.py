@@ -11,20 +11,17 @@ beside the smaller segments it replaces, adds nothing twice.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from cache.journal import (
@@ -32,81 +29,19 @@ from cache.journal import (
     UNFINISHED,
     list_journals,
     make_directory,
-    read_journal,
     storage_error,
     sync_directory,
     try_lock,
 )
-from cache.rows import FIELDS, NUMBER, WHOLE
+from cache.tables import COLUMNS, journal_tables
 from engine.errors import BadInput, bad
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 METADATA = b"paretoscope"
 SMALL = 8 << 20
 HOUR = 3600.0
-
-
-def _kind_of(name: str) -> pa.DataType:
-    if name == "values":
-        return pa.list_(pa.float64())
-    return pa.int64() if name in WHOLE else pa.float64() if name in NUMBER else pa.string()
-
-
-# what a line holds (`cache.rows.pack`), and with it where the line came from
-WRITTEN = pa.schema([pa.field(name, _kind_of(name)) for name in (*FIELDS, "extra")])
-COLUMNS = WRITTEN.append(pa.field("source", pa.string())).append(pa.field("position", pa.int64()))
-
-
-def to_table(data: bytes, source: str, start: int) -> tuple[pa.Table, int]:
-    """Whole lines of a journal, from byte `start` of it, as columns.
-
-    Returns:
-        The rows, and how many lines are no rows; each of them is logged.
-    """
-    lines = data.split(b"\n")[:-1]
-    ends = start + np.cumsum([len(line) + 1 for line in lines])
-    if start == 0:  # the header
-        data, lines, ends = data[ends[0] :], lines[1:], ends[1:]
-    rows, kept = _parse(data), np.arange(len(lines))
-    if rows is None or rows.num_rows != len(lines):
-        each = [_parse(line) for line in lines]
-        good = [row is not None and row.num_rows == 1 for row in each]
-        for end in ends[~np.array(good)]:
-            log.warning("%s: the line before byte %d is not a row", source, end)
-        rows = pa.concat_tables([row for row, fits in zip(each, good, strict=True) if fits])
-        kept = np.flatnonzero(good)
-    origin = pa.array([source] * len(kept), pa.string()), pa.array(ends[kept], pa.int64())
-    return pa.Table.from_arrays([*rows.columns, *origin], schema=COLUMNS), len(lines) - len(kept)
-
-
-def _parse(data: bytes) -> pa.Table | None:
-    """Lines as columns, or None where one of them does not fit."""
-    if not data:
-        return WRITTEN.empty_table()
-    try:
-        return pa_json.read_json(
-            io.BytesIO(data),
-            read_options=pa_json.ReadOptions(use_threads=False, block_size=len(data) + 1),
-            parse_options=pa_json.ParseOptions(
-                explicit_schema=WRITTEN, unexpected_field_behavior="ignore"
-            ),
-        )
-    except pa.ArrowInvalid:
-        return None
-
-
-def journal_tables(path: Path, start: int, size: int) -> Iterator[tuple[pa.Table, int, int]]:
-    """(rows, end, damaged lines) from byte `start` to the last whole line, chunk by chunk.
-
-    What is written after the journal had `size` bytes may be left: its writer can be faster than
-    its reader, who would never be done.
-    """
-    while start < size and (data := read_journal(path, start)):
-        rows, damaged = to_table(data, path.name.removesuffix(SUFFIX), start)
-        start += len(data)
-        yield rows, start, damaged
 
 
 def list_segments(directory: Path) -> list[str]:
@@ -127,10 +62,10 @@ def segment_sources(path: Path) -> dict[str, int]:
         metadata = json.loads((pq.read_schema(path).metadata or {})[METADATA])
     except (pa.ArrowInvalid, KeyError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if metadata.get("schema") != SCHEMA:
+    if metadata.get("schema") not in (1, SCHEMA):
         raise bad(
             str(path),
-            f"this segment has schema {metadata.get('schema')}, this program reads {SCHEMA}",
+            f"this segment has schema {metadata.get('schema')}, this program reads up to {SCHEMA}",
             "Use the newer Paretoscope that wrote it, or another workspace.",
         )
     return {str(name): int(end) for name, end in metadata["sources"].items()}
@@ -237,7 +172,7 @@ def _compact(journals: Path, segments: Path, names: list[str]) -> int:
         try:
             for table, upto, lost in journal_tables(path, 0, path.stat().st_size):
                 found.append(table)
-                end, damaged = upto, damaged + lost
+                end, damaged = upto, damaged + len(lost)
         except BadInput as error:
             log.warning("%s", error)
             continue

@@ -22,7 +22,7 @@ from typing import Any
 from cache.columns import Columns, join
 from cache.earlier import earlier
 from cache.follow import Follower
-from cache.index import NEWEST
+from cache.index import NEWEST, OLDEST
 from cache.journal import Journal, make_directory, storage_error, try_lock
 from cache.point import Point
 from cache.rows import FIELDS, unpack
@@ -116,7 +116,11 @@ class Store:
             NotSaved: the disk is full or failed.
             BadInput: the workspace cannot be written.
         """
-        self._journal.append(rows)
+        try:
+            self.refresh()  # what others wrote comes before this
+        except Exception as error:
+            log.warning("%s: not read before writing (%s)", self.workspace, error)
+        self._journal.append(rows, self._follower.sequence)
         try:
             self.refresh()
         except Exception:
@@ -196,8 +200,7 @@ class Store:
         names = [*(name for name in FIELDS if values or name != "values"), "extra"]
         columns = ", ".join(f'"{name}"' for name in names)
         found = self._follower.query(
-            f"SELECT {columns} FROM {table} WHERE {' AND '.join(where)}"
-            ' ORDER BY "at", source, position',
+            f"SELECT {columns} FROM {table} WHERE {' AND '.join(where)} ORDER BY {OLDEST}",
             list(where.values()),
         )
         rows = []

@@ -11,7 +11,15 @@ import threading
 import pytest
 
 from cache import journal as journal_module
-from cache.journal import Journal, NotSaved, list_journals, make_directory, read_journal
+from cache.journal import (
+    Journal,
+    NotSaved,
+    journal_schema,
+    list_journals,
+    make_directory,
+    read_journal,
+)
+from cache.lines import seal
 from engine.errors import BadInput
 
 
@@ -35,7 +43,7 @@ def test_rows_are_lines_below_a_header(tmp_path):
     journal.append([note(3)])
     (name,) = list_journals(tmp_path / "journal")
     header = json.loads((tmp_path / "journal" / f"{name}.jsonl").read_text().splitlines()[0])
-    assert header["kind"] == "journal" and header["schema"] == 1 and header["pid"] == os.getpid()
+    assert header["kind"] == "journal" and header["schema"] == 2 and header["pid"] == os.getpid()
     assert ids(tmp_path / "journal") == ["1", "2", "3"]
     journal.close()
 
@@ -107,9 +115,29 @@ def test_lines_longer_than_a_chunk_are_read(tmp_path):
 
 def test_a_newer_schema_is_refused(tmp_path):
     path = tmp_path / "1.jsonl"
-    path.write_text('{"kind":"journal","schema":2}\n')
-    with pytest.raises(BadInput, match=r"schema 2.*newer"):
-        read_journal(path)
+    path.write_bytes(seal('{"kind":"journal","schema":3}'))
+    with pytest.raises(BadInput, match=r"schema 3.*newer"):
+        journal_schema(path)
+
+
+def test_a_flipped_digit_is_no_newer_schema(tmp_path):
+    path = tmp_path / "1.jsonl"
+    path.write_bytes(seal('{"kind":"journal","schema":2}').replace(b":2,", b":6,"))
+    assert journal_schema(path) is None
+    path.write_bytes(seal('{"kind":"journal","schema":2}').replace(b":2,", b":1,"))
+    assert journal_schema(path) is None
+    path.write_bytes(b'{"kind":"journal","schema":1}\n')
+    assert journal_schema(path) == 1
+
+
+def test_sequences_go_on_from_the_largest_known(tmp_path):
+    journal = Journal(tmp_path)
+    journal.append([note(1), note(2)])
+    journal.append([note(3)], after=40)
+    journal.append([{**note(4), "sequence": 1000}], after=7)
+    lines = journal.path.read_text().splitlines()[1:]
+    assert [json.loads(line)["sequence"] for line in lines] == [1, 2, 41, 42]
+    journal.close()
 
 
 def test_threads_share_one_file(tmp_path):

@@ -26,7 +26,8 @@ def note(number: int) -> dict:
 
 def write(home, *numbers: int, close: bool = True) -> Journal:
     journal = Journal(home / "journal")
-    journal.append(note(number) for number in numbers)
+    for number in numbers:
+        journal.append([note(number)], after=number)
     if close:
         journal.close()
     return journal
@@ -50,7 +51,7 @@ def test_dead_journals_become_one_segment(tmp_path):
     }  # who lives writes on
     (name,) = list_segments(tmp_path / "segments")
     assert len(segment_sources(tmp_path / "segments" / name)) == 2
-    living.append([note(5)])
+    living.append([note(5)], after=5)
     assert notes(tmp_path) == ["n001", "n002", "n003", "n004", "n005"]
     living.close()
 
@@ -148,7 +149,7 @@ def test_a_damaged_segment_is_named(tmp_path):
 
 def test_a_newer_segment_is_refused(tmp_path, monkeypatch):
     write(tmp_path, 1)
-    monkeypatch.setattr(segments_module, "SCHEMA", 2)
+    monkeypatch.setattr(segments_module, "SCHEMA", 3)
     compact(tmp_path / "journal", tmp_path / "segments", least=1)
     monkeypatch.undo()
     with pytest.raises(BadInput, match="newer"):

@@ -1,0 +1,140 @@
+"""Journals as columns: the rows of whole lines, and beside them the bytes that are none.
+
+Every row keeps where it came from, as `source` (journal name) and `position` (byte after its line).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pa_json
+
+from cache.journal import SUFFIX, journal_schema, read_journal
+from cache.lines import HEADER, SCHEMA, Span, sealed, spans
+from cache.rows import FIELDS, MAPPING, NUMBER, WHOLE
+
+TEXTS = (*MAPPING, "extra")
+
+
+def _kind_of(name: str) -> pa.DataType:
+    if name == "values":
+        return pa.list_(pa.float64())
+    return pa.int64() if name in WHOLE else pa.float64() if name in NUMBER else pa.string()
+
+
+# what a line holds (`cache.rows.pack`), and with it where the line came from
+WRITTEN = pa.schema([pa.field(name, _kind_of(name)) for name in (*FIELDS, "extra")])
+COLUMNS = WRITTEN.append(pa.field("source", pa.string())).append(pa.field("position", pa.int64()))
+
+
+class Bad(NamedTuple):
+    """Bytes of a journal that are no row: where they begin, what line that is, the bytes.
+
+    The line is counted from 1 at the beginning of what was read, None where that is not the
+    beginning of the journal.
+    """
+
+    start: int
+    data: bytes
+
+
+def to_table(
+    data: bytes, source: str, start: int, schema: int | None = SCHEMA
+) -> tuple[pa.Table, list[Bad]]:
+    """Whole lines of a journal, from byte `start` of it, as columns; and what is damaged."""
+    lines = data.split(b"\n")[:-1]
+    if data.endswith(b"\n") and schema is not None:
+        ends = start + np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1)
+        below = data
+        if start == 0 and data.startswith(HEADER):
+            below, ends = data[ends[0] :], ends[1:]
+        if schema < SCHEMA or all(map(sealed, lines)):
+            rows = _parse(below)
+            fits = rows is not None and rows.num_rows == len(ends)
+            if fits and (schema == SCHEMA or _readable(rows)):
+                return _placed(rows, source, ends), []
+    return _piecewise(data, source, start, spans(data, start, schema))
+
+
+def _piecewise(
+    data: bytes, source: str, start: int, found: Sequence[Span]
+) -> tuple[pa.Table, list[Bad]]:
+    """The good spans as rows, one by one where they do not fit together."""
+    bad = [Bad(each.start, data[each.start - start : each.end - start]) for each in found]
+    bad = [each for each, span in zip(bad, found, strict=True) if not span.good]
+    good = [each for each in found if each.good]
+    texts = [data[each.start - start : each.end - start - 1] + b"\n" for each in good]
+    rows = [place for place, text in enumerate(texts) if not text.startswith(HEADER)]
+    table = _parse(b"".join(texts[place] for place in rows))
+    if table is None or table.num_rows != len(rows) or not _readable(table):
+        single, kept = [WRITTEN.empty_table()], []
+        for place in rows:
+            row = _parse(texts[place])
+            if row is not None and row.num_rows == 1 and _readable(row):
+                single.append(row)
+                kept.append(place)
+            else:
+                bad.append(Bad(good[place].start, texts[place]))
+        table, rows = pa.concat_tables(single), kept
+    ends = np.array([good[place].end for place in rows], np.int64)
+    return _placed(table, source, ends), sorted(bad)
+
+
+def _placed(rows: pa.Table, source: str, ends: np.ndarray) -> pa.Table:
+    origin = pa.array([source] * len(ends), pa.string()), pa.array(ends, pa.int64())
+    return pa.Table.from_arrays([*rows.columns, *origin], schema=COLUMNS)
+
+
+def _parse(data: bytes) -> pa.Table | None:
+    """Lines as columns, or None where one of them does not fit."""
+    if not data:
+        return WRITTEN.empty_table()
+    try:
+        return pa_json.read_json(
+            io.BytesIO(data),
+            read_options=pa_json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+            parse_options=pa_json.ParseOptions(
+                explicit_schema=WRITTEN, unexpected_field_behavior="ignore"
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+
+
+def _readable(rows: pa.Table) -> bool:
+    """Whether texts are UTF-8, mappings JSON, and each row has a kind and an id."""
+    try:
+        rows.validate(full=True)
+        for name in TEXTS:
+            texts = rows.column(name).unique().drop_null().to_pylist()
+            found = json.loads(f"[{','.join(texts)}]")
+            if len(found) != len(texts) or not all(isinstance(each, dict) for each in found):
+                return False
+    except (pa.ArrowInvalid, ValueError, RecursionError):
+        return False
+    return not any(rows.column(name).null_count for name in ("kind", "id"))
+
+
+def journal_tables(path: Path, start: int, size: int) -> Iterator[tuple[pa.Table, int, list[Bad]]]:
+    """(rows, end, what is damaged) from byte `start` to the last whole line, chunk by chunk.
+
+    What is written after the journal had `size` bytes may be left: its writer can be faster than
+    its reader, who would never be done.
+
+    Raises:
+        FileNotFoundError: the journal is gone (compacted).
+        BadInput: a newer version wrote it.
+    """
+    if start >= size:
+        return
+    schema = journal_schema(path)
+    while start < size and (data := read_journal(path, start)):
+        rows, bad = to_table(data, path.name.removesuffix(SUFFIX), start, schema)
+        start += len(data)
+        yield rows, start, bad
