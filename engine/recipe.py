@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from engine.errors import bad, unknown
 from engine.method import METHODS, Bounds, Method, Names, Parameter, find_method, is_number, method
+from engine.yaml_reading import read_yaml
+from engine.yaml_writing import dumped
 
 __all__ = [
     "METHODS",
@@ -74,7 +73,7 @@ class Recipe:
         }
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.as_dict(), sort_keys=False)
+        return dumped(self.as_dict())
 
     @property
     def key(self) -> str:
@@ -106,50 +105,6 @@ def recipe_from_dict(data: Any, where: str = "recipe") -> Recipe:
             raise bad(where, what, f"Write it as {key}: {{name: value}}.")
         parts[key] = {str(name): value for name, value in part.items()}
     return Recipe(data["method"], parts["coefficients"], parts["parameters"])
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML where a key stands once in a mapping and 1e-3 is a number, as in YAML 1.2."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-
-def read_yaml(path: Path) -> Any:
-    """Parsed YAML of a file; raises `BadInput` naming file and line."""
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except FileNotFoundError:
-        raise bad(str(path), "no such file", "Check the path.") from None
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error})"
-        raise bad(str(path), what, "Give a readable YAML file.") from None
-    except UnicodeDecodeError as error:
-        what = f"not UTF-8 text (byte {error.start})"
-        raise bad(str(path), what, "Save it as UTF-8.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "malformed"
-        raise bad(f"{path}{line}", f"not valid YAML ({what})", "Mend it.") from None
-    except (ValueError, RecursionError) as error:  # an impossible date, a nesting without end
-        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise bad(str(path), f"not valid YAML ({what})", "Mend it.") from None
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -19,10 +19,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from engine.recipe import FrozenDict
 from engine.study_file import Reader
+from engine.yaml_writing import dumped
 
 FIELDS = ("prompt", "messages", "target", "targets", "choices", "answer", "right", "wrong")
 """What a row can hold, by our names: `right` and `wrong` are answers to choose between."""
@@ -73,14 +72,7 @@ class DataOptions:
 
     def lines(self) -> str:
         """The same as one line of YAML: `columns: {prompt: question}, answer_is: letter`."""
-        text = yaml.safe_dump(
-            self.as_dict(),
-            default_flow_style=True,
-            sort_keys=False,
-            allow_unicode=True,
-            width=10**6,
-        )
-        return text.strip()[1:-1]
+        return dumped(self.as_dict(), flow=True).strip()[1:-1]
 
 
 def _plain(value: Any) -> Any:

@@ -11,11 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from engine.family.compatibility import Family
 from engine.method import find_method
 from engine.recipe import Recipe
+from engine.yaml_writing import dumped
 
 MANIFEST = "paretoscope.json"
 _CACHED = re.compile(r"models--([^/]+)--([^/]+)/snapshots/")
@@ -125,7 +124,7 @@ def _front_matter(papers: Papers, name: str) -> str:
     ]
     if results:
         front["model-index"] = [{"name": name, "results": results}]
-    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+    return dumped(front)
 
 
 def _scores(papers: Papers) -> list[str]:

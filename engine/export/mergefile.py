@@ -30,9 +30,10 @@ from engine.family.device import DTYPES, pick_device
 from engine.family.fingerprint import fingerprints
 from engine.merging.basis import CHUNK, Basis, Tensors, nothing
 from engine.method import find_method
-from engine.recipe import read_yaml, recipe_from_dict, resolve
+from engine.recipe import recipe_from_dict, resolve
 from engine.study import NAME, NAME_RULE, TOWERS, FamilySpec
 from engine.study_file import model_of
+from engine.yaml_reading import Document, read_document
 
 _KEYS = ("base", "experts", "method", "coefficients", "parameters", "towers", "tokenizer")
 
@@ -59,11 +60,25 @@ def read_mergefile(file: Path) -> MergePlan:
     Raises:
         BadInput: not YAML, keys missing or unknown, models that do not fit together.
     """
-    data = read_yaml(file)
+    document = read_document(file)
+    data = document.data
     if not isinstance(data, Mapping):
         what = f"not a merge file: expected a mapping, got {type(data).__name__}"
         raise bad(str(file), what, "Give base, experts, method and coefficients.")
-    return _from_mergekit(data, file) if "merge_method" in data else _from_recipe(data, file)
+    if "merge_method" not in data:
+        return _from_recipe(data, file)
+    _check_versions(document, file)
+    return _from_mergekit(data, file)
+
+
+def _check_versions(document: Document, file: Path) -> None:
+    """Refuse what mergekit, which reads YAML 1.1, takes for another value than YAML 1.2 has."""
+    fix = "Write the number as it is meant, true or false, or the text in quotes."
+    what = "mergekit reads {!r} by YAML 1.1, which takes it for another value than YAML 1.2"
+    if document.doubtful:
+        raise BadInput(
+            *(Problem(f"{file}:{n}", what.format(text), fix) for n, text in document.doubtful)
+        )
 
 
 def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from engine.errors import BadInput, Problem, bad, unknown
 from engine.export.card import hub_id
 from engine.family.compatibility import Family
 from engine.method import is_number
 from engine.recipe import Recipe
 from engine.study_file import model_of
+from engine.yaml_writing import dumped
 
 METHODS = ("linear", "task_arithmetic")
 _KEYS = ("merge_method", "models", "base_model", "parameters", "dtype", "out_dtype")
@@ -264,7 +263,7 @@ def to_mergekit(recipe: Recipe, places: Mapping[str, str], dtype: str) -> str | 
         "dtype": "float32",
         "out_dtype": dtype,
     }
-    return yaml.safe_dump(document, sort_keys=False)
+    return dumped(document)
 
 
 def mergekit_text(recipe: Recipe, family: Family) -> str | None:

@@ -30,6 +30,8 @@ from engine.scoring.data import limited, read_file
 from engine.scoring.objectives import prepare
 from engine.scoring.registry import SCORERS, Scorer, find_scorer
 from engine.study import Objective, Study, load_study, objective_of_document
+from engine.yaml_reading import compose
+from engine.yaml_writing import dumped
 from pages.parts.view import Axis, Measured
 
 DEFAULTS = {each.name: each.default for each in dataclasses.fields(Objective)}
@@ -155,22 +157,6 @@ def _count(objective: Objective) -> Counted:
     return Counted(*(len(limited(each, objective.limit)) for each in (explore, report)))
 
 
-class _Dumper(yaml.SafeDumper):
-    """Safe YAML with line breaks written as escapes, so that a text stays on its line."""
-
-
-def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent)
-
-
-def _dumped(data: Any) -> str:
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
-
-
 def _end(node: yaml.Node) -> tuple[int, int]:
     """(line, column) behind the last thing that a node says."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style:
@@ -184,7 +170,7 @@ def with_objective(text: str, item: Mapping[str, Any]) -> str | None:
 
     None where the list is not written as a block, one item under the other.
     """
-    root = yaml.compose(text, yaml.SafeLoader)
+    root = compose(text, "study")
     found = [value for key, value in root.value if key.value == "objectives"]
     if len(found) != 1 or not isinstance(found[0], yaml.SequenceNode) or found[0].flow_style:
         return None
@@ -195,7 +181,7 @@ def with_objective(text: str, item: Mapping[str, Any]) -> str | None:
     if at and not lines[at - 1].endswith("\n"):
         lines[at - 1] += newline
     margin = " " * found[0].start_mark.column
-    added = "".join(f"{margin}{each}{newline}" for each in _dumped([dict(item)]).split("\n")[:-1])
+    added = "".join(f"{margin}{each}{newline}" for each in dumped([dict(item)]).split("\n")[:-1])
     return "".join([*lines[:at], added, *lines[at:]])
 
 
@@ -242,7 +228,7 @@ def add_objective(path: Path, item: Mapping[str, Any]) -> Path | None:
         data["objectives"] = [*data["objectives"], dict(item)]
         kept = _free(path)
         shutil.copy2(path, kept)
-        if not _put(path, _dumped(data), study, more):
+        if not _put(path, dumped(data), study, more):
             what = "another objective would change with it"
             raise bad(str(path), what, "Add the objective to the file by hand.")
         return kept

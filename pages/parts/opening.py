@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cache.store import Store
 from engine.decoding.opening import feedings
 from engine.errors import BadInput, Problem, bad
@@ -22,6 +20,7 @@ from engine.family.light_text import light_text
 from engine.scoring.objectives import prepare
 from engine.study import Objective, Study, load_study, study_of_document
 from engine.study_file import place_of
+from engine.yaml_writing import dumped
 
 SHOWN = 8
 """Recent studies that are offered."""
@@ -162,7 +161,7 @@ def check_draft(draft: Draft) -> tuple[Study, Family]:
 
 def write_study(draft: Draft, path: Path) -> None:
     """Write a checked draft; raises `BadInput` where a file is there or nothing can be written."""
-    text = yaml.safe_dump(draft.document(), sort_keys=False, allow_unicode=True, width=1000)
+    text = dumped(draft.document())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

@@ -183,7 +183,7 @@ class TestYaml:
             ("method: pcb\n\tratio: 1\n", 2, "cannot start any token"),
             ("a: !!python/object/apply:os.system [ls]\n", 1, "python/object"),
             ("a: &x 1\nb: *y\n", 2, "y"),
-            ("{[1]: 2}\n", 1, "unhashable"),
+            ("{[1]: 2}\n", 1, "a key must be a text"),
         ],
     )
     def test_malformed_yaml_names_its_line(
@@ -194,7 +194,7 @@ class TestYaml:
             read_yaml(place)
         assert f"{place}:{line}: " in str(caught.value) and what in str(caught.value)
 
-    @pytest.mark.parametrize("text", ["d: 2024-99-99\n", "[" * 500, "a: \x07\n"])
+    @pytest.mark.parametrize("text", ["[" * 500, "a: \x07\n"])
     def test_what_has_no_line_names_the_file(self, tmp_path: Path, text: str) -> None:
         place = written(tmp_path, text)
         with pytest.raises(BadInput, match=str(place)):
