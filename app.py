@@ -35,7 +35,7 @@ def launch(arguments: list[str]) -> None:
         value = options[name] or os.environ.get(variable)
         if value:
             path = name in ("study", "workspace")
-            os.environ[variable] = str(Path(value).expanduser().absolute()) if path else value
+            os.environ[variable] = _absolute(value, f"--{name}") if path else value
         else:
             os.environ.pop(variable, None)
     refusal = unusable(options["port"], os.environ.get("PARETOSCOPE_HOME"))
@@ -48,6 +48,17 @@ def launch(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
     command += ["--server.port", str(options["port"])]
     os.execv(sys.executable, command)
+
+
+def _absolute(value: str, option: str) -> str:
+    """A path from where the app was started; ends the program where it is none."""
+    from engine.errors import shown
+
+    try:
+        return str(Path(value).expanduser().absolute())
+    except RuntimeError as error:  # no such ~user
+        sys.stderr.write(shown(f"{option}: {value!r} is not a path ({error}).") + "\n")
+        sys.exit(2)
 
 
 def unusable(port: int, workspace: str | None) -> str | None:

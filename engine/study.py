@@ -10,7 +10,6 @@ here; `engine.scoring` checks them against the scorer.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any, Literal
 from engine.errors import BadInput, bad, unknown
 from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
 from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options, data_place
-from engine.study_file import CHAT_KEYS, Reader, frozen, place_of
+from engine.study_file import CHAT_KEYS, Reader, frozen, study_file
 
 Direction = Literal["maximize", "minimize"]
 Split = Literal["explore", "report"]
@@ -250,9 +249,7 @@ def load_study(path: str | Path) -> Study:
     Raises:
         BadInput: no such file, not YAML (file and line), or every problem of its keys and values.
     """
-    path = place_of(str(path), Path(), "study")
-    with contextlib.suppress(OSError):  # a name too long, say; reading it tells
-        path = path / "study.yaml" if path.is_dir() else path
+    path = study_file(str(path), Path())
     return study_of_document(read_yaml(path), path)
 
 

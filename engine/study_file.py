@@ -65,6 +65,19 @@ def place_of(value: str, folder: Path, where: str) -> Path:
         raise bad(where, f"{value[:80]!r} is not a path ({error})", "Give a path.") from None
 
 
+def study_file(value: str, folder: Path, where: str = "study") -> Path:
+    """The study file that a text names: itself, or study.yaml of the directory that it names.
+
+    Raises:
+        BadInput: it is no path.
+    """
+    place = place_of(value, folder, where)
+    try:
+        return place / "study.yaml" if place.is_dir() else place
+    except OSError as error:  # a name too long, say
+        raise bad(where, f"{value[:80]!r} is not a path ({error.strerror})", "Give one.") from None
+
+
 def model_of(value: str, folder: Path, where: str) -> Path:
     """Where a model lies: an existing path wins, then a hub id in the local cache.
 

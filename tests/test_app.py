@@ -48,3 +48,13 @@ def test_the_server_listens_on_loopback_and_sends_nothing() -> None:
     assert settings["server"]["address"] == "127.0.0.1"
     assert set(settings["server"]["allowedHosts"]) == {"localhost", "127.0.0.1"}
     assert settings["browser"]["gatherUsageStats"] is False
+
+
+@pytest.mark.parametrize("option", ["--study", "--workspace"])
+def test_a_path_that_is_none_is_told(
+    started: list[list[str]], capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        app.launch([option, "~no-such-user/x"])
+    assert end.value.code == 2 and not started
+    assert f"{option}: '~no-such-user/x' is not a path" in capsys.readouterr().err

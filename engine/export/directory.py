@@ -29,6 +29,8 @@ def check_output(out: Path, needed: int = 0) -> None:
     Raises:
         BadInput: before anything is written.
     """
+    if "\0" in str(out):
+        raise bad(str(out), "holds a null byte, which no path does", "Choose another output.")
     try:
         if out.is_symlink() or (out.exists() and not out.is_dir()):
             raise bad(str(out), "exists and is not a directory", "Choose another output.")

@@ -18,6 +18,7 @@ import streamlit as st
 from cache.store import Store
 from engine.errors import BadInput, ParetoscopeError, Problem, first_problems
 from engine.run.executor import Executor
+from engine.study_file import study_file
 from pages.parts import mending, sweeping, tray, tray_menu
 from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study, remember_study
@@ -50,15 +51,14 @@ def demo_path() -> Path:
 
 def study_path() -> Path:
     """The study of this browser session: what the URL names, else what was opened in it, else
-    `$PARETOSCOPE_STUDY`, else the demo."""
+    `$PARETOSCOPE_STUDY`, else the demo. Raises `BadInput` where it is no path."""
     asked = st.query_params.get("study")
     if asked:
         st.session_state["study"] = asked
     chosen = st.session_state.get("study") or os.environ.get("PARETOSCOPE_STUDY")
     if not chosen:
         return demo_path()
-    path = Path(chosen).expanduser().absolute()
-    return path / "study.yaml" if path.is_dir() else path
+    return study_file(chosen, Path.cwd())
 
 
 def choose_study(path: Path) -> None:

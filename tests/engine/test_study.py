@@ -250,3 +250,10 @@ def test_a_hub_id_is_looked_up_in_the_local_cache_only(
     assert family.base == snapshot
     assert dict(family.experts) == {"a": tmp_path / "acme/none", "b": tmp_path / "here/model"}
     assert ("here/model", "config.json") not in asked
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/x", "x" * 5000, "a\0b", "/dev/zero"])
+def test_what_cannot_be_a_study_is_one_message(name: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load_study(name)
+    assert len(str(caught.value)) < 400 and len(caught.value.problems) == 1

@@ -304,3 +304,12 @@ def test_data_are_shown_as_they_will_be_read_and_columns_chosen(
     reading = load_study(own).objectives[-1].reading
     assert dict(reading.columns) == {"prompt": "query", "target": "answer"}
     assert dict(reading.rows) == {"kind": ("1",)}
+
+
+@pytest.mark.parametrize("asked", ["~no-such-user/x", "x" * 5000, "a\0b", "/dev/zero"])
+def test_an_address_that_names_no_study_is_one_message(home: Path, asked: str) -> None:
+    at = page("models")
+    at.query_params["study"] = asked
+    at.run()
+    assert not at.exception
+    assert "This study cannot be opened." in texts(at)
