@@ -19,7 +19,7 @@ from pages.parts import address, answers, asking, comparing, jobs, slices, state
 from pages.parts.asking import TYPED, Ask
 from pages.parts.backend import Task
 from pages.parts.controls import anchored
-from pages.parts.view import Measured, axes_of, number
+from pages.parts.view import Measured, axes_of
 
 backend = state.enter("Compare")
 axes = axes_of(backend.objectives)
@@ -72,15 +72,13 @@ def choose_objective() -> Objective:
 
 def cards(measured: Measured, objective: Objective) -> None:
     """The head of each column: recipe, its score, and a way out of the tray."""
-    column = measured.column(objective.name)
     for place, (each, card) in enumerate(
         zip(tray.tray(), st.columns(len(tray.tray()), border=True), strict=True)
     ):
         found = measured.nearest(each)
         score = "not measured"
         if found is not None and found.exact:
-            columns = (measured.mean, measured.stderr, measured.low, measured.high)
-            score = number(*(float(of[found.row, column]) for of in columns))
+            score = measured.score_text(found.row, objective.name)
         with card.container(key=f"card:{place}", gap="xxsmall"):
             with st.container(horizontal=True, wrap=False):
                 st.text(comparing.title(place, each), width="stretch")

@@ -17,14 +17,15 @@ from engine.front.table import (
     recommend_report,
     table_of,
 )
+from engine.scoring.intervals import with_intervals
 
 
-def _table(args: Namespace) -> tuple[Table, Mapping[str, Any] | None]:
-    """The points asked for, and the frozen ranges where they are a study's."""
+def _table(args: Namespace) -> tuple[Table, Mapping[str, Any] | None, Mapping[str, str]]:
+    """The points asked for, and the frozen ranges and scorers where they are a study's."""
     if args.csv is not None:
         if args.study is not None:
             raise bad("front", "both a study and --csv are given", "Give one of them.")
-        return read_csv(args.csv, args.directions or ()), None
+        return read_csv(args.csv, args.directions or ()), None, {}
     if args.study is None:
         raise bad("front", "neither a study nor --csv is given", "Give one of them.")
     with Session(args) as session:
@@ -38,18 +39,23 @@ def _table(args: Namespace) -> tuple[Table, Mapping[str, Any] | None]:
         ranges = None
         if complete:
             ranges = frozen_ranges(table_of(singles, directions).select(args.objectives))
-        return table, ranges
+        return table, ranges, session.scorers
 
 
 def front(args: Namespace) -> dict[str, Any]:
     """The non-dominated points."""
-    table, ranges = _table(args)
+    table, ranges, _ = _table(args)
     return front_report(table, args.objectives, args.reference, ranges)
 
 
 def recommend(args: Namespace) -> dict[str, Any]:
     """The front point that serves a preference best."""
-    table, ranges = _table(args)
+    table, ranges, scorers = _table(args)
     bounds = [Bound(name, "at_least", value) for name, value in args.at_least]
     bounds += [Bound(name, "at_most", value) for name, value in args.at_most]
-    return recommend_report(table, dict(args.weight), bounds, args.objectives, ranges)
+    document = recommend_report(table, dict(args.weight), bounds, args.objectives, ranges)
+    point = document["point"]
+    return {
+        **document,
+        "point": {**point, "scores": with_intervals(point["scores"], scorers)},
+    }

@@ -12,6 +12,7 @@ from engine.commands.session import Session, cancelling, progress
 from engine.errors import bad
 from engine.front.table import point_document
 from engine.recipe import Recipe, point_id, resolve
+from engine.scoring.intervals import with_intervals
 from engine.study_file import variables_of
 
 
@@ -95,6 +96,7 @@ def documents_of(
     documents = {}
     for point in session.points(numerics, split):
         document = point_document(point)
+        document["scores"] = with_intervals(document["scores"], session.scorers)
         if objectives is not None:
             scores = document["scores"]
             document["scores"] = {name: scores[name] for name in objectives if name in scores}

@@ -16,9 +16,16 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def score(value: Mapping[str, Any]) -> str:
-    """mean ± standard error."""
-    error = value.get("stderr")
-    return number(value["mean"]) + ("" if error is None else f" ± {number(error, 2)}")
+    """mean ± standard error [95 % interval]; the interval alone where the error is 0, which is not
+    certainty."""
+    error, low, high = (value.get(key) for key in ("stderr", "low", "high"))
+    text = number(value["mean"])
+    known = low is not None and high is not None
+    if error is not None and not (known and error == 0):
+        text += f" ± {number(error, 2)}"
+    if known:
+        text += f" [{number(low)}, {number(high)}]"
+    return text + (f" ({value['note']})" if value.get("note") else "")
 
 
 def _recipe(data: Mapping[str, Any]) -> str:

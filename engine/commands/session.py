@@ -107,6 +107,11 @@ class Session:
             self._fingerprints = fingerprints_of(self.family, self.objectives, self.args.workspace)
         return self._fingerprints
 
+    @property
+    def scorers(self) -> dict[str, str]:
+        """Objective -> its scorer."""
+        return {each.name: each.scorer for each in self.objectives}
+
     def chosen(self) -> tuple[Objective, ...]:
         """The objectives of --objectives, in its order, with scorer defaults filled in."""
         by_name = {each.name: each for each in self.objectives}

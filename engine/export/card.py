@@ -25,7 +25,8 @@ class Measured:
     """A score as the card shows it.
 
     Attributes:
-        score: mean, stderr, n, low, high.
+        score: mean, stderr, n, low, high; error where there is no mean, note where there is no
+            interval.
         split: "report" for rows that no slider has seen.
     """
 
@@ -33,7 +34,7 @@ class Measured:
     scorer: str
     direction: str
     split: str
-    score: Mapping[str, float | int | None]
+    score: Mapping[str, float | int | str | None]
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,17 @@ def manifest(papers: Papers) -> dict[str, Any]:
     }
 
 
-def _number(value: float | int | None) -> str:
+def _number(value: float | int | str | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def _interval(score: Mapping[str, float | int | str | None]) -> str:
+    """The interval; else why there is no score, or no interval."""
+    if score["mean"] is None:
+        return str(score.get("error") or "not measured").replace("|", "\\|").replace("\n", " ")
+    if score["low"] is None or score["high"] is None:
+        return str(score.get("note") or "–")
+    return f"{_number(score['low'])} … {_number(score['high'])}"
 
 
 def _front_matter(papers: Papers, name: str) -> str:
@@ -133,13 +143,14 @@ def _scores(papers: Papers) -> list[str]:
     lines = [
         "## Scores",
         "",
-        "| objective | split | mean | standard error | n |",
-        "|---|---|---|---|---|",
+        "| objective | split | mean | standard error | 95 % interval | n |",
+        "|---|---|---|---|---|---|",
     ]
     for each in papers.scores:
         arrow = "↑" if each.direction == "maximize" else "↓"
         score = each.score
-        cells = (_number(score["mean"]), _number(score["stderr"]), str(score["n"]))
+        error = _number(score["stderr"])
+        cells = (_number(score["mean"]), error, _interval(score), str(score["n"]))
         lines.append(f"| {each.objective} {arrow} | {each.split} | {' | '.join(cells)} |")
     return [*lines, "", "`report` rows were held back while the mixture was chosen.", ""]
 

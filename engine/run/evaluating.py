@@ -209,6 +209,7 @@ class Evaluation:
             "objective_fingerprint": self.fingerprints[objective.name],
             "scorer": objective.scorer,
             **score.as_dict(),
+            **({} if score.error is None else {"error": score.error}),
             "values": list(score.values),
             "seconds": max(0.0, metadata["seconds"] - parked_seconds),
             "tokens": metadata["tokens"],

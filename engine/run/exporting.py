@@ -24,6 +24,7 @@ from engine.run.evaluating import Evaluation, Progress, checked_objectives
 from engine.run.models import Models, recipe_of, study_of
 from engine.run.opened import OpenFamily
 from engine.run.protocol import Emit
+from engine.run.reported import shown_score
 from engine.scoring.data import read_rows
 from engine.study import Objective, Study
 
@@ -132,9 +133,10 @@ def _report(
         directions = {each.name: str(each.direction) for each in held}
         for row in evaluation.rows(recipe, Progress(emit, 0, 1), tick):
             emit("result", {"row": row})
-            score = {name: row[name] for name in ("mean", "stderr", "n", "low", "high")}
             name = row["objective"]
-            found[name] = Measured(name, row["scorer"], directions[name], "report", score)
+            found[name] = Measured(
+                name, row["scorer"], directions[name], "report", shown_score(row)
+            )
     return [found[each.name] for each in held]
 
 

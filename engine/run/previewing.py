@@ -34,8 +34,8 @@ def preview_objective(
 
     Returns:
         examples: {"line": in the data file, "prompt", "target", "said", "value"} of each; null for
-        what there is none of. `said` is the text, or the log p of each choice. mean and stderr:
-        over these examples.
+        what there is none of. `said` is the text, or the log p of each choice. mean, stderr, low
+        and high: over these examples; error: why they have no mean.
 
     Raises:
         BadInput: the study, the objective, its data or the recipe cannot be used.
@@ -65,7 +65,8 @@ def preview_objective(
             }
             for row, text, value in zip(rows, said, score.values, strict=True)
         ]
-    return {"examples": examples, "mean": score.mean, "stderr": score.stderr}
+    summary = {name: getattr(score, name) for name in ("mean", "stderr", "low", "high", "error")}
+    return {"examples": examples, **summary}
 
 
 def prompt_text(row: Row) -> str:

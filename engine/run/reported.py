@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cache.store import Store
+from engine.scoring.intervals import with_interval
 from engine.study import Objective
+
+
+def shown_score(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a score row: its numbers, and why it has none where it has none."""
+    names = ("mean", "stderr", "n", "low", "high")
+    score = with_interval(row["scorer"], {name: row.get(name) for name in names})
+    if score["mean"] is None:
+        score["error"] = row.get("error") or "it has no finite value"
+    return score
 
 
 def reported(
@@ -38,7 +48,7 @@ def reported(
             "scorer": each.scorer,
             "direction": each.direction,
             "split": "report",
-            "score": {name: row[name] for name in ("mean", "stderr", "n", "low", "high")},
+            "score": shown_score(row),
         }
         for each in objectives
         if (row := by_fingerprint.get(fingerprints[each.name])) is not None

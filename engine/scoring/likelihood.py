@@ -29,7 +29,7 @@ def _mean(values: Sequence[float]) -> float:
     needs="choices",
     summary="the right choice has the largest Σ log p(choice | prompt)",
     source="GPT-3's multiple choice (arXiv 2005.14165, section 2.4), tokens as in lm-eval 0.4.13",
-    version=2,
+    version=3,
 )
 def choice(
     seen: Choices,
@@ -38,7 +38,7 @@ def choice(
     normalize: Literal["none", "chars", "bytes", "tokens", "unconditional"] = "none",
     delimiter: str | None = None,
 ) -> float:
-    """The first among equals is chosen.
+    """Of k choices that share the largest score each is chosen with 1/k.
 
     normalize: none; ÷ the characters (lm-eval's acc_norm) or UTF-8 bytes (acc_bytes) of the choice
     without its delimiter; ÷ its tokens; − Σ log p without the prompt (acc_mutual_info).
@@ -56,7 +56,12 @@ def choice(
     if not all(sizes):
         return math.nan  # an empty choice has no mean
     scores = [(a - b) / n for a, b, n in zip(seen.sums, alone, sizes, strict=True)]
-    return float(scores.index(max(scores)) == row.answer)
+    # equal texts are equal choices, whatever the rounding of the rows of a batch
+    scores = [scores[row.choices.index(choice)] for choice in row.choices]
+    best = max(scores)
+    if row.answer is None or any(map(math.isnan, scores)) or best == -math.inf:
+        return math.nan  # −∞ − (−∞), and choices none of which can be said
+    return (scores[row.answer] == best) / scores.count(best)
 
 
 @scorer(
@@ -68,6 +73,7 @@ def choice(
     source="the cross-entropy of language modelling, in nats",
     empty_target=False,
     version=2,
+    least=0.0,
 )
 def nll(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -> float:
     """Of several targets the first is measured."""
@@ -83,6 +89,7 @@ def nll(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -
     source="Jelinek et al. 1977",
     empty_target=False,
     version=2,
+    least=1.0,
 )
 def perplexity(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -> float:
     """The example's mean of −log p; `summarise` weights it by its tokens and takes the
@@ -97,6 +104,7 @@ def perplexity(log_probs: Sequence[float], row: Row, *, delimiter: str | None = 
     needs="prompt",
     summary="mean over the generated tokens of KL(composed ‖ base)",
     source="Kullback and Leibler 1951; on the model's own texts as in arXiv 1909.08593",
+    least=0.0,
 )
 def kl_to_base(divergences: Sequence[float], row: Row) -> float:
     """The position of the end token counts where the text ended by it."""
@@ -109,6 +117,7 @@ def kl_to_base(divergences: Sequence[float], row: Row) -> float:
     mean="mean",
     needs="nothing",
     summary="parameters run per generated token ÷ the base's; deterministic",
+    least=0.0,
 )
 def cost(ratio: float, row: None) -> float:
     return ratio

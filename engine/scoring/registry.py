@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,7 @@ class Scorer:
             the function is not asked; None where it is.
         version: counted up when the same observation gets another value; part of an objective's
             fingerprint.
+        least: no value is below it; −∞ where none is too low.
         source: where the scorer comes from, to be shown; not part of a fingerprint.
     """
 
@@ -117,10 +119,16 @@ class Scorer:
     judge: Judge | None = None
     version: int = 1
     source: str = OURS
+    least: float = -math.inf
 
     @property
     def proportion(self) -> bool:
         return self.mean == "proportion"
+
+    @property
+    def exact(self) -> bool:
+        """Whether the score is counted and not estimated from examples."""
+        return self.kind == "none"
 
     def needs_of(self, options: Mapping[str, Any]) -> Needs:
         """What a row must hold under these resolved options."""
@@ -187,6 +195,7 @@ def scorer(
     judge: Judge | None = None,
     version: int = 1,
     source: str = OURS,
+    least: float = -math.inf,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Register the decorated function as a scorer under its own name; see `Scorer` for the
     arguments."""
@@ -204,7 +213,7 @@ def scorer(
         name = function.__name__
         SCORERS[name] = Scorer(
             name, kind, direction, mean, needs, tuple(options), function, summary, empty_target,
-            check, judge, version, source,
+            check, judge, version, source, least,
         )  # fmt: skip
         return function
 

@@ -1,25 +1,22 @@
-"""From per-example values to a score. Never NaN: what does not exist is None.
+"""From per-example values to a score. Never NaN: what does not exist is None, and says why.
 
-proportion   Wilson 95 % interval (Wilson 1927): inside [0, 1], and not empty at 0 and 1
-mean         mean of examples, normal 95 % interval
+proportion   mean of values from 0 to 1
+mean         mean of examples
 perplexity   exp(Σ t_i v_i / Σ t_i), examples of t_i tokens and mean loss v_i; the error of the
-             ratio by linearisation (delta method), the interval normal on the log scale
+             ratio by linearisation (delta method)
+
+The intervals are those of `engine.scoring.intervals`.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.scoring.intervals import interval
 from engine.scoring.registry import Scorer
-
-log = logging.getLogger(__name__)
-
-Z95 = 1.959963984540054
-"""97.5 % quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +24,13 @@ class Score:
     """One composed model on one objective.
 
     Attributes:
-        mean: None where it does not exist: some example has no finite value.
+        mean: None where it does not exist; `error` says why.
         stderr: sd (ddof 1) / √n; None at n = 1.
         n: number of examples.
         low, high: 95 % interval; None where there is none.
         values: one an example, in the order of the rows; None for a value that is not finite. For
-            perplexity the example's own perplexity.
+            perplexity the example's own perplexity. None at all where nothing was measured.
+        error: why there is no mean; None where there is one.
     """
 
     mean: float | None
@@ -41,6 +39,7 @@ class Score:
     low: float | None
     high: float | None
     values: tuple[float | None, ...] = ()
+    error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The summary, without the values."""
@@ -48,19 +47,9 @@ class Score:
         return {name: getattr(self, name) for name in names}
 
 
-def wilson(successes: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a proportion of n ≥ 1 trials."""
-    share, square = successes / n, Z95 * Z95
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = Z95 * math.sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
-    # at 0 and n the closed end is exact; rounding must not put it beside the mean
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return low, high
-
-
 def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    # + 0.0: a loss of −0.0 is 0
+    return value + 0.0 if value is not None and math.isfinite(value) else None
 
 
 def _exp(value: float) -> float:
@@ -76,19 +65,21 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, math.sqrt(squares / (n - 1) / n)
 
 
-def _perplexity(losses: Sequence[float], weights: Sequence[float]) -> Score:
-    """The perplexity of examples of `weights` tokens with mean losses `losses`, all finite."""
+def _perplexity(losses: Sequence[float], weights: Sequence[float]) -> tuple[float, float | None]:
+    """Mean (perhaps ∞) and error of examples of `weights` tokens with mean losses `losses`."""
     n, tokens = len(losses), math.fsum(weights)
     ratio = math.fsum(w * v for w, v in zip(weights, losses, strict=True)) / tokens
-    mean = _finite(_exp(ratio))
-    values = tuple(_finite(_exp(loss)) for loss in losses)
-    if n == 1 or mean is None:
-        return Score(mean, None, n, None, None, values)
+    mean = _exp(ratio)
+    if n == 1:
+        return mean, None
     residuals = [w * (v - ratio) for w, v in zip(weights, losses, strict=True)]
     squares = math.fsum(residual * residual for residual in residuals)
-    error = math.sqrt(squares / (n - 1) * n) / tokens
-    low, high = _exp(ratio - Z95 * error), _exp(ratio + Z95 * error)
-    return Score(mean, _finite(mean * error), n, _finite(low), _finite(high), values)
+    return mean, mean * (math.sqrt(squares / (n - 1) * n) / tokens)
+
+
+def unmeasured(n: int, error: str, values: Sequence[float | None] = ()) -> Score:
+    """The score of n examples that has no mean, and why."""
+    return Score(None, None, n, None, None, tuple(values), error)
 
 
 def summarise(
@@ -108,22 +99,29 @@ def summarise(
         raise ValueError("a score needs at least one value")
     if weights is not None and len(weights) != n:
         raise ValueError(f"{n} values but {len(weights)} weights")
+    perplexity = scorer.mean == "perplexity"
     kept = tuple(_finite(float(value)) for value in values)
     finite = [value for value in kept if value is not None]
+    if perplexity:
+        kept = tuple(None if value is None else _finite(_exp(value)) for value in kept)
     if len(finite) < n:
-        log.warning("%s: %d of %d examples have no finite value", scorer.name, n - len(finite), n)
-        if scorer.mean == "perplexity":
-            kept = tuple(None if value is None else _finite(_exp(value)) for value in kept)
-        return Score(None, None, n, None, None, kept)
-    if scorer.mean == "perplexity":
-        return _perplexity(finite, weights if weights is not None else [1.0] * n)
-    mean, error = _mean_and_error(finite)
-    low: float | None
-    high: float | None
-    if scorer.proportion:
-        low, high = wilson(math.fsum(finite), n)
-    elif error is None:
-        low = high = None
+        first = next(place for place, value in enumerate(values) if not math.isfinite(value))
+        error = (
+            f"{n - len(finite)} of {n} examples have no finite value: {scorer.name} of example"
+            f" {first + 1} is {_called(float(values[first]))}"
+        )
+        return unmeasured(n, error, kept)
+    if perplexity:
+        mean, stderr = _perplexity(finite, weights if weights is not None else [1.0] * n)
     else:
-        low, high = mean - Z95 * error, mean + Z95 * error
-    return Score(_finite(mean), _finite(error), n, _finite(low), _finite(high), kept)
+        mean, stderr = _mean_and_error(finite)
+    if not math.isfinite(mean):
+        return unmeasured(n, f"its {scorer.name} is larger than any number", kept)
+    mean, stderr = max(mean + 0.0, scorer.least), _finite(stderr)  # not below it by rounding
+    return Score(mean, stderr, n, *interval(scorer, mean, stderr, n), kept)
+
+
+def _called(value: float) -> str:
+    if math.isnan(value):
+        return "not a number"
+    return "infinite" if value > 0 else "minus infinite"

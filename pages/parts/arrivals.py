@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,8 @@ import numpy as np
 
 from cache.columns import NUMBERS, Columns
 from engine.recipe import recipe_from_dict
+from engine.scoring.intervals import interval_columns
+from engine.scoring.registry import SCORERS
 from pages.parts.places import position_of, shape_of
 from pages.parts.view import Measured
 
@@ -32,9 +34,20 @@ class Arrivals:
         self._codes = np.empty(0, dtype=np.int64)
         self._positions: dict[tuple[str, ...], np.ndarray] = {}
 
-    def measured(self, columns: Columns) -> Measured:
-        """What `pages.parts.view.measure` makes of the same points one by one."""
+    def measured(self, columns: Columns, scorers: Mapping[str, str] | None = None) -> Measured:
+        """What `pages.parts.view.measure` makes of the same points one by one.
+
+        Args:
+            scorers: objective -> its scorer, which says what interval a score has; without them
+                the intervals are those that were stored.
+        """
         numbers = dict(zip(NUMBERS, columns.table, strict=True))
+        exact: frozenset[str] = frozenset()
+        if scorers is not None:
+            names = [scorers[each] for each in columns.names]
+            found = interval_columns(names, numbers["mean"], numbers["stderr"], numbers["n"])
+            numbers["low"], numbers["high"] = found
+            exact = frozenset(each for each, name in scorers.items() if SCORERS[name].exact)
         ids, recipes, failures = columns.ids, columns.recipes, {}
         there = np.isfinite(numbers["mean"]).any(axis=1)
         if not there.all():
@@ -43,13 +56,13 @@ class Arrivals:
             ids, recipes = ids[there], recipes[there]
             numbers = {name: each[there] for name, each in numbers.items()}
         n = np.nan_to_num(numbers.pop("n")).astype(np.int64)
-        names = tuple(ids.tolist())
+        met_ids = tuple(ids.tolist())
         with self._lock:
-            entries = self._met(names, recipes)
+            entries = self._met(met_ids, recipes)
             met = tuple(self._recipes[entries].tolist())
         return Followed(
-            columns.names, names, met, n=n, failures=failures, **numbers, arrivals=self,
-            entries=entries,
+            columns.names, met_ids, met, n=n, failures=failures, **numbers, exact=exact,
+            arrivals=self, entries=entries,
         )  # fmt: skip
 
     def _met(self, ids: Sequence[str], recipes: np.ndarray) -> np.ndarray:

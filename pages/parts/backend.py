@@ -182,7 +182,8 @@ class Backend:
             if self._measured is None or self._measured[0] != key:
                 objectives = {each: opened.objectives[each] for each in self.objective_names}
                 columns = self.store.columns(opened.family, objectives, "explore", opened.numerics)
-                self._measured = (key, self._arrivals.measured(columns))
+                scorers = {each.name: each.scorer for each in self.objectives}
+                self._measured = (key, self._arrivals.measured(columns, scorers))
             return self._measured[1]
 
     def earlier(self) -> dict[str, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from engine.export.directory import check_output, free_bytes
 from engine.export.plan import Plan, plan_export
 from engine.recipe import Recipe, recipe_from_dict
 from pages.parts.backend import Backend
-from pages.parts.view import Axis, Measured, number, recipe_text
+from pages.parts.view import ONE, Axis, Measured, number, recipe_text
 
 FRONT_SHOWN = 100
 """Members of the front in the list of points; the others are found by their ids."""
@@ -81,6 +81,7 @@ def score_table(
         if score is not None:
             keys = ("mean", "stderr", "low", "high")
             text = number(*(np.nan if score[key] is None else score[key] for key in keys))
+            text = str(score.get("error") or text) + (ONE if score.get("note") else "")
         rows.append(
             {
                 "objective": axis.label,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pages.parts.view import SHARE, Axis, Measured, recipe_text
+from pages.parts.view import SHARE, Axis, Measured, how_sure, recipe_text
 
 MEASURED = "--st-gray-color"
 FRONT = "--st-primary-color"
@@ -81,13 +81,10 @@ def bars(measured: Measured, rows: np.ndarray, column: int, colour: str) -> dict
 
 
 def error_texts(measured: Measured, rows: np.ndarray, column: int) -> list[str]:
-    """What follows a mean in the hover text: ± or the interval, as in `view.number`."""
-    stderr = measured.stderr[rows, column].tolist()
-    texts = [f" ± {each:.3f}" if not math.isnan(each) else "" for each in stderr]
-    for place in np.flatnonzero(by_interval(measured, rows, column)).tolist():
-        low, high = measured.low[rows[place], column], measured.high[rows[place], column]
-        texts[place] = f" [{low:.3f}, {high:.3f}]"
-    return texts
+    """What follows a mean in the hover text, as in `view.number`."""
+    columns = (measured.stderr, measured.low, measured.high)
+    known = zip(*(each[rows, column].tolist() for each in columns), strict=True)
+    return [how_sure(*each) for each in known]
 
 
 def points(

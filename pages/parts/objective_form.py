@@ -233,4 +233,7 @@ def _examples(task: Task, model: str, choices: bool) -> None:
                 column.code(text or "(nothing)", language=None, wrap_lines=True)
     mean = result["mean"]
     if mean is not None and len(examples) > 1:
-        st.text(f"Over these {len(examples)}: {number(mean, result['stderr'])}")
+        known = (result[each] for each in ("stderr", "low", "high"))
+        st.text(f"Over these {len(examples)}: {number(mean, *known)}")
+    elif result["error"]:
+        st.text(f"No score: {result['error']}")

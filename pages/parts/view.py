@@ -23,6 +23,7 @@ from pages.parts.places import Nearest, position_of, shape_of
 
 SHARE = "share of examples"
 COLUMNS = ("mean", "stderr", "low", "high", "n")
+ONE = " (one example: no interval)"
 UNITS = {
     "nll": "nats a token",
     "perplexity": "perplexity",
@@ -87,18 +88,25 @@ def number(
 ) -> str:
     """A score in words, always with how sure it is where that is known.
 
-    `0.612 ± 0.028` with a standard error; `1.000 [0.987, 1.000]` where there is none above 0 but an
-    interval: no example failed, which is not certainty.
+    `0.612 ± 0.028 [0.555, 0.666]`: mean, standard error, 95 % interval; `1.000 [0.987, 1.000]`
+    where the error is 0: no example failed, which is not certainty.
     """
     if not math.isfinite(mean):
         return "not measured"
-    text = f"{mean:.3f}" if abs(mean) < 1000 else f"{mean:.4g}"
-    if not stderr or not math.isfinite(stderr):
-        if low is not None and high is not None and math.isfinite(low + high):
-            return f"{text} [{low:.3f}, {high:.3f}]"
-        if stderr is None or math.isnan(stderr):
-            return text
-    return text + (f" ± {stderr:.3f}" if stderr < 1000 else f" ± {stderr:.4g}")
+    return _digits(mean) + how_sure(stderr, low, high)
+
+
+def how_sure(stderr: float | None, low: float | None, high: float | None) -> str:
+    """What follows a mean; empty where nothing is known."""
+    known = low is not None and high is not None and math.isfinite(low + high)
+    text = f" [{_digits(low)}, {_digits(high)}]" if known else ""  # type: ignore[arg-type]
+    if stderr is None or not math.isfinite(stderr) or (known and stderr == 0.0):
+        return text
+    return f" ± {_digits(stderr)}{text}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -137,7 +145,8 @@ class Measured:
         stderr: float64 [points, objectives]; NaN where there is none.
         n: int64 [points, objectives]; examples behind each mean, 0 where not measured.
         failures: point id -> reason, of points that have no scores.
-        low, high: float64 [points, objectives]; the interval of a proportion, NaN where none is.
+        low, high: float64 [points, objectives]; the 95 % interval, NaN where there is none.
+        exact: objectives that are counted, not estimated from examples.
     """
 
     names: tuple[str, ...]
@@ -149,6 +158,7 @@ class Measured:
     failures: Mapping[str, str] = field(default_factory=dict)
     low: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     high: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    exact: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):  # where none were given, none are known
@@ -164,7 +174,9 @@ class Measured:
         columns = (self.mean, self.stderr, self.n, self.low, self.high)
         mean, stderr, n, low, high = (column[mask] for column in columns)
         ids, recipes = tuple(compress(self.ids, chosen)), tuple(compress(self.recipes, chosen))
-        found = Measured(self.names, ids, recipes, mean, stderr, n, self.failures, low, high)
+        found = Measured(
+            self.names, ids, recipes, mean, stderr, n, self.failures, low, high, self.exact
+        )
         vars(found)["singles"] = self.singles[mask]
         return found
 
@@ -207,8 +219,19 @@ class Measured:
 
     def score_text(self, row: int, name: str) -> str:
         """A point's score on an objective in words."""
-        at = row, self.column(name)
-        return number(self.mean[at], self.stderr[at], self.low[at], self.high[at])
+        return self.score_texts(np.array([row]), name)[0]
+
+    def score_texts(self, rows: np.ndarray, name: str) -> list[str]:
+        """`score_text` of many rows."""
+        column = self.column(name)
+        columns = (self.mean, self.stderr, self.low, self.high)
+        numbers = zip(*(each[rows, column].tolist() for each in columns), strict=True)
+        texts = [number(*each) for each in numbers]
+        if name not in self.exact:
+            single = (self.n[rows, column] == 1) & np.isnan(self.low[rows, column])
+            for place in np.flatnonzero(single).tolist():
+                texts[place] += ONE
+        return texts
 
     def complete(self, row: int) -> bool:
         """Whether every objective of the study is measured."""

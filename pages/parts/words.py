@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.recipe import Recipe
-from pages.parts.view import Axis, Measured, number
+from pages.parts.view import Axis, Measured
 
 PREDICTED = "Predicted, not measured"
 PREDICTED_NOTE = "Value and 95 % model band, from this method's points."
@@ -22,10 +22,7 @@ def rows(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> list[di
     order = np.concatenate([np.flatnonzero(front), np.flatnonzero(~front)[::-1]])[:TABLE]
     scores = {}
     for axis in axes:
-        column = measured.column(axis.name)
-        columns = (measured.mean, measured.stderr, measured.low, measured.high)
-        numbers = zip(*(each[order, column].tolist() for each in columns), strict=True)
-        scores[axis.label] = [number(*each) for each in numbers]
+        scores[axis.label] = measured.score_texts(order, axis.name)
     return [
         {
             "front": bool(front[row]),

@@ -88,7 +88,7 @@ def test_the_address_restores_the_tray_with_scores(backend: Backend) -> None:
     shown = texts(at)
     assert "A · helpful" in shown and "B · base" in shown
     assert "This study has no 000000000000." in shown
-    assert "facts ↑  0.800 ± 0.020" in shown
+    assert "facts ↑  0.800 ± 0.020 [0.751, 0.841]" in shown
 
 
 def test_a_full_tray_takes_no_more(backend: Backend) -> None:

@@ -151,7 +151,7 @@ def test_the_table_lists_every_point_with_its_front_members_marked(backend: Back
     [table] = at.dataframe
     assert len(table.value) == 4
     assert table.value["front"].sum() >= 1
-    assert table.value["facts ↑"].iloc[0].endswith("± 0.020")
+    assert table.value["facts ↑"].iloc[0].endswith("± 0.020 [0.444, 0.556]")
 
 
 def test_a_broken_study_lists_each_problem(

@@ -53,7 +53,7 @@ def test_the_point_handed_over_is_shown_with_recipe_and_scores(backend: Backend)
     assert "model: helpful" in texts(at)
     scores = at.dataframe[0].value
     assert list(scores["objective"]) == ["facts ↑", "manners ↑", "loss ↓"]
-    assert scores["explored"][0] == "0.800 ± 0.020"
+    assert scores["explored"][0] == "0.800 ± 0.020 [0.751, 0.841]"
     assert set(scores["held back"]) == {"not measured yet"}
     assert "measured once, at export" in texts(at)
 
@@ -96,7 +96,7 @@ def test_an_export_lists_what_was_written(backend: Backend, tmp_path: Path) -> N
 
 def test_scores_on_held_back_rows_stand_beside_the_others(backend: Backend, tmp_path: Path) -> None:
     at = export(opened(backend, backend.measured().ids[2]), backend, tmp_path / "out")
-    assert at.dataframe[0].value["held back"][0] == "0.700 ± 0.020"
+    assert at.dataframe[0].value["held back"][0] == "0.700 ± 0.020 [0.646, 0.749]"
 
 
 def test_every_export_is_listed_newest_first(backend: Backend, tmp_path: Path) -> None:

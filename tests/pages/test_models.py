@@ -208,7 +208,7 @@ def test_a_preview_shows_examples_and_saves_nothing(
     assert not at.exception
     shown = texts(at)
     assert "Example 1, line 1: value 1" in shown and "helpful <b>says</b>" in shown
-    assert "held back for the report" in shown and "0.600 ± 0.245" in shown
+    assert "held back for the report" in shown and "0.600 ± 0.245 [0.231, 0.882]" in shown
     assert own.read_text() == before
     at.text_input(key="objective:0:name").set_value("other").run()
     assert "The fields changed since this preview." in texts(at)

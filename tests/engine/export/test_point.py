@@ -108,7 +108,7 @@ class TestMerged:
         (result,) = front["model-index"][0]["results"]
         assert front["model-index"][0]["name"] == "mixture"
         assert result["metrics"] == [{"type": "exact_match", "value": 0.5, "name": "exact_match"}]
-        assert "| facts ↑ | report | 0.5 | – | 1 |" in body and "vllm serve" in body
+        assert "| facts ↑ | report | 0.5 | – | 0.1 … 0.9 | 1 |" in body and "vllm serve" in body
         written = yaml.safe_load(body.split("```yaml\n")[1].split("```")[0])
         assert written == resolve(recipe, composer.family.names).as_dict()
         found = manifest(tmp_path / "mixture")

@@ -15,11 +15,13 @@ def seen(*sums: float, alone: tuple[float, ...] | None = None) -> Choices:
     return Choices(sums, (1, 3, 2), alone)
 
 
-def test_choice_takes_the_largest_sum_and_the_first_among_equals() -> None:
+def test_choice_takes_the_largest_sum_and_shares_among_equals() -> None:
     assert choice(seen(-3.0, -2.0, -2.5), ROW) == 1.0
     assert choice(seen(-1.0, -2.0, -2.5), ROW) == 0.0
-    assert choice(seen(-2.0, -2.0, -2.5), ROW) == 0.0
-    assert choice(seen(-2.5, -2.0, -2.0), ROW) == 1.0
+    assert choice(seen(-2.0, -2.0, -2.5), ROW) == 0.5
+    assert choice(seen(-2.5, -2.0, -2.0), ROW) == 0.5
+    assert choice(seen(-2.0, -2.5, -2.0), ROW) == 0.0
+    assert choice(seen(-2.0, -2.0, -2.0), ROW) == pytest.approx(1 / 3)
     assert choice(seen(-math.inf, -2.0, -math.inf), ROW) == 1.0
 
 
@@ -48,7 +50,14 @@ def test_choice_against_what_it_is_without_the_prompt() -> None:
     assert choice(Choices(found.sums, found.tokens), ROW) == 0.0
 
 
+def test_equal_texts_are_equal_choices_whatever_the_rounding() -> None:
+    row = Row(0, 1, "0" * 64, prompt="?", choices=("yes", "no", "yes"), answer=2)
+    assert choice(seen(-2.0, -3.0, -2.0000002), row) == 0.5
+    assert choice(seen(-2.0000002, -3.0, -2.0), row) == 0.5
+
+
 def test_choice_without_numbers_has_no_value() -> None:
+    assert math.isnan(choice(seen(-math.inf, -math.inf, -math.inf), ROW))
     assert math.isnan(choice(seen(-1.0, math.nan, -2.0), ROW))
     alone = (-1.0, math.nan, -1.0)
     assert math.isnan(choice(seen(-1.0, -1.0, -2.0, alone=alone), ROW, normalize="unconditional"))

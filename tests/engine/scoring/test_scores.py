@@ -7,7 +7,8 @@ import random
 import pytest
 
 from engine.scoring.registry import find_scorer
-from engine.scoring.scores import Z95, summarise, wilson
+from engine.scoring.intervals import student
+from engine.scoring.scores import summarise
 
 EXACT, NLL, PERPLEXITY = (find_scorer(name) for name in ("exact_match", "nll", "perplexity"))
 
@@ -22,21 +23,13 @@ def test_a_proportion_by_hand() -> None:
     assert score.values == (1.0, 1.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 300, 10_000])
-def test_wilson_stays_inside_and_says_something_at_the_ends(n: int) -> None:
-    low, high = wilson(0, n)
-    assert low == 0.0 and 0.0 < high < 1.0
-    assert wilson(n, n) == (pytest.approx(1.0 - high), 1.0)
-    share = Z95**2 / (n + Z95**2)
-    assert high == pytest.approx(share)
-
-
 def test_a_mean_by_hand() -> None:
     score = summarise(NLL, [1.0, 2.0, 3.0])
     assert score.mean == 2.0
     assert score.stderr == pytest.approx(1 / math.sqrt(3))
-    assert score.low == pytest.approx(2.0 - Z95 / math.sqrt(3))
-    assert score.high == pytest.approx(2.0 + Z95 / math.sqrt(3))
+    # Student's t with 2 degrees: 4.302653; the lower end, −0.48, is below what a loss can be
+    assert score.low == 0.0
+    assert score.high == pytest.approx(2.0 + 4.302652729911275 / math.sqrt(3))
 
 
 @pytest.mark.parametrize("scorer", [NLL, PERPLEXITY])
@@ -59,8 +52,8 @@ def test_perplexity_weighs_tokens_and_not_examples() -> None:
     # residuals t(v − r) = 3 · −¼ and 1 · ¾; variance of the ratio = n/(n−1) · Σ e² / T²
     error = math.sqrt(2 * (0.75**2 + 0.75**2)) / 4
     assert score.stderr == pytest.approx(math.exp(5 / 4) * error)
-    assert score.low == pytest.approx(math.exp(5 / 4 - Z95 * error))
-    assert score.high == pytest.approx(math.exp(5 / 4 + Z95 * error))
+    assert score.low == 1.0  # exp(5/4 − 12.7 error) is below what a perplexity can be
+    assert score.high == pytest.approx(math.exp(5 / 4 + student(1) * error))
     assert score.values == (pytest.approx(math.e), pytest.approx(math.e**2))
 
 
@@ -87,12 +80,15 @@ def test_what_is_not_finite_is_null_and_takes_the_mean_with_it(
     score = summarise(scorer, [1.0, value, 0.0])  # type: ignore[arg-type]
     assert (score.mean, score.stderr, score.low, score.high, score.n) == (*[None] * 4, 3)
     assert score.values[1] is None and score.values[0] is not None
+    assert score.error is not None and "1 of 3 examples" in score.error
+    assert "example 2" in score.error
     json.dumps([score.as_dict(), score.values], allow_nan=False)
 
 
 def test_a_perplexity_beyond_all_numbers_is_null() -> None:
     score = summarise(PERPLEXITY, [1e4, 1e4])
     assert score.mean is None and score.stderr is None and score.values == (None, None)
+    assert score.error == "its perplexity is larger than any number"
     long = summarise(PERPLEXITY, [1e4, 1.0], [1.0, 1e6])
     assert long.mean == pytest.approx(math.exp((1e4 + 1e6) / (1e6 + 1)))
     json.dumps([long.as_dict(), long.values], allow_nan=False)
@@ -103,3 +99,12 @@ def test_no_values_and_wrong_weights_are_faults() -> None:
         summarise(NLL, [])
     with pytest.raises(ValueError, match="weights"):
         summarise(PERPLEXITY, [1.0], [1.0, 2.0])
+
+
+def test_no_number_is_below_what_is_possible_nor_a_negative_zero() -> None:
+    rounded = summarise(NLL, [-0.0, -1e-9])  # logits minus their logsumexp round above 0
+    assert rounded.mean == 0.0 and math.copysign(1.0, rounded.mean) == 1.0
+    assert rounded.low == 0.0
+    sure = summarise(PERPLEXITY, [-1e-9, -1e-9])
+    assert (sure.mean, sure.low, sure.high) == (1.0, 1.0, 1.0)
+    assert all(math.copysign(1.0, each) == 1.0 for each in summarise(NLL, [-0.0]).values)  # type: ignore[arg-type]

@@ -230,7 +230,7 @@ def test_where_no_example_failed_the_interval_is_drawn_and_said() -> None:
     assert trace["error_y"]["array"] == [0.0, 0.1] and "arrayminus" not in trace["error_y"]
     assert trace["customdata"] == [
         ("p", " [0.987, 1.000]", " ± 0.000"),
-        ("q", " ± 0.020", " ± 0.100"),
+        ("q", " ± 0.020 [0.460, 0.540]", " ± 0.100"),
     ]
 
 

@@ -178,12 +178,12 @@ def test_numbers_carry_their_error(mean: float, stderr: float, text: str) -> Non
     [
         ((1.0, 0.0, 0.987, 1.0), "1.000 [0.987, 1.000]"),
         ((0.0, None, 0.0, 0.793), "0.000 [0.000, 0.793]"),
-        ((0.5, 0.02, 0.46, 0.54), "0.500 ± 0.020"),
+        ((0.5, 0.02, 0.46, 0.54), "0.500 ± 0.020 [0.460, 0.540]"),
         ((2.0, 0.0, None, None), "2.000 ± 0.000"),
         ((1.0, 0.0, float("nan"), float("nan")), "1.000 ± 0.000"),
     ],
 )
-def test_a_proportion_without_a_standard_error_shows_its_interval(
+def test_a_score_shows_its_interval_and_no_error_of_zero_beside_it(
     score: tuple[float | None, ...], text: str
 ) -> None:
     assert number(*score) == text
