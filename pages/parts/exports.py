@@ -16,7 +16,8 @@ from engine.export.directory import check_output, free_bytes
 from engine.export.plan import Plan, plan_export
 from engine.recipe import Recipe, recipe_from_dict
 from pages.parts.backend import Backend
-from pages.parts.view import ONE, Axis, Measured, number, recipe_text
+from pages.parts.numbers import ONE, number
+from pages.parts.view import Axis, Measured, recipe_text
 
 FRONT_SHOWN = 100
 """Members of the front in the list of points; the others are found by their ids."""

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from pages.parts.view import SHARE, Axis, Measured, how_sure, recipe_text
+from pages.parts.numbers import how_sure
+from pages.parts.view import SHARE, Axis, Measured, recipe_text
 
 MEASURED = "--st-gray-color"
 FRONT = "--st-primary-color"

@@ -23,7 +23,7 @@ from pages.parts.adding import (
     texts_of,
 )
 from pages.parts.backend import Backend, Task
-from pages.parts.view import number
+from pages.parts.numbers import number
 
 MANY = 3
 ESCAPED = r"One a line; \n within a line stands for a line break"

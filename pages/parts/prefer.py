@@ -19,9 +19,10 @@ import streamlit as st
 
 from pages.parts import pad, tray
 from pages.parts.backend import Backend
+from pages.parts.numbers import number
 from pages.parts.picking import Pick, bounded, frozen, pick
 from pages.parts.preference import STEPS, Bounds, Preference, equal, placed, rebalanced
-from pages.parts.view import Axis, Measured, axes_of, number
+from pages.parts.view import Axis, Measured, axes_of
 from pages.parts.why import why
 
 

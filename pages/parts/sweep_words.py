@@ -11,11 +11,12 @@ import numpy as np
 from engine.recipe import Recipe, recipe_from_dict
 from engine.run.executor import Status
 from pages.parts.backend import Backend
+from pages.parts.numbers import number
 from pages.parts.pace import duration
 from pages.parts.sweep import Run, Sweep, words_of
 from pages.parts.sweep_figure import Curve
 from pages.parts.sweeping import Queue
-from pages.parts.view import Axis, number, recipe_text
+from pages.parts.view import Axis, recipe_text
 
 STATES = {
     "waiting": "waiting",

@@ -6,7 +6,6 @@ Point … ──► Measured ─┬─ front_of(axes)        which rows are on t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,11 +18,11 @@ from engine.front.pareto import front_mask
 from engine.recipe import METHODS, Recipe, recipe_from_dict
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
+from pages.parts.numbers import ONE, number
 from pages.parts.places import Nearest, position_of, shape_of
 
 SHARE = "share of examples"
 COLUMNS = ("mean", "stderr", "low", "high", "n")
-ONE = " (one example: no interval)"
 UNITS = {
     "nll": "nats a token",
     "perplexity": "perplexity",
@@ -78,35 +77,6 @@ def axes_of(objectives: Iterable[Objective]) -> tuple[Axis, ...]:
         unit = SHARE if scorer.proportion else UNITS.get(each.scorer, "")
         found.append(Axis(each.name, each.direction == "maximize", unit))
     return tuple(found)
-
-
-def number(
-    mean: float,
-    stderr: float | None = None,
-    low: float | None = None,
-    high: float | None = None,
-) -> str:
-    """A score in words, always with how sure it is where that is known.
-
-    `0.612 ± 0.028 [0.555, 0.666]`: mean, standard error, 95 % interval; `1.000 [0.987, 1.000]`
-    where the error is 0: no example failed, which is not certainty.
-    """
-    if not math.isfinite(mean):
-        return "not measured"
-    return _digits(mean) + how_sure(stderr, low, high)
-
-
-def how_sure(stderr: float | None, low: float | None, high: float | None) -> str:
-    """What follows a mean; empty where nothing is known."""
-    known = low is not None and high is not None and math.isfinite(low + high)
-    text = f" [{_digits(low)}, {_digits(high)}]" if known else ""  # type: ignore[arg-type]
-    if stderr is None or not math.isfinite(stderr) or (known and stderr == 0.0):
-        return text
-    return f" ± {_digits(stderr)}{text}"
-
-
-def _digits(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
 
 
 def recipe_text(recipe: Recipe) -> str:

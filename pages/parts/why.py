@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from engine.front.decide import neighbours, trade
+from pages.parts.numbers import number
 from pages.parts.picking import Pick
 from pages.parts.preference import Bounds, Preference
-from pages.parts.view import SHARE, Axis, Measured, number, recipe_text
+from pages.parts.view import SHARE, Axis, Measured, recipe_text
 
 SURE = 1.96
 """Standard errors from which a difference is more than noise, at 95 %."""

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from engine.scoring.registry import find_scorer
 from engine.scoring.intervals import student
+from engine.scoring.registry import find_scorer
 from engine.scoring.scores import summarise
 
 EXACT, NLL, PERPLEXITY = (find_scorer(name) for name in ("exact_match", "nll", "perplexity"))

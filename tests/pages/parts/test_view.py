@@ -11,7 +11,8 @@ import pytest
 
 import engine  # noqa: F401
 from engine.recipe import Names, Recipe, resolve
-from pages.parts.view import Axis, Measured, axes_of, measure, number, recipe_text
+from pages.parts.numbers import number
+from pages.parts.view import Axis, Measured, axes_of, measure, recipe_text
 from pages.parts.words import front_words, readout, rows
 
 NAMES = Names(("helpful", "terse"))
