@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +246,19 @@ class Store:
         return earlier(self._follower.query, family, objectives, split, numerics)
 
     def points(
-        self, family: str, objectives: Mapping[str, str], split: str, numerics: str
+        self,
+        family: str,
+        objectives: Mapping[str, str],
+        split: str,
+        numerics: str,
+        only: Collection[str] | None = None,
     ) -> list[Point]:
-        """`columns`, point by point."""
+        """`columns`, point by point.
+
+        Args:
+            only: ids; these points alone are looked at, and nothing is remembered of them.
+        """
+        if only is not None:
+            ask = self._follower.arrays, family, objectives, split, numerics
+            return join(*ask, only).points({})
         return self.columns(family, objectives, split, numerics).points(self._recipes)

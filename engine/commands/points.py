@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from cache.point import Point
+from cache.rows import score_id
 from engine.commands.session import Session, cancelling, progress
 from engine.errors import bad
 from engine.front.table import point_document
@@ -72,12 +73,14 @@ def evaluated(
             "have": session.have(recipes, split, numerics),
         },
     )
-    documents = documents_of(session, numerics, split, objectives)
-    session.tell_earlier(numerics, split)
     family = session.family_fingerprint
+    ids = [point_id(each, family) for each in recipes]
+    documents = documents_of(session, numerics, split, objectives, ids)
+    session.tell_earlier(numerics, split)
     return {
         "points": [
-            documents.get(point_id(each, family)) or _failed(each, family) for each in recipes
+            documents.get(point) or _failed(each, family)
+            for point, each in zip(ids, recipes, strict=True)
         ]
     }
 
@@ -89,17 +92,20 @@ def _failed(recipe: Recipe, family: str) -> dict[str, Any]:
 
 
 def documents_of(
-    session: Session, numerics: str, split: str, objectives: Sequence[str] | None = None
+    session: Session,
+    numerics: str,
+    split: str,
+    objectives: Sequence[str],
+    only: Collection[str],
 ) -> dict[str, dict[str, Any]]:
-    """Point id -> its JSON document, with the scores of the objectives named."""
+    """Point id -> its JSON document, of the points named, with the scores of the objectives
+    named."""
     session.store.refresh()
     documents = {}
-    for point in session.points(numerics, split):
+    for point in session.points(numerics, split, only):
         document = point_document(point)
-        document["scores"] = with_intervals(document["scores"], session.scorers)
-        if objectives is not None:
-            scores = document["scores"]
-            document["scores"] = {name: scores[name] for name in objectives if name in scores}
+        scores = with_intervals(document["scores"], session.scorers)
+        document["scores"] = {name: scores[name] for name in objectives if name in scores}
         documents[point.id] = document
     return documents
 
@@ -122,22 +128,23 @@ def sweep(args: Namespace) -> Iterator[dict[str, Any]]:
         objectives = [each.name for each in session.chosen()]
         numerics = str(session.run("open", {})["numerics"])
         every = [*singles, *recipes]
+        have = session.have(every, "explore", numerics)
         handle = session.submit(
             "sweep",
             {
                 "recipes": [each.as_dict() for each in every],
                 "objectives": objectives,
                 "split": "explore",
-                "have": session.have(every, "explore", numerics),
+                "have": have,
             },
             "sweep",
         )
-        printed = _Printed(session, recipes, objectives, numerics)
+        printed = _Printed(session, recipes, objectives, numerics, have)
         with cancelling(handle):
             yield from printed.ready()
             for event in handle.events():
                 if event.kind == "result":
-                    yield from printed.ready(event.data["row"]["point"])
+                    yield from printed.arrived(event.data["row"])
                 elif event.kind == "progress":
                     progress.job(event.data)
             handle.result()
@@ -146,30 +153,62 @@ def sweep(args: Namespace) -> Iterator[dict[str, Any]]:
 
 
 class _Printed:
-    """Which points of a sweep are complete and have been given."""
+    """Which points of a sweep are complete and have been given.
+
+    A row that arrives costs a look at its own point, and only once nothing more is missing there:
+    what else is stored does not matter.
+    """
 
     def __init__(
-        self, session: Session, recipes: Sequence[Recipe], objectives: Sequence[str], numerics: str
+        self,
+        session: Session,
+        recipes: Sequence[Recipe],
+        objectives: Sequence[str],
+        numerics: str,
+        have: Collection[str],
     ) -> None:
         self.session, self.objectives, self.numerics = session, objectives, numerics
-        family = session.family_fingerprint
+        family, there = session.family_fingerprint, frozenset(have)
+        prints = [session.objective_fingerprints[name] for name in objectives]
         self.waiting = {point_id(each, family): each for each in recipes}
+        self.missing = {
+            point: {
+                each for each in prints if score_id(point, each, "explore", numerics) not in there
+            }
+            for point in self.waiting
+        }
         self.failed = 0
 
-    def ready(self, only: str | None = None) -> Iterator[dict[str, Any]]:
-        """Documents of points that have every score now, or have failed."""
-        if only is not None and only not in self.waiting:
-            return
-        documents = documents_of(self.session, self.numerics, "explore", self.objectives)
-        for point in list(self.waiting) if only is None else [only]:
-            document = documents.get(point)
-            if document and set(document["scores"]) >= set(self.objectives):
-                del self.waiting[point]
-                yield document
+    def ready(self) -> Iterator[dict[str, Any]]:
+        """Documents of the points that had every score before."""
+        yield from self._complete([each for each in self.waiting if not self.missing[each]])
+
+    def arrived(self, row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The document of a saved row's point, where that was its last missing score."""
+        point = row["point"]
+        if point in self.waiting and row["kind"] == "score":
+            self.missing[point].discard(row["objective_fingerprint"])
+            if not self.missing[point]:
+                yield from self._complete([point])
 
     def rest(self) -> Iterator[dict[str, Any]]:
-        """Documents of the points that did not get every score."""
-        documents = documents_of(self.session, self.numerics, "explore", self.objectives)
+        """Documents of all that is left: another process may have measured some."""
+        yield from self._complete(list(self.waiting))
+        documents = self._documents(list(self.waiting))
         for point, recipe in self.waiting.items():
             self.failed += 1
             yield documents.get(point) or _failed(recipe, self.session.family_fingerprint)
+
+    def _complete(self, points: Sequence[str]) -> Iterator[dict[str, Any]]:
+        documents = self._documents(points)
+        for point in points:
+            document = documents.get(point)
+            if document and set(document["scores"]) >= set(self.objectives):
+                del self.waiting[point]
+                self.failed += document["error"] is not None
+                yield document
+
+    def _documents(self, points: Sequence[str]) -> dict[str, dict[str, Any]]:
+        if not points:
+            return {}
+        return documents_of(self.session, self.numerics, "explore", self.objectives, points)

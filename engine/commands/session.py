@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +140,18 @@ class Session:
         found = self.store.numerics(self.family_fingerprint, split)
         return found[0] if found else None
 
-    def points(self, numerics: str | None, split: str = "explore") -> list[Point]:
-        """Points of this family over the study's objectives as they are now."""
+    def points(
+        self,
+        numerics: str | None,
+        split: str = "explore",
+        only: Collection[str] | None = None,
+    ) -> list[Point]:
+        """Points of this family, all or those of the ids given, over the study's objectives as
+        they are now."""
         if numerics is None:
             return []
         return self.store.points(
-            self.family_fingerprint, self.objective_fingerprints, split, numerics
+            self.family_fingerprint, self.objective_fingerprints, split, numerics, only
         )
 
     def tell_earlier(self, numerics: str | None, split: str = "explore") -> None:
@@ -178,12 +184,12 @@ class Session:
 
     def have(self, recipes: Sequence[Recipe], split: str, numerics: str) -> list[str]:
         """Ids of the score rows that are there already."""
-        family, wanted = self.family_fingerprint, self.objective_fingerprints
+        family, prints = self.family_fingerprint, self.objective_fingerprints
+        points = {point_id(each, family): None for each in recipes}
         return [
-            score_id(point, fingerprint, split, numerics)
-            for point in (point_id(each, family) for each in recipes)
-            for fingerprint in wanted.values()
-            if self.store.has(point, fingerprint, split, numerics)
+            score_id(point.id, prints[name], split, numerics)
+            for point in self.store.points(family, prints, split, numerics, points)
+            for name in point.scores
         ]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import unknown
+from engine.front.peeling import peel
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -62,7 +63,9 @@ def ranks(values: ArrayLike, maximize: ArrayLike) -> NDArray[np.int64]:
     points = to_minimize(values, maximize)
     if not len(points):
         return np.zeros(0, dtype=np.int64)
-    return np.asarray(moocore.pareto_rank(points), dtype=np.int64) + 1
+    if points.shape[1] < 3:  # there moocore is O(n log n)
+        return np.asarray(moocore.pareto_rank(points), dtype=np.int64) + 1
+    return peel(points)
 
 
 def reference_point(values: ArrayLike, maximize: ArrayLike) -> Floats:

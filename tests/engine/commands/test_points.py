@@ -1,0 +1,53 @@
+"""A sweep in the shell: what it prints, and that it does not look at what else is stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cache.store import Store
+from tests import headless
+from tests.families import FamilyFiles, build_tied_family
+
+OBJECTIVES = [
+    {"name": name, "data": "data/choice.jsonl", "scorer": "choice", "limit": limit}
+    for name, limit in (("pick", 2), ("more", 3))
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> FamilyFiles:
+    return build_tied_family(tmp_path_factory.mktemp("sweep"))
+
+
+def sweep(home: Path, study: Path, points: int, *more: object) -> list[dict[str, Any]]:
+    words = ("--method", "linear", "--points", points, "--executor", "inline", *more)
+    ran = headless.run(home, "sweep", study, *words)
+    assert ran.code == 0, ran.err
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def test_a_sweep_prints_each_point_once_and_resumes(
+    files: FamilyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_points(*_: object) -> None:
+        raise AssertionError("it reads every point that is stored")
+
+    study = files.study("helpful", objectives=OBJECTIVES, name="sweeping")
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "columns", all_points)
+        *points, last = sweep(tmp_path, study, 3)
+        again = sweep(tmp_path, study, 3)
+        more = sweep(tmp_path, study, 5, "--objectives", "pick")
+    assert last == {"done": True, "points": len(points), "failed": 0} and len(points) >= 2
+    assert len({each["id"] for each in points}) == len(points)
+    assert all(list(each["scores"]) == ["pick", "more"] for each in points)
+    assert [each["id"] for each in again[:-1]] == [each["id"] for each in points]
+    assert again == [*points, last]
+    assert all(list(each["scores"]) == ["pick"] for each in more[:-1]) and len(more) > len(again)
+    assert {each["id"] for each in points} <= {each["id"] for each in more[:-1]}
+    front = headless.run(tmp_path, "front", study).document
+    assert front["points"] == len(more) - 1 + 2 and front["incomplete"] == len(more) - len(again)
