@@ -60,8 +60,11 @@ class Follower:
             self._closed = True
             self._index.close()
 
-    def refresh(self) -> bool:
+    def refresh(self, passing: str | None = None) -> bool:
         """Read what was written since, by any process; two directory listings where nothing was.
+
+        Args:
+            passing: file name of a journal to leave for another time.
 
         Returns:
             Whether there were new rows.
@@ -71,7 +74,7 @@ class Follower:
         """
         with self._lock:
             try:
-                return self._tail()
+                return self._tail(passing)
             except duckdb.Error as error:
                 self._rebuild(error)
                 return True
@@ -97,7 +100,7 @@ class Follower:
             news = [points for at, points in self._changes if at > version]
             return frozenset().union(*news) if len(news) == self.version - version else None
 
-    def _tail(self) -> bool:
+    def _tail(self, passing: str | None = None) -> bool:
         before = self.version
         for _ in range(LISTINGS):
             # journals first: one compacted between the two is in a segment that is listed then
@@ -107,7 +110,7 @@ class Follower:
                     if name not in self._read_segments:
                         self._read_segment(name)
                 for name, size in sizes.items():
-                    if size > self._index.known.get(name, 0):
+                    if size > self._index.known.get(name, 0) and name + SUFFIX != passing:
                         self._read_journal(name, size)
             except FileNotFoundError:  # compacted or merged since it was listed
                 continue

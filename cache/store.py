@@ -19,6 +19,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cache.columns import Columns, join
 from cache.earlier import earlier
 from cache.follow import Follower
@@ -48,6 +50,7 @@ class Store:
         self.owner = lock is not None
         self._lock_file = lock
         self._lock = threading.Lock()
+        self._behind = False
         self._joins: OrderedDict[Any, tuple[int, Columns]] = OrderedDict()
         self._recipes: dict[str, Mapping[str, Any]] = {}
         journals, segments = workspace / "journal", workspace / "segments"
@@ -90,6 +93,8 @@ class Store:
 
     def close(self) -> None:
         """Close index and journal, and let another process own the index."""
+        if self.owner:
+            self._level()
         with self._lock:
             self._journal.close()
             self._follower.close()
@@ -105,27 +110,29 @@ class Store:
 
     @property
     def version(self) -> int:
-        """Grows whenever new rows have been read, by `append` or `refresh`."""
+        """Grows whenever new rows are there, by `append` or `refresh`."""
+        self._level()
         return self._follower.version
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Save rows; once this returns they are on disk and survive anything.
+
+        The index takes them before the next question, together with others that came until then.
 
         Raises:
             ValueError: a row is not one (`cache.rows.clean`); nothing was written.
             NotSaved: the disk is full or failed.
             BadInput: the workspace cannot be written.
         """
+        own = self._journal.path
         try:
-            self.refresh()  # what others wrote comes before this
+            self._follower.refresh(own.name if own is not None else None)
         except Exception as error:
             log.warning("%s: not read before writing (%s)", self.workspace, error)
-        self._journal.append(rows, self._follower.sequence)
         try:
-            self.refresh()
-        except Exception:
-            # the rows are saved: failing here would make the caller believe that they are not
-            log.exception("%s: saved, but the index did not take it", self.workspace)
+            self._journal.append(rows, self._follower.sequence)
+        finally:  # a failed append may have saved some
+            self._behind = True
 
     def refresh(self) -> bool:
         """Read what any process wrote since; two directory listings where nothing was.
@@ -135,9 +142,27 @@ class Store:
         """
         return self._follower.refresh()
 
+    def _level(self) -> None:
+        """Let the index take what this process wrote, before a question."""
+        if self._behind:
+            self._behind = False
+            try:
+                self.refresh()
+            except Exception:
+                # the rows are saved, and what was read before can still be asked for
+                log.exception("%s: saved, but the index did not take it", self.workspace)
+
+    def _arrays(self, sql: str, parameters: list[Any]) -> dict[str, np.ndarray]:
+        self._level()
+        return self._follower.arrays(sql, parameters)
+
+    def _query(self, sql: str, parameters: list[Any]) -> dict[str, list[Any]]:
+        self._level()
+        return self._follower.query(sql, parameters)
+
     def has(self, point: str, objective_fingerprint: str, split: str, numerics: str) -> bool:
         """Whether this score is there: adding an objective evaluates only what is not."""
-        found = self._follower.query(
+        found = self._query(
             "SELECT 1 AS one FROM rows WHERE kind = 'score' AND point = ?"
             " AND objective_fingerprint = ? AND split = ? AND numerics = ? LIMIT 1",
             [point, objective_fingerprint, split, numerics],
@@ -146,14 +171,14 @@ class Store:
 
     def point(self, point_id: str) -> dict[str, Any] | None:
         """The recipe of a point by its id, None where there is none."""
-        found = self._follower.query(
+        found = self._query(
             "SELECT recipe FROM rows WHERE point = ? AND recipe IS NOT NULL LIMIT 1", [point_id]
         )
         return json.loads(found["recipe"][0]) if found["recipe"] else None
 
     def numerics(self, family: str, split: str = "explore") -> list[str]:
         """The numerics that a family has scores of, the most recent first."""
-        found = self._follower.query(
+        found = self._query(
             "SELECT numerics FROM rows WHERE kind = 'score' AND family = ? AND split = ?"
             ' GROUP BY numerics ORDER BY max("at") DESC, numerics',
             [family, split],
@@ -199,7 +224,7 @@ class Store:
     def _rows(self, table: str, where: Mapping[str, Any], values: bool) -> list[dict[str, Any]]:
         names = [*(name for name in FIELDS if values or name != "values"), "extra"]
         columns = ", ".join(f'"{name}"' for name in names)
-        found = self._follower.query(
+        found = self._query(
             f"SELECT {columns} FROM {table} WHERE {' AND '.join(where)} ORDER BY {OLDEST}",
             list(where.values()),
         )
@@ -227,7 +252,7 @@ class Store:
             before, found = self._joins.get(key, (-1, None))
         if found is None or before != version:
             changed = self._follower.changed_since(before) if found is not None else None
-            ask = (self._follower.arrays, family, objectives, split, numerics)
+            ask = (self._arrays, family, objectives, split, numerics)
             if found is None or changed is None or len(changed) > FEW:
                 found = join(*ask)
             elif changed:
@@ -243,7 +268,7 @@ class Store:
         self, family: str, objectives: Mapping[str, str], split: str, numerics: str
     ) -> dict[str, tuple[str, ...]]:
         """Objective -> points with a score as of an earlier definition alone (`cache.earlier`)."""
-        return earlier(self._follower.query, family, objectives, split, numerics)
+        return earlier(self._query, family, objectives, split, numerics)
 
     def points(
         self,
@@ -259,6 +284,6 @@ class Store:
             only: ids; these points alone are looked at, and nothing is remembered of them.
         """
         if only is not None:
-            ask = self._follower.arrays, family, objectives, split, numerics
+            ask = self._arrays, family, objectives, split, numerics
             return join(*ask, only).points({})
         return self.columns(family, objectives, split, numerics).points(self._recipes)

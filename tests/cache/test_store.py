@@ -298,11 +298,24 @@ def test_saved_is_saved_even_where_the_index_does_not_take_it(store, monkeypatch
     def fail():
         raise duckdb.InternalException("broken")
 
-    monkeypatch.setattr(store, "refresh", fail)
     store.append([score("p1")])
-    assert "saved, but the index did not take it" in caplog.text
+    monkeypatch.setattr(store, "refresh", fail)
+    store.append([score("p2")])
+    assert points(store) == [] and "saved, but the index did not take it" in caplog.text
     monkeypatch.undo()
-    assert store.refresh() and len(points(store)) == 1
+    assert store.refresh() and len(points(store)) == 2
+
+
+def test_rows_are_numbered_after_those_of_others(tmp_path):
+    """Whether or not an index took the own rows before: the writer itself knows their numbers."""
+    with Store.open(tmp_path) as one, Store.open(tmp_path) as two:
+        for turn in range(3):
+            one.append([score("p1", mean=turn / 10)] * 2)
+            two.append([score("p1", mean=turn / 10 + 0.05)])
+        found = [row["sequence"] for row in one.scores("fam")]
+        assert found == [9] and points(one)[0].scores["facts"]["mean"] == 0.25
+        one.append([score("p1", mean=0.75)])
+        assert one.scores("fam")[0]["sequence"] == 10
 
 
 def test_a_full_disk_is_said_and_nothing_is_shown_as_saved(store, monkeypatch):
