@@ -29,6 +29,8 @@ FLOORS = (
         "engine.recipe",
         "engine.method",
         "engine.errors",
+        "engine.apart",
+        "engine.apart_process",
         "engine.plain_file",
         "engine.yaml_reading",
         "engine.yaml_writing",

@@ -1,61 +1,26 @@
 """A family's tokenizer and chat template without transformers and torch, for what is checked before
 anything heavy: does the template take these messages, how many tokens does a text have.
 
-Ids come from tokenizer.json through `tokenizers`, as in transformers; the template is rendered in
-the sandbox and with the functions that transformers 5.23 gives it
-(`transformers.utils.chat_template_utils`). What is evaluated is encoded by `engine.family.text`.
+Ids come from tokenizer.json through `tokenizers`, as in transformers. What is evaluated is encoded
+by `engine.family.text`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from engine.errors import bad, first_line
+from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
 from engine.family.dated import pinned
+from engine.family.templates import NoUse, rendered
 from engine.family.tokenizer import read_object
 
 _PROBE = "a"
 _NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
           "mask_token")  # fmt: skip
 _WINDOWS = ("max_position_embeddings", "n_positions")
-
-
-def compile_template(text: str) -> Any:
-    """A chat template as transformers compiles it; raises jinja2's errors."""
-    import jinja2
-    import jinja2.ext
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(jinja2.ext.Extension):
-        """{% generation %} … {% endgeneration %} is its body."""
-
-        tags = {"generation"}  # noqa: RUF012
-
-        def parse(self, parser: Any) -> Any:
-            line = next(parser.stream).lineno
-            body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
-            return jinja2.nodes.Scope(body).set_lineno(line)
-
-    def raise_exception(message: str) -> None:
-        raise jinja2.exceptions.TemplateError(message)
-
-    def tojson(x: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None,
-               sort_keys: bool = False) -> str:  # fmt: skip
-        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators,
-                          sort_keys=sort_keys)  # fmt: skip
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols]
-    )
-    environment.filters["tojson"] = tojson
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment.from_string(text)
 
 
 class LightText:
@@ -91,26 +56,36 @@ class LightText:
         return found
 
     @cached_property
-    def _template(self) -> Any:
-        return compile_template(pinned(self.files.chat_template or ""))
+    def problem(self) -> Problem | None:
+        """Why the chat template is no use at all: it does not parse, or no limit holds it; None
+        where it is, and where there is none."""
+        if self.files.chat_template is None:
+            return None
+        try:
+            self.render([{"role": "user", "content": _PROBE}], {})
+        except NoUse as error:
+            return error.problems[0]
+        except BadInput:
+            return None  # it refuses this conversation; those of the data are tried
+        return None
 
     def render(self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> str:
         """The text of a conversation up to where the assistant speaks.
 
         Raises:
-            BadInput: the template does not parse, or refuses the messages.
+            BadInput: the template does not parse, reaches a limit or refuses the messages.
         """
-        kept = [{k: v for k, v in each.items() if v is not None} for each in messages]
-        given = {**self.named, **variables}
-        try:
-            return str(
-                self._template.render(
-                    messages=kept, tools=None, documents=None, add_generation_prompt=True, **given
-                )
-            )
-        except Exception as error:  # a template is code of a stranger: anything may be raised
-            what = f"the chat template refuses the messages ({first_line(error)})"
-            raise bad(self.where, what, "Mend the messages.") from None
+        [found] = self.render_all([messages], variables)
+        if isinstance(found, BadInput):
+            raise found
+        return found
+
+    def render_all(
+        self, chats: Sequence[Sequence[Mapping[str, Any]]], variables: Mapping[str, Any]
+    ) -> list[str | BadInput]:
+        """The text of each conversation, or why it has none."""
+        template = pinned(self.files.chat_template or "")
+        return rendered(self.files, self.where, template, {**self.named, **variables}, chats)
 
     @cached_property
     def _tokenizer(self) -> Any:

@@ -18,9 +18,10 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 
-from engine.errors import bad, first_line
+from engine.errors import BadInput, bad, first_line
 from engine.family.compatibility import Family
 from engine.family.dated import pinned, uses_date
+from engine.family.templates import rendered
 
 _PROBE = "a"
 """A text whose tokens tell the special ones beside it."""
@@ -36,6 +37,11 @@ def thawed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: thawed(each) for key, each in value.items()}
     return [thawed(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _written(token: Any) -> Any:
+    """Special tokens as texts."""
+    return [str(each) for each in token] if isinstance(token, list | tuple) else str(token)
 
 
 class Text:
@@ -152,23 +158,19 @@ class Text:
                 "it has no chat template, and chat was asked for",
                 "Add chat_template.jinja, name another model as `tokenizer:`, or set chat: false.",
             )
-        from jinja2.exceptions import TemplateError
+        [found] = self.render_all([messages], variables)
+        if isinstance(found, BadInput):
+            raise found
+        return found
 
-        try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    [dict(each) for each in messages],
-                    tokenize=False,
-                    add_generation_prompt=True,
-                    **thawed(variables),
-                )
-            )
-        except (TemplateError, TypeError, KeyError, ValueError) as error:
-            raise bad(
-                self.where,
-                f"the chat template refuses the messages ({error})",
-                "Mend the messages.",
-            ) from error
+    def render_all(
+        self, chats: Sequence[Sequence[Mapping[str, Any]]], variables: Mapping[str, Any] = _NONE
+    ) -> list[str | BadInput]:
+        """The text of each conversation, or why it has none; many at once are cheap."""
+        named = {key: _written(each) for key, each in self.tokenizer.special_tokens_map.items()}
+        chats = [[thawed(each) for each in messages] for messages in chats]
+        template = self.tokenizer.get_chat_template()
+        return rendered(self.files, self.where, template, {**named, **thawed(variables)}, chats)
 
     def continuation(self, text: str) -> list[int]:
         """Ids of a text that goes on from what is there: no special tokens are added."""

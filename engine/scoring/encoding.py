@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from engine.errors import BadInput
 from engine.scoring.data import Row
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
@@ -43,9 +44,9 @@ class TextCodec(Protocol):
     def before_all(self) -> int | None: ...
     def opened(self, ids: Sequence[int]) -> list[int]: ...
     def encode(self, prompt: str, chat: bool) -> list[int]: ...
-    def render(
-        self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]
-    ) -> str: ...
+    def render_all(
+        self, chats: Sequence[Sequence[Mapping[str, Any]]], variables: Mapping[str, Any]
+    ) -> list[str | BadInput]: ...
     def continuation(self, text: str) -> list[int]: ...
     def split(self, text: str, boundary: int) -> tuple[list[int], int]: ...
     def decode(self, ids: Sequence[int], marker: str = "") -> str: ...
@@ -98,8 +99,28 @@ class Encoder:
         """The text of a prompt, through the template where one writes it."""
         if not templated(row, objective):
             return row.prompt or ""
-        messages = row.messages or ({"role": "user", "content": row.prompt or ""},)
-        return self.text.render(messages, objective.template_kwargs)
+        key = ("text", *self._key(row, objective))
+        found = self._known.get(key)
+        if found is None:
+            self.render([row], objective)
+            found = self._known[key]
+        if isinstance(found, BadInput):
+            raise found
+        return str(found)
+
+    def render(self, rows: Sequence[Row], objective: Objective) -> None:
+        """Have the texts of these rows' prompts ready, those that a template writes; together they
+        cost little."""
+        keyed = {
+            ("text", *self._key(row, objective)): row for row in rows if templated(row, objective)
+        }
+        new = {key: row for key, row in keyed.items() if key not in self._known}
+        chats = [
+            row.messages or ({"role": "user", "content": row.prompt or ""},) for row in new.values()
+        ]
+        found = self.text.render_all(chats, objective.template_kwargs) if chats else []
+        for key, text in zip(new, found, strict=True):
+            self._remember(key, text)
 
     def _key(self, row: Row, objective: Objective) -> tuple[Any, ...]:
         kind = row.messages is None, objective.chat

@@ -98,6 +98,7 @@ def _task(model: Scored, objective: Objective, split: Split) -> Task:
                 ) from error
         return tuple(found)
 
+    codec.render(rows, objective)
     task = Task(objective, scorer, rows)
     if task.generates:
         task = replace(task, prompts=each(codec.prompt))

@@ -138,23 +138,32 @@ def _rendered(
         if _templated(row, objective):
             roles = tuple(str(each["role"]) for each in _messages(row))
             groups.setdefault(roles, []).append(row)
-    problems, overhead = [], 0
-    if text.files.chat_template is None:
+    overhead, refused = 0, dict[str, list[tuple[tuple[str, ...], list[Row]]]]()
+    if text.files.chat_template is None or text.problem is not None or not groups:
         return [], 0
-    for roles, those in groups.items():
-        row = max(those, key=lambda each: sum(len(m["content"]) for m in _messages(each)))
-        try:
-            rendered = text.render(_messages(row), thawed(objective.template_kwargs))
-        except BadInput as error:
-            [problem] = error.problems
-            many = f"; so do {len(those) - 1} more rows with" if len(those) > 1 else "; it has"
-            what = f"{problem.what}{many} the roles {', '.join(roles)}"
-            place = those[0].place(path)
-            fix = "Mend the messages, or name another model as `tokenizer:`."
-            problems.append(Problem(place, what, fix))
+    longest = [
+        max(those, key=lambda each: sum(len(m["content"]) for m in _messages(each)))
+        for those in groups.values()
+    ]
+    texts = text.render_all(
+        [_messages(each) for each in longest], thawed(objective.template_kwargs)
+    )
+    for (roles, those), row, rendered in zip(groups.items(), longest, texts, strict=True):
+        if isinstance(rendered, BadInput):
+            [problem] = rendered.problems
+            refused.setdefault(problem.what, []).append((roles, those))
         else:
             own = sum(len(str(each["content"]).encode()) for each in _messages(row))
-            overhead = max(overhead, len(rendered.encode()) - own)
+            overhead = max(overhead, len(rendered.encode("utf-8", "replace")) - own)
+    problems = []
+    for said, orders in refused.items():
+        roles, those = orders[0]
+        rows_more = sum(len(rows) for _, rows in orders) - 1
+        many = f"; so do {rows_more} more rows with" if rows_more else "; it has"
+        others = f" and {len(orders) - 1} more orders of roles" if len(orders) > 1 else ""
+        what = f"{said}{many} the roles {', '.join(roles)}{others}"
+        fix = "Mend the messages, or name another model as `tokenizer:`."
+        problems.append(Problem(those[0].place(path), what, fix))
     return problems, overhead
 
 
@@ -193,14 +202,19 @@ def _over(
 ) -> list[tuple[int, Problem]]:
     """(index of the row, problem) of the texts that are too long, encoded as an evaluation
     would."""
-    whole = []
-    for each in texts:
-        shown = (
-            each.text
-            if each.opened
-            else text.render(_messages(each.row), thawed(objective.template_kwargs))
-        )
-        whole.append(shown + max(each.follows, key=len, default=""))
+    templated = [each for each in texts if not each.opened]
+    written = text.render_all(
+        [_messages(each.row) for each in templated], thawed(objective.template_kwargs)
+    )
+    shown = {
+        id(each): said
+        for each, said in zip(templated, written, strict=True)
+        if not isinstance(said, BadInput)  # an evaluation says what is wrong
+    }
+    texts = [each for each in texts if each.opened or id(each) in shown]
+    whole = [
+        shown.get(id(each), each.text) + max(each.follows, key=len, default="") for each in texts
+    ]
     counts = text.counts(whole)
     if counts is None or text.window is None:
         return []

@@ -34,13 +34,16 @@ class Characters:
     encoded = 0
 
     def encode(self, prompt: str, chat: bool = False) -> list[int]:
-        return self.continuation(self.render([{"content": prompt}]) if chat else prompt)
+        [text] = self.render_all([[{"content": prompt}]]) if chat else [prompt]
+        return self.continuation(text)
 
     def opened(self, ids: Sequence[int]) -> list[int]:
         return list(ids)
 
-    def render(self, messages: Sequence[Mapping[str, Any]], variables: Any = ()) -> str:
-        return "".join(f">{each['content']}|" for each in messages) + "<"
+    def render_all(
+        self, chats: Sequence[Sequence[Mapping[str, Any]]], variables: Any = ()
+    ) -> list[str]:
+        return ["".join(f">{each['content']}|" for each in chat) + "<" for chat in chats]
 
     def continuation(self, text: str) -> list[int]:
         self.encoded += 1

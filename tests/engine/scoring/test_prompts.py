@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
+from engine import apart
 from engine.errors import BadInput
 from engine.family.compatibility import Family, open_family
 from engine.family.dated import pinned
-from engine.family.light_text import LightText, compile_template, light_text
+from engine.family.light_text import LightText, light_text
 from engine.family.text import Text
 from engine.scoring.objectives import prepare
 from engine.study import FamilySpec, Study, objective_of_document
@@ -81,7 +82,8 @@ def test_a_role_that_the_template_refuses(family: Callable[..., Family], tmp_pat
     assert found(opened, tmp_path, rows[:1]) == []
     assert found(opened, tmp_path, [{"prompt": "a"}], chat=True) == []
     [broken] = found(family("{% if %}"), tmp_path, [{"prompt": "a"}], chat=True)
-    assert "the chat template refuses" in broken.what
+    assert "the chat template does not parse" in broken.what
+    assert broken.where.endswith("chat_template.jinja:1")
 
 
 def test_messages_that_ask_nothing(family: Callable[..., Family], tmp_path: Path) -> None:
@@ -138,6 +140,10 @@ TEMPLATES = (
     "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}"
     "{% generation %}{{ m['content'] }}{% endgeneration %}{% endfor %}{{ ns.n }}"
     "{{ messages | tojson }}{{ tools is none }}{{ dict(a=1).a }}{% if think %}T{% endif %}",
+    "{% macro said(m, open='<') %}{{ open }}{{ m.content | upper }}{% endmacro %}"
+    "{% for m in messages %}{{ said(m) }}{{ m.thinking }}{{ m.reasoning_content }}{% endfor %}"
+    "{{ dict.fromkeys(['a'], 1) }}{{ messages[-1] | items | list }}{{ eos_token }}{{ pad_token }}"
+    "{{ '%05.1f' | format(2) }}{{ documents }}{{ range(3) | list }}{{ add_generation_prompt }}",
 )
 
 
@@ -146,7 +152,10 @@ def test_a_template_is_rendered_as_transformers_does(
     family: Callable[..., Family], template: str
 ) -> None:
     opened = family(template)
-    messages = [{"role": "user", "content": " é <b> "}, {"role": "user", "content": "x\n"}]
+    messages = [
+        {"role": "user", "content": " é <b> ", "reasoning": "r"},
+        {"role": "user", "content": "x\n", "tool_calls": None},
+    ]
     tokenizer = AutoTokenizer.from_pretrained(str(opened.spec.base))
     tokenizer.chat_template = pinned(tokenizer.chat_template)
     wanted = tokenizer.apply_chat_template(
@@ -154,10 +163,58 @@ def test_a_template_is_rendered_as_transformers_does(
     )
     light = LightText(opened)
     assert light.render(messages, {"think": True}) == wanted
+    assert Text(opened).render(messages, {"think": True}) == wanted
     ids = tokenizer(wanted, add_special_tokens=False)["input_ids"]
     assert light.counts([wanted]) == [len(ids)]
 
 
-def test_a_template_cannot_leave_its_sandbox() -> None:
-    with pytest.raises(Exception, match="unsafe"):
-        compile_template("{{ ''.__class__.__mro__ }}").render()
+@pytest.mark.parametrize(
+    ("template", "what"),
+    [
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{% set ns = namespace() %}{% set ns._a = 1 %}", "namespace cannot hold '_a'"),
+        ("{{ messages.append(1) }}", "unsafe"),
+    ],
+)
+def test_a_template_cannot_leave_its_sandbox(template: str, what: str) -> None:
+    [failed] = apart.render(template, {}, [[{"role": "user", "content": "a"}]])
+    assert isinstance(failed, apart.Failed) and what in failed.what
+
+
+@pytest.mark.parametrize("chat", [True, False])
+@pytest.mark.parametrize(
+    ("template", "what"),
+    [
+        ("a\n{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+         "it takes too long"),
+        ("{{ 'x' * 5000000 }}", "it writes more than 4,000,000 characters"),
+        ("{{ 'x' * 2000000000 }}", "it takes more than 1024 MB of memory"),
+        ("{{ '%02000000000d' | format(1) }}", "it takes more than 1024 MB of memory"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "it calls itself without end"),
+        ("a\n{% for %}", "does not parse"),
+    ],
+)  # fmt: skip
+def test_a_template_that_no_limit_holds_is_one_message(
+    family: Callable[..., Family],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    template: str,
+    what: str,
+    chat: bool,
+) -> None:
+    monkeypatch.setattr(apart, "SECONDS", 0.2)
+    rows = [{"prompt": "a"}, {"prompt": "b"}] if chat else [said("user"), said("user", "user")]
+    rows += [] if chat else [{"prompt": "c"}]
+    [problem] = found(family(template), tmp_path, rows, chat=chat)
+    assert what in problem.what
+    assert "chat_template.jinja" in problem.where
+    assert (":2" in problem.where) == ("parse" in what)
+
+
+def test_a_template_that_refuses_every_order_of_roles_is_one_message(
+    family: Callable[..., Family], tmp_path: Path
+) -> None:
+    rows = [said("user"), said("user", "user"), said("user")]
+    [problem] = found(family("a\n{{ raise_exception('never') }}"), tmp_path, rows)
+    assert "(never)" in problem.what and "2 more rows" in problem.what
+    assert "1 more orders of roles" in problem.what

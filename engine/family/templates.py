@@ -1,0 +1,65 @@
+"""Chat templates, which are programs of strangers: rendered apart, within limits, and what is wrong
+told with the file and the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import apart
+from engine.errors import BadInput, Problem
+from engine.family.tokenizer import TokenizerFiles
+
+_ANOTHER = "Mend the template, or name another model as `tokenizer:`."
+
+
+class NoUse(BadInput):
+    """A template that does not parse, or that a limit stopped: no conversation will do."""
+
+
+def template_file(files: TokenizerFiles) -> Path:
+    """The file that the chat template stands in."""
+    for name in ("chat_template.jinja", "tokenizer_config.json", "chat_template.json"):
+        file = files.path / name
+        if file.is_file() and (file.suffix == ".jinja" or _holds(file)):
+            return file
+    return files.path
+
+
+def _holds(file: Path) -> bool:
+    return '"chat_template"' in file.read_text(encoding="utf-8", errors="replace")
+
+
+def rendered(
+    files: TokenizerFiles,
+    where: str,
+    template: str,
+    given: Mapping[str, Any],
+    chats: Sequence[Sequence[Mapping[str, Any]]],
+) -> list[str | BadInput]:
+    """The text of each conversation, up to where the assistant speaks, or why it has none.
+
+    Args:
+        where: what a message names as its place, beside file and line.
+        given: what the template may look at beside the messages.
+    """
+
+    def told(failed: apart.Failed) -> BadInput:
+        file = template_file(files)
+        line = "" if failed.line is None or file.suffix != ".jinja" else f":{failed.line}"
+        place = f"{where}: {file.name}{line}"
+        if failed.kind == "syntax":
+            what = f"the chat template does not parse ({failed.what})"
+        elif failed.limit:
+            what = f"the chat template was stopped: {failed.what}"
+        else:
+            what = f"the chat template refuses the messages ({failed.what})"
+            return BadInput(Problem(place, what, "Mend the messages."))
+        if failed.line is not None and not line:
+            what += f" in line {failed.line} of the template"
+        return NoUse(Problem(place, what, _ANOTHER))
+
+    found = apart.render(template, given, chats)
+    return [told(each) if isinstance(each, apart.Failed) else each for each in found]
