@@ -3,6 +3,9 @@
 PYTHON ?= python3
 PORT ?= 8501
 STUDY ?=
+INPUTS ?= 10000
+SEED ?= 1
+KILLS ?= 100
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -11,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Bytecode by all cores, where pip uses one. Files for another Python do not compile: pip does not mind them either.
 COMPILE = @$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 
-.PHONY: app test lint unit chromium screenshots clean
+.PHONY: app test lint unit fuzz faults chromium screenshots clean
 
 app: $(VENV)/.installed
 	PARETOSCOPE_STUDY="$(STUDY)" $(BIN)/python app.py --port $(PORT)
@@ -29,6 +32,15 @@ lint: $(VENV)/.installed-dev
 # tests are too small for a second thread.
 unit: $(VENV)/.installed-dev chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Changed files and odd arguments through every way in, one after the other; one line at the end says what came of them.
+#   make fuzz SEED=2 INPUTS=50000     others, more
+fuzz: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
+
+# kill -9 at a hundred random moments, damage to every byte, full disks, clocks: the tests of `make test`, with more kills.
+faults: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 PARETOSCOPE_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

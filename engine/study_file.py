@@ -91,9 +91,13 @@ def model_of(value: str, folder: Path, where: str) -> Path:
         what = f"{value[:80]!r} cannot be read ({error.strerror})"
         raise bad(where, what, "Check the path.") from None
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
     for name in ("config.json", "adapter_config.json"):
-        found = try_to_load_from_cache(value, name)
+        try:
+            found = try_to_load_from_cache(value, name)
+        except HFValidationError:  # "../x": no id, so a path where nothing lies
+            return place
         if isinstance(found, str):
             return Path(found).parent
     return place

@@ -13,6 +13,7 @@ import engine
 from engine.errors import BadInput
 from engine.method import METHODS
 from engine.study import load_study
+from engine.study_file import model_of, place_of
 
 assert engine.merging and engine.decoding
 
@@ -221,6 +222,11 @@ def test_an_expert_named_twice_is_not_lost(tmp_path: Path) -> None:
     place.write_text("family:\n  base: b\n  experts:\n    a: x\n    a: y\n")
     with pytest.raises(BadInput, match=r"study\.yaml:5: .*'a' stands twice"):
         load_study(place)
+
+
+def test_what_looks_like_a_hub_id_and_is_none(tmp_path: Path) -> None:
+    for name in ("../gone", "a--b/c", ".x/y"):
+        assert model_of(name, tmp_path, "here") == place_of(name, tmp_path, "here")
 
 
 def test_no_such_file(tmp_path: Path) -> None:
