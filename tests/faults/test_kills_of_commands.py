@@ -124,14 +124,15 @@ def moments(place: Place, run: Callable[[], Any], seed: int) -> Iterator[float]:
 
 
 def test_a_sweep(place: Place, study: Path) -> None:
-    command = ["sweep", str(study), "--method", "task_arithmetic", "--executor", "inline", "--json"]
+    command = ["sweep", str(study), "--method", "task_arithmetic", "--executor", "inline",
+               "--strategy", "sobol", "--json"]  # fmt: skip
 
     def swept(points: int, workspace: Path) -> list[str]:
         return [*command, "--points", str(points), "--workspace", str(workspace)]
 
     other = place.root / "other"
     printed: set[str] = set()
-    points = 0
+    points = 0  # of sobol, so that each goes on where the one before was killed
     for after in moments(place, lambda: place.whole(MAIN, [swept(9, other)]), 1):
         points += 9
         out = place.killed(MAIN, [swept(points, place.workspace)], after)
