@@ -4,7 +4,7 @@
     segments/*.parquet   rows not yet read         ┴──►  Index (index.duckdb, or memory)
 
 The index is never believed against the journals: damaged, of another schema, or ahead of them, it
-is thrown away and made again.
+is made again; what it alone holds is saved first (`cache.keeping`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cache.index import Index, remove_index
+from cache.index import CONFIGURATION, Index, remove_index
 from cache.journal import SUFFIX, list_journals
-from cache.segments import list_segments, read_segment, segment_sources
-from cache.tables import Bad, journal_tables
+from cache.keeping import Keeper
+from cache.rescue import lost
+from cache.segments import Unreadable, list_segments, load_segment
+from cache.tables import journal_tables
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
 
 REMEMBERED = 256
 LISTINGS = 16
+AT_ONCE = 2 << 20
 
 
 class Follower:
@@ -39,20 +42,27 @@ class Follower:
 
     Args:
         file: where the index lies, for the one process that owns it; None for an index in memory.
+        keeper: keeps what turns out to be damaged.
 
     Attributes:
         version: grows whenever rows have been read.
         sequence: the largest of a row that was read.
+        unchecked: files too large to be looked at before anyone is answered.
     """
 
-    def __init__(self, journals: Path, segments: Path, file: Path | None) -> None:
+    def __init__(self, file: Path | None, keeper: Keeper) -> None:
         self.version = self.sequence = 0
+        self.unchecked: list[tuple[Path, int]] = []
         self._closed = False
-        self._journals, self._segments, self._file = journals, segments, file
+        self._keeper, self._file = keeper, file
+        self._journals, self._segments = keeper.journals, keeper.segments
         self._lock = threading.RLock()
         self._read_segments: set[str] = set()
         self._changes: deque[tuple[int, frozenset[str]]] = deque(maxlen=REMEMBERED)
         self._index = self._open()
+        keeper.index = self._cursor
+        if file is not None:
+            self._check()
         self.refresh()
 
     def close(self) -> None:
@@ -70,7 +80,7 @@ class Follower:
             Whether there were new rows.
 
         Raises:
-            BadInput: a segment is damaged, or a newer version wrote here.
+            BadInput: a newer version wrote here, or a file cannot be read.
         """
         with self._lock:
             try:
@@ -118,22 +128,25 @@ class Follower:
         return self.version > before
 
     def _read_segment(self, name: str) -> None:
-        known = self._index.known
-        ends = segment_sources(self._segments / name)
-        news = {source: end for source, end in ends.items() if end > known.get(source, 0)}
-        if news:
-            self._insert(read_segment(self._segments / name, known), news)
+        known, ends = self._index.known, self._keeper.sources(name)
+        if any(end > known.get(source, 0) for source, end in ends.items()):
+            try:
+                rows, ends = load_segment(self._segments / name, known)
+            except Unreadable:
+                if not self._keeper.mended(name):
+                    return
+                rows, ends = load_segment(self._segments / name, known)
+            news = {source: end for source, end in ends.items() if end > known.get(source, 0)}
+            self._insert(rows, news)
         self._read_segments.add(name)
 
     def _read_journal(self, name: str, size: int) -> None:
         start = self._index.known.get(name, 0)
-        for rows, end, bad in journal_tables(self._journals / f"{name}{SUFFIX}", start, size):
+        path = self._journals / f"{name}{SUFFIX}"
+        for rows, end, bad in journal_tables(path, start, size):
             self._insert(rows, {name: end})
-            self._tell(name, bad)
-
-    def _tell(self, name: str, bad: list[Bad]) -> None:
-        for each in bad:
-            log.warning("%s: what stands at byte %d is not a row", name, each.start)
+            if bad:
+                self._keeper.set_aside(path, bad)
 
     def _insert(self, rows: pa.Table, read_to: Mapping[str, int]) -> None:
         self._index.insert(rows, read_to)
@@ -143,31 +156,61 @@ class Follower:
             points = rows.column("point").unique().to_pylist()
             self._changes.append((self.version, frozenset(each for each in points if each)))
 
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._index.cursor()
+
+    def check(self, files: Iterable[tuple[Path, int]]) -> None:
+        """Look whether journals and segments that were read earlier are still what was written."""
+        for each in files:
+            with self._lock:
+                if not self._closed:
+                    self._keeper.check([each])
+
+    def _check(self) -> None:
+        """Of an index that was there: small files are looked at; all of them, and what they lack is
+        saved from it, where it knows more than they hold."""
+        files, ahead = self._keeper.files(), bool(lost(self._index.known, self._keeper.there()))
+        self.unchecked = [] if ahead else [each for each in files if each[1] > AT_ONCE]
+        self._keeper.check(files if ahead else [each for each in files if each[1] <= AT_ONCE])
+        if lost(self._index.known, self._keeper.there()):
+            self.refresh()  # what was saved before, by a process that was killed then
+            if self._keeper.save_lost(self._index.known):
+                self._rebuild("it has rows the journals lack")
+
     def _open(self) -> Index:
         if self._file is None:
             return Index(None)
-        there = self._file.exists()
+        there = self._file.exists() and self._file.stat().st_size > 0
         try:
             index = Index(self._file)
             largest = index.arrays('SELECT coalesce(max("sequence"), 0) AS found FROM rows')
         except duckdb.Error as error:
             if there:
                 log.warning("%s: rebuilding the index (%s)", self._file, error)
-            return self._fresh()
-        if self._ahead(index):
-            log.warning("%s: rebuilding the index, it has rows the journals lack", self._file)
-            index.close()
+                self._retire(self._file)
             return self._fresh()
         self.sequence = int(largest["found"][0])
         return index
 
-    def _ahead(self, index: Index) -> bool:
-        """Whether more of a journal was read than there is now: restored, lost or removed."""
-        there = list_journals(self._journals)
-        for name in list_segments(self._segments):
-            for source, end in segment_sources(self._segments / name).items():
-                there[source] = max(end, there.get(source, 0))
-        return any(end > there.get(source, 0) for source, end in index.known.items())
+    def _retire(self, file: Path) -> None:
+        """Save what an index that cannot be used alone holds; one that cannot be read is moved."""
+        try:
+            with duckdb.connect(str(file), read_only=True, config=CONFIGURATION) as connection:
+                found = connection.execute("SELECT source, max(read_to) FROM sources GROUP BY 1")
+                known = dict(found.fetchall())
+                self._keeper.index = connection.cursor
+                self._keeper.check(self._keeper.files())
+                if self._keeper.save_lost(known):
+                    return
+        except duckdb.Error as error:
+            log.warning("%s cannot be read (%s)", file, error)
+        finally:
+            self._keeper.index = self._cursor
+        for each in (file, file.with_name(file.name + ".wal")):
+            if each.exists():
+                self._keeper.damaged.move(
+                    each, held="the index, which is made from the journals", outcome="made anew"
+                )
 
     def _fresh(self) -> Index:
         """An empty index: a new file, or in memory where there is to be none or no room for it."""
@@ -179,11 +222,14 @@ class Follower:
                 log.warning("%s: going on with the index in memory (%s)", self._file, error)
         return Index(None)
 
-    def _rebuild(self, reason: Exception) -> None:
+    def _rebuild(self, reason: object) -> None:
         if self._closed:
-            raise ParetoscopeError("this store is closed") from reason
+            raise ParetoscopeError(f"this store is closed ({reason})")
         log.warning("rebuilding the index (%s)", reason)
+        ahead = isinstance(reason, Exception) and self._ahead()
         self._index.close()
+        if ahead and self._file is not None and self._file.exists():
+            self._retire(self._file)
         self._start_over(self._fresh())
         try:
             self._tail()
@@ -196,6 +242,9 @@ class Follower:
                     remove_index(self._file)
             self._start_over(Index(None))
             self._tail()
+
+    def _ahead(self) -> bool:
+        return self._file is not None and bool(lost(self._index.known, self._keeper.there()))
 
     def _start_over(self, index: Index) -> None:
         self._index = index

@@ -128,6 +128,12 @@ class Index:
             self._cursors.add(cursor)
         return cursor.execute(sql, list(parameters)).fetchnumpy()
 
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own, for an answer that is read bit by bit."""
+        cursor = self._connection.cursor()
+        self._cursors.add(cursor)
+        return cursor
+
     def close(self) -> None:
         """Let go of the file: the cursors of other threads hold it too."""
         for each in (*self._cursors, self._connection):

@@ -22,13 +22,15 @@ from typing import Any
 import numpy as np
 
 from cache.columns import Columns, join
+from cache.compaction import compact
+from cache.damage import Damage, Damaged
 from cache.earlier import earlier
 from cache.follow import Follower
 from cache.index import NEWEST, OLDEST
 from cache.journal import Journal, make_directory, storage_error, try_lock
+from cache.keeping import Keeper
 from cache.point import Point
 from cache.rows import FIELDS, unpack
-from cache.segments import compact
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
@@ -55,13 +57,17 @@ class Store:
         self._recipes: dict[str, Mapping[str, Any]] = {}
         journals, segments = workspace / "journal", workspace / "segments"
         self._journal = Journal(journals)
+        self._damaged = Damaged(workspace)
+        journal = self._journal if self.owner else None
+        keeper = Keeper(journals, segments, self._damaged, journal)
+        file = workspace / "index.duckdb" if self.owner else None
+        self._follower = Follower(file, keeper)
         if self.owner:
             try:
-                compact(journals, segments)
+                compact(journals, segments, set_aside=keeper.set_aside, mend=keeper.mended)
             except ParetoscopeError as error:  # the journals are still there
                 log.warning("journals not compacted: %s", error)
-        file = workspace / "index.duckdb" if self.owner else None
-        self._follower = Follower(journals, segments, file)
+            self._follower.refresh()
 
     @classmethod
     def open(cls, workspace: str | Path) -> Store:
@@ -107,6 +113,11 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def damages(self) -> tuple[Damage, ...]:
+        """What is damaged in this workspace and set aside, the earliest found first."""
+        return self._damaged.all()
 
     @property
     def version(self) -> int:

@@ -34,11 +34,7 @@ COLUMNS = WRITTEN.append(pa.field("source", pa.string())).append(pa.field("posit
 
 
 class Bad(NamedTuple):
-    """Bytes of a journal that are no row: where they begin, what line that is, the bytes.
-
-    The line is counted from 1 at the beginning of what was read, None where that is not the
-    beginning of the journal.
-    """
+    """Bytes of a journal that are no row, and where they begin."""
 
     start: int
     data: bytes
@@ -57,7 +53,7 @@ def to_table(
         if schema < SCHEMA or all(map(sealed, lines)):
             rows = _parse(below)
             fits = rows is not None and rows.num_rows == len(ends)
-            if fits and (schema == SCHEMA or _readable(rows)):
+            if fits and (schema == SCHEMA or readable(rows)):
                 return _placed(rows, source, ends), []
     return _piecewise(data, source, start, spans(data, start, schema))
 
@@ -72,11 +68,11 @@ def _piecewise(
     texts = [data[each.start - start : each.end - start - 1] + b"\n" for each in good]
     rows = [place for place, text in enumerate(texts) if not text.startswith(HEADER)]
     table = _parse(b"".join(texts[place] for place in rows))
-    if table is None or table.num_rows != len(rows) or not _readable(table):
+    if table is None or table.num_rows != len(rows) or not readable(table):
         single, kept = [WRITTEN.empty_table()], []
         for place in rows:
             row = _parse(texts[place])
-            if row is not None and row.num_rows == 1 and _readable(row):
+            if row is not None and row.num_rows == 1 and readable(row):
                 single.append(row)
                 kept.append(place)
             else:
@@ -107,7 +103,7 @@ def _parse(data: bytes) -> pa.Table | None:
         return None
 
 
-def _readable(rows: pa.Table) -> bool:
+def readable(rows: pa.Table) -> bool:
     """Whether texts are UTF-8, mappings JSON, and each row has a kind and an id."""
     try:
         rows.validate(full=True)
@@ -138,3 +134,17 @@ def journal_tables(path: Path, start: int, size: int) -> Iterator[tuple[pa.Table
         rows, bad = to_table(data, path.name.removesuffix(SUFFIX), start, schema)
         start += len(data)
         yield rows, start, bad
+
+
+def damage_of(path: Path, size: int) -> list[Bad]:
+    """What is damaged in the first `size` bytes of a journal, its rows left unread where they can.
+
+    Raises:
+        FileNotFoundError, BadInput: as `journal_tables`.
+    """
+    schema, start, found = journal_schema(path), 0, []
+    while start < size and (data := read_journal(path, start)):
+        if schema != SCHEMA or not all(map(sealed, data.split(b"\n")[:-1])):
+            found += to_table(data, "", start, schema)[1]
+        start += len(data)
+    return found

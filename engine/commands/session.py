@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cache.damage import told
 from cache.point import Point
 from cache.rows import score_id
 from cache.store import Store
@@ -65,6 +66,8 @@ class Session:
         self.family = open_family(self.study.family)
         self.objectives = prepare(self.study, chat_template=self.family.has_chat_template)
         self.store = Store.open(args.workspace)
+        for line in told(self.store.workspace, self.store.damages):
+            sys.stderr.write(shown(line) + "\n")
         self._kind = executor
         self._executor: Executor | None = None
         self._fingerprints: tuple[str, dict[str, str]] | None = None

@@ -23,7 +23,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cache.segments import COLUMNS, METADATA, SCHEMA, compact, list_segments, read_segment
+from cache.compaction import compact
+from cache.segments import METADATA, SCHEMA, list_segments, read_segment
+from cache.tables import COLUMNS
 from engine.demo.write import POINTS, write_demo
 
 SWEEPS = {"task_arithmetic": 60, "pcb": 40, "linear": 25, "logit_fusion": 25, "proxy_tuning": 25}

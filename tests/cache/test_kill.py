@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.segments import compact
+from cache.compaction import compact
 from cache.store import Store
 
 WRITER = textwrap.dedent(
@@ -36,7 +36,7 @@ WRITER = textwrap.dedent(
 OWNER = textwrap.dedent(
     """
     import sys
-    from cache.segments import compact
+    from cache.compaction import compact
     from cache.store import Store
     while True:
         with Store.open(sys.argv[1]) as store:

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 
 from cache import segments as segments_module
+from cache.compaction import compact, merge
 from cache.journal import Journal, NotSaved, list_journals
 from cache.segments import (
-    compact,
+    Unreadable,
     copy_segment,
     list_segments,
-    merge,
     read_segment,
     segment_sources,
     write_segment,
@@ -141,10 +141,16 @@ def test_a_damaged_segment_is_named(tmp_path):
     write(tmp_path, 1)
     compact(tmp_path / "journal", tmp_path / "segments", least=1)
     path = tmp_path / "segments" / list_segments(tmp_path / "segments")[0]
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(BadInput, match=r"cannot be read.*[Rr]estore") as caught:
-        Store.open(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    with pytest.raises(Unreadable, match=r"cannot be read.*[Rr]estore") as caught:
+        read_segment(path, {})
     assert path.name in str(caught.value)
+    assert notes(tmp_path) == ["n001"] and path.read_bytes() == whole
+    with Store.open(tmp_path) as store:
+        (damage,) = store.damages
+    assert damage.file == f"segments/{path.name}" and damage.byte == 100
+    assert (damage.held, damage.size) == ("a part of 1 row of saved points", 0)
 
 
 def test_a_newer_segment_is_refused(tmp_path, monkeypatch):
@@ -167,7 +173,7 @@ def test_no_room_for_a_segment_leaves_the_journals(tmp_path, monkeypatch):
         write_segment(tmp_path / "segments", pa.table({}), {})
     with Store.open(tmp_path) as store:
         assert len(store.records("note")) == 1
-    assert os.listdir(tmp_path / "segments") == []
+    assert not (tmp_path / "segments").exists()
 
 
 def test_what_a_killed_compaction_left_is_removed_in_time(tmp_path):

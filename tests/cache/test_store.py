@@ -17,8 +17,9 @@ import pytest
 from cache import follow
 from cache import point as point_module
 from cache.columns import join
+from cache.compaction import compact
+from cache.damage import told
 from cache.journal import Journal, NotSaved
-from cache.segments import compact
 from cache.store import Store
 from engine.errors import BadInput, ParetoscopeError
 
@@ -263,11 +264,19 @@ def test_an_index_ahead_of_the_journals_is_rebuilt(tmp_path, caplog):
         store.append([score("p2")])
     journal.write_bytes(copy)
     with caplog.at_level(logging.WARNING), Store.open(tmp_path) as store:
-        assert [each.id for each in points(store)] == ["p1"]
+        assert [each.id for each in points(store)] == ["p1", "p2"]
+        (damage,) = store.damages
     assert "rows the journals lack" in caplog.text
+    assert "1 row (points p2)" in damage.held and "saved again" in damage.outcome
     shutil.rmtree(tmp_path / "journal")
+    for _ in range(2):
+        with Store.open(tmp_path) as store:
+            assert [each.id for each in points(store)] == ["p1", "p2"]
+            assert len(store.damages) == 3  # told once for each journal
+            assert len(store._follower.query("SELECT id FROM rows", [])["id"]) == 2
+    (tmp_path / "index.duckdb").unlink()
     with Store.open(tmp_path) as store:
-        assert points(store) == []
+        assert [each.id for each in points(store)] == ["p1", "p2"]
 
 
 def test_an_index_that_fails_while_in_use_is_rebuilt(store, caplog):
@@ -335,7 +344,7 @@ def test_a_workspace_that_cannot_be_used_is_refused(tmp_path):
         Store.open(tmp_path / "file")
 
 
-def test_a_line_that_is_no_row_is_said_and_passed_over(tmp_path, caplog):
+def test_a_line_that_is_no_row_is_said_and_passed_over(tmp_path):
     journal = Journal(tmp_path / "journal")
     journal.append([score("p1"), score("p2"), score("p3")])
     path = journal.path
@@ -347,9 +356,17 @@ def test_a_line_that_is_no_row_is_said_and_passed_over(tmp_path, caplog):
     path.write_bytes(b"".join(lines))
     with Store.open(tmp_path) as store:
         assert [each.id for each in points(store)] == ["p1", "p3"]
-        assert caplog.text.count("is not a row") == 3
-        compact(tmp_path / "journal", tmp_path / "segments", least=1)
-        assert path.exists()  # left for a person to look at
+        found = store.damages
+        assert [each.line for each in found] == [3, 4, 6]
+        assert {each.outcome for each in found} == {"it is left out"}
+        words = f"line 6, byte {found[2].byte}: a row of which nothing can be read; it is left out"
+        assert told(tmp_path, found)[2].endswith(words)
+    compact(tmp_path / "journal", tmp_path / "segments", least=1)
+    assert not path.exists()
+    with Store.open(tmp_path) as store:
+        assert [each.id for each in points(store)] == ["p1", "p3"] and store.damages == found
+    kept = [tmp_path / "damaged" / f"{each.id}.bytes" for each in found]
+    assert [each.read_bytes() for each in kept] == [lines[2], lines[3], lines[5]]
 
 
 def test_threads_read_while_others_write(store):

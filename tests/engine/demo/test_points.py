@@ -118,7 +118,7 @@ def test_a_workspace_gets_demo_and_points_once(tmp_path: Path, keys: dict[str, A
         assert len(found) == sum(SWEEPS.values()) + SINGLES
         assert all(set(each.scores) == set(keys["objectives"]) for each in found)
         assert study == home / "demo/study.yaml" and load_study(study).name == "demo"
-        [segment] = (home / "segments").iterdir()
+        [segment] = (home / "segments").glob("*.parquet")
         before = segment.stat().st_ino
         (study.parent / "study.yaml").unlink()
         with pytest.raises(BadInput, match="not empty"):  # what is there may be somebody's own
@@ -128,7 +128,7 @@ def test_a_workspace_gets_demo_and_points_once(tmp_path: Path, keys: dict[str, A
         demo_in(home)
         assert demo_in(home) == study
         assert not store.refresh() and points(store, keys) == found
-        assert [each.stat().st_ino for each in (home / "segments").iterdir()] == [before]
+        assert [each.stat().st_ino for each in (home / "segments").glob("*.parquet")] == [before]
     assert not [each for each in home.iterdir() if each.name.startswith(".demo-")]
 
 

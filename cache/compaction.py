@@ -1,0 +1,165 @@
+"""Compaction: journals whose writers are dead become a segment, small segments one.
+
+    journal/a.jsonl  journal/b.jsonl   ──►   segments/c.parquet, which says {a: bytes, b: bytes}
+
+Nothing goes that could not be read: what is damaged in a journal is set aside first, on disk, and
+where that fails the journal stays. Files of earlier builds are written anew, with checksums.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from cache.damage import Damaged
+from cache.journal import SUFFIX, UNFINISHED, list_journals, sync_directory, try_lock
+from cache.segments import (
+    Unreadable,
+    checksum_of,
+    list_segments,
+    load_segment,
+    remove_segment,
+    write_segment,
+)
+from cache.tables import COLUMNS, Bad, journal_tables
+from engine.errors import BadInput
+
+log = logging.getLogger(__name__)
+
+SMALL = 8 << 20
+HOUR = 3600.0
+
+SetAside = Callable[[Path, Sequence[Bad]], bool]
+"""(journal, what is damaged in it) -> whether that is on disk elsewhere now."""
+
+Mend = Callable[[str], bool]
+"""Name of a damaged segment -> whether it is whole now; out of the way where it is not."""
+
+
+def compact(
+    journals: Path,
+    segments: Path,
+    least: int = 8,
+    large: int = 1 << 20,
+    set_aside: SetAside | None = None,
+    mend: Mend | None = None,
+) -> int:
+    """Move the journals of dead writers into one segment; the caller must be the only one to do so.
+
+    Nothing is done for fewer than `least` of them that hold less than `large` bytes together: a
+    segment is not worth its file then. Small segments are merged when there are `least` of them.
+
+    Args:
+        set_aside: keeps what is damaged; under `damaged/` beside the journals by default.
+        mend: mends a damaged segment; where it is None, one stays as it is.
+
+    Returns:
+        How many journals went.
+    """
+    remove_unfinished(journals, segments)
+    sizes = list_journals(journals)
+    held: dict[str, int] = {}
+    try:
+        for name in sizes:
+            descriptor = os.open(journals / f"{name}{SUFFIX}", os.O_RDONLY)
+            if try_lock(descriptor):
+                held[name] = descriptor
+            else:
+                os.close(descriptor)
+        enough = len(held) >= least or sum(sizes[name] for name in held) >= large
+        kept = set_aside or Damaged(journals.parent).lines
+        gone = _compact(journals, segments, list(held), kept) if enough else 0
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
+    merge(segments, least, mend)
+    return gone
+
+
+def _compact(journals: Path, segments: Path, names: list[str], set_aside: SetAside) -> int:
+    tables, sources = [], {}
+    for name in names:
+        path, end, found, damaged = journals / f"{name}{SUFFIX}", 0, [], []
+        try:
+            for table, upto, bad in journal_tables(path, 0, path.stat().st_size):
+                found.append(table)
+                damaged += bad
+                end = upto
+        except BadInput as error:
+            log.warning("%s", error)
+            continue
+        if torn := path.stat().st_size - end:
+            with open(path, "rb") as file:
+                file.seek(end)
+                damaged += _torn(path, Bad(end, file.read(torn)))
+        if damaged and not set_aside(path, damaged):
+            continue
+        tables += found
+        sources[name] = end
+    rows = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
+    if rows.num_rows:
+        write_segment(segments, rows, sources)
+    for name in sources:
+        (journals / f"{name}{SUFFIX}").unlink()
+    if sources:
+        sync_directory(journals)
+        log.info("compacted %d journals, %d rows", len(sources), rows.num_rows)
+    return len(sources)
+
+
+def _torn(path: Path, tail: Bad) -> list[Bad]:
+    """What stands after the last whole line, where it is more than a write that was cut short."""
+    if all(0x20 <= byte < 0x7F for byte in tail.data):
+        log.warning("%s: dropped its torn last line (%d bytes, never saved)", path, len(tail.data))
+        return []
+    return [tail]
+
+
+def merge(segments: Path, least: int = 8, mend: Mend | None = None) -> None:
+    """Merge small segments when there are `least`, and write those of earlier builds anew; the
+    caller must be the only one to."""
+    names = list_segments(segments)
+    small = [name for name in names if (segments / name).stat().st_size < SMALL]
+    chosen = [name for name in names if checksum_of(name) is None]
+    if len(small) >= least:
+        chosen = [name for name in names if name in {*small, *chosen}]
+    if not chosen:
+        return
+    known: dict[str, int] = {}
+    tables, merged = [], []
+    for name in chosen:
+        try:
+            try:
+                rows, sources = load_segment(segments / name, known)
+            except Unreadable:
+                if mend is None or not mend(name):
+                    raise
+                rows, sources = load_segment(segments / name, known)
+        except BadInput as error:
+            log.warning("%s", error)
+            continue
+        tables.append(rows)
+        merged.append(name)
+        for source, end in sources.items():
+            known[source] = max(known.get(source, 0), end)
+    if not merged:
+        return
+    write_segment(segments, pa.concat_tables(tables), known)
+    for name in merged:
+        remove_segment(segments / name)
+    sync_directory(segments)
+
+
+def remove_unfinished(*directories: Path) -> None:
+    """Remove what writers that were killed left half made, once it is an hour old."""
+    for directory in directories:
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(UNFINISHED) and time.time() - entry.stat().st_mtime > HOUR:
+                    os.unlink(entry.path)

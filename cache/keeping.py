@@ -1,0 +1,149 @@
+"""Nothing goes unsaved: what is damaged is set aside, what the index alone holds is saved again.
+
+journal line damaged ─► its bytes to damaged/ ─┐
+journal gone or cut short ─────────────────────┼─► rows of it in the index ─► our own journal
+segment that nothing mends ─► to damaged/ ─────┘
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from cache.damage import LEFT_OUT, Damaged
+from cache.journal import SUFFIX, Journal, list_journals
+from cache.mending import check_segment, give_up, mend, unmatched
+from cache.rescue import Lost, held, lost
+from cache.segments import Unreadable, list_segments, segment_sources
+from cache.tables import Bad, damage_of
+from engine.errors import ParetoscopeError
+
+log = logging.getLogger(__name__)
+
+SAVED = "it was still in the index, and is saved again"
+NAMED = 3
+
+
+class Keeper:
+    """Keeps what the files of one workspace lose.
+
+    Args:
+        journal: where rows are saved again; None for a process that does not own the index.
+
+    Attributes:
+        index: a connection to an index that may hold what is lost, None where there is none.
+    """
+
+    def __init__(
+        self, journals: Path, segments: Path, damaged: Damaged, journal: Journal | None
+    ) -> None:
+        self.journals, self.segments = journals, segments
+        self.damaged = damaged
+        self.index: Callable[[], duckdb.DuckDBPyConnection] | None = None
+        self._journal = journal
+
+    def set_aside(self, path: Path, bad: Sequence[Bad]) -> bool:
+        """Keep what is damaged in a journal; once it returns true, that is on disk."""
+        kept = True
+        for each in bad:
+            place = Lost(path.name.removesuffix(SUFFIX), each.start, each.start + len(each.data))
+            # a damaged newline alone is no row, and the row before it ends there
+            saved = self._save([place])[0] if len(each.data) > 1 else 0
+            if saved is None:
+                kept = False
+            kept &= self.damaged.lines(path, [each], SAVED if saved else LEFT_OUT)
+        return kept
+
+    def save_lost(self, known: Mapping[str, int]) -> bool:
+        """Save the rows of journals that are gone or cut short.
+
+        Args:
+            known: journal name -> byte up to which the index has read it.
+
+        Returns:
+            Whether every row that was lost is saved.
+        """
+        done = True
+        for place in lost(known, self.there()):
+            count, points = self._save([place])
+            if count is None:
+                done = False
+            elif count:
+                named = ", ".join(points[:NAMED]) or "none"
+                named += f" and {len(points) - NAMED} more" if len(points) > NAMED else ""
+                rows = f"{count} row{'s' if count > 1 else ''} (points {named})"
+                self.damaged.keep(
+                    self.journals / f"{place.source}{SUFFIX}",
+                    b"",
+                    byte=place.start,
+                    held=f"{rows} that stand in no file any more",
+                    outcome="they were still in the index, and are saved again",
+                )
+        return done
+
+    def there(self) -> dict[str, int]:
+        """Journal name -> bytes of it that files hold."""
+        found = list_journals(self.journals)
+        for name in list_segments(self.segments):
+            for source, end in self.sources(name).items():
+                found[source] = max(end, found.get(source, 0))
+        return found
+
+    def sources(self, name: str) -> dict[str, int]:
+        """`segment_sources` of a segment, mended first where it must be; none of a bad one."""
+        try:
+            return segment_sources(self.segments / name)
+        except FileNotFoundError:
+            return {}
+        except Unreadable:
+            return segment_sources(self.segments / name) if self.mended(name) else {}
+
+    def mended(self, name: str) -> bool:
+        """Make a damaged segment whole, or move it out of the way and return False."""
+        if mend(self.segments / name, self.damaged):
+            return True
+        give_up(self.segments / name, self.damaged)
+        return False
+
+    def files(self) -> list[tuple[Path, int]]:
+        """Every journal and segment with its size in bytes (twins counted), the smallest first."""
+        journals = list_journals(self.journals).items()
+        found = [(self.journals / f"{name}{SUFFIX}", size) for name, size in journals]
+        for name in (*list_segments(self.segments), *unmatched(self.segments)):
+            path = self.segments / name
+            found.append((path, 2 * path.stat().st_size if path.exists() else 0))
+        return sorted(found, key=lambda each: each[1])
+
+    def check(self, files: Iterable[tuple[Path, int]]) -> None:
+        """Look whether files are what was written, and mend or set aside what is not."""
+        for path, size in files:
+            try:
+                if path.parent == self.journals:
+                    bad = damage_of(path, size)
+                    if bad:
+                        self.set_aside(path, bad)
+                elif not check_segment(path):
+                    self.mended(path.name)
+            except FileNotFoundError:
+                continue  # compacted or merged
+            except (OSError, ParetoscopeError) as error:
+                log.warning("%s is not checked (%s)", path, error)
+
+    def _save(self, places: Sequence[Lost]) -> tuple[int | None, list[str]]:
+        """How many rows of lost places were in the index alone and are saved now, and their points;
+        None for a count where they cannot be read or saved."""
+        count, points = 0, dict[str, None]()
+        if self.index is None or self._journal is None:
+            return 0, []
+        try:
+            for rows in held(self.index(), places):
+                self._journal.restore(rows)
+                count += len(rows)
+                points |= dict.fromkeys(row["point"] for row in rows if row.get("point"))
+        except (duckdb.Error, ParetoscopeError) as error:
+            log.warning("rows that the index alone may hold are not saved (%s)", error)
+            return None, []
+        return count, list(points)

@@ -1,0 +1,149 @@
+"""A damaged segment made whole from its twin, or moved out of the way.
+
+segment ≠ its checksum, twin = its checksum     the twin's bytes take its place
+both ≠, at different places                     the mixture of the two that has the checksum
+nothing has it                                  both go to `damaged/`, and what the index still
+                                                holds of their rows is saved (`cache.rescue`)
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cache.damage import Damaged
+from cache.segments import TWIN, checksum_of, place, twin_of
+from engine.errors import ParetoscopeError
+
+NEAR = 512
+PLACES = 10
+
+
+def mend(segment: Path, damaged: Damaged) -> bool:
+    """Make a segment and its twin what their name says; whether the segment is so now.
+
+    What was damaged is set aside first. A file that cannot be written is left as it is.
+
+    Raises:
+        OSError: one of the files is there and cannot be read.
+    """
+    wanted = checksum_of(segment.name)
+    if wanted is None:
+        return False
+    pair = [segment, twin_of(segment)]
+    found = [each.read_bytes() if each.exists() else None for each in pair]
+    whole = next((each for each in found if each is not None and crc32(each) == wanted), None)
+    if whole is None and found[0] is not None and found[1] is not None:
+        whole = _mixed(found[0], found[1], wanted)
+    if whole is None:
+        return False
+    for path, data in zip(pair, found, strict=True):
+        if data == whole:
+            continue
+        if data is None and path is segment:
+            damaged.keep(path, b"", held=_rows(whole), outcome="it was gone, its twin gave it back")
+        elif data is not None:
+            places = _places(whole, data)
+            first, last = places[0][0], places[-1][1]
+            known = damaged.keep(
+                path,
+                data[first:last],
+                held=f"a part of {_rows(whole)}",
+                byte=first,
+                outcome=f"mended, its {'twin' if path is segment else 'original'} was whole"
+                if whole in found
+                else "mended, what was whole of its twin and of it gave it back",
+            )
+            if not known:
+                continue
+        try:
+            place(path, whole)
+        except ParetoscopeError:
+            if path is segment:
+                return False
+    return True
+
+
+def give_up(segment: Path, damaged: Damaged) -> bool:
+    """Move a segment that nothing mends, and its twin, to `damaged/`; False where that fails."""
+    moved = True
+    for path in (twin_of(segment), segment):
+        if path.exists():
+            moved &= damaged.move(
+                path,
+                held="a segment of saved points",
+                outcome="moved there whole; rows that are elsewhere or in the index are kept",
+            )
+    return moved
+
+
+def unmatched(directory: Path) -> list[str]:
+    """Names of segments whose twin alone is there."""
+    try:
+        names = {each.name for each in directory.iterdir()}
+    except OSError:
+        return []
+    return sorted(
+        name.removesuffix(TWIN)
+        for name in names
+        if name.endswith(TWIN) and name.removesuffix(TWIN) not in names
+    )
+
+
+def check_segment(segment: Path) -> bool:
+    """Whether a segment and its twin are there and are what their name says."""
+    wanted = checksum_of(segment.name)
+    if wanted is None:
+        return True
+    return all(
+        path.exists() and crc32(path.read_bytes()) == wanted for path in (segment, twin_of(segment))
+    )
+
+
+def _places(one: bytes, two: bytes) -> list[tuple[int, int]]:
+    """Where two files differ, places nearer than 512 bytes taken as one."""
+    length = min(len(one), len(two))
+    differ = np.flatnonzero(
+        np.frombuffer(one, np.uint8, length) != np.frombuffer(two, np.uint8, length)
+    ).tolist()
+    if len(one) != len(two):
+        differ.append(length)
+    places: list[tuple[int, int]] = []
+    for byte in differ:
+        if places and byte - places[-1][1] < NEAR:
+            places[-1] = places[-1][0], byte + 1
+        else:
+            places.append((byte, byte + 1))
+    if len(one) != len(two) and places:
+        places[-1] = places[-1][0], max(len(one), len(two))
+    return places
+
+
+def _mixed(one: bytes, two: bytes, wanted: int) -> bytes | None:
+    """The mixture of two files of one length that has the checksum, None where none has."""
+    if len(one) != len(two):
+        return None
+    places = _places(one, two)
+    if not 0 < len(places) <= PLACES:
+        return None
+    for choice in itertools.product((False, True), repeat=len(places)):
+        mixed = bytearray(one)
+        for (start, end), other in zip(places, choice, strict=True):
+            if other:
+                mixed[start:end] = two[start:end]
+        if crc32(mixed) == wanted:
+            return bytes(mixed)
+    return None
+
+
+def _rows(data: bytes) -> str:
+    try:
+        count = pq.ParquetFile(pa.BufferReader(data)).metadata.num_rows
+        return f"{count} row{'s' if count != 1 else ''} of saved points"
+    except pa.ArrowException:
+        return "saved points"
