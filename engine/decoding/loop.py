@@ -21,7 +21,8 @@ from engine.decoding.batch import Batch
 from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
 from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling, choose, row_keys
-from engine.errors import ParetoscopeError, bad
+from engine.decoding.soundness import Unsound, alike, refuse_alike
+from engine.errors import bad
 
 __all__ = ["Bucket", "Fused", "Generation", "Sampling", "Tick", "generate", "steps"]
 
@@ -74,7 +75,7 @@ def generate(
     Raises:
         BadInput: an empty prompt, one too long for a model with max_new_tokens, or an id no model
         embeds.
-        ParetoscopeError: the logits are not numbers.
+        Unsound: the logits are not numbers, or all alike.
     """
     loop = steps(
         model,
@@ -137,8 +138,11 @@ def steps(
             last = logits[:, -1]
             chosen = choose(last, sampling, keys, position)
             finite = last.gather(1, chosen[:, None]).isfinite()[:, 0]
-            finite = (finite if running is None else finite | ~running).all()
-            sound = finite if sound is None else sound & finite
+            same = alike(last, model.vocabulary)
+            if running is not None:
+                finite, same = finite | ~running, same & running
+            refuse_alike(same)
+            sound = finite.all() if sound is None else sound & finite.all()
             staying = []
             for row, ((index, written), token) in enumerate(
                 zip(alive, chosen.tolist(), strict=True)
@@ -163,7 +167,7 @@ def steps(
             yield
             logits = batch.feed(chosen[:, None])
         if sound is not None and not bool(sound):
-            raise ParetoscopeError(
+            raise Unsound(
                 "the logits are not finite: the model overflows; use another --compute-dtype"
             )
     return [results[index] for index in range(len(prompts))]

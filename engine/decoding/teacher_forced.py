@@ -18,6 +18,7 @@ import engine.decoding.trial
 from engine.decoding.batch import Batch
 from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
 from engine.decoding.memory import within_memory
+from engine.decoding.soundness import alike, refuse_alike
 
 assert engine.decoding.trial  # importing it lets a class that nobody spoke of be tried
 
@@ -56,6 +57,21 @@ def _align(rows: Sequence[Sequence[int]], width: int, device: torch.device, left
     return torch.tensor(filled, dtype=torch.int64, device=device).view(len(rows), width)
 
 
+def _refuse(same: Sequence[Tensor], lengths: Sequence[int], left: bool = False) -> None:
+    """Refuses logits that are alike where they are read.
+
+    Args:
+        same: bool [rows, columns] each, beside one another.
+        lengths: columns of each row that are read: the last ones, or the first where `left`.
+    """
+    found = torch.cat(list(same), 1)
+    if not bool(found.any()):
+        return
+    columns = torch.arange(found.shape[1], device=found.device)
+    columns = columns if left else columns.flip(0)
+    refuse_alike(found & (columns < torch.tensor(lengths, device=found.device)[:, None]))
+
+
 def log_probs(
     model: Fused,
     contexts: Sequence[Sequence[int]],
@@ -71,6 +87,7 @@ def log_probs(
 
     Raises:
         BadInput: an empty context, a text too long for a model, or an id no model embeds.
+        Unsound: the logits are alike.
     """
     _check(model, contexts, continuations)
     bucket = within_memory(bucket, model)
@@ -80,10 +97,12 @@ def log_probs(
         wanted = [continuations[index] for index in indices]
         span = max(len(ids) for ids in wanted)
         targets = _align(wanted, span, batch.device, left=True)
-        parts = []
+        parts, same = [], []
         for column, logits in batch.read(span):
             place = column - (batch.width - span)
             parts.append(_token_log_probs(logits, targets[:, place : place + logits.shape[1]]))
+            same.append(alike(logits, model.vocabulary))
+        _refuse(same, [len(ids) for ids in wanted])
         table = torch.cat(parts, 1).cpu()
         for row, (index, ids) in enumerate(zip(indices, wanted, strict=True)):
             results[index] = table[row, span - len(ids) :].clone()
@@ -130,6 +149,7 @@ def choice_log_probs(
                 )
             continue
         (_, logits) = list(batch.read())[-1]
+        refuse_alike(alike(logits[:, -1], model.vocabulary))
         first = logits[:, -1].log_softmax(-1)
         pairs = [
             (row, number)
@@ -149,6 +169,7 @@ def choice_log_probs(
                 rest = batch.branch(rows)
                 logits = rest.feed(table[:, :-1], keep=longest - 1)
                 parts.append(_token_log_probs(logits, table[:, 1:]))
+                _refuse([alike(logits, model.vocabulary)], [len(ids) - 1 for ids in wanted], True)
             found = torch.cat(parts, 1).cpu()
             for line, ((row, number), ids) in enumerate(zip(group, wanted, strict=True)):
                 results[indices[row]][number] = found[line, : len(ids)].clone()
@@ -190,7 +211,7 @@ def kl_to(
             for each in (model, other)
             if each.mixture is not None and each.vocabulary
         ]
-        parts = []
+        parts, same = [], []
         values = max(each.values for each in pair)  # the same chunks for both
         whole = any(each.whole for each in pair)
         chunks = (each.read(span, values, whole) for each in pair)
@@ -198,6 +219,8 @@ def kl_to(
             common = min(ours.shape[-1], theirs.shape[-1], *limits)
             p, q = (each[..., :common].log_softmax(-1) for each in (ours, theirs.to(ours.device)))
             parts.append((p.exp() * (p - q)).sum(-1).clamp(min=0.0))
+            same.append(alike(ours, common) | alike(theirs, common).to(ours.device))
+        _refuse(same, lengths)
         table = torch.cat(parts, 1).cpu()
         for row, (index, length) in enumerate(zip(indices, lengths, strict=True)):
             results[index] = table[row, span - length :].clone()

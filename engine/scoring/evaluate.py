@@ -20,13 +20,14 @@ from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, embedded, no_
 from engine.decoding.loop import Generation, generate
 from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling
+from engine.decoding.soundness import Unsound, check_sound
 from engine.decoding.teacher_forced import kl_to, log_probs
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common
 from engine.scoring.encoding import Ids
 from engine.scoring.plan import Scored, Task, tasks
 from engine.scoring.progress import Meter, ProgressNote, RowsWritten
 from engine.scoring.registry import Scorer
-from engine.scoring.scores import Score, summarise
+from engine.scoring.scores import Score, summarise, unmeasured
 from engine.scoring.stops import StopWatch, answer_in, cut
 from engine.study import Objective, Split
 
@@ -79,6 +80,19 @@ class _Run:
     meter: Meter
     generations: dict[Any, _Generated] = field(default_factory=dict)
     measured: dict[Any, list[list[float]]] = field(default_factory=dict)
+    unsound: Unsound | None = None
+    watched: bool = False
+
+    def watch(self, task: Task) -> None:
+        """Raise `Unsound` where the model's numbers overflow: looked at once, on the first rows."""
+        if not self.watched:
+            self.watched = True
+            try:
+                check_sound(self.model, task.first_texts(), self.tick)
+            except Unsound as error:
+                self.unsound = error
+        if self.unsound is not None:
+            raise self.unsound
 
     def batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """The bucket's batches one by one, with a note of progress after each."""
@@ -196,6 +210,19 @@ class _Run:
         return scorer.judge(texts, options, device, self.tick)
 
     def score(self, task: Task) -> tuple[Score, Metadata]:
+        """An objective's score; one without a mean where the model's numbers are none."""
+        start = time.perf_counter()
+        try:
+            if task.rows:
+                self.watch(task)
+            return self._score(task)
+        except Unsound as error:
+            n = max(1, len(task.rows))
+            seconds = time.perf_counter() - start
+            metadata = Metadata(seconds=seconds, tokens=None, tokens_per_second=None, texts=None)
+            return unmeasured(n, str(error), [None] * n), metadata
+
+    def _score(self, task: Task) -> tuple[Score, Metadata]:
         start = time.perf_counter()
         scorer, options = task.scorer, task.objective.options
         self.meter.begin(task.objective.name, max(1, len(task.rows)))

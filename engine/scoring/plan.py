@@ -15,6 +15,9 @@ from engine.study import Objective, Split
 
 T = TypeVar("T")
 
+FIRST = 64
+"""Rows of an objective that are as good as any for a look at what a model makes of them."""
+
 
 class Scored(Fused, Protocol):
     """What can be scored: `engine.compose.ComposedModel`, or anything of this shape."""
@@ -43,6 +46,12 @@ class Task:
     prompts: tuple[Ids, ...] = ()
     pairs: tuple[tuple[Pair, ...], ...] = ()
     alone: tuple[tuple[Pair, ...], ...] = ()
+
+    def first_texts(self) -> list[Ids]:
+        """What the first rows have the models read, none empty."""
+        if self.generates:
+            return [ids for ids in self.prompts[:FIRST] if ids]
+        return [(*a, *b) for pairs in self.pairs[:FIRST] for a, b in pairs[:1] if a or b]
 
     @property
     def generates(self) -> bool:
