@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -117,7 +118,6 @@ class Composer:
         plain = all(each == PLAIN for each in self._feedings.values())
         dtype = str(self.dtype).removeprefix("torch.")
         self.numerics = Numerics(self.device.type, dtype, BUCKETS if plain else FED_BUCKETS)
-        self.text = Text(family)
         self.live: ComposedModel | None = None
         self._tick: Callable[[], None] = nothing
         self._modules: dict[str, PreTrainedModel] = {}
@@ -205,6 +205,11 @@ class Composer:
         return self._bases[key]
 
     # ---- parts, made when first needed --------------------------------------------------------
+
+    @cached_property
+    def text(self) -> Text:
+        """The family's tokenizer; raises `BadInput` where transformers cannot load it."""
+        return Text(self.family)
 
     @property
     def tensors(self) -> Tensors:

@@ -21,7 +21,6 @@ from engine.decoding.fed import feeding_of, unwrapped
 from engine.decoding.feeding import Feeding
 from engine.decoding.fusion import Mixture
 from engine.decoding.loop import Generation, generate
-from engine.export import custom_generate
 from engine.export.card import Papers, hub_id, usage, write_papers
 from engine.export.checkpoint import copy_side_files
 from engine.export.directory import new_directory
@@ -41,6 +40,8 @@ Writer = Callable[..., Any]
 
 def settings_of(composer: Composer, model: ComposedModel, mixture: Mixture) -> dict[str, Any]:
     """What the folder's code has to know of the mixture."""
+    from engine.export import custom_generate  # imports all that transformers generates with
+
     first = leading(mixture.models)
     named = dict(zip(mixture.models, model.modules, strict=True))
     feeding = {name: asdict(feeding_of(each)) for name, each in named.items()}
@@ -70,6 +71,8 @@ def write_folder(
     Raises:
         NotWhatWasScored: it does not decode, or not as the live mixture does.
     """
+    from engine.export import custom_generate
+
     mixture = model.mixture
     assert mixture is not None
     settings = settings_of(composer, model, mixture)

@@ -68,7 +68,7 @@ class Text:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(
                 str(self.files.path), local_files_only=True, trust_remote_code=False
             )
-        except (ValueError, KeyError, OSError, ImportError, TypeError, AttributeError) as error:
+        except Exception as error:  # tokenizers itself raises a plain Exception
             raise bad(
                 self.where,
                 f"transformers cannot load it ({first_line(error)})",

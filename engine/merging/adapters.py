@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from peft import PeftModel
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers.pytorch_utils import Conv1D
 
 from engine.family.adapter import FILE
 from engine.family.checkpoint import Checkpoint
 from engine.merging.peft_layers import add_plain, lora_config, lora_layers, quietly
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 
@@ -38,6 +37,8 @@ def plain_adapter(module: PreTrainedModel, place: Path) -> PreTrainedModel:
     Args:
         module: the base; its layers are wrapped in place.
     """
+    from peft import PeftModel
+
     with quietly():
         wrapped = PeftModel.from_pretrained(module, str(place), is_trainable=False)
     wrapped.eval()
@@ -85,6 +86,8 @@ class AdapterModel:
         Returns:
             The names of the files: adapter_config.json, adapter_model.safetensors.
         """
+        from transformers.pytorch_utils import Conv1D
+
         used = [name for name in self.names if coefficients.get(name, 0.0) != 0.0]
         tensors: dict[str, Tensor] = {}
         layers: dict[str, tuple[int, float]] = {}

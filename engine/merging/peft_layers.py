@@ -6,6 +6,8 @@ place is an error. Adapters carry names of ours inside, so an expert may be call
 
     plain LoRA   many on one module, each with the scale that its configuration gives
     any other    one on one module, configured as its file says, resized where it was resized
+
+peft is imported where an adapter is met: it costs a worker's start more than torch does.
 """
 
 from __future__ import annotations
@@ -18,14 +20,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from peft import (
-    LoraConfig,
-    PeftConfig,
-    PeftModel,
-    get_peft_model_state_dict,
-    set_peft_model_state_dict,
-)
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from engine.errors import BadInput, bad
@@ -35,6 +29,8 @@ from engine.family.ties import EMBEDDINGS
 from engine.family.weights import Reader
 
 if TYPE_CHECKING:
+    from peft import LoraConfig, PeftConfig, PeftModel
+    from peft.tuners.lora import LoraLayer
     from transformers import PreTrainedModel
 
 OURS = "mixture"
@@ -86,6 +82,8 @@ def add_plain(
     Raises:
         BadInput: a layer that the live module does not have, or that peft does not adapt.
     """
+    from peft import PeftModel
+
     assert expert.adapter is not None
     model = cast("nn.Module", onto.base_model.model if isinstance(onto, PeftModel) else onto)
     known = {
@@ -132,6 +130,8 @@ def lora_config(layers: Mapping[str, tuple[int, float]], **more: Any) -> LoraCon
     Args:
         layers: layer -> (rank, alpha).
     """
+    from peft import LoraConfig
+
     ranks = [rank for rank, _ in layers.values()]
     rank = max(set(ranks), key=lambda each: (ranks.count(each), each))
     alphas = [alpha for _, alpha in layers.values()]
@@ -165,6 +165,8 @@ def attach(module: PreTrainedModel, expert: Checkpoint) -> PeftModel:
     Raises:
         BadInput: peft does not load it; a tensor of the file has no place, or the other way round.
     """
+    from peft import PeftModel, set_peft_model_state_dict
+
     assert expert.adapter is not None
     where = f"{expert.name} ({expert.path})"
     rows = resized_rows(expert)
@@ -195,6 +197,8 @@ def attach(module: PreTrainedModel, expert: Checkpoint) -> PeftModel:
 
 def _config(module: nn.Module, expert: Checkpoint) -> PeftConfig:
     """The adapter's own configuration, for exactly the layers that its file holds tensors of."""
+    from peft import PeftConfig
+
     assert expert.adapter is not None
     adapter = expert.adapter
     config = copy.copy(PeftConfig.from_pretrained(str(expert.path)))
@@ -223,6 +227,8 @@ def _bare(name: str) -> str:
 
 def _fitted(wrapped: PeftModel, expert: Checkpoint) -> dict[str, Tensor]:
     """The adapter's tensors under the names that peft saves, every one of both sides once."""
+    from peft import get_peft_model_state_dict
+
     where = f"{expert.name} ({expert.path})"
     wanted = get_peft_model_state_dict(wrapped, adapter_name=OURS, save_embedding_layers=False)
     places = {key.removeprefix(_WRAPPED): key for key in wanted}
@@ -254,6 +260,8 @@ def _fitted(wrapped: PeftModel, expert: Checkpoint) -> dict[str, Tensor]:
 
 def _misplaced(wrapped: PeftModel, given: Mapping[str, Tensor]) -> list[str]:
     """Names of tensors that are not in the model as they were given."""
+    from peft import get_peft_model_state_dict
+
     found = get_peft_model_state_dict(wrapped, adapter_name=OURS, save_embedding_layers=False)
     state = wrapped.state_dict()
     wrong = []
@@ -268,4 +276,6 @@ def _misplaced(wrapped: PeftModel, given: Mapping[str, Tensor]) -> list[str]:
 
 def lora_layers(module: nn.Module) -> dict[str, LoraLayer]:
     """peft's LoRA layers of a wrapped module by name."""
+    from peft.tuners.lora import LoraLayer
+
     return {name: each for name, each in module.named_modules() if isinstance(each, LoraLayer)}

@@ -10,6 +10,7 @@ from cache.blobs import Blobs
 from engine.errors import bad
 from engine.family.device import pick_device
 from engine.recipe import Recipe, recipe_from_dict, resolve
+from engine.run.imports import fetch_model_classes
 from engine.run.opened import OpenFamilies, OpenFamily
 from engine.study import Study, load_study
 
@@ -45,6 +46,10 @@ class Models:
     def park(self) -> Callable[[], None]:
         """Remember what is live; the function returned puts it back."""
         return self.families.park()
+
+    def rest(self) -> None:
+        """Fetch what a job that runs a model needs."""
+        fetch_model_classes()
 
     def close(self) -> None:
         self.families.close()

@@ -24,6 +24,8 @@ from engine.decoding.opening import feedings
 from engine.family.compatibility import Family, open_family
 from engine.family.fingerprint import family_fingerprint, fingerprints
 from engine.family.memory import memory_needed
+from engine.family.proven_text import is_proven, remember
+from engine.run.imports import fetch_model_classes
 from engine.study import FamilySpec
 
 log = logging.getLogger(__name__)
@@ -141,12 +143,17 @@ class OpenFamilies:
         while idle and (len(self._open) >= KEPT or not self._has_room(family)):
             del self._open[idle.pop(0)]
             gc.collect()
-        return Composer(
+        composer = Composer(
             family,
             device=self._device,
             compute_dtype=self._compute_dtype,
             workspace=self._workspace,
         )
+        if not is_proven(family, self._workspace):
+            fetch_model_classes()
+            assert composer.text  # refuses before anything is said to be open
+            remember(family, self._workspace)
+        return composer
 
     def _has_room(self, family: Family) -> bool:
         needed = memory_needed(family)

@@ -98,6 +98,10 @@ class Service(Protocol):
         """Called before another job runs inside a tick; what it returns is called after, to put
         back what was live."""
 
+    def rest(self) -> None:
+        """Called once, when it has had nothing to do for a moment: may fetch what the next job will
+        need."""
+
     def close(self) -> None: ...
 
 

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 KNOWN = 10_000  # ids remembered, so that a job sent twice around a reconnect runs once
 
+QUIET_SECONDS = 0.3
+"""How long nothing is asked before a service rests."""
+
 
 class Exhausted(BaseException):
     """Memory ran out in a job: unwinds any parked sweep too, because only a fresh start gives
@@ -88,6 +91,7 @@ class Scheduler:
         self._service: Service | None = None
         self._thread = 0
         self._parking = False
+        self._rested = False
         self._mark = clock()
         self.ticks = 0
         self.state: State = "loading"
@@ -158,14 +162,28 @@ class Scheduler:
         try:
             while True:
                 self.state = "idle"
-                with self._changed:
-                    while (job := self._next()) is None and not self._stopped:
-                        self._changed.wait()
-                if self._stopped or job is None:
+                job = self._await_job(service)
+                if job is None:
                     return
                 self._execute(job)
         finally:
             self._service.close()
+
+    def _await_job(self, service: Service) -> Job | None:
+        """The next job; None once stopped."""
+        while not self._stopped:
+            with self._changed:
+                waiting = self._changed.wait_for(
+                    lambda: self._stopped or self._interactive or self._sweeps,
+                    None if self._rested else QUIET_SECONDS,
+                )
+                job = None if self._stopped else self._next()
+            if job is not None:
+                return job
+            if not waiting:
+                self._rested = True
+                service.rest()
+        return None
 
     def _next(self) -> Job | None:
         if self._interactive and (not self._sweeps or self.share.allows_interactive):

@@ -62,4 +62,6 @@ class Service(Models):
         if job.kind not in KINDS:
             raise unknown("job", "kind of job", job.kind, KINDS)
         emit("loading")
+        if job.kind != "open":
+            self.rest()
         return KINDS[job.kind](self, job.payload, emit, tick)

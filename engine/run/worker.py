@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import show_logs
+from engine.run.imports import importing
 from engine.run.protocol import Service
 from engine.run.server import Server, make_service
 
@@ -59,9 +60,9 @@ def _listen(options: dict[str, Any]) -> Listener:
 
 
 def _make(options: dict[str, Any]) -> Service:
-    service = make_service(
-        options["service"], Path(options["workspace"]), options["device"], options["compute_dtype"]
-    )
+    workspace, device = Path(options["workspace"]), options["device"]
+    with importing():
+        service = make_service(options["service"], workspace, device, options["compute_dtype"])
     if service.on_cpu and hasattr(os, "nice"):
         os.nice(NICENESS)
     return service

@@ -38,6 +38,8 @@ class PacedService:
     def park(self) -> Callable[[], None]:
         return lambda: None
 
+    def rest(self) -> None: ...
+
     def close(self) -> None: ...
 
 

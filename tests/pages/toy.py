@@ -79,6 +79,8 @@ class Service:
     def park(self) -> Callable[[], None]:
         return lambda: None
 
+    def rest(self) -> None: ...
+
     def close(self) -> None:
         pass
 

@@ -37,6 +37,8 @@ class StubService:
 
         return put_back
 
+    def rest(self) -> None: ...
+
     def close(self) -> None:
         self.weights = 0.0
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.run import scheduler
 from engine.run.protocol import Emit, Event, Job
 from engine.run.scheduler import Scheduler, Share
 
@@ -39,6 +40,9 @@ class Slow:
     def park(self) -> Callable[[], None]:
         self.trace.append("park")
         return lambda: self.trace.append("back")
+
+    def rest(self) -> None:
+        self.trace.append("rest")
 
     def close(self) -> None:
         self.trace.append("close")
@@ -191,3 +195,16 @@ def test_putting_back_does_not_make_way_again(bench: Bench) -> None:
     )
     bench.submit("sweep", 2, sweep=True)
     assert bench.run().startswith("sweep park a back sweep park late")
+
+
+def test_a_service_rests_once_when_nothing_is_asked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "QUIET_SECONDS", 0.0)
+
+    def ask_while_resting() -> None:
+        bench.service.trace.append("rest")
+        bench.submit("a", 1)
+
+    monkeypatch.setattr(bench.service, "rest", ask_while_resting)
+    assert bench.run() == "rest a close"
