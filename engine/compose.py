@@ -124,7 +124,6 @@ class Composer:
         self._merged: MergedModel | None = None
         self._adapters: AdapterModel | None = None
         self._bases: OrderedDict[tuple[str, Any], Basis] = OrderedDict()
-        self._tensors: Tensors | None = None
 
     # ---- doors -------------------------------------------------------------------------------
 
@@ -211,12 +210,10 @@ class Composer:
         """The family's tokenizer; raises `BadInput` where transformers cannot load it."""
         return Text(self.family)
 
-    @property
+    @cached_property
     def tensors(self) -> Tensors:
         """The family's tensors on disk."""
-        if self._tensors is None:
-            self._tensors = Tensors(self.family, self.device, lambda: self._tick(), self._workspace)
-        return self._tensors
+        return Tensors(self.family, self.device, lambda: self._tick(), self._workspace)
 
     @property
     def merged(self) -> MergedModel:
@@ -293,9 +290,7 @@ class Composer:
 
 
 def runs_unmerged(recipe: Recipe, family: Family) -> bool:
-    """Whether a recipe is task arithmetic over LoRA experts alone, which is exact without
-    merging.
-    """
+    """Whether a recipe is task arithmetic over LoRA experts alone, exact without merging."""
     used = [name for name, value in recipe.coefficients.items() if value != 0.0]
     return (
         recipe.method == "task_arithmetic"
