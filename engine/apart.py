@@ -17,8 +17,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,13 @@ WAIT = 5.0
 MOST = 4_000_000
 """Characters that a template may write."""
 
+LONGEST = 20_000
+"""Characters of a pattern."""
+
 BATCH = 256
+LARGE = 8_000_000
+"""Characters of a batch."""
+
 IDLE = 2
 
 
@@ -124,7 +131,7 @@ class _Processes:
         self._idle: list[_Process] = []
         self._owner = 0
 
-    def ask(self, request: Mapping[str, Any], seconds: float) -> list[Any] | None:
+    def ask(self, request: bytes, seconds: float) -> list[Any] | None:
         with self._lock:
             if self._owner != os.getpid():  # a fork has the pipes of its parent, and may not talk
                 self._idle, self._owner = [], os.getpid()
@@ -133,7 +140,7 @@ class _Processes:
         process = process or _Process()
         found = None
         try:
-            found = process.ask(json.dumps(request).encode() + b"\n", seconds)
+            found = process.ask(request, seconds)
         finally:
             with self._lock:
                 keep = found is not None and len(self._idle) < IDLE
@@ -158,23 +165,38 @@ def close() -> None:
     _PROCESSES.close()
 
 
+def _batches(items: Sequence[Any]) -> Iterator[list[str]]:
+    """The items as JSON, some together."""
+    batch: list[str] = []
+    size = 0
+    for each in items:
+        text = json.dumps(each)
+        if batch and (len(batch) >= BATCH or size + len(text) > LARGE):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    yield batch
+
+
 def _ask(do: str, items: Sequence[Any], more: Mapping[str, Any]) -> list[Any]:
     """An answer for each item, in batches; behind one that took too long nothing more is tried."""
     found: list[Any] = []
-    for start in range(0, len(items), BATCH):
-        batch = list(items[start : start + BATCH])
+    for batch in _batches(items):
         total = SECONDS + EACH * len(batch)
-        request = {"do": do, "items": batch, "seconds": SECONDS, "total": total, **more}
+        head = json.dumps({"do": do, "seconds": SECONDS, "total": total, **more})
+        request = f'{head[:-1]}, "items": [{", ".join(batch)}]}}\n'.encode()
         answers = _PROCESSES.ask(request, total + WAIT)
         if answers is None:
-            answers = [{"failed": "time", "what": "it takes too long"}] * len(batch)
+            answers = [{"failed": "time", "what": "it takes too long"}]
+        answers = answers if len(answers) == len(batch) else answers[:1] * len(batch)
         found += [
             Failed(each["failed"], each["what"], each.get("line"))
             if isinstance(each, dict)
             else each
             for each in answers
         ]
-        if isinstance(found[-1], Failed) and found[-1].kind == "time":
+        if found and isinstance(found[-1], Failed) and found[-1].kind == "time":
             return found + [found[-1]] * (len(items) - len(found))
     return found
 
@@ -200,3 +222,22 @@ def match(
     """
     found = _ask("match", texts, {"patterns": list(patterns), "how": how})
     return [Match(*each) if isinstance(each, list) else each for each in found]
+
+
+@lru_cache(maxsize=64)
+def groups(pattern: str) -> int | Failed:
+    """How many groups a pattern has; why it is none where it does not compile."""
+    if len(pattern) > LONGEST:
+        return Failed("size", f"it has more than {LONGEST:,} characters")
+    [found] = _ask("groups", [pattern], {})
+    return found if isinstance(found, Failed) else int(found)
+
+
+def ends(patterns: Sequence[Sequence[Sequence[str]]], names: Sequence[str]) -> list[Failed | None]:
+    """Why a pattern does not end on these names; None where it does.
+
+    Args:
+        patterns: of each its forms, as (search, match or fullmatch; regular expression).
+    """
+    found = _ask("ends", patterns, {"names": list(names)})
+    return [each if isinstance(each, Failed) else None for each in found]

@@ -1,7 +1,7 @@
 """The process that runs what strangers wrote: patterns and chat templates. `engine.apart` starts it
 and stops it.
 
-    one line of JSON in:  {"do": "render" | "match", "seconds", "total", …}
+    one line of JSON in:  {"do": "render" | "match" | "groups" | "ends", "items", …}
     one line of JSON out: a list, an answer an item: what was found, or {"failed": kind, "what", …}
 
 It imports the standard library and jinja2 alone, and is run as a file, outside the package. Each
@@ -146,6 +146,32 @@ def _match(asked: dict[str, Any]) -> Callable[[str], Any]:
     return one
 
 
+def _groups(asked: dict[str, Any]) -> Callable[[str], int]:
+    return lambda pattern: re.compile(pattern).groups
+
+
+def _ends(asked: dict[str, Any]) -> Callable[[list[list[str]]], int]:
+    names = asked["names"]
+
+    def one(forms: list[list[str]]) -> int:
+        """How many of the names the forms of one pattern match; the first has to compile."""
+        count = 0
+        for number, (how, form) in enumerate(forms):
+            try:
+                pattern = re.compile(form)
+            except re.error:
+                if not number:
+                    raise
+                continue
+            count += sum(getattr(pattern, how)(each) is not None for each in names)
+        return count
+
+    return one
+
+
+_DOES = {"render": _render, "match": _match, "groups": _groups, "ends": _ends}
+
+
 def _failed(error: BaseException) -> dict[str, Any]:
     if isinstance(error, _TooLong):
         return {"failed": "time", "what": "it takes too long"}
@@ -180,7 +206,7 @@ def answer(asked: dict[str, Any]) -> list[Any]:
     seconds, total = float(asked["seconds"]), float(asked["total"])
     start = time.process_time()
     made: list[Any] = []
-    make = {"render": _render, "match": _match}[asked["do"]]
+    make = _DOES[asked["do"]]
     failed = _timed(seconds, lambda: made.append(make(asked)))
     if failed is not None:
         return [failed] * len(asked["items"])
@@ -203,14 +229,13 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     for line in sys.stdin:
-        asked = json.loads(line)
-        resource.setrlimit(
-            resource.RLIMIT_CPU, (int(time.process_time() + float(asked["total"])) + 3, most)
-        )
         try:
+            asked = json.loads(line)
+            end = int(time.process_time() + float(asked["total"])) + 3
+            resource.setrlimit(resource.RLIMIT_CPU, (end, most))
             said = json.dumps(answer(asked))
         except MemoryError as error:
-            said = json.dumps([_failed(error)] * len(asked["items"]))
+            said = json.dumps([_failed(error)])  # of all items
         sys.stdout.write(said + "\n")
         sys.stdout.flush()
 

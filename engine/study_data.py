@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from engine import apart
 from engine.recipe import FrozenDict
 from engine.study_file import Reader
 from engine.yaml_writing import dumped
@@ -144,10 +145,9 @@ def data_options(reader: Reader, data: Mapping[str, Any], where: str) -> DataOpt
         answer_is = None
     pattern = _text(reader, data, "target_pattern", where)
     if pattern is not None:
-        try:
-            re.compile(pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            what = f"{pattern!r} is not a regular expression: {error}"
+        found = apart.groups(pattern)
+        if isinstance(found, apart.Failed):
+            what = f"{pattern!r} is not a regular expression: {found.what}"
             reader.problem(f"{where}.target_pattern", what, "In YAML single quotes keep \\.")
             pattern = None
     join = data.get("join", PLAIN.join)

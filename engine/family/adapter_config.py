@@ -10,13 +10,13 @@ Sources: peft's LoraConfig and `get_pattern_key`; rank-stabilised scaling, arXiv
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem
+from engine.family.adapter_patterns import first_pattern, pattern_problems
 from engine.family.peft_types import REFUSED, USABLE, PeftType
 from engine.family.tokenizer import read_object
 from engine.recipe import FrozenDict
@@ -97,25 +97,15 @@ class AdapterConfig:
         return "LoRA with more"
 
     def rank_of(self, module: str) -> int:
-        return int(self.rank_pattern.get(_pattern(self.rank_pattern, module), self.r))
+        found = first_pattern(self.rank_pattern, module, "rank_pattern")
+        return int(self.rank_pattern.get(found, self.r))
 
     def scale_of(self, module: str) -> float:
         """alpha / r, or alpha / √r when rank-stabilised; patterns decide alpha and r by module."""
         rank = self.rank_of(module)
-        alpha = self.alpha_pattern.get(_pattern(self.alpha_pattern, module), self.alpha)
+        found = first_pattern(self.alpha_pattern, module, "alpha_pattern")
+        alpha = self.alpha_pattern.get(found, self.alpha)
         return alpha / math.sqrt(rank) if self.use_rslora else alpha / rank
-
-
-def _pattern(patterns: Mapping[str, Any], module: str) -> str:
-    """The first pattern that matches the name or its last parts; the name itself if none does."""
-    for pattern in patterns:
-        if re.match(_whole(pattern), module):
-            return pattern
-    return module
-
-
-def _whole(pattern: str) -> str:
-    return rf"(.*\.)?({pattern})$"
 
 
 def _number(value: Any) -> bool:
@@ -147,6 +137,7 @@ def read_config(path: Path) -> AdapterConfig:
         problem("sample_at_inference is on: its output is drawn at random", "Set it to false.")
     if kind == "LORA":
         _check_lora(data, problem)
+    problems += pattern_problems(data, (), file)
     if problems:
         raise BadInput(*problems)
     if kind != "LORA":
@@ -186,9 +177,3 @@ def _check_lora(data: Mapping[str, Any], problem: Any) -> None:
         if not isinstance(patterns, dict) or not all(_number(each) for each in patterns.values()):
             what = f"{key} must map names to numbers above 0, got {str(patterns)[:80]}"
             problem(what, "Mend it.")
-            continue
-        for pattern in patterns:
-            try:
-                re.compile(_whole(pattern))
-            except re.error as error:
-                problem(f"{key}: {pattern!r} is not a regular expression ({error})", "Mend it.")

@@ -7,11 +7,12 @@ of which models are Conv1D.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from engine.errors import BadInput, Problem, bad
 from engine.family.adapter import LoraPair
+from engine.family.adapter_patterns import pattern_problems
 from engine.family.adapter_sizes import size_problems
 from engine.family.checkpoint import Checkpoint, Kind
 from engine.family.headers import TensorInfo
@@ -36,6 +37,7 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
     adapter = expert.adapter
     assert adapter is not None
     names, where = LiveNames(base), f"{expert.name} ({expert.path})"
+    file = expert.path / "adapter_config.json"
     unknown: list[str] = []
     problems: list[Problem] = []
     pairs: dict[str, LoraPair] = {}
@@ -96,6 +98,7 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
         if same_values(info, base.tensors[found]):
             continue  # peft saves an embedding that it adapts beside its factors, as it was
         whole[found] = info
+    problems += pattern_problems(adapter.config.settings, module_names(base, adapter.modules), file)
     problems += _row_problems(base, whole, where) + _tied_problems(base, expert, names, where)
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
@@ -113,6 +116,15 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
         raise bad(where, what, "Give the base as a Hugging Face directory.")
     kind: Kind = "lora" if pairs else "adapter"
     return replace(expert, kind=kind, adapter=adapter.placed(pairs, whole))
+
+
+def module_names(base: Checkpoint, more: Iterable[str]) -> list[str]:
+    """Names of modules, as far as the stored tensors tell them."""
+    found = dict.fromkeys(more)
+    for name in base.tensors:
+        parts = name.split(".")
+        found |= dict.fromkeys(".".join(parts[:size]) for size in range(1, len(parts) + 1))
+    return list(found)
 
 
 def _transposed(base: Checkpoint, name: str, pair: LoraPair) -> bool:

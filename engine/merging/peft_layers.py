@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import BadInput, bad
+from engine.family.adapter_patterns import pattern_problems
 from engine.family.checkpoint import Checkpoint
 from engine.family.text import first_line
 from engine.family.ties import EMBEDDINGS
@@ -205,6 +206,10 @@ def _config(module: nn.Module, expert: Checkpoint) -> PeftConfig:
     config.inference_mode = True
     config.base_model_name_or_path = None
     config.task_type = config.task_type or "CAUSAL_LM"
+    live_names = [name for name, _ in module.named_modules()]
+    file = expert.path / "adapter_config.json"
+    if problems := pattern_problems(config.to_dict(), live_names, file):
+        raise BadInput(*problems)
     told = getattr(config, "target_parameters", None) or adapter.config.form.shared
     if adapter.modules and not told:
         known = dict(module.named_modules())

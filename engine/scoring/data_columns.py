@@ -10,15 +10,16 @@ JSON or as Python shows them.
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import json
-import re
 import tokenize
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
+from engine import apart
 from engine.scoring.data_table import Unread, short
 from engine.study_data import DataOptions
 
@@ -130,10 +131,12 @@ class Columns:
     Attributes:
         options: the mapping and what belongs to it, names as they are in the file.
         untyped: cells are texts (CSV, TSV).
+        searched: target -> what `target_pattern` finds in it.
     """
 
     options: DataOptions
     untyped: bool = False
+    searched: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def read(self, record: Mapping[str, Any], use: Use) -> Fields:
         """The fields that a use needs; raises `Unread` for what is not there or cannot be read."""
@@ -207,6 +210,11 @@ class Columns:
         return found
 
     def _targets(self, record: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        values = self._whole(record)
+        return None if values is None else tuple(map(self._part, values))
+
+    def _whole(self, record: Mapping[str, Any]) -> list[Any] | None:
+        """The targets as they stand there."""
         columns = self.options.columns
         name = "targets" if "targets" in columns else "target"
         if name not in columns:
@@ -214,8 +222,40 @@ class Columns:
         values = self._list(record, name)
         if name == "target" and not values:
             values = [find(record, str(columns[name]))]
+        return values
+
+    def prepare(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Have the parts of all targets ready: together they cost little.
+
+        Raises:
+            Unread: the pattern takes too long.
+        """
         pattern = self.options.target_pattern
-        return tuple(values if pattern is None else (_part(each, pattern) for each in values))
+        if pattern is None:
+            return
+        texts: dict[str, None] = {}
+        for record in records:
+            with contextlib.suppress(Unread):  # told of its row
+                texts |= dict.fromkeys(e for e in self._whole(record) or () if isinstance(e, str))
+        found = apart.match([pattern], list(texts))
+        self.searched.update(zip(texts, found, strict=True))
+        if found and isinstance(found[-1], apart.Failed):
+            raise _stopped(pattern, found[-1])
+
+    def _part(self, value: Any) -> Any:
+        """What of a target counts."""
+        pattern = self.options.target_pattern
+        if pattern is None or not isinstance(value, str):
+            return value
+        if value not in self.searched:
+            [self.searched[value]] = apart.match([pattern], [value])
+        found = self.searched[value]
+        if isinstance(found, apart.Failed):
+            raise _stopped(pattern, found)
+        if found is None:
+            raise Unread(f"target_pattern {pattern!r} is not in the target {short(value)}")
+        part = found.group if apart.groups(pattern) else found.whole
+        return (part or "").strip()
 
     def _choices(self, record: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
         """(choices, their labels) of a list of texts, of {text, label}, of a list of such, of
@@ -246,14 +286,8 @@ def _labels(labels: Any, size: int) -> tuple[str, ...]:
     return tuple(str(each) for each in labels)
 
 
-def _part(value: Any, pattern: str) -> Any:
-    if not isinstance(value, str):
-        return value
-    found = re.search(pattern, value)
-    if found is None:
-        raise Unread(f"target_pattern {pattern!r} is not in the target {short(value)}")
-    part = found.group(1) if found.re.groups else found.group(0)
-    return (part or "").strip()
+def _stopped(pattern: str, failed: apart.Failed) -> Unread:
+    return Unread(f"target_pattern {pattern!r} was stopped: {failed.what}", "Write a simpler one.")
 
 
 def _blanked(prompt: str, choices: Any, blank: str) -> tuple[str, Any]:

@@ -180,6 +180,8 @@ def _parse(
     try:
         table = _filtered(table, options.rows)
         reading = recognise(table, options, use, scorer)
+        if reading is not None:
+            reading.prepare(table.objects())
     except Unread as error:
         return Parsed(table, None, (), ((error.line, error.what, error.fix),))
     rows, problems = _rows(table, reading, empty_target)

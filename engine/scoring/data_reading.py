@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from engine.scoring.data_columns import Columns, Fields, Use, spelt
 from engine.scoring.data_own import own_fields
 from engine.scoring.data_shapes import Derive
+from engine.scoring.data_table import Unread
 from engine.study_data import PLAIN, DataOptions
 
 
@@ -47,6 +48,21 @@ class Reading:
         if "text" in turned and self.derive is not None and self.use == "likelihood":
             return Fields("", targets=(turned["text"],), whole=True)
         return self._columns.read(turned, self.use)
+
+    def prepare(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Have ready what costs less for all records at once; raises `Unread` as `fields`."""
+        if self.own or self.options.target_pattern is None:
+            return
+        if self.use in ("answer", "likelihood"):
+            self._columns.prepare(map(self._turned, records))
+
+    def _turned(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.derive is None:
+            return record
+        try:
+            return self.derive(spelt(record, self.untyped))
+        except Unread:  # told of its row
+            return {}
 
     @cached_property
     def _columns(self) -> Columns:

@@ -201,13 +201,13 @@ class _Run:
         return _Observed([float(self.model.cost)])
 
     def judged(
-        self, scorer: Scorer, answers: Sequence[str | None], options: Mapping[str, Any]
+        self, scorer: Scorer, answers: Sequence[str | None], rows: Any, options: Mapping[str, Any]
     ) -> Sequence[float] | None:
         """Values of all answers at once, where the scorer's options say so."""
         if scorer.judge is None:
             return None
-        texts, device = [each or "" for each in answers], str(self.model.modules[0].device)
-        return scorer.judge(texts, options, device, self.tick)
+        device = str(self.model.modules[0].device)
+        return scorer.judge(answers, rows, options, device, self.tick)
 
     def score(self, task: Task) -> tuple[Score, Metadata]:
         """An objective's score; one without a mean where the model's numbers are none."""
@@ -235,7 +235,7 @@ class _Run:
         }
         seen = observe[scorer.kind](task)
         rows = task.rows or [None]
-        values = self.judged(scorer, seen.observations, options) or [
+        values = self.judged(scorer, seen.observations, rows, options) or [
             # no answer is right, matches nothing and refuses nothing
             0.0 if observation is None else scorer.function(observation, row, **options)
             for observation, row in zip(seen.observations, rows, strict=True)

@@ -38,7 +38,8 @@ Needs = Literal["nothing", "prompt", "target", "choices"]
 OURS = "defined here"
 
 Judge = Callable[
-    [Sequence[str], Mapping[str, Any], str, Callable[[], None]], Sequence[float] | None
+    [Sequence[str | None], Sequence[Any], Mapping[str, Any], str, Callable[[], None]],
+    Sequence[float] | None,
 ]
 
 _REQUIRED: Any = object()
@@ -98,8 +99,8 @@ class Scorer:
         empty_target: whether a row's target may be the empty text.
         function: (observation, row, **options) -> value of one example.
         check: refuses options that fit their kinds and still cannot be used.
-        judge: values of all texts at once (texts, options, device, tick), for options under which
-            the function is not asked; None where it is.
+        judge: values of all answers at once (answers, None where there is none; rows, options,
+            device, tick), for options under which the function is not asked; None where it is.
         version: counted up when the same observation gets another value; part of an objective's
             fingerprint.
         least: no value is below it; −∞ where none is too low.

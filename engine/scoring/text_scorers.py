@@ -5,13 +5,14 @@ The text is what the model generated up to its end token, cut at the first stop.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import apart
 from engine.errors import bad
 from engine.scoring.classifying import ClassifierFiles, classify
+from engine.scoring.data_table import short
 from engine.scoring.refusal_phrases import IDLE, REFUSALS
 from engine.scoring.refusing import refuses
 from engine.scoring.registry import Needs, scorer
@@ -57,17 +58,44 @@ def contains(text: str, row: Row, *, ignore_case: bool = False) -> float:
 
 
 def _compiles(options: Mapping[str, Any], where: str) -> None:
-    try:
-        re.compile(options["pattern"])
-    except (re.error, OverflowError, RecursionError) as error:
-        what = f"{options['pattern']!r} is not a regular expression: {error}"
-        raise bad(
-            f"{where}: option pattern", what, "Mend it; in YAML single quotes keep \\."
-        ) from error
+    found = apart.groups(options["pattern"])
+    if isinstance(found, apart.Failed):
+        what = f"{options['pattern']!r} is not a regular expression: {found.what}"
+        raise bad(f"{where}: option pattern", what, "Mend it; in YAML single quotes keep \\.")
 
 
 def _regex_needs(options: Mapping[str, Any]) -> Needs:
-    return "target" if re.compile(options["pattern"]).groups else "prompt"
+    return "prompt" if apart.groups(options["pattern"]) == 0 else "target"
+
+
+def _matched(
+    answers: Sequence[str | None],
+    rows: Sequence[Row],
+    options: Mapping[str, Any],
+    device: str,
+    tick: Callable[[], None],
+) -> list[float]:
+    """The values of all answers at once, which costs little."""
+    pattern = options["pattern"]
+    there = {text: None for text in answers if text is not None}
+    found = dict(zip(there, apart.match([pattern], list(there)), strict=True))
+    tick()
+    values = []
+    for text, row in zip(answers, rows, strict=True):
+        match = None if text is None else found[text]
+        if isinstance(match, apart.Failed):
+            what = f"{pattern!r} was stopped on the answer {short(text)}: {match.what}"
+            raise bad("option pattern", what, "Write a simpler one.")
+        if match is None:
+            values.append(0.0)
+        elif not apart.groups(pattern):
+            values.append(1.0)
+        else:
+            group = match.group
+            values.append(
+                float(group is not None and collapse(group) in map(collapse, row.targets))
+            )
+    return values
 
 
 @scorer(
@@ -77,17 +105,12 @@ def _regex_needs(options: Mapping[str, Any]) -> Needs:
     needs=_regex_needs,
     summary="the pattern matches somewhere; its group 1, if it has one, equals a target",
     check=_compiles,
+    judge=_matched,
 )
 def regex(text: str, row: Row, *, pattern: str) -> float:
     """The first match counts; group 1 and targets are compared stripped, white space collapsed."""
-    compiled = re.compile(pattern)
-    match = compiled.search(text)
-    if match is None:
-        return 0.0
-    if not compiled.groups:
-        return 1.0
-    found = match.group(1)
-    return float(found is not None and collapse(found) in map(collapse, row.targets))
+    [value] = _matched([text], [row], {"pattern": pattern}, "cpu", lambda: None)
+    return value
 
 
 def _judges(options: Mapping[str, Any], where: str) -> None:
@@ -103,13 +126,18 @@ def _judges(options: Mapping[str, Any], where: str) -> None:
 
 
 def _classified(
-    texts: Sequence[str], options: Mapping[str, Any], device: str, tick: Callable[[], None]
+    answers: Sequence[str | None],
+    rows: Sequence[Row],
+    options: Mapping[str, Any],
+    device: str,
+    tick: Callable[[], None],
 ) -> list[float] | None:
     """1.0 for each text that the classifier calls a refusal; None without a classifier."""
     if options["classifier"] is None:
         return None
     files = ClassifierFiles.open(options["classifier"], "option classifier")
     wanted = files.label(options["label"], "option classifier")
+    texts = [each or "" for each in answers]
     return [float(found == wanted) for found in classify(files, texts, device=device, tick=tick)]
 
 

@@ -66,7 +66,9 @@ def test_labels_equal_plain_transformers(place: Path) -> None:
     values = find_scorer("refusal").judge
     assert values is not None
     options = {"classifier": str(place), "label": None}
-    assert values(TEXTS, options, "cpu", lambda: None) == [float(e == 1) for e in expected]
+    assert values(TEXTS, [None] * len(TEXTS), options, "cpu", lambda: None) == [
+        float(e == 1) for e in expected
+    ]
 
 
 def test_it_can_be_interrupted(place: Path) -> None:

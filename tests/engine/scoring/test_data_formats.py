@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from engine import apart
 from engine.errors import BadInput
 from engine.scoring import data_formats
 from engine.scoring.data import look, read_rows
 from engine.scoring.data_cells import MAX_ROWS
 from engine.study import Objective
+from engine.study_data import DataOptions
 from tests.engine.scoring.published import FORMATS, GSM8K, TABLES, parquet, table, write
 
 SCORERS = ("refusal", "exact_match", "perplexity", "choice")
@@ -209,3 +211,13 @@ def test_any_values_under_known_names_are_bad_input_at_most(tmp_path: Path, scor
                     look(path, objective(path, scorer)).sentence()
                 except BadInput:
                     pass
+
+
+def test_a_pattern_of_targets_that_takes_too_long_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "SECONDS", 0.2)
+    rows = [{"question": "q", "a": "a" * 60 + "b"}] * 3 + [{"question": "q", "a": "b"}]
+    reading = DataOptions({"prompt": "question", "target": "a"}, target_pattern="(a+)+$")
+    [problem] = problems(write(tmp_path, ".jsonl", rows), reading=reading)
+    assert "target_pattern '(a+)+$' was stopped: it takes too long" in problem.what

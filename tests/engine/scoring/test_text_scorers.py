@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from engine import apart
+from engine.errors import BadInput
 from engine.scoring.data import Row
 from engine.scoring.refusal_phrases import REFUSALS
+from engine.scoring.registry import find_scorer
 from engine.scoring.text_scorers import contains, exact_match, refusal, regex
 
 
@@ -78,3 +81,20 @@ def test_refusal_whatever_case_apostrophe_and_white_space(text: str, value: floa
 def test_refusal_with_phrases_of_ones_own_forgets_the_default_ones() -> None:
     assert refusal("That’s a no", row(), phrases=("that's A NO",)) == 1.0
     assert refusal(REFUSALS[0], row(), phrases=("that's a no",)) == 0.0
+
+
+def test_a_pattern_that_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "SECONDS", 0.2)
+    with pytest.raises(BadInput, match=r"'\(a\+\)\+\$' was stopped on the answer 'aaa"):
+        regex("a" * 60 + "b", row(), pattern="(a+)+$")
+
+
+def test_all_answers_at_once_are_judged_as_each_by_itself() -> None:
+    answers = ["is 1", "is 2", "", "is 1"]
+    rows = [row("1"), row("1"), row("1"), row("2")]
+    judge = find_scorer("regex").judge
+    assert judge is not None
+    for pattern in (r"is (\d)", r"is \d", ".*"):
+        each = [regex(a, r, pattern=pattern) for a, r in zip(answers, rows, strict=True)]
+        found = judge([*answers, None], [*rows, row("")], {"pattern": pattern}, "cpu", lambda: None)
+        assert found == [*each, 0.0]  # no answer matches nothing
