@@ -152,3 +152,8 @@ def first_line(error: BaseException) -> str:
     """The first line of an error's message; its type where it says nothing."""
     lines = str(error).strip().splitlines()
     return shown(lines[0], most=300) if lines else type(error).__name__
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether a library written in Rust gave up: pyo3's PanicException is no `Exception`."""
+    return type(error).__name__ == "PanicException"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from engine.errors import BadInput, Problem
+from engine.errors import BadInput, Problem, bad, first_line, is_panic
 from engine.family.compatibility import Family
 from engine.family.dated import pinned
 from engine.family.templates import NoUse, rendered
@@ -97,10 +97,16 @@ class LightText:
 
         try:
             found = Tokenizer.from_file(str(file))
+            found.no_truncation()
+            found.no_padding()
+            found.encode(_PROBE)
         except Exception:  # tokenizers raises plain Exceptions; an evaluation says what is wrong
             return None
-        found.no_truncation()
-        found.no_padding()
+        except BaseException as error:
+            if not is_panic(error):
+                raise
+            what = f"tokenizers gives up on its tokenizer.json ({first_line(error)})"
+            raise bad(self.where, what, "Download the file again.") from None
         return found
 
     @cached_property

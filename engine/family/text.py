@@ -18,7 +18,7 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 
-from engine.errors import BadInput, bad, first_line
+from engine.errors import BadInput, bad, first_line, is_panic
 from engine.family.compatibility import Family
 from engine.family.dated import pinned, uses_date
 from engine.family.templates import rendered
@@ -68,7 +68,10 @@ class Text:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(
                 str(self.files.path), local_files_only=True, trust_remote_code=False
             )
-        except Exception as error:  # tokenizers itself raises a plain Exception
+            self.tokenizer(_PROBE)
+        except BaseException as error:  # tokenizers raises plain Exceptions, and panics
+            if not isinstance(error, Exception) and not is_panic(error):
+                raise
             raise bad(
                 self.where,
                 f"transformers cannot load it ({first_line(error)})",

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import Cancelled
+from engine.errors import Cancelled, is_panic
 from engine.run.protocol import Event, Job, Service, State, failure_of, is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -198,12 +198,14 @@ class Scheduler:
         self.state = "loading"
         self._emit(Event("started", job.id))
         self._announce()
-        failure: Exception | None = None
+        failure: BaseException | None = None
         assert self._service is not None
         try:
             data = self._service.run(job, self._reporter(job), lambda: self._tick(running))
             self._emit(Event("done", job.id, data))
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and not is_panic(error):
+                raise
             failure = error
         finally:
             self._account()

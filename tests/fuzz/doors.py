@@ -183,6 +183,7 @@ DOORS: Mapping[str, Callable[[Corpus], Inputs]] = {
     "model": models,
     "data": data,
     "table": tables,
+    "workspace": workspaces,
     "arguments": arguments,
     "app": app_doors.pages,
 }

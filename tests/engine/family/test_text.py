@@ -8,6 +8,7 @@ from transformers import AutoTokenizer
 
 from engine.errors import BadInput
 from engine.family.compatibility import open_family
+from engine.family.light_text import LightText
 from engine.family.text import Text
 from engine.study import FamilySpec
 from engine.study_file import variables_of
@@ -154,3 +155,33 @@ def test_merge_only_family_has_no_text(files: FamilyFiles) -> None:
     family = open_family(FamilySpec(files.base, {"helpful": files.experts["helpful"]}), text=False)
     with pytest.raises(BadInput, match="the tokenizer is missing"):
         Text(family)
+
+
+def test_a_tokenizer_that_cannot_be_opened(files: FamilyFiles) -> None:
+    place = files.base / "tokenizer.json"
+    document = json.loads(place.read_text())
+    document["model"]["merges"] = [7]
+    place.write_text(json.dumps(document))
+    with pytest.raises(BadInput, match="transformers cannot load it"):
+        open_text(files)
+
+
+def test_a_library_that_panics_is_refused(
+    pristine: FamilyFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written in Rust may give up in a way that is no `Exception`."""
+
+    class PanicException(BaseException):
+        pass
+
+    def gives_up(*_: object, **__: object) -> None:
+        raise PanicException("no entry found for key")
+
+    places = {"helpful": pristine.experts["helpful"]}
+    family = open_family(FamilySpec(pristine.base, places))
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", gives_up)
+    with pytest.raises(BadInput, match="no entry found"):
+        Text(family)
+    monkeypatch.setattr("tokenizers.Tokenizer.from_file", gives_up)
+    with pytest.raises(BadInput, match="gives up on its tokenizer.json"):
+        LightText(family).counts(["a"])
