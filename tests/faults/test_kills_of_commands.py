@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from cache.segments import compact
+from cache.compaction import compact
 from cache.store import Store
 from tests.engine.run.small import build_small_study
 from tests.faults.forks import Forks, Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cache.segments import compact
+from cache.compaction import compact
 from cache.store import Store
 from engine.demo import demo_in
 

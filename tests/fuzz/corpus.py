@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from cache.blobs import Blobs
-from cache.segments import compact
+from cache.compaction import compact
 from cache.store import Store
 from engine.commands.session import fingerprints_of
 from engine.family.compatibility import open_family
