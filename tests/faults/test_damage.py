@@ -1,5 +1,5 @@
-"""Damage of other kinds than a changed byte: a journal cut off at any length, blocks of zeros, files
-removed, doubled or with each other's names.
+"""Damage of other kinds than a changed byte: a journal cut off at any length, blocks of zeros,
+files removed, doubled or with each other's names.
 
 Whatever it is, the workspace opens, the rows beside it are there and as they were, none is there
 twice, and what is gone is told. With an index beside the journals nothing is gone at all.
