@@ -9,19 +9,15 @@ among those read before, so that a new point costs no second look at the old one
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cache.index import NEWEST
+from cache.index import Index
+from cache.joining import NUMBERS, join_points, points_text, sorted_by_time
 from cache.point import Point
-
-NUMBERS = ("mean", "stderr", "low", "high", "n")
-
-Query = Callable[[str, list[Any]], Mapping[str, np.ndarray]]
-"""SQL and its parameters -> columns; missing values are masked."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,8 @@ class Columns:
         names: the objectives.
         ids: object [points] of texts.
         recipes: object [points] of JSON texts.
-        errors: point id -> why it last failed, of points without a score after that.
+        errors: point id -> why it last failed, of points without a score after that; else why it
+            has no value of an objective, with the objective's name.
         at: float64 [points], unix seconds of the first row of each.
         seconds: float64 [points], what the scores of each took together.
         scored: bool [points, objectives], whether there is a score (its mean may be NaN).
@@ -57,7 +54,7 @@ class Columns:
         at = np.concatenate([self.at, news.at])
         kept = np.ones(len(ids), dtype=bool)
         kept[: len(self)] = ~np.fromiter(map(changed.__contains__, self.ids), bool, len(self))
-        order = _sorted(np.flatnonzero(kept), at, ids)
+        order = sorted_by_time(np.flatnonzero(kept), at, ids)
         errors = {point: why for point, why in self.errors.items() if point not in changed}
         return Columns(
             self.names,
@@ -99,19 +96,8 @@ class Columns:
         return points
 
 
-def _sorted(rows: np.ndarray, at: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Rows by their time, then by their id; the times of few are equal."""
-    rows = rows[np.argsort(at[rows], kind="stable")]
-    same = np.flatnonzero(np.diff(at[rows]) == 0)
-    if len(same):
-        for run in np.split(same, np.flatnonzero(np.diff(same) > 1) + 1):
-            tied = slice(run[0], run[-1] + 2)
-            rows[tied] = sorted(rows[tied].tolist(), key=ids.__getitem__)
-    return rows
-
-
 def join(
-    query: Query,
+    index: Index,
     family: str,
     objectives: Mapping[str, str],
     split: str,
@@ -124,51 +110,10 @@ def join(
         objectives: name -> fingerprint now; scores of an older fingerprint do not count.
         only: ids of points; all where None.
     """
-    where, parameters = "family = ? AND split = ? AND numerics = ?", [family, split, numerics]
-    if only is not None:
-        # a join with few ids looks at few rows, a list of them at all
-        where, parameters = f"{where} AND point IN (SELECT unnest(?))", [*parameters, list(only)]  # type: ignore[list-item]
-    fingerprints = list(dict.fromkeys(objectives.values()))
-    found = query(
-        f"SELECT point, list_position(?, objective_fingerprint) - 1 AS which, seconds,"
-        f" {', '.join(NUMBERS)} FROM rows"
-        f" WHERE kind = 'score' AND {where} AND list_contains(?, objective_fingerprint)"
-        f" QUALIFY row_number() OVER (PARTITION BY point, which ORDER BY {NEWEST}) = 1",
-        [fingerprints, *parameters, fingerprints],
-    )
-    # asked second, so that it knows every point of the first answer
-    known = query(
-        "SELECT point, coalesce(any_value(recipe), '{}') AS recipe, min(\"at\") AS first,"
-        """ max("at") FILTER (kind = 'score') AS scored,"""
-        """ max("at") FILTER (kind = 'failure') AS failed,"""
-        """ arg_max(error, "at") FILTER (kind = 'failure') AS error"""
-        f" FROM rows WHERE {where} AND kind IN ('score', 'failure')"
-        " GROUP BY point ORDER BY first, point",
-        parameters,
-    )
-    ids = known["point"]
-    row_of = {point: row for row, point in enumerate(ids.tolist())}
-    rows = np.fromiter(map(row_of.__getitem__, found["point"]), np.int64, len(found["point"]))
-    scored = np.zeros((len(ids), len(fingerprints)), dtype=bool)
-    scored[rows, found["which"]] = True
-    table = np.full((len(NUMBERS), *scored.shape), np.nan)
-    for place, name in enumerate(NUMBERS):
-        table[place, rows, found["which"]] = _floats(found[name])
-    seconds = np.bincount(rows, np.nan_to_num(_floats(found["seconds"])), len(ids))
-    failed = _floats(known["failed"]) >= np.nan_to_num(_floats(known["scored"]), nan=-np.inf)
-    kept = np.flatnonzero(scored.any(axis=1) | failed)
-    places = [fingerprints.index(each) for each in objectives.values()]
+    with index.snapshot():
+        found = join_points(index, family, objectives, split, numerics, only)
+        recipes = points_text(index, found.numbers, "coalesce(recipe, '{}')", only is None)
     return Columns(
-        tuple(objectives),
-        ids[kept],
-        known["recipe"][kept],
-        {ids[row]: known["error"][row] for row in np.flatnonzero(failed).tolist()},
-        _floats(known["first"])[kept],
-        seconds[kept],
-        scored[kept][:, places],
-        table[:, kept][:, :, places],
-    )
-
-
-def _floats(column: np.ndarray) -> np.ndarray:
-    return np.ma.filled(column.astype(float), np.nan)
+        tuple(objectives), found.ids, recipes, found.errors, found.at, found.seconds, found.scored,
+        found.table,
+    )  # fmt: skip

@@ -6,29 +6,36 @@ kept and never mixed with those of the definition now; this tells that they are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-Query = Callable[[str, list[Any]], Mapping[str, list[Any]]]
+from cache.index import Index
 
 
 def earlier(
-    query: Query, family: str, objectives: Mapping[str, str], split: str, numerics: str
+    index: Index, family: str, objectives: Mapping[str, str], split: str, numerics: str
 ) -> dict[str, tuple[str, ...]]:
     """Objective -> ids of the points that have a score of it under another fingerprint alone.
 
     Args:
         objectives: name -> fingerprint now.
     """
-    same = "kind = 'score' AND family = ? AND split = ? AND numerics = ?"
+    same = f"kind = {index.text('score')} AND family = {index.text(family)}"
+    same += f" AND split = {index.text(split)} AND numerics = {index.text(numerics)}"
+    there = index.arrays(
+        f"SELECT DISTINCT objective, objective_fingerprint AS print FROM lines WHERE {same}"
+    )
+    defined = set(zip(there["objective"].tolist(), there["print"].tolist(), strict=True))
     found = {}
     for name, fingerprint in objectives.items():
-        rows = query(
-            f"SELECT DISTINCT point FROM rows WHERE {same} AND objective = ?"
-            " AND objective_fingerprint <> ? AND point NOT IN"
-            f" (SELECT point FROM rows WHERE {same} AND objective_fingerprint = ?) ORDER BY point",
-            [family, split, numerics, name, fingerprint, family, split, numerics, fingerprint],
-        )
-        if rows["point"]:
-            found[name] = tuple(rows["point"])
+        objective, now = index.text(name), index.text(fingerprint)
+        if not any(each == objective and print_ != now for each, print_ in defined):
+            continue
+        points = index.arrays(
+            "SELECT id FROM points WHERE point IN"
+            f" (SELECT point FROM lines WHERE {same} AND objective = {objective}"
+            f" AND objective_fingerprint <> {now}) AND point NOT IN"
+            f" (SELECT point FROM lines WHERE {same} AND objective_fingerprint = {now}) ORDER BY id"
+        )["id"]
+        if len(points):
+            found[name] = tuple(points)
     return found

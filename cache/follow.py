@@ -13,12 +13,11 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,13 +26,19 @@ from cache.journal import SUFFIX, list_journals
 from cache.keeping import Keeper
 from cache.rescue import lost
 from cache.segments import Unreadable, list_segments, load_segment
-from cache.tables import journal_tables
+from cache.tables import Bad, journal_tables
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 REMEMBERED = 256
+FEW = 1000
 LISTINGS = 16
+AT_A_TIME = 122_880
+"""Rows of one transaction at least where there are as many: DuckDB writes that many to its file at
+once, past the write-ahead log."""
 AT_ONCE = 2 << 20
 
 
@@ -58,7 +63,7 @@ class Follower:
         self._journals, self._segments = keeper.journals, keeper.segments
         self._lock = threading.RLock()
         self._read_segments: set[str] = set()
-        self._changes: deque[tuple[int, frozenset[str]]] = deque(maxlen=REMEMBERED)
+        self._changes: deque[tuple[int, frozenset[str] | None]] = deque(maxlen=REMEMBERED)
         self._index = self._open()
         keeper.index = self._cursor
         if file is not None:
@@ -89,26 +94,29 @@ class Follower:
                 self._rebuild(error)
                 return True
 
-    def arrays(self, sql: str, parameters: list[Any]) -> dict[str, np.ndarray]:
-        """`Index.arrays`; an index that turns out to be damaged is rebuilt and asked again."""
+    def ask(self, question: Callable[[Index], T]) -> T:
+        """The answer to a question; an index that turns out to be damaged is rebuilt and asked
+        again."""
         index = self._index
         try:
-            return index.arrays(sql, parameters)
+            return question(index)
         except duckdb.Error as error:
             with self._lock:
                 if self._index is index:
                     self._rebuild(error)
-            return self._index.arrays(sql, parameters)
+            return question(self._index)
 
-    def query(self, sql: str, parameters: list[Any]) -> dict[str, list[Any]]:
+    def query(self, sql: str, parameters: Sequence[Any]) -> dict[str, list[Any]]:
         """Columns of a result as lists, missing values as None."""
-        return {name: found.tolist() for name, found in self.arrays(sql, parameters).items()}
+        found = self.ask(lambda index: index.arrays(sql, parameters))
+        return {name: column.tolist() for name, column in found.items()}
 
     def changed_since(self, version: int) -> frozenset[str] | None:
         """Ids of the points with rows read after `version`; None where that is no longer known."""
         with self._lock:
             news = [points for at, points in self._changes if at > version]
-            return frozenset().union(*news) if len(news) == self.version - version else None
+            known = [points for points in news if points is not None]
+            return frozenset().union(*known) if len(known) == self.version - version else None
 
     def _tail(self, passing: str | None = None) -> bool:
         before = self.version
@@ -137,24 +145,29 @@ class Follower:
                     return
                 rows, ends = load_segment(self._segments / name, known)
             news = {source: end for source, end in ends.items() if end > known.get(source, 0)}
-            self._insert(rows, news)
+            self._insert([rows], news)
         self._read_segments.add(name)
 
     def _read_journal(self, name: str, size: int) -> None:
         start = self._index.known.get(name, 0)
         path = self._journals / f"{name}{SUFFIX}"
-        for rows, end, bad in journal_tables(path, start, size):
-            self._insert(rows, {name: end})
+        for tables, end, bad in _gathered(journal_tables(path, start, size)):
+            self._insert(tables, {name: end})
             if bad:
                 self._keeper.set_aside(path, bad)
 
-    def _insert(self, rows: pa.Table, read_to: Mapping[str, int]) -> None:
-        self._index.insert(rows, read_to)
-        if rows.num_rows:
-            self.version += 1
+    def _insert(self, tables: Sequence[pa.Table], read_to: Mapping[str, int]) -> None:
+        self._index.insert(tables, read_to)
+        tables = [rows for rows in tables if rows.num_rows]
+        if not tables:
+            return
+        self.version += 1
+        points: set[str] = set()
+        for rows in tables:
             self.sequence = max(self.sequence, pc.max(rows.column("sequence")).as_py() or 0)
-            points = rows.column("point").unique().to_pylist()
-            self._changes.append((self.version, frozenset(each for each in points if each)))
+            if len(points) <= FEW:
+                points |= set(rows.column("point").unique().drop_null().to_pylist())
+        self._changes.append((self.version, frozenset(points) if len(points) <= FEW else None))
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         return self._index.cursor()
@@ -251,3 +264,20 @@ class Follower:
         self._read_segments.clear()
         self._changes.clear()
         self.version += 1
+
+
+def _gathered(
+    found: Iterable[tuple[pa.Table, int, list[Bad]]],
+) -> Iterator[tuple[list[pa.Table], int, list[Bad]]]:
+    """What is read of a journal chunk by chunk, gathered to `AT_A_TIME` rows."""
+    tables: list[pa.Table] = []
+    damaged: list[Bad] = []
+    end = None
+    for rows, end, bad in found:
+        tables.append(rows)
+        damaged += bad
+        if sum(each.num_rows for each in tables) >= AT_A_TIME:
+            yield tables, end, damaged
+            tables, damaged = [], []
+    if tables and end is not None:
+        yield tables, end, damaged

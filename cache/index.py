@@ -1,11 +1,14 @@
-"""The index: every row there is in one DuckDB table, derived and always rebuildable.
+"""The index: every row there is, as numbers, in one DuckDB file; derived and always rebuildable.
 
-    rows       append-only, without a primary key
-    current    view: the newest score of each (point, objective fingerprint, split, numerics)
+    lines      every row, append-only, its texts and point as numbers (`cache.numbered`)
+    texts      short texts and their numbers
+    points     ids and recipes of points and their numbers
     sources    up to which byte each journal has been read
+    rows       view: the rows with their texts
 
-Rows and `sources` change in one transaction, so a killed owner's index is short of rows at worst,
-and reads on.
+A join reads a few narrow columns of numbers; per-example values lie beside them, untouched. Rows
+and `sources` change in one transaction, so a killed owner's index is short of rows at worst, and
+reads on.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import contextlib
 import logging
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +25,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from cache.numbered import NUMBERED, UNKNOWN, Numbers
 from cache.tables import COLUMNS
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 2
+SCHEMA = 3
 MEMORY = ":memory:"
 
 CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
@@ -37,6 +41,9 @@ CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
     "lock_configuration": "true",
     "threads": "2",  # the rows are few; the other cores are the models'
 }
+
+# what DuckDB keeps of a file in memory at most; an index in memory is not bounded
+FILE_MEMORY = "400MB"
 
 TYPES = {
     pa.string(): "VARCHAR",
@@ -50,16 +57,33 @@ TYPES = {
 NEWEST = '"sequence" DESC NULLS LAST, "at" DESC, source DESC, position DESC'
 OLDEST = '"sequence" NULLS FIRST, "at", source, position'
 
-FIELDS_SQL = ", ".join(f'"{field.name}" {TYPES[field.type]}' for field in COLUMNS)
+_LINES = ", ".join(
+    f'"{field.name}" {"INTEGER" if field.name in (*NUMBERED, "point") else TYPES[field.type]}'
+    for field in COLUMNS
+)
+
+
+_ROWS = ", ".join(
+    f'{name}_text."text" AS "{name}"'
+    if name in NUMBERED
+    else 'points.id AS "point"'
+    if name == "point"
+    else f'lines."{name}"'
+    for name in COLUMNS.names
+)
+_TEXTS = " ".join(
+    f'LEFT JOIN texts AS {name}_text ON lines."{name}" = {name}_text.key' for name in NUMBERED
+)
 
 SCHEMA_SQL = (
-    f"CREATE TABLE rows ({FIELDS_SQL})",
+    f"CREATE TABLE lines ({_LINES})",
+    "CREATE TABLE texts (key INTEGER, text VARCHAR)",
+    "CREATE TABLE points (point INTEGER, id VARCHAR, recipe VARCHAR)",
     "CREATE TABLE sources (source VARCHAR, read_to BIGINT)",
     "CREATE TABLE version (schema INTEGER)",
     f"INSERT INTO version VALUES ({SCHEMA})",
-    f"""CREATE VIEW current AS SELECT * FROM rows WHERE kind = 'score' QUALIFY row_number() OVER (
-        PARTITION BY family, point, objective_fingerprint, split, numerics
-        ORDER BY {NEWEST}) = 1""",
+    f"CREATE VIEW rows AS SELECT {_ROWS}, lines.rowid AS place FROM lines"
+    f" LEFT JOIN points ON lines.point = points.point {_TEXTS}",
 )
 
 
@@ -74,9 +98,13 @@ class Index:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._connection = duckdb.connect(str(path) if path else MEMORY, config=CONFIGURATION)
+        bounded = {} if path is None else {"memory_limit": FILE_MEMORY}
+        self._connection = duckdb.connect(
+            str(path) if path else MEMORY, config={**CONFIGURATION, **bounded}
+        )
         self._local = threading.local()
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self.numbers = Numbers(self._connection)
         try:
             tables = self._connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone()
             if tables == (0,):
@@ -103,30 +131,57 @@ class Index:
             raise
         self._connection.execute("COMMIT")
 
-    def insert(self, rows: pa.Table, read_to: Mapping[str, int]) -> None:
+    def insert(self, tables: Iterable[pa.Table], read_to: Mapping[str, int]) -> None:
         """Add rows, and say up to which byte their journals are read now. One caller at a time."""
-        with self._transaction():
-            if rows.num_rows:
-                self._connection.register("incoming", rows)
-                try:
-                    names = ", ".join(f'"{name}"' for name in COLUMNS.names)
-                    self._connection.execute(
-                        f"INSERT INTO rows ({names}) SELECT {names} FROM incoming"
-                    )
-                finally:
-                    self._connection.unregister("incoming")
-            self._connection.executemany(
-                "INSERT INTO sources VALUES (?, ?)", [list(pair) for pair in read_to.items()]
-            )
+        try:
+            with self._transaction():
+                for rows in tables:
+                    if rows.num_rows:
+                        self._insert("lines", self.numbers.number(rows, self._insert))
+                self._connection.executemany(
+                    "INSERT INTO sources VALUES (?, ?)", [list(pair) for pair in read_to.items()]
+                )
+        except BaseException:
+            self.numbers.forget()
+            raise
         self.known.update(read_to)
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        self._connection.register("incoming", rows)
+        try:
+            names = ", ".join(f'"{name}"' for name in rows.column_names)
+            self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM incoming")
+        finally:
+            self._connection.unregister("incoming")
+
+    def text(self, text: str) -> int:
+        """The number of a short text, UNKNOWN where no row has it."""
+        return self.numbers.texts.get(text, UNKNOWN)
+
+    def point(self, name: str) -> int:
+        """The number of a point, UNKNOWN where no row has it."""
+        return self.numbers.points.get(name, UNKNOWN)
 
     def arrays(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, np.ndarray]:
         """Columns of a result, missing values masked; a cursor a reading thread."""
+        return self._own_cursor().execute(sql, list(parameters)).fetchnumpy()
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What this thread asks within it is answered as of one moment."""
+        cursor = self._own_cursor()
+        cursor.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(duckdb.Error):
+                cursor.execute("ROLLBACK")  # nothing was written
+
+    def _own_cursor(self) -> duckdb.DuckDBPyConnection:
         cursor = getattr(self._local, "cursor", None)
         if cursor is None:
-            cursor = self._local.cursor = self._connection.cursor()
-            self._cursors.add(cursor)
-        return cursor.execute(sql, list(parameters)).fetchnumpy()
+            cursor = self._local.cursor = self.cursor()
+        return cursor
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own, for an answer that is read bit by bit."""

@@ -10,33 +10,30 @@ every other one replays segments and journals into memory. Both see the same row
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-
+from cache.asking import has_score, numerics_of, recipe_of, records, scores
 from cache.columns import Columns, join
 from cache.compaction import compact
 from cache.damage import Damage, Damaged
 from cache.earlier import earlier
 from cache.follow import Follower
-from cache.index import NEWEST, OLDEST
 from cache.journal import Journal, make_directory, storage_error, try_lock
 from cache.keeping import Keeper
 from cache.point import Point
-from cache.rows import FIELDS, unpack
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 REMEMBERED = 8
-FEW = 1000
 
 
 class Store:
@@ -163,38 +160,22 @@ class Store:
                 # the rows are saved, and what was read before can still be asked for
                 log.exception("%s: saved, but the index did not take it", self.workspace)
 
-    def _arrays(self, sql: str, parameters: list[Any]) -> dict[str, np.ndarray]:
+    def _ask(self, question: Callable[..., T], *arguments: Any) -> T:
+        """The answer of the index, which knows by then what this process wrote."""
         self._level()
-        return self._follower.arrays(sql, parameters)
-
-    def _query(self, sql: str, parameters: list[Any]) -> dict[str, list[Any]]:
-        self._level()
-        return self._follower.query(sql, parameters)
+        return self._follower.ask(lambda index: question(index, *arguments))
 
     def has(self, point: str, objective_fingerprint: str, split: str, numerics: str) -> bool:
         """Whether this score is there: adding an objective evaluates only what is not."""
-        found = self._query(
-            "SELECT 1 AS one FROM rows WHERE kind = 'score' AND point = ?"
-            " AND objective_fingerprint = ? AND split = ? AND numerics = ? LIMIT 1",
-            [point, objective_fingerprint, split, numerics],
-        )
-        return bool(found["one"])
+        return self._ask(has_score, point, objective_fingerprint, split, numerics)
 
     def point(self, point_id: str) -> dict[str, Any] | None:
         """The recipe of a point by its id, None where there is none."""
-        found = self._query(
-            "SELECT recipe FROM rows WHERE point = ? AND recipe IS NOT NULL LIMIT 1", [point_id]
-        )
-        return json.loads(found["recipe"][0]) if found["recipe"] else None
+        return self._ask(recipe_of, point_id)
 
     def numerics(self, family: str, split: str = "explore") -> list[str]:
         """The numerics that a family has scores of, the most recent first."""
-        found = self._query(
-            "SELECT numerics FROM rows WHERE kind = 'score' AND family = ? AND split = ?"
-            ' GROUP BY numerics ORDER BY max("at") DESC, numerics',
-            [family, split],
-        )
-        return found["numerics"]
+        return self._ask(numerics_of, family, split)
 
     def scores(
         self,
@@ -212,40 +193,11 @@ class Store:
             objectives: name -> fingerprint; rows of other fingerprints are left out.
             values: whether to read the per-example results too.
         """
-        where: dict[str, Any] = {"family = ?": family, "split = ?": split}
-        if numerics is not None:
-            where["numerics = ?"] = numerics
-        if point is not None:
-            where["point = ?"] = point
-        if objectives is not None:
-            where["list_contains(?, objective_fingerprint)"] = list(objectives.values())
-        return self._rows("current", where, values)
+        return self._ask(scores, family, split, objectives, numerics, point, values)
 
     def records(self, kind: str, family: str | None = None) -> list[dict[str, Any]]:
         """Rows of any kind, the newest of each id, oldest first."""
-        where = {"kind = ?": kind}
-        if family is not None:
-            where["family = ?"] = family
-        newest = (
-            "(SELECT * FROM rows QUALIFY row_number()"
-            f" OVER (PARTITION BY kind, id ORDER BY {NEWEST}) = 1)"
-        )
-        return self._rows(newest, where, True)
-
-    def _rows(self, table: str, where: Mapping[str, Any], values: bool) -> list[dict[str, Any]]:
-        names = [*(name for name in FIELDS if values or name != "values"), "extra"]
-        columns = ", ".join(f'"{name}"' for name in names)
-        found = self._query(
-            f"SELECT {columns} FROM {table} WHERE {' AND '.join(where)} ORDER BY {OLDEST}",
-            list(where.values()),
-        )
-        rows = []
-        for cells in zip(*found.values(), strict=True):
-            row = unpack(dict(zip(names, cells, strict=True)))
-            if row.get("values") is not None:
-                row["values"] = row["values"].tolist()
-            rows.append(row)
-        return rows
+        return self._ask(records, kind, family)
 
     def columns(
         self, family: str, objectives: Mapping[str, str], split: str, numerics: str
@@ -263,11 +215,11 @@ class Store:
             before, found = self._joins.get(key, (-1, None))
         if found is None or before != version:
             changed = self._follower.changed_since(before) if found is not None else None
-            ask = (self._arrays, family, objectives, split, numerics)
-            if found is None or changed is None or len(changed) > FEW:
-                found = join(*ask)
+            ask = family, objectives, split, numerics
+            if found is None or changed is None:
+                found = self._ask(join, *ask)
             elif changed:
-                found = found.updated(join(*ask, changed), changed)
+                found = found.updated(self._ask(join, *ask, changed), changed)
         with self._lock:
             self._joins[key] = (version, found)
             self._joins.move_to_end(key)
@@ -279,7 +231,7 @@ class Store:
         self, family: str, objectives: Mapping[str, str], split: str, numerics: str
     ) -> dict[str, tuple[str, ...]]:
         """Objective -> points with a score as of an earlier definition alone (`cache.earlier`)."""
-        return earlier(self._query, family, objectives, split, numerics)
+        return self._ask(earlier, family, objectives, split, numerics)
 
     def points(
         self,
@@ -295,6 +247,6 @@ class Store:
             only: ids; these points alone are looked at, and nothing is remembered of them.
         """
         if only is not None:
-            ask = self._arrays, family, objectives, split, numerics
-            return join(*ask, only).points({})
+            found = self._ask(join, family, objectives, split, numerics, only)
+            return found.points({})
         return self.columns(family, objectives, split, numerics).points(self._recipes)

@@ -204,7 +204,7 @@ def test_remembered_points_equal_those_joined_anew(tmp_path):
                 ][: dice.randrange(1, 3)]
             )
             one.refresh(), two.refresh()
-            anew = join(two._follower.arrays, "fam", OBJECTIVES, *HERE).points({})
+            anew = join(two._follower._index, "fam", OBJECTIVES, *HERE).points({})
             assert points(one) == points(two) == anew
 
 

@@ -1,0 +1,131 @@
+"""Short texts and points as small whole numbers, the form in which the index compares and joins.
+
+    texts    kinds, families, objectives, fingerprints, splits, numerics, journals …: few, each once
+    points   ids in the order in which they were met, and the recipe of each
+
+Numbers are given by the process that writes the index, and hold for this index alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+UNKNOWN = -1
+
+NUMBERED = (
+    "kind", "family", "objective", "objective_fingerprint", "scorer", "split", "numerics",
+    "versions", "source",
+)  # fmt: skip
+"""Columns of texts that many rows share."""
+
+Insert = Callable[[str, pa.Table], None]
+"""(table of the index, rows) -> inserts them."""
+
+
+class Numbers:
+    """The numbers of one index. Written by one caller at a time, read by any."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._texts: dict[str, int] | None = None
+        self._points: dict[str, int] | None = None
+        self._bare: set[int] = set()
+
+    def forget(self) -> None:
+        """Read them anew: what was given out last is not in the index."""
+        self._texts = self._points = None
+
+    @property
+    def texts(self) -> dict[str, int]:
+        if self._texts is None:
+            found = self._connection.cursor().execute("SELECT text, key FROM texts").fetchall()
+            self._texts = dict(found)
+        return self._texts
+
+    @property
+    def points(self) -> dict[str, int]:
+        if self._points is None:
+            cursor = self._connection.cursor()
+            found = cursor.execute("SELECT id, point FROM points").fetchnumpy()
+            bare = cursor.execute("SELECT point FROM points WHERE recipe IS NULL").fetchnumpy()
+            self._bare = set(bare["point"].tolist())
+            self._points = dict(zip(found["id"].tolist(), found["point"].tolist(), strict=True))
+        return self._points
+
+    def number(self, rows: pa.Table, insert: Insert) -> pa.Table:
+        """The rows with numbers for texts and points; new ones are inserted.
+
+        Args:
+            rows: of `cache.tables.COLUMNS`.
+        """
+        before, columns = len(self.texts), {}
+        for name in NUMBERED:
+            columns[name] = _numbers(rows.column(name), self.texts)[0]
+        if len(self.texts) > before:
+            news = list(self.texts)[before:]
+            keys = pa.array(range(before, len(self.texts)), pa.int32())
+            insert("texts", pa.table({"key": keys, "text": news}))
+        columns["point"] = self._points_of(rows, insert)
+        for name, column in columns.items():
+            rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+        return rows
+
+    def _points_of(self, rows: pa.Table, insert: Insert) -> pa.Array:
+        before = len(self.points)
+        column, ids, numbers, codes = _numbers(rows.column("point"), self.points)
+        if len(self.points) == before and not self._bare:
+            return column
+        recipes = rows.column("recipe").combine_chunks()
+        there = np.flatnonzero(
+            pc.and_(recipes.is_valid(), column.is_valid()).to_numpy(zero_copy_only=False)
+        )
+        first = np.full(len(ids), UNKNOWN)
+        first[codes[there][::-1]] = there[::-1]  # of equal places the last one written stays
+        found = recipes.take(pa.array(first, mask=first == UNKNOWN))
+        new = numbers >= before
+        if new.any():
+            insert(
+                "points",
+                pa.table(
+                    {
+                        "point": numbers[new],
+                        "id": pa.array(ids, pa.string()).filter(new),
+                        "recipe": found.filter(pa.array(new)),
+                    }
+                ),
+            )
+        self._dress(numbers[~new], found.filter(pa.array(~new)))
+        self._bare |= set(numbers[new & (first == UNKNOWN)].tolist())
+        return column
+
+    def _dress(self, points: np.ndarray, recipes: pa.Array) -> None:
+        """Give points their recipe that were first met without one."""
+        for point, recipe in zip(points.tolist(), recipes, strict=True):
+            if point in self._bare and recipe.is_valid:
+                self._connection.execute(
+                    "UPDATE points SET recipe = ? WHERE point = ?", [recipe.as_py(), point]
+                )
+                self._bare.discard(point)
+
+
+def _numbers(
+    column: pa.ChunkedArray, known: dict[str, int]
+) -> tuple[pa.Array, list[str], np.ndarray, np.ndarray]:
+    """The texts of a column as numbers; those that are not known yet get the next ones.
+
+    Returns:
+        int32 [rows], null where there is no text; the different texts; their numbers, int32; which
+        of them each row has, int [rows], UNKNOWN where it has none.
+    """
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    texts = encoded.dictionary.to_pylist()
+    numbers = np.array([known.setdefault(each, len(known)) for each in texts], np.int32)
+    codes = encoded.indices.fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
+    return pa.array(numbers).take(encoded.indices), texts, numbers, codes
