@@ -157,9 +157,12 @@ def merge(segments: Path, least: int = 8, mend: Mend | None = None) -> None:
 
 
 def remove_unfinished(*directories: Path) -> None:
-    """Remove what writers that were killed left half made, once it is an hour old."""
+    """Remove what writers that were killed left half made, once it is an hour old, or as far ahead
+    of a clock that was set back."""
     for directory in directories:
         with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
             for entry in entries:
-                if entry.name.endswith(UNFINISHED) and time.time() - entry.stat().st_mtime > HOUR:
+                if not entry.name.endswith(UNFINISHED):
+                    continue
+                if abs(time.time() - entry.stat().st_mtime) > HOUR:
                     os.unlink(entry.path)
