@@ -590,7 +590,10 @@ def score(
                 totals.append(total / sizes.get(objective.get("normalize", "none"), 1))
             answer = row["answer"]
             right = answer if isinstance(answer, int) else row["choices"].index(answer)
-            values.append(float(totals.index(max(totals)) == right))
+            # the same text has the same probability, whatever a batch makes of it
+            totals = [totals[row["choices"].index(choice)] for choice in row["choices"]]
+            best = [place for place, total in enumerate(totals) if total == max(totals)]
+            values.append((right in best) / len(best))
         elif kind in ("nll", "perplexity"):
             between = ""
             if not chat and "messages" not in row and asked and not asked[-1].isspace():
