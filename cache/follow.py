@@ -53,6 +53,7 @@ class Follower:
         version: grows whenever rows have been read.
         sequence: the largest of a row that was read.
         unchecked: files too large to be looked at before anyone is answered.
+        arrived: ids of the scores that were read since this follower was made.
     """
 
     def __init__(self, file: Path | None, keeper: Keeper) -> None:
@@ -64,11 +65,14 @@ class Follower:
         self._lock = threading.RLock()
         self._read_segments: set[str] = set()
         self._changes: deque[tuple[int, frozenset[str] | None]] = deque(maxlen=REMEMBERED)
+        self.arrived: set[str] = set()
+        self._opened = False
         self._index = self._open()
         keeper.index = self._cursor
         if file is not None:
             self._check()
         self.refresh()
+        self._opened = True
 
     def close(self) -> None:
         with self._lock:
@@ -167,6 +171,9 @@ class Follower:
             self.sequence = max(self.sequence, pc.max(rows.column("sequence")).as_py() or 0)
             if len(points) <= FEW:
                 points |= set(rows.column("point").unique().drop_null().to_pylist())
+            if self._opened:
+                scores = rows.filter(pc.equal(rows.column("kind"), "score"))
+                self.arrived.update(scores.column("id").to_pylist())
         self._changes.append((self.version, frozenset(points) if len(points) <= FEW else None))
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cache.asking import has_score, numerics_of, recipe_of, records, scores
+from cache.claims import Claims
 from cache.columns import Columns, join
 from cache.compaction import compact
 from cache.damage import Damage, Damaged
@@ -42,6 +43,7 @@ class Store:
     Attributes:
         workspace: its directory.
         owner: whether this store holds `index.duckdb`, or has it in memory.
+        claims: what this process measures now, and others do not.
     """
 
     def __init__(self, workspace: Path, lock: int | None) -> None:
@@ -65,6 +67,7 @@ class Store:
             except ParetoscopeError as error:  # the journals are still there
                 log.warning("journals not compacted: %s", error)
             self._follower.refresh()
+        self.claims = Claims(workspace / "claims", self._read_others)
 
     @classmethod
     def open(cls, workspace: str | Path) -> Store:
@@ -98,6 +101,7 @@ class Store:
         """Close index and journal, and let another process own the index."""
         if self.owner:
             self._level()
+        self.claims.close()
         with self._lock:
             self._journal.close()
             self._follower.close()
@@ -132,9 +136,8 @@ class Store:
             NotSaved: the disk is full or failed.
             BadInput: the workspace cannot be written.
         """
-        own = self._journal.path
         try:
-            self._follower.refresh(own.name if own is not None else None)
+            self._read_others()
         except Exception as error:
             log.warning("%s: not read before writing (%s)", self.workspace, error)
         try:
@@ -164,6 +167,12 @@ class Store:
         """The answer of the index, which knows by then what this process wrote."""
         self._level()
         return self._follower.ask(lambda index: question(index, *arguments))
+
+    def _read_others(self) -> set[str]:
+        """Ids of scores that came since this was opened; its own, when there was a question."""
+        own = self._journal.path
+        self._follower.refresh(own.name if own is not None else None)
+        return self._follower.arrived
 
     def has(self, point: str, objective_fingerprint: str, split: str, numerics: str) -> bool:
         """Whether this score is there: adding an objective evaluates only what is not."""

@@ -88,6 +88,7 @@ class Session:
                 "device": self.args.device,
                 "compute_dtype": self.args.compute_dtype,
                 "on_rows": self.store.append,
+                "claims": self.store.claims,
             }
             if self._kind == "local":
                 self._executor = LocalExecutor(self.args.workspace, **options)

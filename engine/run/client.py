@@ -2,7 +2,8 @@
 
     submit, cancel ──► sender thread ──►  engine
     Handle ◄── reader thread ◄── frames ──┘
-                  └─► rows ──► on_rows (fsync) ──► ack
+                  ├─► rows ──► on_rows (fsync) ──► ack
+                  └─► claim ─► the workspace's claims ──► answer
 
 The reader thread also starts the engine at the first job, notices that it died or hangs, fails the
 one job that had
@@ -15,16 +16,25 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any
 
+from cache.claims import Claims
 from engine.errors import JobFailed, bad
 from engine.run.executor import Handle, OnRows
-from engine.run.protocol import FINAL, Event, Job, pack, submit_message, unpack, unpack_event
+from engine.run.inbox import Inbox
+from engine.run.ledger import CANCELLED, Ledger
+from engine.run.protocol import (
+    Job,
+    pack,
+    submit_message,
+    unpack,
+    unpack_event,
+)
 from engine.run.pulse import Pulse
 from engine.run.record import Ending, Record, died, receive, send
+from engine.run.saving import Saving
 
 log = logging.getLogger(__name__)
 
@@ -37,23 +47,30 @@ class ConnectedExecutor(ABC):
 
     Args:
         on_rows: saves rows; a row is acknowledged, and its event given, only after it returned.
+        claims: what other processes of the workspace measure; None where there are no others.
         hang_seconds: the longest time between two quanta of a running job.
         load_seconds: the longest time without one while models load.
     """
 
-    def __init__(self, on_rows: OnRows | None, hang_seconds: float, load_seconds: float) -> None:
-        self._on_rows = on_rows
+    def __init__(
+        self,
+        on_rows: OnRows | None,
+        claims: Claims | None,
+        hang_seconds: float,
+        load_seconds: float,
+    ) -> None:
+        self._saving = Saving(on_rows, claims)
         self._pulse = Pulse(hang_seconds, load_seconds)
         self._lock = threading.Condition(threading.RLock())
-        self._records: dict[str, Record] = {}
-        self._stack: list[str] = []
+        self._jobs = Ledger(self._lock, self._saving.over)
+        self._inbox = Inbox(self._jobs, self._saving, self._put, self._cancel)
         self._outgoing: SimpleQueue[bytes | None] | None = None
         self._thread: threading.Thread | None = None
         self._wanted = False
         self._closed = False
-        self._last_number = 0
         self._starts = 0
         self._leaving: Ending | None = None
+        self._ended = ""
 
     @abstractmethod
     def _connect(self) -> Connection:
@@ -78,7 +95,7 @@ class ConnectedExecutor(ABC):
         with self._lock:
             if self._closed:
                 raise JobFailed("the executor is closed")
-            self._records[job.id] = Record(job, handle)
+            self._jobs.add(Record(job, handle))
             self._wanted = True
             if self._pulse.state == "idle":
                 self._pulse.moved()
@@ -93,6 +110,9 @@ class ConnectedExecutor(ABC):
     def state(self) -> str:
         return self._pulse.state
 
+    def ended(self) -> str:
+        return self._ended
+
     def close(self) -> None:
         with self._lock:
             if self._closed:
@@ -106,7 +126,7 @@ class ConnectedExecutor(ABC):
         self._kill()
         if self._thread is not None:
             self._thread.join(3.0)
-        self._fail_all({"failure": "cancelled", "reason": "the executor was closed"})
+        self._jobs.fail_all({"failure": "cancelled", "reason": "the executor was closed"})
         self._pulse.change("stopped")
 
     def __enter__(self) -> ConnectedExecutor:
@@ -117,14 +137,14 @@ class ConnectedExecutor(ABC):
 
     def _cancel(self, job_id: str) -> None:
         with self._lock:
-            if job_id not in self._records:
+            record = self._jobs.get(job_id)
+            if record is None:
                 return
+            record.cancelled = True  # an engine that dies with the message must not run it again
             if self._outgoing is not None:
                 self._outgoing.put(pack({"op": "cancel", "job": job_id}))
-            else:
-                self._finish(
-                    Event("failed", job_id, {"failure": "cancelled", "reason": "cancelled"})
-                )
+                return
+        self._jobs.fail(job_id, CANCELLED)
 
     def _main(self) -> None:
         while self._await_work():
@@ -149,7 +169,7 @@ class ConnectedExecutor(ABC):
         """Talk until the connection ends, or the engine hangs and is killed."""
         outgoing: SimpleQueue[bytes | None] = SimpleQueue()
         with self._lock:
-            for record in self._records.values():
+            for record in self._jobs.all():
                 outgoing.put(submit_message(record.to_submit()))
             if self._closed:
                 outgoing.put(pack({"op": "stop"}))
@@ -159,7 +179,8 @@ class ConnectedExecutor(ABC):
         try:
             while (frames := receive(connection)) is not None:
                 self._read(frames)
-                if not frames and self._records and self._pulse.stopped:
+                self._saving.renew()
+                if not frames and self._jobs.all() and self._pulse.stopped:
                     reason = f"the worker hung: no step for {self._pulse.limit:g} s"
                     self._leaving = Ending({"failure": "hung", "reason": reason})
                     self._kill()
@@ -176,19 +197,15 @@ class ConnectedExecutor(ABC):
             connection.close()
 
     def _read(self, frames: Sequence[bytes]) -> None:
-        rows: list[tuple[int, Event]] = []
         for frame in frames:
             header, body = unpack(frame)
             match header["op"]:
                 case "event":
-                    event, number = unpack_event(header, body), int(header.get("number", 0))
+                    event = unpack_event(header, body)
                     self._pulse.moved()
-                    if event.kind == "result":
-                        rows.append((number, event))
-                        continue
-                    self._save(rows)
-                    rows = []
-                    self._deliver(event, number)
+                    if event.kind == "started":
+                        self._starts = 0
+                    self._inbox.take(event, int(header.get("number", 0)))
                 case "heartbeat":
                     self._pulse.heard(header)
                     if header["state"] == "idle":
@@ -197,71 +214,13 @@ class ConnectedExecutor(ABC):
                     self._leaving = Ending({}, blame=False)
                 case "refused":
                     self._leaving = Ending(header["data"], blame=False, refused=True)
-        self._save(rows)
+        self._inbox.save()
 
-    def _acknowledge(self, numbers: list[int]) -> None:
+    def _put(self, frame: bytes) -> None:
+        """Send a frame, where there is a connection."""
         with self._lock:
-            self._last_number = max(self._last_number, *numbers)
             if self._outgoing is not None:
-                self._outgoing.put(pack({"op": "ack", "numbers": numbers}))
-
-    def _save(self, rows: list[tuple[int, Event]]) -> None:
-        """Save rows, then acknowledge them, then tell their jobs; a row that came before is only
-        acknowledged."""
-        fresh = [(number, event) for number, event in rows if number > self._last_number]
-        if fresh and self._on_rows is not None:
-            try:
-                self._on_rows([event.data["row"] for _, event in fresh])
-            except Exception as error:
-                log.error("rows could not be saved", exc_info=error)
-                reason = f"a result could not be saved ({type(error).__name__}: {error})"
-                for job_id in {event.job for _, event in fresh}:
-                    self._cancel(job_id)
-                    self._finish(Event("failed", job_id, {"failure": "error", "reason": reason}))
-                return
-        if rows:
-            self._acknowledge([number for number, _ in rows])
-        for _, event in fresh:
-            record = self._records.get(event.job)
-            if record is not None:
-                if "id" in event.data["row"]:
-                    record.saved.append(event.data["row"]["id"])
-                record.handle.take(event)
-
-    def _deliver(self, event: Event, number: int) -> None:
-        if number:
-            again = number <= self._last_number
-            self._acknowledge([number])
-            if again:
-                return
-        if event.kind in FINAL:
-            self._finish(event)
-            return
-        with self._lock:
-            record = self._records.get(event.job)
-            if event.kind == "started":
-                self._starts = 0
-                self._move_top("parked")
-                self._stack.append(event.job)
-        if record is not None:
-            record.handle.take(event)
-
-    def _move_top(self, state: Any) -> None:
-        if self._stack and self._stack[-1] in self._records:
-            self._records[self._stack[-1]].handle.move(state)
-
-    def _finish(self, event: Event) -> None:
-        with self._lock:
-            record = self._records.pop(event.job, None)
-            if event.job in self._stack:
-                self._stack.remove(event.job)
-                self._move_top("running")
-        if record is not None:
-            record.handle.take(event)
-
-    def _fail_all(self, data: Mapping[str, Any]) -> None:
-        for job_id in list(self._records):
-            self._finish(Event("failed", job_id, data))
+                self._outgoing.put(frame)
 
     def _settle(self, ending: Ending) -> None:
         """The engine is gone: fail the job at fault, keep the others for the engine that starts
@@ -269,20 +228,23 @@ class ConnectedExecutor(ABC):
         with self._lock:
             if self._leaving is not None:
                 ending, self._leaving = self._leaving, None
-            at_fault = (
-                self._stack[-1] if self._stack and ending.blame and not self._closed else None
-            )
-            if not self._stack and ending.blame:
+            top = self._jobs.top
+            at_fault = top if ending.blame and not self._closed else None
+            if top is None and ending.blame:
                 self._starts += 1
             give_up = ending.refused or self._starts >= STARTS
-            self._stack, self._last_number = [], 0
+            self._inbox.start_over()
+            self._ended = str(ending.data.get("reason") or self._ended)
             self._pulse.change("stopped")
             self._wanted = not give_up
-            for record in self._records.values():
-                record.handle.move("queued")
+            self._jobs.queue_again()
+        self._saving.gone()
         if at_fault is not None:
             log.warning("job %s failed: %s", at_fault, ending.data["reason"])
-            self._finish(Event("failed", at_fault, ending.data))
+            self._jobs.fail(at_fault, ending.data)
+        for record in self._jobs.all():
+            if record.cancelled:
+                self._jobs.fail(record.job.id, CANCELLED)
         if give_up:
             self._starts = 0
-            self._fail_all(ending.data)
+            self._jobs.fail_all(ending.data)

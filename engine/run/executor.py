@@ -168,6 +168,9 @@ class Executor(Protocol):
     def state(self) -> str:
         """What the engine does now: "stopped", "starting", "idle", "loading" or "running"."""
 
+    def ended(self) -> str:
+        """Why the engine last ended or could not start; empty where it never did."""
+
     def close(self) -> None: ...
 
     def __enter__(self) -> Executor: ...

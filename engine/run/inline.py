@@ -16,6 +16,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from cache.claims import Claims
 from engine.run import server
 from engine.run.client import ConnectedExecutor
 from engine.run.executor import OnRows
@@ -29,7 +30,7 @@ class InlineExecutor(ConnectedExecutor):
 
     Args:
         service: import path of what runs the jobs, or a function that makes it.
-        workspace, device, compute_dtype, on_rows: as for `LocalExecutor`.
+        workspace, device, compute_dtype, on_rows, claims: as for `LocalExecutor`.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class InlineExecutor(ConnectedExecutor):
         device: str = "auto",
         compute_dtype: str | None = None,
         on_rows: OnRows | None = None,
+        claims: Claims | None = None,
         service: str | Callable[[], Service] = REAL_SERVICE,
     ) -> None:
-        super().__init__(on_rows, math.inf, math.inf)
+        super().__init__(on_rows, claims, math.inf, math.inf)
         if isinstance(service, str):
             service = partial(server.make_service, service, workspace, device, compute_dtype)
         self._make = service

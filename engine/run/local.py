@@ -25,6 +25,7 @@ from multiprocessing.connection import Client, Connection, wait
 from pathlib import Path
 from typing import Any
 
+from cache.claims import Claims
 from engine.errors import JobFailed
 from engine.run.client import ConnectedExecutor
 from engine.run.executor import OnRows
@@ -47,6 +48,7 @@ class LocalExecutor(ConnectedExecutor):
         device: "auto", "cpu", "cuda", …
         compute_dtype: overrides the dtype of computation.
         on_rows: saves rows and returns once they are on disk.
+        claims: of the store that `on_rows` saves to.
         hang_seconds: the longest time between two quanta; the worker is killed after it.
         load_seconds: the longest time without one while models load.
         service: import path of what runs the jobs.
@@ -60,12 +62,13 @@ class LocalExecutor(ConnectedExecutor):
         device: str = "auto",
         compute_dtype: str | None = None,
         on_rows: OnRows | None = None,
+        claims: Claims | None = None,
         hang_seconds: float = HANG_SECONDS,
         load_seconds: float = LOAD_SECONDS,
         service: str = REAL_SERVICE,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(on_rows, hang_seconds, load_seconds)
+        super().__init__(on_rows, claims, hang_seconds, load_seconds)
         self._options = {
             "workspace": str(workspace),
             "device": device,

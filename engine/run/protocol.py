@@ -1,12 +1,12 @@
 """What the app's side and the engine's side of an executor say to each other.
 
-    app process  ── submit, cancel, ack, stop ──►  worker process (or a thread, in-line)
+    app process  ── submit, cancel, ack, answer, stop ──►  worker process (or a thread, in-line)
                  ◄── event …, heartbeat, restart ──
 
 A frame is a JSON header and, behind it, raw bytes (the per-example values of a score row as
 float64); it travels with `Connection.send_bytes`, so nothing is ever pickled. Events marked `HELD`
 carry a number and stay with the worker until the app acknowledges that number, which it does only
-after the row is on disk. This module knows no sockets, no torch.
+after the row is on disk, or answers it. This module knows no sockets, no torch.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import json
 import struct
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
+from cache.claims import Answer
 from engine.errors import (
     BadInput,
     Cancelled,
@@ -31,11 +32,13 @@ from engine.errors import (
 )
 
 Priority = Literal["interactive", "sweep"]
-EventKind = Literal["accepted", "started", "progress", "result", "text", "done", "failed"]
+EventKind = Literal[
+    "accepted", "started", "progress", "claim", "result", "there", "text", "done", "failed"
+]
 FailureKind = Literal["bad_input", "cancelled", "died", "hung", "memory", "error"]
 State = Literal["idle", "loading", "running"]
 
-HELD: frozenset[str] = frozenset({"started", "result", "done", "failed"})
+HELD: frozenset[str] = frozenset({"started", "claim", "result", "there", "done", "failed"})
 FINAL: frozenset[str] = frozenset({"done", "failed"})
 
 PROGRESS_SECONDS = 0.1
@@ -68,7 +71,9 @@ class Event:
     """Something that happened to a job.
 
     Attributes:
-        data: progress: {"done", "total", …}; result: {"row": a score or failure row}; text:
+        data: progress: {"done", "total", …}; claim: {"question", "wanted": groups of ids of scores
+            that the job would measure}, answered and given to nobody else; result: {"row": a score
+            or failure row}; there: {"point"}, whose scores another process measured; text:
             {"texts": {output index as a string: the text so far}}; done: the job's result; failed:
             {"reason", "failure": a `FailureKind`, "problems"}; empty for accepted and started.
     """
@@ -83,6 +88,15 @@ class Emit(Protocol):
     next tick)."""
 
     def __call__(self, kind: str, data: Mapping[str, Any] | None = None) -> None: ...
+
+    def claim(self, wanted: Sequence[Collection[str]], tick: Callable[[], None]) -> Answer:
+        """Which of these scores the job may measure (`cache.claims.Claims.ask`); `tick` is called
+        until the answer is there."""
+
+    @property
+    def asked(self) -> int:
+        """How many claims any job of this engine has asked for. Where it has grown over a tick,
+        what the job was granted may be another's, and it has to ask again."""
 
 
 class Service(Protocol):
@@ -162,6 +176,17 @@ def unpack_event(header: Mapping[str, Any], body: bytes) -> Event:
 
 def submit_message(job: Job) -> bytes:
     return pack({"op": "submit", "job": asdict(job)})
+
+
+def answer_message(number: int, question: int, answer: Answer) -> bytes:
+    """Answers a claim, and acknowledges it: a claim whose answer was lost is sent again."""
+    ids = {name: sorted(found) for name, found in vars(answer).items()}
+    return pack({"op": "answer", "number": number, "question": question, **ids})
+
+
+def answer_of(header: Mapping[str, Any]) -> Answer:
+    """The answer in a frame's header."""
+    return Answer(*(frozenset(header[name]) for name in ("granted", "there", "elsewhere")))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -17,11 +17,13 @@ BATCH = 100  # frames taken at once, so that rows that come together share one f
 
 @dataclass
 class Record:
-    """A job that is not over: its handle, and the ids of its rows that are saved."""
+    """A job that is not over: its handle, the ids of its rows that are saved, and whether its
+    owner asked for its end."""
 
     job: Job
     handle: Handle
     saved: list[str] = field(default_factory=list)
+    cancelled: bool = False
 
     def to_submit(self) -> Job:
         """The job as an engine that starts afresh should see it: without what is already saved."""

@@ -15,11 +15,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from engine.errors import Cancelled, is_panic
+from engine.run.asking import Questions, Reporter
 from engine.run.protocol import Event, Job, Service, State, failure_of, is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ class Scheduler:
         self._parking = False
         self._rested = False
         self._mark = clock()
+        self.questions = Questions(emit)
         self.ticks = 0
         self.state: State = "loading"
 
@@ -201,7 +202,8 @@ class Scheduler:
         failure: BaseException | None = None
         assert self._service is not None
         try:
-            data = self._service.run(job, self._reporter(job), lambda: self._tick(running))
+            reporter = Reporter(job, self._emit, self._loading, self.questions)
+            data = self._service.run(job, reporter, lambda: self._tick(running))
             self._emit(Event("done", job.id, data))
         except BaseException as error:
             if not isinstance(error, Exception) and not is_panic(error):
@@ -216,14 +218,8 @@ class Scheduler:
             if is_out_of_memory(failure):
                 raise Exhausted(job.id)
 
-    def _reporter(self, job: Job) -> Callable[..., None]:
-        def report(kind: str, data: Mapping[str, Any] | None = None) -> None:
-            if kind == "loading":
-                self.state = "loading"
-            else:
-                self._emit(Event(kind, job.id, data or {}))  # type: ignore[arg-type]
-
-        return report
+    def _loading(self) -> None:
+        self.state = "loading"
 
     def _fail(self, job: Job, error: BaseException) -> None:
         data = failure_of(error)

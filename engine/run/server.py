@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.run.outbox import Outbox
-from engine.run.protocol import HEARTBEAT_SECONDS, Job, Service, failure_of, pack, unpack
+from engine.run.protocol import (
+    HEARTBEAT_SECONDS,
+    Job,
+    Service,
+    answer_of,
+    failure_of,
+    pack,
+    unpack,
+)
 from engine.run.scheduler import Exhausted, Scheduler
 
 log = logging.getLogger(__name__)
@@ -154,6 +162,9 @@ class Server:
                 self._scheduler.cancel(header["job"])
             case "ack":
                 self._outbox.acknowledge(header["numbers"])
+            case "answer":
+                self._outbox.acknowledge([header["number"]])
+                self._scheduler.questions.answer(header["question"], answer_of(header))
             case "stop":
                 self._scheduler.stop()
             case other:

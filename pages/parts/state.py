@@ -91,6 +91,7 @@ def _engine(home: Path) -> tuple[Store, Executor]:
         device=os.environ.get("PARETOSCOPE_DEVICE") or "auto",
         compute_dtype=os.environ.get("PARETOSCOPE_COMPUTE_DTYPE") or None,
         on_rows=store.append,
+        claims=store.claims,
     )
     atexit.register(store.close)
     atexit.register(executor.close)

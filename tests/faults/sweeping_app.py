@@ -36,7 +36,9 @@ def main(workspace: Path, options: dict[str, Any]) -> None:
     more = {"service": options["service"]} if options["service"] else {}
     with (
         Store.open(workspace) as store,
-        LocalExecutor(workspace, device="cpu", on_rows=store.append, **more) as executor,
+        LocalExecutor(
+            workspace, device="cpu", on_rows=store.append, claims=store.claims, **more
+        ) as executor,
     ):
         family, payload = options["family"], options["payload"]
         while True:

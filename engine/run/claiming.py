@@ -1,0 +1,155 @@
+"""Which recipe of a job is measured next, so that no other process measures the same.
+
+    recipes that lack scores ──► claim the next few ──► granted: measured here, then the next
+                  ▲                                 ├─► there: measured elsewhere, and counts
+                  └──── later ◄── put off ──────────┴─► elsewhere: somebody measures it now
+
+A recipe is asked for when its turn has come, not before, so a job holds one at a time. What others
+measure is asked for again together with what comes next, and once nothing else is left every
+`POLL_SECONDS`; should its owner die, it is granted here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import islice
+
+from engine.decoding.inputs import Tick
+from engine.errors import Cancelled
+from engine.run.protocol import Emit
+
+WINDOW = 8
+"""Recipes asked for at once, and as many that were put off: most often the first is granted, and
+beside other processes those that they measured meanwhile are passed over together."""
+
+POLL_SECONDS = 0.25
+PAUSE_SECONDS = 0.05
+
+
+class TakenOver(Cancelled):
+    """While a job was parked, another one took over what it was measuring."""
+
+
+class Turn:
+    """One recipe that is measured now.
+
+    Attributes:
+        key: its place in the job.
+        granted: ids of the scores that it may measure.
+        left: those of them that are not measured yet.
+    """
+
+    def __init__(self, key: int, granted: frozenset[str], emit: Emit, tick: Tick) -> None:
+        self.key = key
+        self.granted = granted
+        self.left = set(granted)
+        self.failed = False
+        self._emit = emit
+        self._tick = tick
+        self._asked = emit.asked
+
+    def tick(self) -> None:
+        """A quantum of the job.
+
+        Raises:
+            TakenOver: what is left is no longer this job's to measure.
+            Cancelled: the job is.
+        """
+        self._tick()
+        if self._emit.asked != self._asked and self.left:
+            answer = self._emit.claim([self.left], self._tick)
+            self._asked = self._emit.asked
+            if answer.granted != self.left:
+                raise TakenOver("another job measures this now")
+
+    def measured(self, name: str) -> None:
+        """A score was emitted."""
+        self.left.discard(name)
+
+    def fail(self) -> None:
+        """The recipe has failed: what is left of it is not tried again by this job."""
+        self.failed = True
+
+
+class Turns:
+    """The recipes of a job in the order in which they can be measured. Iterate once.
+
+    Args:
+        missing: place of a recipe in the job -> ids of the scores it lacks, some at least.
+        elsewhere: called with the place of a recipe once others have measured the rest of it.
+    """
+
+    def __init__(
+        self,
+        missing: Mapping[int, Collection[str]],
+        emit: Emit,
+        tick: Tick,
+        elsewhere: Callable[[int], None] = lambda key: None,
+    ) -> None:
+        self._missing = {key: set(ids) for key, ids in missing.items() if ids}
+        self._fresh = dict.fromkeys(self._missing)
+        self._later: dict[int, None] = {}
+        self._emit = emit
+        self._tick = tick
+        self._elsewhere = elsewhere
+
+    def __iter__(self) -> Iterator[Turn]:
+        while self._missing:
+            fresh = bool(self._fresh)
+            turn, moved = self._ask()
+            if turn is not None:
+                yield turn
+                self._after(turn)
+            elif not moved and not fresh:
+                self._pause()
+
+    @property
+    def left(self) -> int:
+        """Recipes that still lack scores."""
+        return len(self._missing)
+
+    def _ask(self) -> tuple[Turn | None, bool]:
+        """(what is granted, whether anything was found to be there)."""
+        keys = [*islice(self._later, WINDOW), *islice(self._fresh, WINDOW)]
+        answer = self._emit.claim([self._missing[key] for key in keys], self._tick)
+        moved = False
+        for key in keys:
+            ids = self._missing[key]
+            if ids & answer.there:
+                moved = True
+                ids -= answer.there
+                if not ids:
+                    self._drop(key)
+                    self._elsewhere(key)
+                    continue
+            granted = answer.granted & ids
+            if granted:
+                return Turn(key, granted, self._emit, self._tick), True
+            if ids & answer.elsewhere:
+                self._put_off(key)
+        return None, moved
+
+    def _after(self, turn: Turn) -> None:
+        ids = self._missing[turn.key]
+        ids -= turn.granted - turn.left
+        if ids and not turn.failed:
+            self._put_off(turn.key)
+        else:
+            self._drop(turn.key)
+
+    def _put_off(self, key: int) -> None:
+        self._fresh.pop(key, None)
+        self._later.pop(key, None)
+        self._later[key] = None
+
+    def _drop(self, key: int) -> None:
+        del self._missing[key]
+        self._fresh.pop(key, None)
+        self._later.pop(key, None)
+
+    def _pause(self) -> None:
+        limit = time.monotonic() + POLL_SECONDS
+        while time.monotonic() < limit:
+            self._tick()
+            time.sleep(PAUSE_SECONDS)
