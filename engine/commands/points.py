@@ -145,6 +145,8 @@ def sweep(args: Namespace) -> Iterator[dict[str, Any]]:
             for event in handle.events():
                 if event.kind == "result":
                     yield from printed.arrived(event.data["row"])
+                elif event.kind == "there":
+                    yield from printed.elsewhere(event.data["point"])
                 elif event.kind == "progress":
                     progress.job(event.data)
             handle.result()
@@ -190,6 +192,12 @@ class _Printed:
             self.missing[point].discard(row["objective_fingerprint"])
             if not self.missing[point]:
                 yield from self._complete([point])
+
+    def elsewhere(self, point: str) -> Iterator[dict[str, Any]]:
+        """The document of a point that another process has completed."""
+        if point in self.waiting:
+            self.missing[point].clear()
+            yield from self._complete([point])
 
     def rest(self) -> Iterator[dict[str, Any]]:
         """Documents of all that is left: another process may have measured some."""

@@ -77,7 +77,8 @@ class Turns:
 
     Args:
         missing: place of a recipe in the job -> ids of the scores it lacks, some at least.
-        elsewhere: called with the place of a recipe once others have measured the rest of it.
+        elsewhere: called with the place of a recipe that is complete, and in part or whole
+            because another process measured it.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Turns:
         self._missing = {key: set(ids) for key, ids in missing.items() if ids}
         self._fresh = dict.fromkeys(self._missing)
         self._later: dict[int, None] = {}
+        self._shared: set[int] = set()
         self._emit = emit
         self._tick = tick
         self._elsewhere = elsewhere
@@ -118,10 +120,10 @@ class Turns:
             ids = self._missing[key]
             if ids & answer.there:
                 moved = True
+                self._shared.add(key)
                 ids -= answer.there
                 if not ids:
                     self._drop(key)
-                    self._elsewhere(key)
                     continue
             granted = answer.granted & ids
             if granted:
@@ -133,6 +135,8 @@ class Turns:
     def _after(self, turn: Turn) -> None:
         ids = self._missing[turn.key]
         ids -= turn.granted - turn.left
+        if turn.failed:
+            self._shared.discard(turn.key)
         if ids and not turn.failed:
             self._put_off(turn.key)
         else:
@@ -147,6 +151,8 @@ class Turns:
         del self._missing[key]
         self._fresh.pop(key, None)
         self._later.pop(key, None)
+        if key in self._shared:
+            self._elsewhere(key)
 
     def _pause(self) -> None:
         limit = time.monotonic() + POLL_SECONDS

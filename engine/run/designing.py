@@ -16,6 +16,7 @@ from typing import Any
 from engine.decoding.inputs import Tick
 from engine.errors import Cancelled, bad
 from engine.recipe import Recipe
+from engine.run.claiming import TakenOver, Turn, Turns
 from engine.run.evaluating import Evaluation, Progress, checked_objectives, reason
 from engine.run.models import Models, recipe_of, study_of
 from engine.run.protocol import Emit, is_out_of_memory
@@ -95,7 +96,7 @@ def estimate_recipes(
         evaluation = Evaluation(models.blobs, opened, objectives, "explore", have)
         timings = []
         for index, group in enumerate(groups):
-            progress = Progress(emit, index, len(groups))
+            progress = Progress(emit, index, len(groups), index)
             emit("progress", {"done": index, "total": len(groups)})
             timings.append(_measured(evaluation, group, progress, tick))
         emit("progress", {"done": len(groups), "total": len(groups)})
@@ -105,15 +106,22 @@ def estimate_recipes(
 def _measured(
     evaluation: Evaluation, group: Sequence[Any], progress: Progress, tick: Tick
 ) -> Timing:
-    """The timing of the first recipe of a group that can be scored."""
-    said = "no recipe is given"
-    for data in group:
-        recipe = recipe_of(data, evaluation.opened)
+    """The timing of the first recipe of a group that can be scored, and that nobody else scores."""
+    recipes = [recipe_of(data, evaluation.opened) for data in group]
+    missing = {place: evaluation.missing(each) for place, each in enumerate(recipes)}
+    said = (
+        "other processes measured it meanwhile: estimate again" if group else "no recipe is given"
+    )
+    for turn in Turns(missing, progress.emit, tick):
+        recipe = recipes[turn.key]
         try:
-            return _timed(evaluation, recipe, progress, tick)
+            return _timed(evaluation, recipe, progress, turn)
+        except TakenOver:
+            continue
         except Cancelled:
             raise
         except Exception as error:
+            turn.fail()
             said = reason(error)
             progress.emit("result", {"row": evaluation.failure(recipe, error)})
             if is_out_of_memory(error):
@@ -121,8 +129,9 @@ def _measured(
     return Timing(0.0, 0.0, {}, said)
 
 
-def _timed(evaluation: Evaluation, recipe: Recipe, progress: Progress, tick: Tick) -> Timing:
+def _timed(evaluation: Evaluation, recipe: Recipe, progress: Progress, turn: Turn) -> Timing:
     """Composed twice: what the second time does not need again is preparation."""
+    tick = turn.tick
     progress.emit("loading")
     seconds = []
     for _ in range(2):
@@ -131,8 +140,9 @@ def _timed(evaluation: Evaluation, recipe: Recipe, progress: Progress, tick: Tic
         seconds.append(time.perf_counter() - start)
     first, second = seconds
     spent = {}
-    for row in evaluation.rows(recipe, progress, tick):
+    for row in evaluation.rows(recipe, progress, tick, turn.granted):
         progress.emit("result", {"row": row})
+        turn.measured(row["id"])
         spent[row["objective"]] = float(row["seconds"])
     return Timing(max(0.0, first - second), second, spent)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -20,13 +20,12 @@ from typing import Any
 from cache.blobs import Blobs
 from cache.rows import score_id
 from engine.decoding.inputs import Tick
-from engine.errors import BadInput, Cancelled, ParetoscopeError, Problem, bad
+from engine.errors import BadInput, ParetoscopeError, Problem, bad
 from engine.family.memory import memory_needed
 from engine.recipe import Recipe, point_id
-from engine.run.models import Models, recipe_of, study_of
+from engine.run.models import Models, study_of
 from engine.run.opened import OpenFamily
 from engine.run.protocol import Emit, is_out_of_memory
-from engine.scoring.data import read_rows
 from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
 from engine.scoring.objectives import objective_fingerprint, prepare
 from engine.scoring.registry import check_objective
@@ -69,78 +68,19 @@ def open_study(
         }
 
 
-def evaluate_recipes(
-    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
-) -> Mapping[str, Any]:
-    """Score recipes on objectives; emits a result row for each score, and for each failure.
-
-    Args:
-        payload: study: path; recipes: list of mappings; objectives: names, all where none is given;
-            split: "explore" (default) or "report"; have: ids of the rows that are there.
-
-    Returns:
-        points: the recipes' point ids in their order, null for one that is not a recipe of this
-        family; errors: place in that list (as a string) -> why it failed; family; numerics;
-        objectives: name -> fingerprint.
-
-    Raises:
-        BadInput: the study, its family or its data cannot be used, or no recipe can.
-    """
-    study = study_of(payload)
-    objectives = checked_objectives(study, payload.get("objectives"))
-    split = split_of(payload)
-    for each in objectives:
-        read_rows(each, split)
-    recipes = payload.get("recipes")
-    if not isinstance(recipes, Sequence) or isinstance(recipes, str) or not recipes:
-        raise bad("job", "it holds no recipes", "Give a list of recipes.")
-    with models.families.use(study.family, tick) as opened:
-        evaluation = Evaluation(
-            models.blobs, opened, objectives, split, frozenset(payload.get("have") or ())
-        )
-        points: list[str | None] = []
-        failures: dict[int, Exception] = {}
-        for index, data in enumerate(recipes):
-            emit("progress", {"done": index, "total": len(recipes)})
-            try:
-                recipe = recipe_of(data, opened, _where(index, len(recipes)))
-            except BadInput as error:
-                points.append(None)
-                failures[index] = error
-                continue
-            points.append(point_id(recipe, opened.fingerprint))
-            try:
-                for row in evaluation.rows(recipe, Progress(emit, index, len(recipes)), tick):
-                    emit("result", {"row": row})
-            except Cancelled:
-                raise
-            except Exception as error:
-                failures[index] = error
-                emit("result", {"row": evaluation.failure(recipe, error)})
-                if is_out_of_memory(error):
-                    raise
-        emit("progress", {"done": len(recipes), "total": len(recipes)})
-        _raise_if_all_bad(failures, len(recipes))
-        return {
-            "points": points,
-            "errors": {str(index): reason(error) for index, error in failures.items()},
-            "family": opened.fingerprint,
-            "numerics": str(opened.composer.numerics),
-            "objectives": evaluation.fingerprints,
-        }
-
-
 @dataclass(frozen=True)
 class Progress:
-    """Tells how far a recipe is, as one of several."""
+    """Tells how far a recipe is, as one of several, of which others may be done before it."""
 
     emit: Emit
-    index: int
+    done: int
     total: int
+    index: int = 0
 
     def __call__(self, note: ProgressNote) -> None:
         rows = {"objective": note.objective, "rows": note.done, "of_rows": note.total}
-        self.emit("progress", {"done": self.index, "total": self.total, **rows})
+        places = {"done": self.done, "total": self.total, "index": self.index}
+        self.emit("progress", {**places, **rows})
 
 
 class Evaluation:
@@ -167,12 +107,19 @@ class Evaluation:
         self.fingerprints = _fingerprints(objectives, opened)
         self._blobs = blobs
 
-    def rows(self, recipe: Recipe, progress: Progress, tick: Tick) -> Iterator[dict[str, Any]]:
-        """A score row for each objective that is missing, as soon as it is there."""
+    def missing(self, recipe: Recipe) -> list[str]:
+        """Ids of the scores that a recipe lacks; objectives that say the same share one."""
         point = point_id(recipe, self.opened.fingerprint)
-        missing = [each for each in self.objectives if self._id(point, each) not in self.have]
-        if not missing:
-            return
+        ids = dict.fromkeys(self._id(point, each) for each in self.objectives)
+        return [each for each in ids if each not in self.have]
+
+    def rows(
+        self, recipe: Recipe, progress: Progress, tick: Tick, only: Collection[str]
+    ) -> Iterator[dict[str, Any]]:
+        """A score row for each id in `only`, as soon as it is there."""
+        point = point_id(recipe, self.opened.fingerprint)
+        found = {self._id(point, each): each for each in reversed(self.objectives)}
+        missing = [each for name, each in reversed(found.items()) if name in only]
         composer = self.opened.composer
         progress.emit("loading")
         model = composer.compose(recipe, tick)
@@ -279,14 +226,3 @@ def reason(error: Exception) -> str:
 
 def _fingerprints(objectives: Sequence[Objective], opened: OpenFamily) -> dict[str, str]:
     return {each.name: objective_fingerprint(each, opened.tokenizer_hash) for each in objectives}
-
-
-def _where(index: int, total: int) -> str:
-    return "recipe" if total == 1 else f"recipe {index + 1} of {total}"
-
-
-def _raise_if_all_bad(failures: Mapping[int, Exception], total: int) -> None:
-    """Bad input is the job's fault where no recipe is left, and a recipe's own otherwise."""
-    wrong = [error for error in failures.values() if isinstance(error, BadInput)]
-    if len(wrong) == total:
-        raise BadInput(*(problem for error in wrong for problem in error.problems))

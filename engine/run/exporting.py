@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.decoding.inputs import Tick
-from engine.errors import BadInput, bad
+from engine.errors import BadInput, ParetoscopeError, bad
 from engine.export.card import Measured, Papers, papers_kind
 from engine.export.plan import plan_export
 from engine.export.point import check_export, export_point
 from engine.recipe import Recipe, point_id
+from engine.run.claiming import TakenOver, Turns
 from engine.run.evaluating import Evaluation, Progress, checked_objectives
 from engine.run.models import Models, recipe_of, study_of
 from engine.run.opened import OpenFamily
@@ -131,13 +132,32 @@ def _report(
     if missing:
         evaluation = Evaluation(models.blobs, opened, missing, "report", frozenset())
         directions = {each.name: str(each.direction) for each in held}
-        for row in evaluation.rows(recipe, Progress(emit, 0, 1), tick):
+        for row in _rows(evaluation, recipe, emit, tick):
             emit("result", {"row": row})
-            name = row["objective"]
-            found[name] = Measured(
-                name, row["scorer"], directions[name], "report", shown_score(row)
+            for name, fingerprint in evaluation.fingerprints.items():
+                if fingerprint == row["objective_fingerprint"]:
+                    found[name] = Measured(
+                        name, row["scorer"], directions[name], "report", shown_score(row)
+                    )
+        if len(found) < len(held):
+            raise ParetoscopeError(
+                "Another process has just measured this point on the rows held back. Nothing was"
+                " written; export it again: its scores are there now."
             )
     return [found[each.name] for each in held]
+
+
+def _rows(
+    evaluation: Evaluation, recipe: Recipe, emit: Emit, tick: Tick
+) -> Iterator[dict[str, Any]]:
+    """The rows that nobody else measures."""
+    for turn in Turns({0: evaluation.missing(recipe)}, emit, tick):
+        try:
+            for row in evaluation.rows(recipe, Progress(emit, 0, 1), turn.tick, turn.granted):
+                yield row
+                turn.measured(row["id"])
+        except TakenOver:
+            continue
 
 
 def _held_back(objectives: Sequence[Objective]) -> list[Objective]:

@@ -1,7 +1,7 @@
 """What the engine does for jobs: opens families, and hands each kind of job to its function.
 
     open       check, fingerprint, numerics      evaluating.open_study
-    evaluate   recipes × objectives → rows       evaluating.evaluate_recipes    (sweep: the same)
+    evaluate   recipes × objectives → rows       measuring.evaluate_recipes    (sweep: the same)
     generate   prompts → texts                   generating.generate_texts
     compare    prompts × recipes → texts         comparing.compare_texts
     export     recipe → directory                exporting.export_recipe
@@ -23,10 +23,11 @@ from engine.decoding.inputs import Tick
 from engine.errors import unknown
 from engine.run.comparing import compare_texts
 from engine.run.designing import design_recipes, estimate_recipes
-from engine.run.evaluating import evaluate_recipes, open_study
+from engine.run.evaluating import open_study
 from engine.run.exporting import export_recipe
 from engine.run.generating import generate_texts
 from engine.run.geometry import measure_geometry
+from engine.run.measuring import evaluate_recipes
 from engine.run.models import Models
 from engine.run.previewing import preview_objective
 from engine.run.protocol import Emit, Job

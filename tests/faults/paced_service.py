@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cache.rows import score_id
+from engine.run.claiming import TakenOver, Turns
 from engine.run.protocol import Emit, Job
 
 FAMILY, OBJECTIVE, NUMERICS = "f" * 64, "o" * 64, "cpu/float32/1"
@@ -27,12 +29,20 @@ class PacedService:
     def run(self, job: Job, emit: Emit, tick: Callable[[], None]) -> Mapping[str, Any]:
         have = set(job.payload.get("have", ()))
         points = [each for each in job.payload["recipes"] if row_id(each) not in have]
-        for done, point in enumerate(points):
-            for _ in range(3):
-                time.sleep(0.002)
-                tick()
-            emit("progress", {"done": done, "total": len(points)})
-            emit("result", {"row": row(point)})
+        missing = {place: [row_id(point)] for place, point in enumerate(points)}
+
+        def elsewhere(place: int) -> None:
+            emit("there", {"point": points[place]})
+
+        turns = Turns(missing, emit, tick, elsewhere)
+        for turn in turns:
+            with contextlib.suppress(TakenOver):
+                for _ in range(3):
+                    time.sleep(0.002)
+                    turn.tick()
+                emit("progress", {"done": len(points) - turns.left, "total": len(points)})
+                emit("result", {"row": row(points[turn.key])})
+                turn.measured(row_id(points[turn.key]))
         return {"points": job.payload["recipes"]}
 
     def park(self) -> Callable[[], None]:

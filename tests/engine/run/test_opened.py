@@ -15,6 +15,7 @@ from engine.errors import IncompatibleFamily
 from engine.recipe import Recipe, point_id, resolve
 from engine.run.protocol import Job
 from engine.run.service import Service
+from tests.engine.run.alone import Alone
 from tests.engine.run.small import build_small_study, recipe
 
 
@@ -30,10 +31,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
     made.close()
 
 
-def nothing(*_: Any) -> None:
-    return None
-
-
 def weights(composer: Composer) -> list[torch.Tensor]:
     return [each.clone() for each in composer.merged.module.parameters()]
 
@@ -41,7 +38,7 @@ def weights(composer: Composer) -> list[torch.Tensor]:
 def run(
     service: Service, kind: str, tick: Callable[[], None] = lambda: None, **payload: Any
 ) -> Any:
-    return service.run(Job(kind, payload), nothing, tick)
+    return service.run(Job(kind, payload), Alone(), tick)
 
 
 def test_parking_restores_the_live_weights_bit_for_bit(service: Service, study: Path) -> None:
@@ -89,7 +86,7 @@ def test_time_spent_parked_is_not_the_sweeps(service: Service, study: Path) -> N
             "evaluate",
             {"study": str(study), "recipes": [recipe(helpful=0.1)], "objectives": ["has"]},
         ),
-        lambda kind, data=None: rows.append(data["row"]) if kind == "result" else None,
+        Alone(lambda kind, data: rows.append(data["row"]) if kind == "result" else None),
         tick,
     )
     assert slept and rows[0]["seconds"] <= time.perf_counter() - start - 1.0
@@ -155,7 +152,7 @@ def test_ids_are_those_of_recipes(service: Service, study: Path) -> None:
             "evaluate",
             {"study": str(study), "recipes": [recipe(helpful=-0.0)], "objectives": ["cost"]},
         ),
-        lambda kind, data=None: rows.append(data["row"]) if kind == "result" else None,
+        Alone(lambda kind, data: rows.append(data["row"]) if kind == "result" else None),
         lambda: None,
     )
     (opened,) = service.families._open.values()

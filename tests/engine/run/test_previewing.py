@@ -13,6 +13,7 @@ from engine.run.models import Models
 from engine.run.previewing import preview_objective
 from engine.run.protocol import Job
 from engine.run.service import Service
+from tests.engine.run.alone import Alone
 from tests.engine.run.small import build_small_study, recipe, single
 from tests.families import write_lines
 
@@ -54,7 +55,8 @@ def scored(study: Path, workspace: Path, objective: dict[str, Any], made: Any) -
 
     service = Service(workspace, "cpu")
     try:
-        service.run(Job("evaluate", {"study": str(other), "recipes": [made]}), emit, lambda: None)
+        job = Job("evaluate", {"study": str(other), "recipes": [made]})
+        service.run(job, Alone(emit), lambda: None)
     finally:
         service.close()
     [row] = rows
