@@ -48,6 +48,8 @@ class Progress:
     def job(self, data: Mapping[str, Any]) -> None:
         """Show a job's progress event."""
         detail = str(data.get("objective") or "")
+        if data.get("waiting"):
+            detail = "other processes measure the rest"
         if data.get("of_rows"):
             detail += f" {data['rows']} of {data['of_rows']}"
         total = data.get("total")

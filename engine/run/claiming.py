@@ -79,6 +79,7 @@ class Turns:
         missing: place of a recipe in the job -> ids of the scores it lacks, some at least.
         elsewhere: called with the place of a recipe that is complete, and in part or whole
             because another process measured it.
+        waiting: called when nothing is left but what other processes measure now.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Turns:
         emit: Emit,
         tick: Tick,
         elsewhere: Callable[[int], None] = lambda key: None,
+        waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self._missing = {key: set(ids) for key, ids in missing.items() if ids}
         self._fresh = dict.fromkeys(self._missing)
@@ -95,6 +97,7 @@ class Turns:
         self._emit = emit
         self._tick = tick
         self._elsewhere = elsewhere
+        self._waiting = waiting
 
     def __iter__(self) -> Iterator[Turn]:
         while self._missing:
@@ -104,6 +107,7 @@ class Turns:
                 yield turn
                 self._after(turn)
             elif not moved and not fresh:
+                self._waiting()
                 self._pause()
 
     @property

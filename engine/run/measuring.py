@@ -89,17 +89,25 @@ class Recipes:
 
     def measure(self, emit: Emit, tick: Tick) -> None:
         """Measure what is missing; emits a row for each score and each failure."""
-        emit("progress", {"done": 0, "total": self.total})
+
+        def tell(**more: Any) -> None:
+            emit("progress", {"done": self.total - turns.left, "total": self.total, **more})
+
+        def elsewhere(index: int) -> None:
+            emit("there", {"point": self.points[index]})
+            tell()
+
         turns = Turns(
             {index: self._evaluation.missing(recipe) for index, recipe in self._resolved.items()},
             emit,
             tick,
-            lambda index: emit("there", {"point": self.points[index]}),
+            elsewhere,
+            lambda: tell(waiting=turns.left),
         )
+        tell()
         for turn in turns:
-            done = self.total - turns.left
-            emit("progress", {"done": done, "total": self.total, "index": turn.key})
-            self._measure(turn, Progress(emit, done, self.total, turn.key))
+            tell(index=turn.key)
+            self._measure(turn, Progress(emit, self.total - turns.left, self.total, turn.key))
         emit("progress", {"done": self.total, "total": self.total})
 
     def _measure(self, turn: Turn, progress: Progress) -> None:

@@ -160,15 +160,10 @@ class Backend:
         if opening is not None and opening.status.state == "failed":
             return WorkerState("failed", opening.status.reason or "")
         if state == "stopped" and self.opened is not None:
-            return WorkerState("failed", self._last_reason())
+            return WorkerState("failed", self.executor.ended() or "the worker ended")
         if self.opened is None or state in ("starting", "stopped"):
             return WorkerState("starting")
         return WorkerState("ready" if state == "idle" else "busy")
-
-    def _last_reason(self) -> str:
-        with self._lock:
-            reasons = [task.status.reason for task in self._tasks.values() if task.status.reason]
-        return reasons[-1] if reasons else "the worker ended"
 
     # points
 
@@ -206,17 +201,20 @@ class Backend:
         return point_id(recipe, self.known.family)
 
     def have(self, recipes: Iterable[Recipe]) -> list[str]:
-        """Ids of the score rows these recipes have."""
+        """Ids of the score rows these recipes have, of those too that have no finite value."""
         opened, measured = self.opened, self.measured()
         found = []
         for point in map(self.point_id, recipes) if opened is not None else ():
             row = measured.row_of.get(point)
-            if row is None:
+            if row is None and point not in measured.failures:
                 continue
-            for name, there in zip(measured.names, np.isfinite(measured.mean[row]), strict=True):
-                if there:
-                    fingerprint = opened.objectives[name]
-                    found.append(score_id(point, fingerprint, "explore", opened.numerics))
+            finite = row is not None and np.isfinite(measured.mean[row])
+            for name, there in zip(
+                measured.names, np.broadcast_to(finite, len(measured.names)), strict=True
+            ):
+                key = (point, opened.objectives[name], "explore", opened.numerics)
+                if there or self.store.has(*key):
+                    found.append(score_id(*key))
         return found
 
     def reported(self, recipe: Recipe) -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ def words(status: Status) -> str:
     if not total:
         return str(status.progress.get("stage", "running"))
     text = f"{status.progress.get('done', 0)} of {total} done"
+    if status.progress.get("waiting"):
+        return f"{text}, other processes measure the rest"
     if status.progress.get("objective"):
         text += f", {status.progress['objective']}"
     if status.progress.get("of_rows"):

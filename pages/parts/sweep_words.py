@@ -48,9 +48,11 @@ def left_words(run: Run, status: Status) -> str:
 def running_words(sweep: Sweep, run: Run, status: Status, there: int) -> str:
     """Where a running sweep stands: points there, what is measured now, time left."""
     parts = [f"{there} of {sweep.count} points", left_words(run, status)]
-    done = int(status.progress.get("done", 0))
-    if status.state == "running" and done < len(run.recipes):
-        now = f"now {recipe_text(run.recipes[done])}"
+    index = int(status.progress.get("index", status.progress.get("done", 0)))
+    if status.state == "running" and status.progress.get("waiting"):
+        parts.append("other processes measure the rest")
+    elif status.state == "running" and index < len(run.recipes):
+        now = f"now {recipe_text(run.recipes[index])}"
         if status.progress.get("objective"):
             now += f", {status.progress['objective']}"
         if status.progress.get("of_rows"):
