@@ -16,16 +16,17 @@ _NEWEST = NEWEST.replace("source", "named.source")
 def has_score(
     index: Index, point: str, objective_fingerprint: str, split: str, numerics: str
 ) -> bool:
-    found = index.arrays(
-        "SELECT 1 AS one FROM lines WHERE kind = ? AND point = ? AND objective_fingerprint = ?"
-        " AND split = ? AND numerics = ? LIMIT 1",
-        [
-            index.text("score"),
-            index.point(point),
-            *map(index.text, (objective_fingerprint, split, numerics)),
-        ],
+    texts = ["score", objective_fingerprint, split, numerics]
+    return any(
+        len(
+            index.arrays(
+                "SELECT 1 AS one FROM lines WHERE kind = ? AND objective_fingerprint = ?"
+                " AND split = ? AND numerics = ? AND point = ? LIMIT 1",
+                [*map(index.text, texts), number],
+            )["one"]
+        )
+        for number in index.points_of([point])
     )
-    return len(found["one"]) > 0
 
 
 def recipe_of(index: Index, point: str) -> dict[str, Any] | None:
@@ -67,7 +68,7 @@ def scores(
     if numerics is not None:
         where += f" AND numerics = {index.text(numerics)}"
     if point is not None:
-        where += f" AND point = {index.point(point)}"
+        where += f" AND point IN ({', '.join(map(str, index.points_of([point]))) or 'NULL'})"
     if objectives is not None:
         prints = ", ".join(str(index.text(each)) for each in objectives.values()) or "NULL"
         where += f" AND objective_fingerprint IN ({prints})"

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +158,13 @@ class Index:
         """The number of a short text, UNKNOWN where no row has it."""
         return self.numbers.texts.get(text, UNKNOWN)
 
-    def point(self, name: str) -> int:
-        """The number of a point, UNKNOWN where no row has it."""
-        return self.numbers.points.get(name, UNKNOWN)
+    def points_of(self, ids: Collection[str]) -> set[int]:
+        """The numbers of those of the points named that any row has."""
+        known = self.numbers.known_points
+        if known is not None:
+            return {known[each] for each in ids if each in known}
+        found = self.arrays("SELECT point FROM points WHERE id IN (SELECT unnest(?))", [list(ids)])
+        return set(found["point"].tolist())
 
     def arrays(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, np.ndarray]:
         """Columns of a result, missing values masked; a cursor a reading thread."""

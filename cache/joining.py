@@ -75,7 +75,7 @@ def join_points(
             for start in range(0, int(last) + 1, RANGE)
         ]
     else:
-        numbers = sorted({index.point(each) for each in only} - {UNKNOWN})
+        numbers = sorted(index.points_of(only))
         ranges = [np.array(numbers, np.int64)] if numbers else []
     found = [scan.cells(each) for each in ranges] or [scan.cells(np.empty(0, np.int64))]
     points, at, seconds, scored, table = (
@@ -96,6 +96,14 @@ def join_points(
         scored[order][:, places],
         table[:, order][:, :, places],
     )
+
+
+def join_means(
+    index: Index, family: str, objectives: Mapping[str, str], split: str, numerics: str
+) -> Joined:
+    """`join_points` of all points, as of one moment, with their means alone."""
+    with index.snapshot():
+        return join_points(index, family, objectives, split, numerics, names=("mean",))
 
 
 def points_text(index: Index, points: np.ndarray, text: str, every: bool) -> np.ndarray:

@@ -48,6 +48,11 @@ class Numbers:
         return self._texts
 
     @property
+    def known_points(self) -> dict[str, int] | None:
+        """Id -> number of every point, None until rows were written: reading it takes a while."""
+        return self._points
+
+    @property
     def points(self) -> dict[str, int]:
         if self._points is None:
             cursor = self._connection.cursor()

@@ -25,6 +25,7 @@ from cache.compaction import compact
 from cache.damage import Damage, Damaged
 from cache.earlier import earlier
 from cache.follow import Follower
+from cache.joining import Joined, join_means
 from cache.journal import Journal, make_directory, storage_error, try_lock
 from cache.keeping import Keeper
 from cache.point import Point
@@ -235,6 +236,12 @@ class Store:
             while len(self._joins) > REMEMBERED:
                 self._joins.popitem(last=False)
         return found
+
+    def means(
+        self, family: str, objectives: Mapping[str, str], split: str, numerics: str
+    ) -> Joined:
+        """`columns` without recipes, and of the numbers the means alone; nothing is remembered."""
+        return self._ask(join_means, family, objectives, split, numerics)
 
     def earlier(
         self, family: str, objectives: Mapping[str, str], split: str, numerics: str

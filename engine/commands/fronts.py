@@ -2,58 +2,88 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from engine.commands.session import Session
 from engine.errors import bad
-from engine.front.preference import Bound
+from engine.front.pareto import as_maximize
+from engine.front.preference import Bound, Range
 from engine.front.table import (
     Table,
     front_report,
     frozen_ranges,
+    point_document,
     read_csv,
     recommend_report,
     table_of,
 )
+from engine.recipe import Recipe, point_id, resolve
 from engine.scoring.intervals import with_intervals
 
 
-def _table(args: Namespace) -> tuple[Table, Mapping[str, Any] | None, Mapping[str, str]]:
+@contextlib.contextmanager
+def _opened(
+    args: Namespace,
+) -> Iterator[tuple[Table, Mapping[str, Range] | None, Mapping[str, str]]]:
     """The points asked for, and the frozen ranges and scorers where they are a study's."""
     if args.csv is not None:
         if args.study is not None:
             raise bad("front", "both a study and --csv are given", "Give one of them.")
-        return read_csv(args.csv, args.directions or ()), None, {}
+        yield read_csv(args.csv, args.directions or ()), None, {}
+        return
     if args.study is None:
         raise bad("front", "neither a study nor --csv is given", "Give one of them.")
     with Session(args) as session:
         numerics = session.numerics_there()
         session.tell_earlier(numerics)
-        points = session.points(numerics)
-        directions = {each.name: str(each.direction) for each in session.objectives}
-        table = table_of(points, directions).select(args.objectives)
-        singles = [each for each in points if each.recipe["method"] == "single"]
-        complete = len(singles) == len(session.study.family.names.models)
-        ranges = None
-        if complete:
-            ranges = frozen_ranges(table_of(singles, directions).select(args.objectives))
-        return table, ranges, session.scorers
+        table, ranges = _measured(session, numerics)
+        yield table, ranges, session.scorers
+
+
+def _measured(session: Session, numerics: str | None) -> tuple[Table, dict[str, Range] | None]:
+    """A study's points as columns, and its frozen ranges once all its models are scored."""
+    directions = {each.name: str(each.direction) for each in session.objectives}
+    found = session.means(numerics)
+    if numerics is None or found is None:
+        return table_of([], directions), None
+
+    def document(row: int) -> dict[str, Any]:
+        (point,) = session.points(numerics, only=[ids[row]])
+        return point_document(point)
+
+    ids = found.ids.tolist()
+    failed = np.zeros(len(ids), dtype=bool)
+    if found.errors:
+        failed = np.fromiter(map(found.errors.__contains__, ids), bool, len(ids))
+    maximize = as_maximize(tuple(directions.values()))
+    table = Table(tuple(directions), maximize, ids, found.table[0], failed, document)
+    table = table.select(session.args.objectives)
+    names = session.study.family.names
+    models = [resolve(Recipe("single", {}, {"model": each}), names) for each in names.models]
+    wanted = [point_id(each, session.family_fingerprint) for each in models]
+    singles = session.points(numerics, only=wanted)
+    if len(singles) < len(models):
+        return table, None
+    return table, frozen_ranges(table_of(singles, directions).select(session.args.objectives))
 
 
 def front(args: Namespace) -> dict[str, Any]:
     """The non-dominated points."""
-    table, ranges, _ = _table(args)
-    return front_report(table, args.objectives, args.reference, ranges)
+    with _opened(args) as (table, ranges, _):
+        return front_report(table, args.objectives, args.reference, ranges)
 
 
 def recommend(args: Namespace) -> dict[str, Any]:
     """The front point that serves a preference best."""
-    table, ranges, scorers = _table(args)
     bounds = [Bound(name, "at_least", value) for name, value in args.at_least]
     bounds += [Bound(name, "at_most", value) for name, value in args.at_most]
-    document = recommend_report(table, dict(args.weight), bounds, args.objectives, ranges)
+    with _opened(args) as (table, ranges, scorers):
+        document = recommend_report(table, dict(args.weight), bounds, args.objectives, ranges)
     point = document["point"]
     return {
         **document,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.damage import told
+from cache.joining import Joined
 from cache.point import Point
 from cache.rows import score_id
 from cache.store import Store
@@ -158,6 +159,14 @@ class Session:
             return []
         return self.store.points(
             self.family_fingerprint, self.objective_fingerprints, split, numerics, only
+        )
+
+    def means(self, numerics: str | None) -> Joined | None:
+        """The means of all points, as columns; None where there is no score."""
+        if numerics is None:
+            return None
+        return self.store.means(
+            self.family_fingerprint, self.objective_fingerprints, "explore", numerics
         )
 
     def tell_earlier(self, numerics: str | None, split: str = "explore") -> None:

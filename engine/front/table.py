@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,6 @@ from engine.front.pareto import (
     Bools,
     Floats,
     as_maximize,
-    front_mask,
     hypervolume,
     ranks,
     reference_point,
@@ -53,15 +52,15 @@ class Table:
         ids: n ids, all different.
         values: float64 [n, m] means; NaN where a point has none.
         failed: bool [n]: what this point lacks failed, and was not merely never measured.
-        documents: the n points as JSON documents.
+        document: row -> the point as a JSON document.
     """
 
     names: tuple[str, ...]
     maximize: Bools
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     values: Floats
     failed: Bools
-    documents: tuple[Mapping[str, Any], ...]
+    document: Callable[[int], Mapping[str, Any]]
 
     def select(self, names: Sequence[str] | None) -> Table:
         """Over the objectives named only, in that order; raises `BadInput` for another name."""
@@ -75,7 +74,7 @@ class Table:
         columns = [self.names.index(name) for name in names]
         return Table(
             tuple(names), self.maximize[columns], self.ids, self.values[:, columns], self.failed,
-            self.documents,
+            self.document,
         )  # fmt: skip
 
     @property
@@ -107,7 +106,7 @@ def table_of(points: Iterable[Measured], directions: Mapping[str, str]) -> Table
         tuple(point.id for point in points),
         np.where(np.isfinite(values), values, np.nan),
         np.array([point.error is not None for point in points], dtype=bool),
-        tuple(point_document(point) for point in points),
+        lambda row: point_document(points[row]),
     )
 
 
@@ -194,22 +193,17 @@ def read_csv(path: str | Path, directions: Sequence[str]) -> Table:
         raise bad(str(path), f"cannot be read ({error.strerror})", "Check the path.") from error
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     blank = {"stderr": None, "n": None, "low": None, "high": None}
-    documents = tuple(
-        {
-            "id": each,
-            "recipe": None,
-            "scores": {
-                name: {"mean": value, **blank}
-                for name, value in zip(names, row, strict=True)
-                if not math.isnan(value)
-            },
-            "seconds": None,
-            "error": None,
+
+    def document(row: int) -> dict[str, Any]:
+        scores = {
+            name: {"mean": value, **blank}
+            for name, value in zip(names, rows[row], strict=True)
+            if not math.isnan(value)
         }
-        for each, row in zip(ids, rows, strict=True)
-    )
+        return {"id": ids[row], "recipe": None, "scores": scores, "seconds": None, "error": None}
+
     return Table(
-        tuple(names), maximize, tuple(ids), values, np.ones(len(rows), dtype=bool), documents
+        tuple(names), maximize, tuple(ids), values, np.ones(len(rows), dtype=bool), document
     )
 
 
@@ -247,7 +241,8 @@ def front_report(
         raise bad("reference", "a value is not finite", "Give numbers.")
     kept = np.flatnonzero(table.complete)
     values = table.values[kept]
-    mask = front_mask(values, table.maximize)
+    order = ranks(values, table.maximize)
+    mask = order == 1
     corner: Floats | None = None
     if reference is not None:
         corner = np.asarray(reference, dtype=np.float64)
@@ -256,11 +251,11 @@ def front_report(
     elif len(kept):
         corner = reference_point(values[mask], table.maximize)
     volume = None if corner is None else hypervolume(values[mask], table.maximize, corner)
-    order = ranks(values, table.maximize)
+    ids = [table.ids[row] for row in kept.tolist()]
     return {
         "objectives": list(table.names),
-        "front": [table.ids[row] for row in kept[mask]],
-        "ranks": {table.ids[row]: int(rank) for row, rank in zip(kept, order, strict=True)},
+        "front": [ids[row] for row in np.flatnonzero(mask).tolist()],
+        "ranks": dict(zip(ids, order.tolist(), strict=True)),
         "hypervolume": volume,
         "reference": None if corner is None else corner.tolist(),
         "points": len(table.ids),
@@ -292,7 +287,7 @@ def recommend_report(
         )
     found = recommend(table.names, table.values[kept], table.maximize, weights, bounds, ranges)
     return {
-        "point": dict(table.documents[kept[found.index]]),
+        "point": dict(table.document(int(kept[found.index]))),
         "unmet": [
             {"name": each.name, "bound": each.bound, "closest": each.closest}
             for each in found.unmet
