@@ -31,6 +31,7 @@ FLOORS = (
         "engine.errors",
         "engine.apart",
         "engine.apart_process",
+        "engine.json_reading",
         "engine.plain_file",
         "engine.yaml_reading",
         "engine.yaml_writing",

@@ -17,8 +17,10 @@ from typing import Any
 
 from engine.errors import BadInput, Problem
 from engine.family.adapter_patterns import first_pattern, pattern_problems
+from engine.family.config_types import adapter_problems
 from engine.family.peft_types import REFUSED, USABLE, PeftType
-from engine.family.tokenizer import read_object
+from engine.json_reading import read_object
+from engine.method import is_number
 from engine.recipe import FrozenDict
 
 CONVERT = (
@@ -109,18 +111,16 @@ class AdapterConfig:
 
 
 def _number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value > 0
-    )
+    return is_number(value) and value > 0
 
 
 def read_config(path: Path) -> AdapterConfig:
     """`path`/adapter_config.json; raises `BadInput` with every reason it cannot be used."""
     file = path / "adapter_config.json"
     data = read_object(file)
+    wrong = adapter_problems(data, file)
+    if wrong:
+        raise BadInput(*wrong)
     kind = str(data.get("peft_type")).upper()
     base = str(data.get("base_model_name_or_path") or "")
     problems: list[Problem] = []
@@ -170,7 +170,7 @@ def _check_lora(data: Mapping[str, Any], problem: Any) -> None:
     if not _number(data.get("r")) or data["r"] != int(data["r"]):
         problem(f"r is {data.get('r')!r}, not a whole number above 0", _RETRAIN)
     alpha = data.get("lora_alpha")
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
+    if not is_number(alpha):
         problem(f"lora_alpha is {alpha!r}, not a number", _RETRAIN)
     for key in ("rank_pattern", "alpha_pattern"):
         patterns = data.get(key) or {}

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from engine.errors import BadInput, Problem, bad
 from engine.family.adapter import FILE, Adapter, open_adapter
+from engine.family.config_types import config_problems
 from engine.family.headers import FLOAT_DTYPES, TensorInfo, read_header
 from engine.family.quantised import left_by_quantiser, packed, said_quantised
 from engine.family.shards import CONVERT, PICKLES, no_weights, read_weights
 from engine.family.ties import HEADS, Ties, embedding_of, find_ties, is_head, pairs_of
-from engine.family.tokenizer import read_object
 from engine.family.unmerged import ignored_names, tower_names
 from engine.family.wrapped import wrapped
+from engine.json_reading import read_object
 from engine.recipe import FrozenDict
 
 Kind = Literal["full", "lora", "adapter", "raw"]
@@ -249,8 +250,8 @@ def _config(path: Path) -> dict[str, Any]:
     """config.json, with the keys that everything else needs."""
     file = path / "config.json"
     config: dict[str, Any] = special_floats(read_object(file))
-    problems = said_quantised(config, file)
-    if not isinstance(config.get("model_type"), str):
+    problems = said_quantised(config, file) + config_problems(config, file)
+    if config.get("model_type") is None:
         what = "the key 'model_type' is missing"
         problems.append(Problem(str(file), what, "Take the model's own config.json."))
     if config.get("transformers_weights"):

@@ -12,7 +12,6 @@ no overlaps).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, bad
+from engine.json_reading import Unsound, parse_json
+from engine.plain_file import irregular
 
 MAX_HEADER = 100_000_000
 
@@ -66,21 +67,13 @@ class TensorInfo:
         return self.dtype in FLOAT_DTYPES
 
 
-class _Repeated(ValueError):
-    """A key that stands twice in one JSON object."""
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _Repeated(key)
-        found[key] = value
-    return found
-
-
 def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def _bytes(bits: int) -> str:
+    whole, part = divmod(bits, 8)
+    return str(whole)[:40] + (f".{part * 125:03d}".rstrip("0") if part else "")
 
 
 def _refuse(path: Path, what: str, fix: str = _FIX) -> BadInput:
@@ -117,7 +110,7 @@ def _tensor(path: Path, name: str, entry: Any, data_start: int, size: int) -> Te
     if bits != (end - start) * 8:
         raise _refuse(
             path,
-            f"tensor {name!r}, {dtype} {shape}, is {bits / 8:g} bytes but claims {end - start}",
+            f"tensor {name!r}, {dtype} {shape}, is {_bytes(bits)} bytes but claims {end - start}",
         )
     return TensorInfo(name, dtype, tuple(shape), data_start + start, data_start + end, path)
 
@@ -131,7 +124,10 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
             holes or leave the file, or that disagree with shape and dtype.
     """
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        size, other = found.st_size, irregular(found.st_mode)
+        if other is not None:
+            raise _refuse(path, f"it is {other}, not a regular file")
         with path.open("rb") as file:
             prefix = file.read(8)
             if len(prefix) < 8:
@@ -159,10 +155,10 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
     if len(raw) < length:
         raise _refuse(path, "it became shorter while it was read")
     try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_without_repeats)
-    except _Repeated as error:
-        raise _refuse(path, f"the header holds the key {str(error)!a} twice") from None
-    except (ValueError, RecursionError):
+        header = parse_json(raw)
+    except Unsound as error:
+        raise _refuse(path, f"the header is not sound JSON ({error})") from None
+    except ValueError:
         raise _refuse(path, "the header is not JSON") from None
     if not isinstance(header, dict):
         raise _refuse(path, f"the header is a JSON {type(header).__name__}, not an object")

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from engine.errors import BadInput, Problem, bad, first_line, is_panic
+from engine.errors import BadInput, Problem, first_line, is_panic
 from engine.family.compatibility import Family
 from engine.family.dated import pinned
 from engine.family.templates import NoUse, rendered
-from engine.family.tokenizer import read_object
+from engine.json_reading import read_object
 
 _PROBE = "a"
 _NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
@@ -34,6 +34,7 @@ class LightText:
         if family.tokenizer is None:
             raise ValueError("the family has no tokenizer")
         self.files = family.tokenizer
+        self._refused: Problem | None = None
         self.where = f"tokenizer of {family.spec.tokenizer} ({self.files.path})"
         found = [
             value
@@ -54,6 +55,18 @@ class LightText:
                 if key in _NAMED and isinstance(text, str):
                     found[key] = text
         return found
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with tokenizer and template, whatever the data."""
+        return [each for each in (self._unopened, self.problem) if each is not None]
+
+    @property
+    def _unopened(self) -> Problem | None:
+        """Why `tokenizers` cannot open tokenizer.json; None where it can, and where there is
+        none."""
+        _ = self._tokenizer
+        return self._refused
 
     @cached_property
     def problem(self) -> Problem | None:
@@ -89,7 +102,7 @@ class LightText:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        """None where there is no tokenizer.json, or one that `tokenizers` alone cannot open."""
+        """None where there is no tokenizer.json, or one that `tokenizers` cannot open."""
         file = self.files.path / "tokenizer.json"
         if not file.is_file():
             return None
@@ -100,13 +113,12 @@ class LightText:
             found.no_truncation()
             found.no_padding()
             found.encode(_PROBE)
-        except Exception:  # tokenizers raises plain Exceptions; an evaluation says what is wrong
-            return None
         except BaseException as error:
-            if not is_panic(error):
+            if not isinstance(error, Exception) and not is_panic(error):
                 raise
-            what = f"tokenizers gives up on its tokenizer.json ({first_line(error)})"
-            raise bad(self.where, what, "Download the file again.") from None
+            what = f"the library tokenizers cannot open it ({first_line(error)})"
+            self._refused = Problem(str(file), what, "Download the file again.")
+            return None
         return found
 
     @cached_property

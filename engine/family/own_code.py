@@ -14,7 +14,7 @@ from typing import Any
 from engine.errors import Problem
 from engine.family.checkpoint import Checkpoint
 from engine.family.classes import class_of
-from engine.family.tokenizer import read_object
+from engine.json_reading import read_object
 
 # tokenizers of other libraries: tiktoken's ranks, sentencepiece's pieces, Mistral's own
 _TABLES = (".tiktoken", ".model")

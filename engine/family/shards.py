@@ -16,7 +16,7 @@ from pathlib import Path
 
 from engine.errors import BadInput, Problem, bad
 from engine.family.headers import TensorInfo, read_header
-from engine.family.tokenizer import read_object
+from engine.json_reading import read_object
 
 logger = logging.getLogger(__name__)
 

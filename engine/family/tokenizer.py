@@ -17,12 +17,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from engine.errors import bad
+from engine.errors import BadInput, bad
 from engine.family.appended import appends
+from engine.family.config_types import generation_problems, tokenizer_problems
 from engine.family.dated import DAY, uses_date
 from engine.family.pieces import pieces_file
+from engine.json_reading import MAX_JSON, optional_object, read_object
+from engine.plain_file import read_plain
 
-MAX_JSON = 200_000_000
+MAX_TEMPLATE = 4_000_000
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
@@ -37,38 +40,6 @@ _SPECIAL = (
     "cls_token",
     "mask_token",
 )
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; raises `BadInput` naming the file and the line."""
-    try:
-        if path.stat().st_size > MAX_JSON:
-            raise bad(
-                str(path), f"larger than {MAX_JSON} bytes", "This is not the file of a model."
-            )
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise bad(
-            str(path), "no such file", "Check the path, or download the model again."
-        ) from None
-    except OSError as error:
-        raise bad(
-            str(path), f"cannot be read ({error.strerror or error})", "Check its permissions."
-        ) from None
-    except json.JSONDecodeError as error:
-        what = f"not JSON ({error.msg})"
-        raise bad(f"{path}:{error.lineno}", what, "Download the file again.") from None
-    except (ValueError, RecursionError):
-        raise bad(str(path), "not JSON", "Download the file again.") from None
-    if not isinstance(data, dict):
-        what = f"expected a JSON object, got {type(data).__name__}"
-        raise bad(str(path), what, "Download the file again.")
-    return data
-
-
-def optional_object(path: Path) -> dict[str, Any]:
-    """The JSON object of a file; {} where there is no such file."""
-    return read_object(path) if path.is_file() else {}
 
 
 def content_of(token: Any) -> str | None:
@@ -130,7 +101,7 @@ class TokenizerFiles:
                 "the tokenizer is missing: no tokenizer.json",
                 "Copy the tokenizer's files here, or name another model as `tokenizer:`.",
             )
-        settings = optional_object(path / "tokenizer_config.json")
+        settings = _settings(path)
         tokens, owner = _tokens(path)
         _add_named(tokens, settings, optional_object(path / "special_tokens_map.json"))
         ids = {token: number for number, token in tokens.items()}
@@ -165,11 +136,24 @@ class TokenizerFiles:
         return whole.hexdigest()
 
 
+def _settings(path: Path) -> dict[str, Any]:
+    """tokenizer_config.json, its types checked."""
+    file = path / "tokenizer_config.json"
+    settings = optional_object(file)
+    if wrong := tokenizer_problems(settings, file):
+        raise BadInput(*wrong)
+    return settings
+
+
 def config_end_ids(path: Path) -> frozenset[int]:
     """The end tokens that a directory's generation_config.json and config.json name."""
     config = optional_object(path / "config.json")
     nested = config.get("text_config")
-    found = ids_of(optional_object(path / "generation_config.json").get("eos_token_id"))
+    file = path / "generation_config.json"
+    generation = optional_object(file)
+    if wrong := generation_problems(generation, file):
+        raise BadInput(*wrong)
+    found = ids_of(generation.get("eos_token_id"))
     found |= ids_of(config.get("eos_token_id"))
     return found | ids_of(nested.get("eos_token_id") if isinstance(nested, dict) else None)
 
@@ -213,7 +197,10 @@ def _parse_tokens(path: Path) -> tuple[dict[int, str], Path]:
             ]
         else:
             raise bad(str(file), "it has no model.vocab", "Download the file again.")
-        for each in data.get("added_tokens") or []:
+        added = data.get("added_tokens") or []
+        if not isinstance(added, list):
+            raise bad(str(file), "added_tokens is not a list", "Download the file again.")
+        for each in added:
             if not isinstance(each, dict):
                 raise bad(
                     str(file),
@@ -269,8 +256,8 @@ def chat_template_of(path: Path, settings: Mapping[str, Any]) -> str | None:
     file = path / "chat_template.jinja"
     if file.is_file():
         try:
-            return file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return read_plain(file, MAX_TEMPLATE).decode("utf-8")
+        except UnicodeDecodeError as error:
             raise bad(str(file), f"cannot be read ({error})", "Download the file again.") from None
     found = settings.get("chat_template")
     if isinstance(found, list):

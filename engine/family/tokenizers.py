@@ -15,9 +15,9 @@ from engine.family.tokenizer import (
     chat_template_of,
     config_end_ids,
     content_of,
-    optional_object,
 )
 from engine.family.vocabulary import token_problems
+from engine.json_reading import optional_object
 from engine.study import FamilySpec
 
 
@@ -101,7 +101,11 @@ def _seen(path: Path) -> TokenizerFiles | None:
     added: list[tuple[Any, Any]] = list(optional_object(path / "added_tokens.json").items())
     decoder = settings.get("added_tokens_decoder")
     if isinstance(decoder, dict):
-        added += [(content_of(each), int(key)) for key, each in decoder.items() if key.isdecimal()]
+        added += [
+            (content_of(each), int(key))
+            for key, each in decoder.items()
+            if key.isdecimal() and len(key) < 12
+        ]
     tokens |= {
         number: text for text, number in added if isinstance(text, str) and isinstance(number, int)
     }

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import bad
-from engine.family.tokenizer import read_object
+from engine.json_reading import read_object
 
 _FILES = (
     "config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json",
@@ -56,7 +56,9 @@ class ClassifierFiles:
             raise bad(f"{where}: {place}", "there is no such directory", fix)
         config = read_object(place / "config.json")
         names = config.get("architectures")
-        classes = [each for each in names if isinstance(each, str)] if names else []
+        classes = (
+            [each for each in names if isinstance(each, str)] if isinstance(names, list) else []
+        )
         if not any(each.endswith("ForSequenceClassification") for each in classes):
             what = f"it is no sequence-classification model (architectures: {classes or 'none'})"
             raise bad(f"{where}: {place}", what, "Train or choose one, and save it there.")
@@ -103,10 +105,15 @@ def _says_refusal(name: str) -> bool:
 def _labels(config: Mapping[str, Any], where: str) -> dict[int, str]:
     named = config.get("id2label")
     if isinstance(named, Mapping):
-        labels = {int(key): str(value) for key, value in named.items() if str(key).isdecimal()}
+        labels = {
+            int(key): str(value)
+            for key, value in named.items()
+            if str(key).isdecimal() and len(str(key)) < 12
+        }
     else:
         count = config.get("num_labels", 2)
-        labels = {each: f"LABEL_{each}" for each in range(count if isinstance(count, int) else 2)}
+        count = count if isinstance(count, int) and count <= 10_000 else 2
+        labels = {each: f"LABEL_{each}" for each in range(count)}
     if len(labels) < 2:
         what = "it has one label: it gives a number and no class"
         raise bad(where, what, "Use a classifier of two labels or more.")

@@ -157,8 +157,8 @@ def prepare(
             continue
         ready.append(checked)
         problems.extend(_problems(checked, chat_template, study.path, text))
-    if text is not None and text.problem is not None:
-        problems.insert(0, text.problem)
+    if text is not None:
+        problems = [*text.problems, *problems]
     if problems:
         raise BadInput(*dict.fromkeys(problems))
     return tuple(ready)

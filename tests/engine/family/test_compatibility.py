@@ -274,7 +274,15 @@ def test_names_that_differ_by_the_prefix_of_the_model(files: FamilyFiles) -> Non
 
 
 def test_settings_of_odd_types_do_not_break_the_check(files: FamilyFiles) -> None:
-    edit(files.experts["helpful"] / "config.json", rope_theta="x", vocab_size="y", text_config=3)
-    assert inspect_family(spec(files, "helpful"))[1] == []
-    edit(files.experts["helpful"] / "config.json", hidden_size=[48], architectures=7)
-    refused(spec(files, "helpful"), "hidden_size is [48]", "architectures is 7")
+    config = files.experts["helpful"] / "config.json"
+    before = config.read_bytes()
+    edit(config, rope_theta="x", vocab_size="y", text_config=3)
+    said = [each.what for each in inspect_family(spec(files, "helpful"))[1]]
+    assert len(said) == 3
+    for key in ("rope_theta is 'x'", "vocab_size is 'y'", "text_config is 3"):
+        assert any(key in each for each in said)
+    config.write_bytes(before)
+    edit(config, hidden_size=[48])
+    refused(spec(files, "helpful"), "hidden_size is [48]")
+    edit(config, architectures=7)
+    refused(spec(files, "helpful"), "architectures is 7, not a list of texts")
