@@ -84,7 +84,11 @@ def ask(recipe: Recipe, point: str) -> None:
             help="The adapter is exact; a merged checkpoint states its difference",
         )  # fmt: skip
         adapter = form == "LoRA adapter"
-    plan = exports.foretell(backend, recipe, adapter)
+    try:
+        plan = exports.foretell(backend, recipe, adapter)
+    except BadInput as error:  # a link that leaves the model's directory, say
+        state.show_problems(error.problems)
+        return
     problem = exports.refusal(out, plan.bytes)
     with st.expander(f"Will write {exports.room(out, plan)}"):
         st.code(exports.planned(plan), language=None)

@@ -4,10 +4,12 @@ where a class has to be tried that nobody tried before."""
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 from typing import Any
 
 from engine.decoding.opening import feedings
 from engine.errors import BadInput, first_problems
+from engine.export.layout import side_files
 from engine.family.compatibility import inspect_family
 from engine.family.fit import fit_problems
 from engine.family.light_text import light_text
@@ -32,10 +34,11 @@ def check(args: Namespace) -> dict[str, Any]:
     except BadInput as error:
         problems = [*problems, *error.problems]
     if family is not None:
-        try:
-            feedings(family, args.workspace)
-        except BadInput as error:
-            problems = [*problems, *error.problems]
+        for look in (partial(side_files, family), partial(feedings, family, args.workspace)):
+            try:
+                look()
+            except BadInput as error:
+                problems = [*problems, *error.problems]
     memory = None if family is None else memory_needed(family)
     return {
         "ok": not problems,

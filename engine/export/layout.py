@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
 from engine.family.headers import DTYPE_BITS, FLOAT_DTYPES
 from engine.family.own_code import code_files, table_files
+from engine.family.own_files import leaving
 from engine.family.shards import weight_files
 
 SHARD = 5 * 10**9
@@ -146,7 +148,22 @@ def index_of(shards: Sequence[tuple[str, Sequence[Planned]]]) -> tuple[str, str]
 
 
 def side_files(family: Family) -> list[tuple[str, Path]]:
-    """(name, source) of the configuration and tokenizer files beside a family's weights."""
+    """(name, source) of the configuration and tokenizer files beside a family's weights.
+
+    Raises:
+        BadInput: one of them is a link that leaves its model's directory.
+    """
+    found = _side_files(family)
+    text = family.spec.path_of(family.spec.tokenizer)
+    problems: list[Problem] = []
+    for path in dict.fromkeys((family.base.path, text)):
+        problems += leaving(path, (each for _, each in found if each.is_relative_to(path)))
+    if problems:
+        raise BadInput(*problems)
+    return found
+
+
+def _side_files(family: Family) -> list[tuple[str, Path]]:
     base = family.base.path
     if family.base.kind == "raw":
         return []
@@ -223,10 +240,17 @@ def _own_tokens(family: Family) -> dict[str, Any]:
 
 def model_files(source: Path) -> list[Path]:
     """What a copy of a model takes along: the weights that transformers reads and no other,
-    configuration, tokenizer and code that these name, sorted."""
+    configuration, tokenizer and code that these name, sorted.
+
+    Raises:
+        BadInput: one of them is a link that leaves the directory.
+    """
     adapter = ("adapter_config.json", "adapter_model.safetensors")
     names = (*CONFIG_FILES, *TEXT_FILES, *PROCESSOR_FILES, *adapter)
     found = {source / name for name in names if (source / name).is_file()}
     found.update(weight_files(source), table_files(source), code_files(source))
     found.update(_templates(source))
+    problems = leaving(source, sorted(found))
+    if problems:
+        raise BadInput(*problems)
     return sorted(found)

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from engine.errors import BadInput, Problem, bad
 from engine.family.adapter import FILE, Adapter, open_adapter
-from engine.family.config_types import config_problems
+from engine.family.config_types import config_problems, special_floats
 from engine.family.headers import FLOAT_DTYPES, TensorInfo, read_header
+from engine.family.own_files import special_files
 from engine.family.quantised import left_by_quantiser, packed, said_quantised
 from engine.family.shards import CONVERT, PICKLES, no_weights, read_weights
 from engine.family.ties import HEADS, Ties, embedding_of, find_ties, is_head, pairs_of
@@ -29,7 +30,6 @@ Kind = Literal["full", "lora", "adapter", "raw"]
 _OTHER_ROWS = ("moshi", "mllama_text_model", "marian", "csm", "molmo2_text")
 # names of the text part's embedding in a checkpoint of several parts
 _TEXT_PART = re.compile(r"(?:^|\.)(?:language_model|text_model)\.|^(?:model\.)?embed_tokens\.")
-_SPECIAL = ("Infinity", "-Infinity", "NaN")
 # masks and tables that old checkpoints stored and every loader computes anew
 _COMPUTED = re.compile(
     r"(?:rotary_emb\.inv_freq|\.attn\.(?:masked_)?bias|\.attention\.(?:masked_)?bias)$"
@@ -212,6 +212,8 @@ def _open(path: Path, name: str) -> Checkpoint:
                 "Give one, or a Hugging Face directory.",
             )
         return Checkpoint(path, name, FrozenDict(), _usable(path, read_header(path)), "raw")
+    if odd := special_files(path, name):
+        raise BadInput(*odd)
     if (path / "adapter_config.json").is_file():
         file = path / FILE
         if not file.is_file():
@@ -260,15 +262,6 @@ def _config(path: Path) -> dict[str, Any]:
     if problems:
         raise BadInput(*problems)
     return config
-
-
-def special_floats(value: Any) -> Any:
-    """A value with the infinities that transformers 5 writes as {"__float__": "Infinity"}."""
-    if isinstance(value, dict):
-        if value.keys() == {"__float__"} and value["__float__"] in _SPECIAL:
-            return float(value["__float__"])
-        return {key: special_floats(each) for key, each in value.items()}
-    return [special_floats(each) for each in value] if isinstance(value, list) else value
 
 
 def _rows_as_configured(opened: Checkpoint) -> list[Problem]:

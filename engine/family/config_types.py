@@ -18,6 +18,8 @@ from engine.family.classes import class_of
 _TAKE = "Take the model's own file."
 _LARGEST = 1 << 40
 
+_SPECIAL = ("Infinity", "-Infinity", "NaN")
+
 _SIZES = (
     "vocab_size", "hidden_size", "n_embd", "d_model", "num_hidden_layers", "n_layer", "num_layers",
     "num_attention_heads", "n_head", "num_key_value_heads", "head_dim", "intermediate_size",
@@ -139,6 +141,15 @@ _ADAPTER: tuple[Rule, ...] = (
     (("base_model_name_or_path", "revision", "bias", "peft_version"), *_TEXT),
     (("rank_pattern", "alpha_pattern", "auto_mapping"), *_OBJECT),
 )  # fmt: skip
+
+
+def special_floats(value: Any) -> Any:
+    """A value with the infinities that transformers 5 writes as {"__float__": "Infinity"}."""
+    if isinstance(value, dict):
+        if value.keys() == {"__float__"} and value["__float__"] in _SPECIAL:
+            return float(value["__float__"])
+        return {key: special_floats(each) for key, each in value.items()}
+    return [special_floats(each) for each in value] if isinstance(value, list) else value
 
 
 def _by(rules: tuple[Rule, ...], data: Mapping[str, Any], file: Path, above: str) -> list[Problem]:

@@ -14,6 +14,7 @@ from typing import Any
 from cache.store import Store
 from engine.decoding.opening import feedings
 from engine.errors import BadInput, Problem, bad
+from engine.export.layout import side_files
 from engine.family.compatibility import Family, open_family
 from engine.family.fit import fit_problems
 from engine.family.light_text import light_text
@@ -40,6 +41,7 @@ def check_study(study: Study) -> tuple[tuple[Objective, ...], Family]:
         for each in family.models.values():
             problems.extend(fit_problems(each))
         feedings(family)
+        side_files(family)  # a study whose exports would be refused is not opened
     except BadInput as error:
         problems.extend(error.problems)
     template = family is None or family.has_chat_template

@@ -12,8 +12,9 @@ import torch
 
 from engine.compose import Composer
 from engine.errors import BadInput
-from engine.family.checkpoint import Checkpoint, special_floats
+from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import open_family
+from engine.family.config_types import special_floats
 from engine.family.settings import compare_config
 from engine.recipe import Recipe
 from engine.study import FamilySpec
