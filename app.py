@@ -96,7 +96,22 @@ def main() -> None:
     state.navigation().run()
 
 
-if __name__ == "__main__":
+def unforeseen(error: Exception) -> bool:
+    """What a page did not foresee is shown in our own words."""
+    from pages.parts.unforeseen import told
+
+    return told(error)
+
+
+if __name__ != "__main__":  # the server takes `app` from here; every page runs this file, without
+    from starlette.middleware import Middleware
+    from streamlit import App
+
+    from pages.parts.guard import Guard
+
+    app = App(ROOT / "app.py", middleware=[Middleware(Guard)], on_script_error=unforeseen)
+
+else:
     from streamlit.runtime import exists
 
     if exists():

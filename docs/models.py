@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from engine.unfinished import temporary_directory
 from tests.differential import adapter_paths
 from tests.differential.classes import every_class
 from tests.differential.paths import Outcome, outcomes
@@ -52,8 +52,8 @@ def measured(name: str, run: Callable[[Path], Found], cache: Path, key: str) -> 
         document = json.loads(kept.read_text(encoding="utf-8"))
         if document["key"] == key:
             return {path: Outcome(*each) for path, each in document["outcomes"].items()}
-    with tempfile.TemporaryDirectory(prefix="models-") as place:
-        found = run(Path(place))
+    with temporary_directory("models") as place:
+        found = run(place)
     cache.mkdir(parents=True, exist_ok=True)
     document = {"key": key, "outcomes": {k: (v.kind, v.why) for k, v in found.items()}}
     kept.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -80,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "models")
     args = parser.parse_args(argv)
     _quiet()
-    with tempfile.TemporaryDirectory(prefix="models-base-") as shared:
-        found = _measure_all(args.names, runs(Path(shared)), args.cache)
+    with temporary_directory("models") as shared:
+        found = _measure_all(args.names, runs(shared), args.cache)
     if found is None:
         return 2
     failed = [name for name, each in found.items() if not all(o.fine for o in each.values())]

@@ -35,6 +35,8 @@ FLOORS = (
         "engine.plain_file",
         "engine.yaml_reading",
         "engine.yaml_writing",
+        "engine.unfinished",
+        "engine.private",
         "engine.front",
         "engine.demo",
         "cache",

@@ -16,7 +16,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +26,7 @@ from cache.compaction import compact
 from cache.segments import METADATA, SCHEMA, list_segments, read_segment
 from cache.tables import COLUMNS
 from engine.demo.write import POINTS, write_demo
+from engine.unfinished import temporary_directory
 
 SWEEPS = {"task_arithmetic": 60, "pcb": 40, "linear": 25, "logit_fusion": 25, "proxy_tuning": 25}
 """Method -> points of its Sobol design. Every sweep scores the models as they are first."""
@@ -77,7 +77,7 @@ def collect(workspace: Path, out: Path) -> int:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as place:
+    with temporary_directory("points") as place:
         home = Path(place) / "home"
         sweep(write_demo(Path(place) / "demo"), home)
         count = collect(home, POINTS)

@@ -43,6 +43,7 @@ from engine.demo.formats import (
 from engine.demo.world import build_world
 from engine.demo.write import check_empty, write_studies
 from engine.errors import Cancelled
+from engine.unfinished import MARK, begun, remove
 
 Progress = Callable[[str, float], None]
 
@@ -83,7 +84,7 @@ def train(out: Path, seed: int = 0, progress: Progress = lambda stage, done: Non
     The target is trained beside the small models, one thread each.
 
     Args:
-        out: a directory, absent or empty.
+        out: a directory, absent or empty, or with what a killed training left.
         seed: of the world, the initial weights and the order of the batches.
         progress: called with the names of what is being trained and the share of all work done,
             0 to 1; from two threads, never at once.
@@ -94,7 +95,14 @@ def train(out: Path, seed: int = 0, progress: Progress = lambda stage, done: Non
     Raises:
         BadInput: `out` is not empty.
     """
-    out = check_empty(Path(out))
+    out = Path(out)
+    if (out / MARK).exists():
+        remove(out)  # a training that was killed
+    with begun(check_empty(out)):
+        return _train(out, seed, progress)
+
+
+def _train(out: Path, seed: int, progress: Progress) -> Path:
     world = build_world(seed)
     write_data(world, out / "data")
     dialogues = {persona: training_dialogues(world, persona) for persona in PERSONAS}

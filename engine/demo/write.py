@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from cache.journal import make_directory, storage_error
 from cache.segments import copy_segment
 from engine.demo.lexicon import ABSTAIN_PATTERN
 from engine.errors import BadInput, Problem
+from engine.unfinished import drop, make_temporary
 
 FAMILY = Path(__file__).parent / "family"
 """What `engine.demo.train` wrote for seed 0."""
@@ -85,17 +85,46 @@ def write_studies(out: Path) -> Path:
     return out / "study.yaml"
 
 
+def _is_half(out: Path) -> bool:
+    """Whether a directory holds a part of the shipped study and nothing else: what a killed
+    `write_demo` left. Every file is the beginning of the one of its name, and not all is there."""
+    if not out.is_dir() or out.is_symlink():
+        return False
+    found = [each for each in out.rglob("*") if each.is_symlink() or not each.is_dir()]
+    whole = 0
+    for each in found:
+        shipped = FAMILY / each.relative_to(out)
+        if each.is_symlink() or not each.is_file() or not shipped.is_file():
+            return False
+        with each.open("rb") as mine, shipped.open("rb") as theirs:
+            while chunk := mine.read(1 << 20):
+                if theirs.read(len(chunk)) != chunk:
+                    return False
+            whole += not theirs.read(1)
+    return whole < sum(each.is_file() for each in FAMILY.rglob("*"))
+
+
 def write_demo(out: Path) -> Path:
-    """Copy the shipped study into an empty or absent directory.
+    """Copy the shipped study into an empty or absent directory, or complete a half that a killed
+    copy left there. The study files come last.
 
     Returns:
         The path of its study.yaml.
 
     Raises:
-        BadInput: `out` is a file, or a directory that is not empty.
+        BadInput: `out` is a file, or a directory that holds anything else.
     """
-    shutil.copytree(FAMILY, check_empty(Path(out).expanduser()), dirs_exist_ok=True)
-    return Path(out).expanduser() / "study.yaml"
+    out = Path(out).expanduser()
+    if not _is_half(out):
+        check_empty(out)
+    shutil.copytree(FAMILY, out, dirs_exist_ok=True, ignore=lambda _, names: _studies(names))
+    for name in _studies(os.listdir(FAMILY)):
+        shutil.copy2(FAMILY / name, out / name)
+    return out / "study.yaml"
+
+
+def _studies(names: list[str]) -> set[str]:
+    return {each for each in names if each.endswith(".yaml")}
 
 
 def demo_in(workspace: Path) -> Path:
@@ -115,14 +144,16 @@ def demo_in(workspace: Path) -> Path:
         return study
     make_directory(workspace)
     copy_segment(POINTS, workspace / "segments")
-    unfinished = Path(tempfile.mkdtemp(prefix=".demo-", dir=workspace))
+    unfinished, lock = make_temporary(".demo-", workspace)
     try:
-        write_demo(unfinished)
-        os.rename(unfinished, demo)
+        whole = unfinished / "demo"
+        whole.mkdir()
+        write_demo(whole)
+        os.rename(whole, demo)
     except OSError as error:
         if not study.exists():  # by another process, meanwhile
             check_empty(demo)
             raise storage_error(error, demo) from error
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        drop(unfinished, lock)
     return study

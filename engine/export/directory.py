@@ -1,7 +1,8 @@
 """A result directory that appears whole or not at all.
 
 Everything is written to `OUT.tmp-…`, flushed to disk and renamed; whatever goes wrong before, the
-partial directory is removed and OUT is as it was.
+partial directory is removed and OUT is as it was. After a kill the next start removes it (see
+`engine.unfinished`): one on the same output, or in the workspace that it was recorded in.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from safetensors import SafetensorError
 
+from engine import unfinished
 from engine.errors import ParetoscopeError, bad
+from engine.private import share
+
+_workspace: ContextVar[Path | None] = ContextVar("workspace", default=None)
 
 
 def check_output(out: Path, needed: int = 0) -> None:
@@ -67,29 +73,51 @@ def _existing(out: Path) -> Path:
 
 
 @contextmanager
+def recording_in(workspace: Path) -> Iterator[None]:
+    """While the block runs, directories that are begun are recorded in a workspace."""
+    token = _workspace.set(workspace)
+    try:
+        yield
+    finally:
+        _workspace.reset(token)
+
+
+@contextmanager
 def new_directory(out: Path, needed: int = 0) -> Iterator[Path]:
     """A temporary directory that becomes `out` when the block ends well.
 
-    A mount point cannot be renamed over; its files are moved in one by one.
+    A mount point cannot be renamed over; its files are moved in one by one. What is written is for
+    others, by the user's umask.
 
     Raises:
         BadInput: as `check_output`.
         ParetoscopeError: the disk filled up; nothing is left behind.
     """
     out = out.absolute()
+    unfinished.beside(out)
     check_output(out, needed)
-    mounted = os.path.ismount(out)
-    partial = out.with_name(f"{out.name}.tmp-{uuid.uuid4().hex[:8]}")
-    if mounted:
-        partial = out / partial.name
     made = [each for each in out.parents if not each.exists()]
+    name = f"{out.name}.tmp-{uuid.uuid4().hex[:8]}"
+    partial = out / name if os.path.ismount(out) else out.with_name(name)
+    with unfinished.recorded(_workspace.get(), partial, made):
+        yield from _written(out, partial, made)
+
+
+def _written(out: Path, partial: Path, made: Sequence[Path]) -> Iterator[Path]:
+    mounted = partial.parent == out
+    lock: int | None = None
     done = False
     try:
         partial.mkdir(parents=True)
+        lock = unfinished.mark(partial)
         yield partial
-        for file in sorted(partial.rglob("*")):
+        mark = partial / unfinished.MARK
+        written = [each for each in sorted(partial.rglob("*")) if each != mark]
+        for file in written:
             if file.is_file():
                 _flush(file)
+        share([partial, *written, *made])
+        mark.unlink(missing_ok=True)
         _flush(partial)
         if mounted:
             for each in sorted(partial.iterdir()):
@@ -105,6 +133,8 @@ def new_directory(out: Path, needed: int = 0) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
         for each in () if done else made:
             with contextlib.suppress(OSError):  # something else came to lie in it
                 each.rmdir()

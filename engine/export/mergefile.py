@@ -22,7 +22,7 @@ import torch
 
 from engine.errors import BadInput, Problem, bad, unknown
 from engine.export.checkpoint import Coefficients, merge_to
-from engine.export.directory import check_output
+from engine.export.directory import check_output, recording_in
 from engine.export.layout import SHARD
 from engine.export.mergekit import layer_of, read_mergekit
 from engine.family.compatibility import Family, open_family
@@ -205,5 +205,6 @@ def merge(
     fingerprints(plan.family, workspace, tick)  # finds weights that are not finite
     basis = plan.build(Tensors(plan.family, chosen, tick))
     wanted = plan.dtype if dtype == "base" else DTYPES[dtype]
-    files = merge_to(out, basis, plan.coefficients, dtype=wanted, shard=shard)
+    with recording_in(workspace):
+        files = merge_to(out, basis, plan.coefficients, dtype=wanted, shard=shard)
     return {"out": str(out), "files": files, "seconds": round(time.monotonic() - start, 3)}

@@ -16,8 +16,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -29,6 +27,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from engine import unfinished
 from engine.errors import bad
 from engine.family.checkpoint import Checkpoint
 from engine.family.headers import read_header
@@ -48,7 +47,6 @@ KEPT = 12
 """Files of merged adapters that stay in a workspace; the oldest goes first."""
 
 _FORMAT = 1
-_TEMPORARY = "paretoscope-adapters-"
 
 
 class Materialised:
@@ -70,9 +68,8 @@ class Materialised:
         self._fingerprints = fingerprints
         self._temporary = workspace is None or fingerprints is None
         if workspace is None or fingerprints is None:
-            _sweep()
-            self.place = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{os.getpid()}-"))
-            weakref.finalize(self, shutil.rmtree, self.place, ignore_errors=True)
+            self.place, lock = unfinished.make_temporary("adapters")
+            weakref.finalize(self, unfinished.drop, self.place, lock)
         else:
             self.place = workspace / FOLDER
             self.place.mkdir(parents=True, exist_ok=True)
@@ -172,19 +169,6 @@ def stored_again(
         yield from ((name, back[name]) for name in group.names)
 
 
-def _sweep() -> None:
-    """Remove temporary directories of processes that were killed."""
-    for each in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
-        process = each.name.removeprefix(_TEMPORARY).partition("-")[0]
-        try:
-            if process.isdigit():
-                os.kill(int(process), 0)
-        except ProcessLookupError:
-            shutil.rmtree(each, ignore_errors=True)
-        except (OverflowError, PermissionError):
-            continue  # another user's, alive
-
-
 def _digest_file(file: Path) -> Path:
     return file.with_suffix(".sha256")
 
@@ -211,10 +195,13 @@ def _sound(file: Path) -> bool:
 
 def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
     """The file and its digest, each whole or not at all."""
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=file.parent) as directory:
-        fresh = Path(directory) / file.name
+    directory, lock = unfinished.make_temporary(".new-", file.parent)
+    try:
+        fresh = directory / file.name
         save_file(dict(tensors), fresh, metadata={"format": "pt"})
         digest = _digest_file(fresh)
         digest.write_text(_sha256(fresh) + "\n", encoding="ascii")
         os.replace(fresh, file)
         os.replace(digest, _digest_file(file))
+    finally:
+        unfinished.drop(directory, lock)

@@ -17,6 +17,7 @@ from typing import Any
 from engine.decoding.inputs import Tick
 from engine.errors import BadInput, ParetoscopeError, bad
 from engine.export.card import Measured, Papers, papers_kind
+from engine.export.directory import recording_in
 from engine.export.plan import plan_export
 from engine.export.point import check_export, export_point
 from engine.recipe import Recipe, point_id
@@ -70,7 +71,8 @@ def export_recipe(
         )
         emit("progress", {"stage": "writing and verifying"})
         emit("loading")
-        exported = export_point(opened.composer, papers, out, adapter=adapter, tick=tick)
+        with recording_in(models.workspace):
+            exported = export_point(opened.composer, papers, out, adapter=adapter, tick=tick)
         result = {
             "out": str(exported.out),
             "files": list(exported.files),

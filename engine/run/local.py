@@ -14,11 +14,9 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, wait
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.claims import Claims
+from engine import unfinished
 from engine.errors import JobFailed
 from engine.run.client import ConnectedExecutor
 from engine.run.executor import OnRows
@@ -37,6 +36,7 @@ REAL_SERVICE = "engine.run.service:Service"
 HANG_SECONDS = 120.0
 LOAD_SECONDS = 900.0
 START_SECONDS = 60.0  # until the process listens, before it imports torch
+SAVED = "Points that were saved stay; the one it was measuring is lost, and is measured again."
 END_SECONDS = 0.5  # a process whose connection ended has ended by then, or lives on
 
 
@@ -69,6 +69,7 @@ class LocalExecutor(ConnectedExecutor):
         environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(on_rows, claims, hang_seconds, load_seconds)
+        self._workspace = Path(workspace)
         self._options = {
             "workspace": str(workspace),
             "device": device,
@@ -78,7 +79,7 @@ class LocalExecutor(ConnectedExecutor):
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._address: Any = None
-        self._directory = ""
+        self._directory: tuple[Path, int | None] | None = None
         self._key = b""
 
     @property
@@ -94,7 +95,7 @@ class LocalExecutor(ConnectedExecutor):
             return Client(self._address, authkey=self._key)
         except (OSError, EOFError, AuthenticationError) as error:
             reason = (
-                self._obituary(self._end()) if self.pid is None else f"cannot be reached ({error})"
+                self._obituary(*self._end()) if self.pid is None else f"cannot be reached ({error})"
             )
             self._kill()
             raise JobFailed(f"the worker {reason}") from error
@@ -102,7 +103,9 @@ class LocalExecutor(ConnectedExecutor):
     def _start(self) -> None:
         """Start the process and learn where it listens."""
         self._key = secrets.token_bytes(32)
-        self._directory = directory = tempfile.mkdtemp(prefix="paretoscope-")
+        unfinished.clean(self._workspace)
+        self._directory = unfinished.make_temporary("worker")
+        directory = str(self._directory[0])
         source = str(Path(__file__).resolve().parents[2])
         paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {
@@ -132,7 +135,7 @@ class LocalExecutor(ConnectedExecutor):
             self._address = None
             log.warning("the worker's start failed: %s", error)
         if self._address is None:
-            reason = self._obituary(self._end())
+            reason = _how(self._end()[0])
             raise JobFailed(
                 f"the worker did not start ({reason}); its messages are on standard error"
             )
@@ -147,13 +150,14 @@ class LocalExecutor(ConnectedExecutor):
             process.wait(END_SECONDS)
         if process.returncode is None and self._leaving is None:
             return None
-        return died(f"the worker {self._obituary(self._end())}")
+        return died(f"the worker {self._obituary(*self._end())}")
 
-    def _end(self) -> int:
-        """Make sure that the process has ended; its exit code."""
+    def _end(self) -> tuple[int, list[unfinished.Left]]:
+        """Make sure that the process has ended, and remove what it left unfinished; its exit code,
+        and what that was."""
         process, self._process = self._process, None
         if process is None:
-            return 0
+            return 0, []
         if process.poll() is None:
             process.kill()
         code = process.wait()
@@ -161,8 +165,10 @@ class LocalExecutor(ConnectedExecutor):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
-        return code
+        if self._directory is not None:
+            unfinished.drop(*self._directory)
+            self._directory = None
+        return code, unfinished.clean(self._workspace)
 
     def _kill(self) -> None:
         process = self._process
@@ -174,9 +180,14 @@ class LocalExecutor(ConnectedExecutor):
         self._end()
 
     @staticmethod
-    def _obituary(code: int) -> str:
-        if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
-            return "was killed, probably out of memory"
-        if code < 0:
-            return f"died of {signal.Signals(-code).name}"
-        return f"ended with exit code {code}"
+    def _obituary(code: int, left: list[unfinished.Left]) -> str:
+        """How it ended, and what is left of its work."""
+        return f"{_how(code)}. {SAVED}" + (f" {unfinished.told(left)}" if left else "")
+
+
+def _how(code: int) -> str:
+    if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return "was killed, probably out of memory"
+    if code < 0:
+        return f"died of {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import show_logs
+from engine.private import keep_private
 from engine.run.imports import importing
 from engine.run.protocol import Service
 from engine.run.server import Server, make_service
@@ -41,9 +43,10 @@ def _read_line() -> bytes:
     return line
 
 
-def _leave_with_owner() -> None:
+def _leave_with_owner(directory: str) -> None:
     while os.read(0, 4096):
         continue
+    shutil.rmtree(directory, ignore_errors=True)  # an owner that was killed could not
     os._exit(0)
 
 
@@ -71,9 +74,11 @@ def _make(options: dict[str, Any]) -> Service:
 def main() -> None:
     """Serve the owner of stdin until it goes or says stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to turn into a cancel
+    keep_private()
     show_logs("worker: %(levelname)s %(name)s: %(message)s")
     options = json.loads(_read_line())
-    threading.Thread(target=_leave_with_owner, name="owner", daemon=True).start()
+    leave = partial(_leave_with_owner, options["directory"])
+    threading.Thread(target=leave, name="owner", daemon=True).start()
     listener = _listen(options)
     os.write(1, json.dumps({"address": listener.address}).encode() + b"\n")
     os.dup2(2, 1)  # what a library prints must not fill a pipe that nobody reads

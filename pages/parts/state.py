@@ -19,7 +19,7 @@ from cache.store import Store
 from engine.errors import BadInput, ParetoscopeError, Problem, first_problems
 from engine.run.executor import Executor
 from engine.study_file import study_file
-from pages.parts import mending, sweeping, tray, tray_menu
+from pages.parts import mending, sweeping, tray, tray_menu, unforeseen
 from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study, remember_study
 from pages.parts.place import Place
@@ -234,6 +234,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
         if st.session_state.setdefault("entered", False) is False:
             st.session_state["entered"] = True
             st.rerun()  # through app.py, now that the pages are known
+    unforeseen.place_here()
     st.html(ROOT / "pages" / "parts" / "style.css")
     _settled()
     try:

@@ -12,15 +12,16 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from engine.unfinished import drop, make_temporary
 
 ROOT = Path(__file__).parents[2]
 FLAGS = (
@@ -88,16 +89,24 @@ class Served:
     Args:
         study: None for the shipped demo.
         device: where its engine computes; the demo's points were measured on "cpu".
+        environment: added to that of its process.
     """
 
     def __init__(
-        self, study: Path | None, home: Path, port: int | None = None, device: str = "auto"
+        self,
+        study: Path | None,
+        home: Path,
+        port: int | None = None,
+        device: str = "auto",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        self.environment = dict(environment or {})
         self.study = study
         self.device = device
         self.home = home
         self.port = port or free_port()
-        self.log = Path(tempfile.mkdtemp(prefix="served-")) / "log"
+        self._place = make_temporary("served")
+        self.log = self._place[0] / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -110,7 +119,7 @@ class Served:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        shutil.rmtree(self.log.parent, ignore_errors=True)
+        drop(*self._place)
 
     def start(self) -> None:
         command = [
@@ -124,6 +133,7 @@ class Served:
             self.device,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PARETOSCOPE_")}
+        environment |= self.environment
         if self.study is not None:
             environment["PARETOSCOPE_STUDY"] = str(self.study)
         with self.log.open("ab") as log:

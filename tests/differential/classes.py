@@ -10,6 +10,7 @@ defaults do not show ("falcon alibi").
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ import torch
 
 from engine.family.tiny import tiny_document
 from engine.family.tiny_model import randomise
+from engine.unfinished import drop, make_temporary
 from tests import families
 
 VOCABULARY = 304
@@ -283,9 +285,8 @@ def _finish(place: Path) -> None:
 @cache
 def tokenizer_files() -> tuple[Path, ...]:
     """The tokenizer's files, written once a process."""
-    import tempfile
-
-    place = Path(tempfile.mkdtemp(prefix="tokenizer-"))
+    place, lock = make_temporary("tokenizer")
+    atexit.register(drop, place, lock)
     families.build_tokenizer(place)
     return tuple(sorted(place.iterdir()))
 

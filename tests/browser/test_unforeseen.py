@@ -1,0 +1,67 @@
+"""An error that no page foresaw, in a real browser: our own words, never Streamlit's box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.driver import Served, slider, wait_for_chart
+
+pytestmark = pytest.mark.browser
+
+RAISING = Path(__file__).parent / "raising"
+
+
+@pytest.fixture(scope="module")
+def faulty(chrome: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The shipped study, served with faults where an address asks for one."""
+    home = tmp_path_factory.mktemp("faulty")
+    with Served(None, home, device="cpu", environment={"PYTHONPATH": str(RAISING)}) as served:
+        yield served
+
+
+def told(page: Page, place: str) -> None:
+    """The error stands on the page, as text, with ways on that stay on this server."""
+    expect(page.get_by_text("Something happened here that was not foreseen.")).to_have_count(1)
+    expect(page.get_by_text(f"ZeroDivisionError: a fault in a {place}\\x1b[2J <b>of</b>").first)\
+        .to_be_visible()  # fmt: skip
+    expect(page.get_by_text("Points measured so far are safe")).to_be_visible()
+    page.get_by_text("Details to copy").click()
+    expect(page.get_by_text("Traceback (most recent call last)")).to_be_visible()
+    expect(page.get_by_text("in faulty")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    links = page.evaluate("[...document.links].map(each => new URL(each.href).origin)")
+    assert set(links) == {page.evaluate("location.origin")}
+
+
+def test_a_page_a_fragment_and_a_callback_that_raise(faulty: Served, chrome: Browser) -> None:
+    page = faulty.open(chrome, "/explore?fault=page")
+    told(page, "page")
+    page.get_by_role("link", name="Open another study").click()
+    expect(page.get_by_role("tab", name="Task vectors")).to_be_visible()
+    page.context.close()
+
+    page = faulty.open(chrome, "/explore?fault=fragment")
+    wait_for_chart(page)
+    handle = slider(page, "helpful")
+    handle.press("ArrowRight")
+    told(page, "fragment")
+    assert wait_for_chart(page), "what did not fail is still there"
+    page.context.close()
+
+    page = faulty.open(chrome, "/explore?fault=callback")
+    wait_for_chart(page)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    told(page, "callback")
+    page.get_by_role("link", name="Reload").click()
+    expect(page.get_by_text("Something happened here")).to_have_count(0)
+    wait_for_chart(page)
+    page.context.close()
+
+    log = faulty.log.read_text()
+    for place in ("page", "fragment", "callback"):
+        assert log.count(f"ZeroDivisionError: a fault in a {place}") == 1
+    assert "Traceback (most recent call last)" in log
