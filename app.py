@@ -8,7 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+from engine.private import keep_private
 
 ROOT = Path(__file__).resolve().parent
 ADDRESS = "127.0.0.1"
@@ -38,6 +42,7 @@ def launch(arguments: list[str]) -> None:
             os.environ[variable] = _absolute(value, f"--{name}") if path else value
         else:
             os.environ.pop(variable, None)
+    keep_private()
     refusal = unusable(options["port"], os.environ.get("PARETOSCOPE_HOME"))
     if refusal:
         from engine.errors import shown
@@ -96,6 +101,13 @@ def main() -> None:
     state.navigation().run()
 
 
+@asynccontextmanager
+async def serving(_: object) -> AsyncIterator[None]:
+    """The time that the server runs: what it writes is its owner's alone."""
+    keep_private()  # already, but where `streamlit run app.py` started it
+    yield
+
+
 def unforeseen(error: Exception) -> bool:
     """What a page did not foresee is shown in our own words."""
     from pages.parts.unforeseen import told
@@ -109,7 +121,12 @@ if __name__ != "__main__":  # the server takes `app` from here; every page runs 
 
     from pages.parts.guard import Guard
 
-    app = App(ROOT / "app.py", middleware=[Middleware(Guard)], on_script_error=unforeseen)
+    app = App(
+        ROOT / "app.py",
+        middleware=[Middleware(Guard)],
+        on_script_error=unforeseen,
+        lifespan=serving,
+    )
 
 else:
     from streamlit.runtime import exists

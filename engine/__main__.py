@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from engine import unfinished
 from engine.commands import arguments
 from engine.errors import (
     BadInput,
@@ -32,6 +33,7 @@ from engine.errors import (
     shown_json,
     unknown,
 )
+from engine.private import kept_private, tighten
 
 log = logging.getLogger("paretoscope")
 
@@ -205,6 +207,10 @@ def _exit_code(command: str, document: Mapping[str, Any]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     _prepare(args)
+    tighten(args.workspace)
+    left = unfinished.clean(args.workspace)
+    if left:
+        sys.stderr.write(f"A command was killed earlier. {shown(unfinished.told(left))}\n")
     from engine.commands import find_command
 
     result = find_command(args.command)(args)
@@ -245,7 +251,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")
     args = build_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
-        return _run(args)
+        with kept_private():
+            return _run(args)
     except BadInput as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -125,10 +125,8 @@ def _emptied(directory: Path) -> Left:
 def beside(out: Path) -> list[Left]:
     """Remove what dead processes left of the output `out`."""
     name = re.compile(re.escape(out.name) + r"\.tmp-[0-9a-f]{8}")
-    found = []
-    for place in (out.parent, out):  # in it, where it is a mount point
-        with contextlib.suppress(OSError):
-            found += [each for each in place.iterdir() if name.fullmatch(each.name)]
+    places = (out.parent, out)  # in it, where it is a mount point
+    found = [each for place in places for each in _listed(place) if name.fullmatch(each.name)]
     return [left for each in found if (left := remove(each)) is not None]
 
 

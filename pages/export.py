@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from engine import unfinished
 from engine.errors import BadInput
 from engine.recipe import Recipe, resolve
 from pages.parts import exports, jobs, state
@@ -119,7 +120,7 @@ def show_end(task: Task) -> None:
     """What became of the latest export of this session, below what `jobs` says of it."""
     status, out = task.status, str(task.handle.job.payload["out"])
     if status.state == "failed":
-        st.text("Nothing was left behind.")
+        st.text(unfinished.told(unfinished.beside(Path(out))))
     elif status.state == "done":
         st.success("Exported.", icon=":material/check_circle:")
         found = [each for each in backend.store.records("export") if each.get("out") == out]

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import app
+from engine import private
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     found: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _, command: found.append(command))
     for variable in app.SETTINGS.values():
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(Path.cwd())
-    return found
+    monkeypatch.setenv(private.VARIABLE, "22")
+    umask = os.umask(0o022)
+    yield found
+    os.umask(umask)
 
 
 def test_options_become_settings_with_absolute_paths(

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.commands.merging import output_path
 from engine.commands.session import Session, progress
+from engine.private import share
 from engine.recipe import point_id
 from engine.run.reported import reported
 
@@ -58,4 +59,5 @@ def demo(args: Namespace) -> dict[str, Any]:
         study = train(out, args.seed, report)
     else:
         study = write_demo(out)
+    share([out, *out.rglob("*")])
     return {"out": str(out), "study": str(study)}

@@ -15,8 +15,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from cache.damage import told
 from cache.store import Store
-from engine.errors import BadInput, ParetoscopeError, Problem, first_problems
+from engine import unfinished
+from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, shown
+from engine.private import tighten
 from engine.run.executor import Executor
 from engine.study_file import study_file
 from pages.parts import mending, sweeping, tray, tray_menu, unforeseen
@@ -85,6 +88,8 @@ def _engine(home: Path) -> tuple[Store, Executor]:
     """Store and executor of a workspace, one of each per server process."""
     from engine.run.local import LocalExecutor
 
+    tighten(home)
+    unfinished.clean(home)
     store = Store.open(home)
     executor = LocalExecutor(
         home,
@@ -169,6 +174,16 @@ def header_text(backend: Backend, measured: Measured) -> tuple[str, str]:
     return family, counts
 
 
+def _damages(store: Store) -> None:
+    """How much of the workspace is damaged and set aside, and what that was; nothing for none."""
+    found = store.damages
+    if found:
+        with st.popover(f"{len(found)} damaged, set aside", type="tertiary", key="damages"):
+            st.text("Everything else is there. Set aside, the newest last:")
+            lines = shown("\n".join(told(store.workspace, found)), lines=True, most=None)
+            st.code(lines, language=None, wrap_lines=True)
+
+
 def _seen(backend: Backend, worker: WorkerState) -> tuple[object, ...]:
     """What the pages show of the backend; a change draws them again."""
     singles = backend.task("singles")
@@ -205,6 +220,7 @@ def _header(backend: Backend, place: Place, drawn: list[bool]) -> None:
         st.text(backend.study.name, width="content")
         st.text(family, width="content")
         st.text(counts, width="content")
+        _damages(backend.store)
         st.badge(WORKER_WORDS[worker.name], color=WORKER_COLOURS[worker.name])
         if worker.name == "failed" and st.button("Restart worker", key="restart", type="tertiary"):
             backend.restart()

@@ -71,7 +71,9 @@ def test_a_stop_ends_both_lines(short, tmp_path):
 
     with pytest.raises(Cancelled):
         training.train(tmp_path, 0, stop)
-    assert not (tmp_path / "study.yaml").exists()
+    assert not (tmp_path / "study.yaml").exists() and [*tmp_path.iterdir()]
+    assert training.train(tmp_path).exists(), "what was half trained is replaced"
+    assert set(files(tmp_path)) == set(files(FAMILY))
 
 
 def test_only_answers_and_their_end_are_learnt():
