@@ -1,4 +1,4 @@
-"""Three faults of Streamlit 1.67 that fragments with a timer bring out, mended once a process.
+"""Faults of Streamlit 1.67, mended once a process. Three are brought out by fragments with a timer.
 
 A click heard twice. A timer in the browser sends all that widgets say, with it a click that is
 about to be sent by itself, and is then sent again: what toggles is back where it was.
@@ -23,6 +23,10 @@ are of the same kind.)
 
     page:    elements, "finished" ──► queue of the session ──► browser
     timer:                             "started", elements, "finished"
+
+A box that is Streamlit's own. What fails while a message of the browser is taken up, before any of
+our code runs, is shown as Streamlit shows exceptions; `on_script_error` is not asked. Here it is
+an error in our words.
 """
 
 from __future__ import annotations
@@ -32,7 +36,9 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
+from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
@@ -43,6 +49,12 @@ TRIGGERS = ("trigger_value", "string_trigger_value", "chat_input_value", "json_t
 SOON = 0.001
 """Seconds after which a request looks again whether the thread before it is done."""
 
+UNTAKEN = (
+    "What this page sent could not be taken up; the reason is on the server's standard error. "
+    "Points measured so far are safe. Reload the page."
+)
+
+Create = Callable[[AppSession, BaseException], ForwardMsg]
 Ask = Callable[[AppSession, ClientState | None], None]
 Clear = Callable[[ForwardMsgQueue, bool, list[str] | None], None]
 
@@ -111,9 +123,24 @@ def keep_what_waits(clear: Clear) -> Clear:
     return cleared
 
 
+def in_own_words(create: Create) -> Create:
+    """`AppSession._create_exception_message` that makes an error of ours of an exception."""
+
+    @functools.wraps(create)
+    def created(session: AppSession, error: BaseException) -> ForwardMsg:
+        message = ForwardMsg()
+        alert = message.delta.new_element.alert
+        alert.body, alert.format = UNTAKEN, Alert.ERROR
+        return message
+
+    return created
+
+
 def mend() -> None:
     """Put all in their place; a second call does nothing."""
     if not hasattr(ForwardMsgQueue.clear, "__wrapped__"):
         ForwardMsgQueue.clear = keep_what_waits(ForwardMsgQueue.clear)  # type: ignore[method-assign]
         ask = wait_for_the_end(hear_once(AppSession.request_rerun))
         AppSession.request_rerun = ask  # type: ignore[method-assign]
+        create = in_own_words(AppSession._create_exception_message)
+        AppSession._create_exception_message = create  # type: ignore[method-assign]

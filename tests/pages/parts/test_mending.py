@@ -86,6 +86,16 @@ def test_a_request_waits_in_turn_for_the_end_of_the_thread_before() -> None:
         pool.submit(lambda: asyncio.run(asyncio.wait_for(go(), 20))).result()
 
 
+def test_a_message_that_fails_is_told_in_our_words() -> None:
+    plain = AppSession._create_exception_message
+    plain = getattr(plain, "__wrapped__", plain)
+    error = ValueError("somebody's /home")
+    theirs = plain(None, error).delta.new_element
+    assert theirs.HasField("exception")  # once it is not, `in_own_words` can go
+    ours = mending.in_own_words(plain)(None, error).delta.new_element  # type: ignore[arg-type]
+    assert ours.alert.body == mending.UNTAKEN and not ours.HasField("exception")
+
+
 def element(fragment: str, place: int, words: str) -> ForwardMsg:
     message = ForwardMsg()
     message.metadata.delta_path.extend([0, place])
