@@ -168,16 +168,21 @@ class Batch:
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows only, in this order."""
-        self._take(rows)
+        chosen, count = torch.tensor(rows, device=self.device), len(self)
+        for stage in self.stages:
+            stage.select(chosen, count)
+        self._keep(chosen)
 
     def branch(self, rows: Sequence[int]) -> Batch:
         """A batch that goes on from these rows, repeats allowed, while this one stays as it is."""
         other = copy.copy(self)
-        other._take(rows)
+        chosen, count = torch.tensor(rows, device=self.device), len(self)
+        other.stages = tuple(each.take(chosen, count) for each in self.stages)
+        other._keep(chosen)
         return other
 
-    def _take(self, rows: Sequence[int]) -> None:
-        chosen, count = torch.tensor(rows, device=self.device), len(self)
-        self.stages = tuple(each.take(chosen, count) for each in self.stages)
-        self.prompts, self.pads = self.prompts[chosen], self.pads[chosen]
-        self.positions, self.real = self.positions[chosen], self.real[chosen]
+    def _keep(self, chosen: Tensor) -> None:
+        self.prompts = self.prompts.index_select(0, chosen)
+        self.pads = self.pads.index_select(0, chosen)
+        self.positions = self.positions.index_select(0, chosen)
+        self.real = self.real.index_select(0, chosen)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.decoding.fed import feeding_of, unwrapped
-from engine.decoding.growing_cache import growing_cache
+from engine.decoding.growing_cache import growing_cache, only_grows
 from engine.decoding.projection import float32_logits
 from engine.decoding.state import taken, tensors_of
 
@@ -87,12 +87,25 @@ class Stage:
         horizon = self.feeding.horizon
         return horizon is not None and positions.shape[1] > horizon
 
+    def select(self, rows: Tensor, count: int) -> None:
+        """Keep these of `count` rows, in this order.
+
+        Plain attention lets go of each layer's old rows before it makes the next one's: memory that
+        is used again costs half of what new pages do.
+        """
+        if self.feeding.attends and only_grows(self.state):
+            self.state.batch_select_indices(rows)
+            self.fed = [each.index_select(0, rows) for each in self.fed]
+        else:
+            other = self.take(rows, count)
+            self.state, self.fed = other.state, other.fed
+
     def take(self, rows: Tensor, count: int) -> Stage:
         """A stage that goes on from these of `count` rows, repeats allowed; this one stays."""
         other = copy.copy(self)
         one = None if self.feeding.attends else self._of_one_row()
         other.state = taken(self.state, rows, count, one)
-        other.fed = [each[rows] for each in self.fed]
+        other.fed = [each.index_select(0, rows) for each in self.fed]
         return other
 
     @torch.inference_mode()

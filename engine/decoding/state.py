@@ -76,8 +76,7 @@ def _rebuilt(
     elif isinstance(value, GrowingLayer):
         made = copy.copy(value)
         if value.is_initialized:
-            made.rooms = (value.rooms[0][rows], value.rooms[1][rows])
-            made.show()
+            made.batch_select_indices(rows)
     elif isinstance(value, dict):
         made = copy.copy(value)
         for key, each in value.items():
