@@ -9,6 +9,7 @@ Imports neither Streamlit nor torch. Thread safe: several browser sessions share
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from engine.run.protocol import Job, Priority
 from engine.run.reported import reported as report_rows
 from engine.study import Objective, Study
 from pages.parts.arrivals import Arrivals
+from pages.parts.held import Held
 from pages.parts.remembered import keys_before
 from pages.parts.view import Measured, measure
 
@@ -97,6 +99,7 @@ class Backend:
         self._measured: tuple[Any, Measured] | None = None
         self._earlier: tuple[Any, dict[str, tuple[str, ...]]] | None = None
         self._arrivals = Arrivals()
+        self._held = Held()
         self._singles_asked = False
 
     @property
@@ -167,13 +170,27 @@ class Backend:
 
     # points
 
+    @property
+    def version(self) -> int:
+        """Of the points as pages show them (see held.py)."""
+        return self._look()
+
+    def _look(self, newest: bool = False) -> int:
+        with self._lock:
+            tasks = list(self._tasks.values())
+        jobs = ((each.handle.job.priority, each.status.over) for each in tasks)
+        return self._held.look(self.store.version, time.monotonic(), jobs, newest=newest)
+
     def measured(self) -> Measured:
-        """The study's points as columns; built again only when rows came."""
+        """The study's points as columns; built again only when there are others to show."""
+        return self._measured_at(self._look())
+
+    def _measured_at(self, version: int) -> Measured:
         opened = self.known
         if opened is None:
             return measure((), self.objective_names)
         with self._lock:
-            key = (self.store.version, opened)
+            key = (version, opened)
             if self._measured is None or self._measured[0] != key:
                 objectives = {each: opened.objectives[each] for each in self.objective_names}
                 columns = self.store.columns(opened.family, objectives, "explore", opened.numerics)
@@ -202,7 +219,7 @@ class Backend:
 
     def have(self, recipes: Iterable[Recipe]) -> list[str]:
         """Ids of the score rows these recipes have, of those too that have no finite value."""
-        opened, measured = self.opened, self.measured()
+        opened, measured = self.opened, self._measured_at(self._look(newest=True))
         found = []
         for point in map(self.point_id, recipes) if opened is not None else ():
             row = measured.row_of.get(point)
@@ -276,9 +293,6 @@ class Backend:
 
     def adapter_only(self, recipe: Recipe) -> bool:
         """Whether a recipe can leave as one LoRA adapter: task arithmetic over adapters alone."""
-        if recipe.method != "task_arithmetic":
-            return False
-        taking_part = [name for name, value in recipe.coefficients.items() if value]
-        return bool(taking_part) and all(
-            self.family.experts[name].kind == "lora" for name in taking_part
-        )
+        used = [name for name, value in recipe.coefficients.items() if value]
+        lora = all(self.family.experts[name].kind == "lora" for name in used)
+        return recipe.method == "task_arithmetic" and bool(used) and lora

@@ -23,6 +23,7 @@ from pages.parts import bounding, components, controls, figures, parallel, predi
 from pages.parts.backend import Backend
 from pages.parts.picking import frozen, mask
 from pages.parts.preference import Bounds, bounds_from_text, bounds_to_text
+from pages.parts.shared import once
 from pages.parts.view import Axis, Measured
 from pages.parts.words import front_words, rows
 
@@ -141,12 +142,8 @@ def within(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> Measured
     """The points that meet the bounds, made again only when either changes."""
     if not bounds:
         return measured
-    key = (id(measured), tuple(sorted(bounds.items())))
-    before = st.session_state.get("within")
-    if before is None or before[0] != key:
-        before = (key, measured, measured.only(mask(measured, axes, bounds)))
-        st.session_state["within"] = before
-    found: Measured = before[2]
+    key = ("within", tuple(axes), tuple(sorted(bounds.items())))
+    found: Measured = once(measured, key, lambda: measured.only(mask(measured, axes, bounds)))
     return found
 
 
@@ -155,7 +152,7 @@ def draw(
 ) -> components.Drawing | None:
     """Choices of a view, and its figure as the chart takes it; None where it cannot be drawn."""
     names = tuple(axis.name for axis in axes)
-    key: tuple[Any, ...] = (kind, id(measured), tuple(sorted(bounds.items())), names)
+    key: tuple[Any, ...] = (kind, tuple(sorted(bounds.items())), names)
     if kind == "Surface":
         return _surface(key, backend, measured, axes)
     if kind == "Parallel":
@@ -246,7 +243,7 @@ def _surface(
             rows=measured.like(recipe),
         )  # fmt: skip
 
-    return packed(key, (measured, found), make)
+    return packed(key, measured, make)
 
 
 def follow() -> None:
@@ -268,18 +265,10 @@ def repick() -> None:
 
 
 def packed(
-    key: tuple[Any, ...], keep: object, make: Callable[[], dict[str, Any]]
+    key: tuple[Any, ...], measured: Measured, make: Callable[[], dict[str, Any]]
 ) -> components.Drawing:
-    """A figure as the chart takes it, made again only when `key` changes.
-
-    Args:
-        keep: what the key's ids belong to: an id is only unique while its object lives.
-    """
-    before = st.session_state.get("drawn")
-    if before is None or before[0] != key:
-        before = (key, keep, components.drawing(make()))
-        st.session_state["drawn"] = before
-    found: components.Drawing = before[2]
+    """A figure of these points as the chart takes it, made once for all who look at them."""
+    found: components.Drawing = once(measured, key, lambda: components.drawing(make()))
     return found
 
 
@@ -287,11 +276,10 @@ def table(
     measured: Measured, axes: Sequence[Axis], chosen: Sequence[Axis]
 ) -> tuple[pd.DataFrame, str]:
     """The points as rows and the front in words, made again only when points or axes change."""
-    key = (id(measured), tuple(axis.name for axis in chosen))
-    before = st.session_state.get("tabled")
-    if before is None or before[0] != key:
+
+    def make() -> tuple[pd.DataFrame, str]:
         front = measured.front_of(chosen)
-        frame = pd.DataFrame(rows(measured, axes, front))
-        before = (key, measured, frame, front_words(measured, chosen, front))
-        st.session_state["tabled"] = before
-    return before[2], before[3]
+        return pd.DataFrame(rows(measured, axes, front)), front_words(measured, chosen, front)
+
+    found: tuple[pd.DataFrame, str] = once(measured, ("table", tuple(axes), tuple(chosen)), make)
+    return found

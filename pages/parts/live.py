@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.search.least_squares import student
 from engine.search.surrogate import Surrogate, TooFew
+from pages.parts.shared import once
 from pages.parts.view import Axis, Measured
 from pages.parts.words import PREDICTED, PREDICTED_NOTE
 
@@ -52,9 +53,9 @@ def packed(
         found: objective -> its surface, or why there is none; of one method and its parameters.
     """
     known = {name: each for name, each in found.items() if isinstance(each, Surrogate)}
-    kept: dict[tuple[object, ...], bytes] = vars(measured).setdefault("_packed_surfaces", {})
-    key = tuple(axes), *((name, id(each)) for name, each in known.items())  # they live as long
-    if key not in kept:
+    key = "packed", tuple(axes), *((name, id(each)) for name, each in known.items())
+
+    def make() -> tuple[bytes, object]:
         some = next(iter(known.values()), None)
         data = {
             "names": list(some.names) if some else [],
@@ -64,5 +65,7 @@ def packed(
             "note": PREDICTED_NOTE,
             "surfaces": {name: surface(each) for name, each in known.items()},
         }
-        kept[key] = json.dumps(data, allow_nan=False).encode()
-    return kept[key]
+        return json.dumps(data, allow_nan=False).encode(), known  # ids are of what is kept here
+
+    found_bytes: bytes = once(measured, key, make)[0]
+    return found_bytes

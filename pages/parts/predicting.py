@@ -32,6 +32,7 @@ from engine.search.surrogate import (
 )
 from engine.study import Objective, Study
 from pages.parts.places import shape_of
+from pages.parts.shared import once
 from pages.parts.view import Measured
 
 LOSSES = ("nll", "perplexity")
@@ -162,16 +163,15 @@ def surfaces(
     """
     if not recipe.coefficients:
         return {}
-    # beside the points themselves, as their cached properties are: it goes when they go
-    kept: dict[object, Surrogate | TooFew] = vars(measured).setdefault("_surfaces", {})
+    objectives = tuple(objectives)
     shape = shape_of(recipe), tuple(recipe.coefficients), names is not None and names.has_target
-    found = {}
-    for objective in objectives:
-        key = (*shape, names is None, objective.name)
-        if key not in kept:
-            kept[key] = _fitted(measured, objective, recipe, names)
-        found[objective.name] = kept[key]
-    return found
+    key = ("surfaces", *shape, names is None, tuple(each.name for each in objectives))
+
+    def make() -> dict[str, Surrogate | TooFew]:
+        return {each.name: _fitted(measured, each, recipe, names) for each in objectives}
+
+    found: dict[str, Surrogate | TooFew] = once(measured, key, make)
+    return dict(found)
 
 
 def predict(

@@ -188,7 +188,7 @@ def _seen(backend: Backend, worker: WorkerState) -> tuple[object, ...]:
     """What the pages show of the backend; a change draws them again."""
     singles = backend.task("singles")
     return (
-        backend.store.version,
+        backend.version,
         backend.opened,
         worker.name == "failed",
         singles is not None and singles.status.over,
