@@ -101,12 +101,13 @@ class Turns:
 
     def __iter__(self) -> Iterator[Turn]:
         while self._missing:
-            fresh = bool(self._fresh)
-            turn, moved = self._ask()
+            self._tick()
+            before = len(self._missing), len(self._fresh)
+            turn = self._ask()
             if turn is not None:
                 yield turn
                 self._after(turn)
-            elif not moved and not fresh:
+            elif before == (len(self._missing), len(self._fresh)):
                 self._waiting()
                 self._pause()
 
@@ -115,15 +116,13 @@ class Turns:
         """Recipes that still lack scores."""
         return len(self._missing)
 
-    def _ask(self) -> tuple[Turn | None, bool]:
-        """(what is granted, whether anything was found to be there)."""
+    def _ask(self) -> Turn | None:
+        """What is granted, if anything is."""
         keys = [*islice(self._later, WINDOW), *islice(self._fresh, WINDOW)]
         answer = self._emit.claim([self._missing[key] for key in keys], self._tick)
-        moved = False
         for key in keys:
             ids = self._missing[key]
             if ids & answer.there:
-                moved = True
                 self._shared.add(key)
                 ids -= answer.there
                 if not ids:
@@ -131,10 +130,10 @@ class Turns:
                     continue
             granted = answer.granted & ids
             if granted:
-                return Turn(key, granted, self._emit, self._tick), True
+                return Turn(key, granted, self._emit, self._tick)
             if ids & answer.elsewhere:
                 self._put_off(key)
-        return None, moved
+        return None
 
     def _after(self, turn: Turn) -> None:
         ids = self._missing[turn.key]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import JobFailed
+from engine.errors import Cancelled, JobFailed
 from engine.run.executor import wait_until_ready
 from engine.run.local import LocalExecutor
 from engine.run.protocol import Job
@@ -243,3 +243,31 @@ def pid_of_running(executor: LocalExecutor) -> int:
     until(lambda: executor.state() != "starting")
     assert executor.pid is not None
     return executor.pid
+
+
+def test_a_job_that_was_cancelled_stays_so_where_the_worker_dies_with_the_message(
+    executor: LocalExecutor,
+) -> None:
+    doomed, waiting = executor.submit(long_sweep(0, 1000)), executor.submit(long_sweep(100))
+    until(lambda: doomed.status().rows >= 1)
+    worker = pid_of(executor)
+    os.kill(worker, signal.SIGSTOP)
+    waiting.cancel()  # into a socket that nobody reads
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(JobFailed, match="killed"):
+        doomed.result(10)
+    with pytest.raises(Cancelled):
+        waiting.result(10)
+    assert waiting.status().rows == 0, "it ran after it was cancelled"
+    assert "killed" in executor.ended()
+
+
+def test_the_executor_says_why_the_worker_ended_and_not_what_a_job_said_last(
+    tmp_path: Path,
+) -> None:
+    with LocalExecutor(tmp_path, service="engine.run.nowhere:Service") as executor:
+        assert executor.ended() == ""
+        first = executor.submit(Job("evaluate"))
+        with pytest.raises(JobFailed):
+            first.result(20)
+        assert "nowhere" in executor.ended()
