@@ -23,7 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-SECONDS = 2.0
+SECONDS = 1.0
 """CPU time of one item: a conversation, or a text with a pattern."""
 
 EACH = 0.005

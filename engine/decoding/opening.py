@@ -20,6 +20,7 @@ from typing import Any
 from engine.decoding.feeding import Feeding, known
 from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
+from engine.family.fit import PATIENCE
 
 TRIAL = 2
 """Version of what is tried and how; raised when an answer may differ from a remembered one."""
@@ -106,18 +107,23 @@ def _apart(config: Mapping[str, Any]) -> dict[str, Any]:
 
     root = Path(__file__).parents[2]
     paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.decoding.ask"],
-        input=json.dumps(config, default=str),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        check=False,
-    )
+    kind = str(config.get("model_type"))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "engine.decoding.ask"],
+            input=json.dumps(config, default=str),
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            check=False,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"its class did not answer within {PATIENCE} s"
+        return {"refused": [kind, what, "Check the sizes in config.json."]}
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         what = f"its class cannot be tried ({last[:300]})"
-        kind = str(config.get("model_type"))
         return {"refused": [kind, what, "Use a class that transformers has itself."]}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

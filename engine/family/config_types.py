@@ -20,11 +20,16 @@ _LARGEST = 1 << 40
 
 _SPECIAL = ("Infinity", "-Infinity", "NaN")
 
-_SIZES = (
-    "vocab_size", "hidden_size", "n_embd", "d_model", "num_hidden_layers", "n_layer", "num_layers",
-    "num_attention_heads", "n_head", "num_key_value_heads", "head_dim", "intermediate_size",
-    "max_position_embeddings", "n_positions", "num_experts", "num_local_experts",
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+_PARTS = (
+    "num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "num_experts",
+    "num_local_experts", "n_routed_experts",
 )  # fmt: skip
+_WIDTHS = (
+    "vocab_size", "hidden_size", "n_embd", "d_model", "head_dim", "intermediate_size",
+    "max_position_embeddings", "n_positions",
+)  # fmt: skip
+_SIZES = (*_LAYERS, *_PARTS, *_WIDTHS)
 # settings that a class takes as a number or as "auto", say
 _EITHER = ("mamba_d_head", "sliding_window_pattern", "time_step_rank", "mamba_dt_rank", "gating")
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -38,10 +43,14 @@ def _is_number(value: Any) -> bool:
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _is_size(value: Any) -> bool:
+def _size_to(most: int) -> tuple[Callable[[Any], bool], str]:
     """A size, or a list of one for each layer; 0 says that there is none of it."""
-    values = value if isinstance(value, list) else [value]
-    return all(each is None or (_is_whole(each) and 0 <= each < _LARGEST) for each in values)
+
+    def good(value: Any) -> bool:
+        values = value if isinstance(value, list) else [value]
+        return all(each is None or (_is_whole(each) and 0 <= each <= most) for each in values)
+
+    return good, f"a whole number from 0 to {most:,}"
 
 
 def _are_ids(value: Any) -> bool:
@@ -92,7 +101,9 @@ def _is_rope(value: Any) -> bool:
 
 
 _CONFIG: tuple[Rule, ...] = (
-    (_SIZES, _is_size, "a whole number from 0 to 2^40"),
+    (_LAYERS, *_size_to(1 << 10)),
+    (_PARTS, *_size_to(1 << 16)),
+    (_WIDTHS, *_size_to(1 << 31)),
     (_IDS, _are_ids, "an id or a list of ids"),
     (("architectures",), _are_texts, "a list of texts"),
     (("text_config", "vision_config", "audio_config", "auto_map"), *_OBJECT),

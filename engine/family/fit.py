@@ -31,6 +31,9 @@ from engine.recipe import FrozenDict
 ANSWER = 1
 """Version of what is asked and how; raised when an answer may differ from one that was kept."""
 
+PATIENCE = 300
+"""Seconds until a class is taken not to answer; a large one takes ten."""
+
 MEMORY = "fits"
 """Directory in the workspace where answers are kept, a file each."""
 
@@ -169,13 +172,18 @@ def _asked_apart(checkpoint: Checkpoint) -> dict[str, Any]:
     """The answer of a process of its own, so that this one stays free of torch."""
     root = str(Path(__file__).parents[2])
     paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.family.fit_answer", str(checkpoint.path)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths},
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "engine.family.fit_answer", str(checkpoint.path)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths},
+            check=False,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"its class did not answer within {PATIENCE} s; do its sizes fit its tensors?"
+        return {"misfits": [[what, _CLASS]], "spots": {}}
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         return {"misfits": [[f"its class cannot be made ({last[:300]})", _CLASS]], "spots": {}}

@@ -7,6 +7,7 @@ points of a study ──► Table ┴──► front_report, recommend_report �
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from engine.front.pareto import (
     reference_point,
 )
 from engine.front.preference import Bound, Range, ranges_of, recommend
+from engine.plain_file import read_plain
+
+MOST_BYTES = 1_000_000_000
 
 
 class Measured(Protocol):
@@ -161,7 +165,8 @@ def read_csv(path: str | Path, directions: Sequence[str]) -> Table:
     rows: list[list[float]] = []
     seen: dict[str, int] = {}
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        text = read_plain(path, MOST_BYTES, fix="Give a CSV file.").decode("utf-8-sig")
+        with io.StringIO(text, newline="") as file:
             reader = csv.reader(file, strict=True)
             header = next((cells for cells in reader if cells), None)
             if header is None:
@@ -189,8 +194,6 @@ def read_csv(path: str | Path, directions: Sequence[str]) -> Table:
         raise bad(f"{path}:{reader.line_num}", f"not CSV ({error})") from error
     except UnicodeDecodeError as error:
         raise bad(str(path), f"not UTF-8 text (byte {error.start})", "Save it as UTF-8.") from error
-    except OSError as error:
-        raise bad(str(path), f"cannot be read ({error.strerror})", "Check the path.") from error
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     blank = {"stderr": None, "n": None, "low": None, "high": None}
 

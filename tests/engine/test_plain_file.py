@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import BadInput
+from engine.front.table import read_csv
 from engine.plain_file import read_plain
 
 
@@ -41,6 +42,12 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
 
 def test_a_file_without_a_size_is_read_no_further(tmp_path: Path) -> None:
     assert "at most" in refused(Path("/proc/self/maps"), 10)
+
+
+def test_a_table_is_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "points.csv")
+    with pytest.raises(BadInput, match="a named pipe"):
+        read_csv(tmp_path / "points.csv", ["max"])
 
 
 def test_what_is_no_path(tmp_path: Path) -> None:
