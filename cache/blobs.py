@@ -13,26 +13,35 @@ from __future__ import annotations
 import io
 import logging
 import re
-import shutil
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import diskcache
 import numpy as np
 from numpy.typing import NDArray
 
+from cache.damage import Damaged
 from cache.journal import make_directory
+from cache.modes import secure
+from engine.errors import bad, shown
 
 log = logging.getLogger(__name__)
 
 NUMBER, BYTES, TEXT, ARRAY = 101, 102, 103, 104  # none of diskcache's own modes, 4 being pickle
 FILE_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
+SEALED = 0x5EA10000  # beside the kind: no damaged byte makes one of the kinds of earlier builds
 LIMIT = 4 << 30
 
 
 class PlainDisk(diskcache.Disk):
-    """Text keys; numbers, bytes, texts and arrays as values. Anything else is a `TypeError`."""
+    """Text keys; numbers, bytes, texts and arrays as values. Anything else is a `TypeError`.
+
+    What is stored is sealed: a CRC-32 over kind, key and data stands before them. Blobs of earlier
+    builds are not, and are read as they are.
+    """
 
     def put(self, key: Any) -> tuple[str, bool]:
         if type(key) is not str:
@@ -46,29 +55,77 @@ class PlainDisk(diskcache.Disk):
 
     def store(self, value: Any, read: bool, key: Any = None) -> tuple[int, int, str | None, Any]:
         """(bytes, kind, file, number): as diskcache asks for it, `file` or `number` being None."""
-        if type(value) in (int, float):
-            return 0, NUMBER, None, value
         data, kind = _data(value)
+        text = str(key).encode("utf-8", "surrogatepass")
+        body = b"".join((kind.to_bytes(1), len(text).to_bytes(4), text, data))
+        body = crc32(body).to_bytes(4) + body
+        if kind == NUMBER:
+            return 0, SEALED | kind, None, body
         name, path = self.filename(key, value)
-        size = self._write(path, iter((data,)), "xb")
-        return size, kind, name, None
+        size = self._write(path, iter((body,)), "xb")
+        secure(Path(path), Path(path).parent, Path(path).parent.parent)
+        return size, SEALED | kind, name, None
 
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
-        if mode == NUMBER and type(value) in (int, float):
+        """A value of an earlier build, or a `Sealed` one.
+
+        Raises:
+            Damage, TypeError, ValueError, OSError: it is none of ours, or not what was stored.
+        """
+        sealed, kind = mode & ~0xFF == SEALED, mode & 0xFF
+        if kind == NUMBER and not sealed and type(value) in (int, float):
             return value
-        if mode not in (BYTES, TEXT, ARRAY) or not FILE_NAME.fullmatch(str(filename)):
+        if kind == NUMBER and sealed and type(value) is bytes:
+            return _opened(value, kind)
+        if kind not in (BYTES, TEXT, ARRAY) or not FILE_NAME.fullmatch(str(filename)):
             raise TypeError(f"a blob of kind {mode} in {filename!r} is none of ours")
         data = (Path(self._directory) / str(filename)).read_bytes()
-        if mode == TEXT:
-            return data.decode("utf-8", "surrogatepass")
-        return data if mode == BYTES else np.load(io.BytesIO(data), allow_pickle=False)
+        try:
+            return _opened(data, kind) if sealed else _value(data, kind)
+        except (TypeError, ValueError) as error:
+            raise Altered(str(filename), data, str(error)) from error
 
     def remove(self, file_path: str) -> None:
         if FILE_NAME.fullmatch(file_path):
             super().remove(file_path)
 
 
+class Altered(ValueError):
+    """A blob's file is not what was written."""
+
+    def __init__(self, name: str, data: bytes, why: str) -> None:
+        super().__init__(why)
+        self.name, self.data = name, data
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A value whose checksum is right, and the key that it was stored under."""
+
+    key: str
+    value: Any
+
+
+def _opened(data: bytes, kind: int) -> Sealed:
+    """Raises `ValueError` where the checksum is another."""
+    if crc32(data[4:]).to_bytes(4) != data[:4] or data[4:5] != kind.to_bytes(1):
+        raise ValueError("its checksum is another")
+    end = 9 + int.from_bytes(data[5:9])
+    return Sealed(data[9:end].decode("utf-8", "surrogatepass"), _value(data[end:], kind))
+
+
+def _value(data: bytes, kind: int) -> Any:
+    if kind == NUMBER:
+        text = data.decode("ascii")
+        return float(text) if set(text) & set(".einf") else int(text)
+    if kind == TEXT:
+        return data.decode("utf-8", "surrogatepass")
+    return data if kind == BYTES else np.load(io.BytesIO(data), allow_pickle=False)
+
+
 def _data(value: Any) -> tuple[bytes, int]:
+    if type(value) in (int, float):
+        return repr(value).encode("ascii"), NUMBER
     if isinstance(value, bytes):
         return value, BYTES
     if isinstance(value, str):
@@ -97,17 +154,30 @@ class Blobs:
     def __init__(self, workspace: str | Path, limit: int = LIMIT) -> None:
         self.directory = Path(workspace).expanduser().absolute() / "blobs"
         self.limit = limit
+        self._damaged = Damaged(self.directory.parent)
         make_directory(self.directory)
-        self.directory.chmod(0o700)
         try:
             self._cache = self._open()
         except sqlite3.DatabaseError as error:
             log.warning("%s: starting afresh, its database is damaged (%s)", self.directory, error)
-            shutil.rmtree(self.directory)
+            moved = self._damaged.move(
+                self.directory,
+                held="texts and arrays that may be made again, in a database that is damaged",
+                outcome="moved there whole, a new one begun",
+            )
+            if not moved:
+                raise bad(
+                    str(self.directory),
+                    f"this database cannot be read ({error}), nor moved out of the way",
+                    "Choose another workspace (--workspace, PARETOSCOPE_HOME).",
+                ) from error
             make_directory(self.directory)
             self._cache = self._open()
 
     def _open(self) -> diskcache.Cache:
+        database = self.directory / "cache.db"
+        database.touch(0o600)  # SQLite gives its log the mode of the database
+        secure(self.directory, database)
         return diskcache.Cache(
             str(self.directory),
             disk=PlainDisk,
@@ -167,7 +237,32 @@ class Blobs:
     def _get(self, key: str, kind: type | tuple[type, ...]) -> Any:
         try:
             value = self._cache.get(key, retry=True)
+            if isinstance(value, Sealed):
+                if value.key != key:
+                    raise ValueError("it was stored under another key")
+                value = value.value
+        except Altered as error:
+            self._damaged.keep(
+                self.directory / error.name,
+                error.data,
+                held=f"the blob {shown(key, most=80)}, which may be made again",
+                outcome="it is not there any more",
+            )
+            self._forget(key)
+            return None
         except (OSError, ValueError, TypeError, sqlite3.Error) as error:
             log.warning("%s: blob %s cannot be read (%s)", self.directory, key, error)
+            self._damaged.keep(
+                self.directory / "cache.db",
+                shown(key).encode(),
+                held=f"the blob {shown(key, most=80)}, which may be made again",
+                outcome="it is taken as not there",
+            )
             return None
         return value if isinstance(value, kind) else None
+
+    def _forget(self, key: str) -> None:
+        try:
+            self._cache.delete(key, retry=True)
+        except (OSError, sqlite3.Error) as error:
+            log.warning("%s: blob %s stays (%s)", self.directory, key, error)

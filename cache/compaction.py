@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from cache.damage import Damaged
 from cache.journal import SUFFIX, UNFINISHED, list_journals, sync_directory, try_lock
+from cache.lines import Bad
 from cache.segments import (
     Unreadable,
     checksum_of,
@@ -27,7 +28,7 @@ from cache.segments import (
     remove_segment,
     write_segment,
 )
-from cache.tables import COLUMNS, Bad, journal_tables
+from cache.tables import COLUMNS, journal_tables
 from engine.errors import BadInput
 
 log = logging.getLogger(__name__)

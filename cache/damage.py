@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cache.journal import UNFINISHED, make_directory, sync_directory
-from cache.tables import Bad
+from cache.lines import Bad
 from engine.errors import MOST, ParetoscopeError
 
 log = logging.getLogger(__name__)

@@ -25,6 +25,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from cache.modes import secure
 from cache.numbered import NUMBERED, UNKNOWN, Numbers
 from cache.tables import COLUMNS
 
@@ -116,9 +117,14 @@ class Index:
                 raise duckdb.InvalidInputException(f"index schema {found}, expected {SCHEMA}")
             read = self._connection.execute("SELECT source, max(read_to) FROM sources GROUP BY 1")
             self.known: dict[str, int] = dict(read.fetchall())
+            self._secure()
         except BaseException:
             self._connection.close()
             raise
+
+    def _secure(self) -> None:
+        if self.path is not None:
+            secure(self.path, self.path.with_name(self.path.name + ".wal"))
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -145,6 +151,7 @@ class Index:
             self.numbers.forget()
             raise
         self.known.update(read_to)
+        self._secure()
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         self._connection.register("incoming", rows)

@@ -15,10 +15,11 @@ import duckdb
 
 from cache.damage import LEFT_OUT, Damaged
 from cache.journal import SUFFIX, Journal, list_journals
+from cache.lines import Bad
 from cache.mending import check_segment, give_up, mend, unmatched
 from cache.rescue import Lost, held, lost
 from cache.segments import Unreadable, list_segments, segment_sources
-from cache.tables import Bad, damage_of
+from cache.tables import damage_of
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 SCHEMA = 2
@@ -49,6 +49,13 @@ class Span:
     start: int
     end: int
     good: bool
+
+
+class Bad(NamedTuple):
+    """Bytes of a journal that are no row, and where they begin."""
+
+    start: int
+    data: bytes
 
 
 def schema_of(line: bytes) -> int | None:
@@ -111,9 +118,9 @@ def spans(data: bytes, start: int, schema: int | None) -> list[Span]:
 
 
 def _was_sealed(line: bytes, schema: int | None) -> bool:
-    """Whether this line was written with a checksum."""
+    """Whether this line was written with a checksum, or is a header that says it was not."""
     if schema is None:
-        return b'"sequence":' in line or b'"crc":' in line
+        return line.startswith(HEADER) or b'"sequence":' in line or b'"crc":' in line
     return schema != UNSEALED
 
 

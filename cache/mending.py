@@ -105,8 +105,8 @@ def check_segment(segment: Path) -> bool:
     )
 
 
-def _places(one: bytes, two: bytes) -> list[tuple[int, int]]:
-    """Where two files differ, places nearer than 512 bytes taken as one."""
+def _places(one: bytes, two: bytes, near: int = NEAR) -> list[tuple[int, int]]:
+    """Where two files differ, places nearer than `near` bytes taken as one."""
     length = min(len(one), len(two))
     differ = np.flatnonzero(
         np.frombuffer(one, np.uint8, length) != np.frombuffer(two, np.uint8, length)
@@ -115,11 +115,11 @@ def _places(one: bytes, two: bytes) -> list[tuple[int, int]]:
         differ.append(length)
     places: list[tuple[int, int]] = []
     for byte in differ:
-        if places and byte - places[-1][1] < NEAR:
+        if places and byte - places[-1][1] < near:
             places[-1] = places[-1][0], byte + 1
         else:
             places.append((byte, byte + 1))
-    if len(one) != len(two) and places:
+    if len(one) != len(two):
         places[-1] = places[-1][0], max(len(one), len(two))
     return places
 
@@ -128,16 +128,17 @@ def _mixed(one: bytes, two: bytes, wanted: int) -> bytes | None:
     """The mixture of two files of one length that has the checksum, None where none has."""
     if len(one) != len(two):
         return None
-    places = _places(one, two)
-    if not 0 < len(places) <= PLACES:
-        return None
-    for choice in itertools.product((False, True), repeat=len(places)):
-        mixed = bytearray(one)
-        for (start, end), other in zip(places, choice, strict=True):
-            if other:
-                mixed[start:end] = two[start:end]
-        if crc32(mixed) == wanted:
-            return bytes(mixed)
+    for near in (1, NEAR):
+        places = _places(one, two, near)
+        if not 0 < len(places) <= PLACES:
+            continue
+        for choice in itertools.product((False, True), repeat=len(places)):
+            mixed = bytearray(one)
+            for (start, end), other in zip(places, choice, strict=True):
+                if other:
+                    mixed[start:end] = two[start:end]
+            if crc32(mixed) == wanted:
+                return bytes(mixed)
     return None
 
 

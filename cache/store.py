@@ -9,7 +9,6 @@ every other one replays segments and journals into memory. Both see the same row
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
@@ -26,8 +25,9 @@ from cache.damage import Damage, Damaged
 from cache.earlier import earlier
 from cache.follow import Follower
 from cache.joining import Joined, join_means
-from cache.journal import Journal, make_directory, storage_error, try_lock
+from cache.journal import Journal
 from cache.keeping import Keeper
+from cache.owning import own
 from cache.point import Point
 from engine.errors import ParetoscopeError
 
@@ -78,25 +78,13 @@ class Store:
             BadInput: the workspace cannot be written, or a newer version wrote it.
         """
         workspace = Path(workspace).expanduser().absolute()
-        make_directory(workspace)
+        lock = own(workspace)
         try:
-            place = workspace / "index.lock"
-            lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise storage_error(error, workspace) from error
-        try:
-            if try_lock(lock):
-                with contextlib.suppress(OSError):  # the pid is for messages only
-                    os.truncate(lock, 0)
-                    os.pwrite(lock, str(os.getpid()).encode(), 0)
-                return cls(workspace, lock)
-            owner = os.pread(lock, 32, 0).decode(errors="replace") or "?"
+            return cls(workspace, lock)
         except BaseException:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
             raise
-        os.close(lock)
-        log.info("%s: process %s owns the index, this one has it in memory", workspace, owner)
-        return cls(workspace, None)
 
     def close(self) -> None:
         """Close index and journal, and let another process own the index."""

@@ -9,14 +9,13 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.json as pa_json
 
 from cache.journal import SUFFIX, journal_schema, read_journal
-from cache.lines import HEADER, SCHEMA, Span, sealed, spans
+from cache.lines import HEADER, SCHEMA, Bad, Span, sealed, spans
 from cache.rows import FIELDS, MAPPING, NUMBER, WHOLE
 
 TEXTS = (*MAPPING, "extra")
@@ -31,13 +30,6 @@ def _kind_of(name: str) -> pa.DataType:
 # what a line holds (`cache.rows.pack`), and with it where the line came from
 WRITTEN = pa.schema([pa.field(name, _kind_of(name)) for name in (*FIELDS, "extra")])
 COLUMNS = WRITTEN.append(pa.field("source", pa.string())).append(pa.field("position", pa.int64()))
-
-
-class Bad(NamedTuple):
-    """Bytes of a journal that are no row, and where they begin."""
-
-    start: int
-    data: bytes
 
 
 def to_table(

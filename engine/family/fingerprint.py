@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -29,14 +26,10 @@ from engine.family.adapter import identity
 from engine.family.checkpoint import Checkpoint, is_computed
 from engine.family.compatibility import Family
 from engine.family.headers import TensorInfo
+from engine.family.remembering import Memory, file_identity
 
-logger = logging.getLogger(__name__)
-
-MEMORY = "fingerprints.json"
 REGION = 64 << 20
 CHUNK = 4 << 20
-# a file changed this recently may change again within one step of its clock: hashed, not remembered
-SETTLED_SECONDS = 2.0
 
 # exponent bits that are all ones in an infinity or NaN, by type, in an unsigned number of its width
 _EXPONENT: dict[str, np.unsignedinteger[Any]] = {
@@ -112,11 +105,6 @@ def _file_digest(tensors: Mapping[str, TensorInfo], parts: Mapping[str, list[byt
     return whole.hexdigest()
 
 
-def _identity(path: Path) -> list[int]:
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns, found.st_ino]
-
-
 def _hash_files(
     files: Mapping[Path, Mapping[str, TensorInfo]], tick: Callable[[], None]
 ) -> dict[Path, str]:
@@ -125,7 +113,7 @@ def _hash_files(
     Raises:
         BadInput: tensors that hold a NaN or an infinity; a file that changes meanwhile.
     """
-    before = {path: _identity(path) for path in files}
+    before = {path: file_identity(path) for path in files}
     regions = _regions(info for tensors in files.values() for info in tensors.values())
     results: dict[tuple[Path, str, int], bytes] = {}
     broken: dict[tuple[Path, str], None] = {}
@@ -158,7 +146,7 @@ def _hash_files(
         raise BadInput(*problems)
     digests = {}
     for path, tensors in files.items():
-        if _identity(path) != before[path]:
+        if file_identity(path) != before[path]:
             raise bad(str(path), "it changed while it was read", "Wait until it is written.")
         parts: dict[str, list[bytes]] = {name: [] for name in tensors}
         for region in regions:
@@ -166,56 +154,6 @@ def _hash_files(
                 parts[region.info.name].append(results[path, region.info.name, region.start])
         digests[path] = _file_digest(tensors, parts)
     return digests
-
-
-class _Memory:
-    """Digests of files seen before; losing it costs time, never truth."""
-
-    def __init__(self, workspace: Path) -> None:
-        self.file = workspace / MEMORY
-        self.known = self._load()
-
-    def _load(self) -> dict[str, list[Any]]:
-        try:
-            data = json.loads(self.file.read_text(encoding="utf-8"))
-            known = data["files"]
-            return {
-                str(path): [*map(int, entry[:3]), str(entry[3])]
-                for path, entry in known.items()
-                if len(entry) == 4 and len(str(entry[3])) == 64
-            }
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            logger.warning("%s is not readable and will be written anew (%s)", self.file, error)
-            return {}
-
-    def find(self, path: Path) -> str | None:
-        entry = self.known.get(os.path.realpath(path))
-        return entry[3] if entry is not None and entry[:3] == _identity(path) else None
-
-    def add(self, digests: Mapping[Path, str]) -> None:
-        """Remember digests of settled files, beside what another process has added meanwhile."""
-        fresh = {}
-        for path, digest in digests.items():
-            identity = _identity(path)
-            if time.time() - identity[1] / 1e9 >= SETTLED_SECONDS:
-                fresh[os.path.realpath(path)] = [*identity, digest]
-        if not fresh:
-            return
-        self.known = {**self.known, **self._load(), **fresh}
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.file.parent, prefix=".fingerprints-")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump({"version": 1, "files": self.known}, file)
-                os.replace(name, self.file)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            logger.warning("fingerprints cannot be remembered in %s (%s)", self.file, error)
 
 
 def _tensors_by_file(models: Iterable[Checkpoint]) -> dict[Path, dict[str, TensorInfo]]:
@@ -247,7 +185,7 @@ def fingerprints(
         BadInput: weights that are not finite (file and tensor), or files that change meanwhile.
     """
     files = _tensors_by_file(family.models.values())
-    memory = _Memory(workspace)
+    memory = Memory(workspace)
     try:
         digests = {path: known for path in files if (known := memory.find(path)) is not None}
         fresh = _hash_files(

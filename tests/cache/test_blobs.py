@@ -8,7 +8,8 @@ import sqlite3
 import numpy as np
 import pytest
 
-from cache.blobs import Blobs
+from cache.blobs import NUMBER, Blobs, _data, _opened
+from cache.damage import Damaged
 
 
 @pytest.fixture
@@ -124,6 +125,9 @@ def test_a_damaged_database_starts_afresh(tmp_path):
     with Blobs(tmp_path) as blobs:
         assert blobs.get_text("k") is None
         assert blobs.put_text("k", "y") and blobs.get_text("k") == "y"
+    (damage,) = Damaged(tmp_path).all()
+    assert damage.file == "blobs" and "moved there whole" in damage.outcome
+    assert len([*(tmp_path / "damaged" / f"{damage.id}.bytes").rglob("*.val")]) == 1
 
 
 def test_a_full_disk_is_no_error(blobs, monkeypatch, caplog):
@@ -136,3 +140,76 @@ def test_a_full_disk_is_no_error(blobs, monkeypatch, caplog):
 
 def test_the_directory_is_for_its_owner_alone(blobs):
     assert blobs.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_no_damaged_byte_of_a_blob_is_given_back(tmp_path, blobs):
+    """A text, bytes and an array altered: not there, told, the others as they were."""
+    array = np.arange(5, dtype=np.float32)
+    stored = {"t": "a text é", "b": b"\x00bytes", "a": array}
+    put = {"t": blobs.put_text, "b": blobs.put_bytes, "a": blobs.put_array}
+    get = {"t": blobs.get_text, "b": blobs.get_bytes, "a": blobs.get_array}
+    blobs.put_number("n", 0.25)
+    for key, value in stored.items():
+        put[key](key, value)
+        (path,) = (each for each in blobs.directory.rglob("*.val") if read(each, key))
+        whole = path.read_bytes()
+        for place in range(len(whole)):
+            for new in (whole[place] ^ 1 << place % 8, (whole[place] + 1) % 256, 0):
+                if new != whole[place]:
+                    with pytest.raises(ValueError):
+                        _opened(whole[:place] + bytes([new]) + whole[place + 1 :], whole[4])
+        for place in range(0, len(whole), 13):
+            put[key](key, value)
+            (path,) = (each for each in blobs.directory.rglob("*.val") if read(each, key))
+            bad = bytearray(whole)
+            bad[place] ^= 1 << place % 8
+            path.write_bytes(bad)
+            assert get[key](key) is None
+            kept = tmp_path / "damaged"
+            (damage,) = (
+                each
+                for each in Damaged(tmp_path).all()
+                if (kept / f"{each.id}.bytes").read_bytes() == bad and each.file.endswith(path.name)
+            )
+            assert f"the blob {key}" in damage.held
+        assert put[key](key, value) and get[key](key) is not None
+        assert blobs.get_number("n") == 0.25
+
+
+def read(path, key: str) -> bool:
+    return path.read_bytes()[9:10] == key.encode()
+
+
+def test_a_number_altered_in_the_database_is_not_there(blobs):
+    blobs.put_number("n", 3)
+    for change in ("value = CAST('4' AS BLOB)", "value = 4", f"mode = {NUMBER}", "key = 'm'"):
+        blobs.put_number("n", 3)
+        with sqlite3.connect(blobs.directory / "cache.db") as database:
+            database.execute(f"UPDATE Cache SET {change}")
+        database.close()
+        assert blobs.get_number("n") is None and blobs.get_number("m") is None
+
+
+def test_blobs_of_earlier_builds_are_read(blobs, monkeypatch):
+    """They have no checksum, and other kinds in the database."""
+    for kind in ("text", "bytes", "array"):
+        monkeypatch.setattr("cache.blobs.PlainDisk.store", unsealed)
+        blobs._cache.set(kind, {"text": "é", "bytes": b"x", "array": np.ones(2)}[kind])
+    blobs._cache.set("number", 2.5)
+    monkeypatch.undo()
+    assert blobs.get_text("text") == "é" and blobs.get_bytes("bytes") == b"x"
+    assert blobs.get_array("array").tolist() == [1.0, 1.0] and blobs.get_number("number") == 2.5
+
+
+def unsealed(disk, value, read, key=None):
+    if isinstance(value, float):
+        return 0, NUMBER, None, value
+    data, kind = _data(value)
+    name, path = disk.filename(key, value)
+    return disk._write(path, iter((data,)), "xb"), kind, name, None
+
+
+def test_files_are_for_their_owner_alone(blobs):
+    blobs.put_text("t", "x")
+    for path in (blobs.directory, *blobs.directory.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path

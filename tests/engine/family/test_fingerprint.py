@@ -13,10 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from cache.damage import Damaged
 from engine.errors import BadInput, Cancelled
 from engine.family import fingerprint
 from engine.family.compatibility import Family, open_family
-from engine.family.fingerprint import MEMORY, family_fingerprint, fingerprints
+from engine.family.fingerprint import family_fingerprint, fingerprints
+from engine.family.remembering import MEMORY, remembered
 from engine.study import FamilySpec
 from tests import families
 from tests.families import FamilyFiles
@@ -131,11 +133,47 @@ def test_corrupted_memory_is_written_anew(
     first = fingerprints(opened(files), tmp_path)
     good = json.loads((tmp_path / MEMORY).read_text())
     (tmp_path / MEMORY).write_text(content, errors="surrogateescape")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         assert fingerprints(opened(files), tmp_path) == first
     assert json.loads((tmp_path / MEMORY).read_text()) == good
     if content != '{"files": {"x": [1]}}':
         assert MEMORY in caplog.text
+
+
+def test_a_wrong_digit_of_a_digest_is_told_and_the_files_are_read_again(
+    files: FamilyFiles, tmp_path: Path
+) -> None:
+    settle(files)
+    first = fingerprints(opened(files), tmp_path)
+    good = (tmp_path / MEMORY).read_bytes()
+    (entry, *_) = json.loads(good)["files"].values()
+    other = ("0" if entry[3][5] != "0" else "1").encode()
+    place = good.index(entry[3].encode()) + 5
+    bad = good[:place] + other + good[place + 1 :]
+    (tmp_path / MEMORY).write_bytes(bad)
+    assert fingerprints(opened(files), tmp_path) == first
+    assert (tmp_path / MEMORY).read_bytes() == good
+    (damage,) = Damaged(tmp_path).all()
+    assert damage.file == MEMORY and damage.outcome == "the files are read again"
+    assert (tmp_path / "damaged" / f"{damage.id}.bytes").read_bytes() == bad
+
+
+def test_no_damaged_byte_of_the_memory_is_believed(files: FamilyFiles, tmp_path: Path) -> None:
+    settle(files)
+    fingerprints(opened(files), tmp_path)
+    good = (tmp_path / MEMORY).read_bytes()
+    for place in range(len(good)):
+        bad = good[:place] + bytes([good[place] ^ 1 << place % 8]) + good[place + 1 :]
+        if place < len(good) - 1:
+            assert remembered(bad) is None
+    assert remembered(good) == json.loads(good)["files"]
+
+
+def test_a_memory_of_the_first_version_is_read(files: FamilyFiles, tmp_path: Path) -> None:
+    settle(files)
+    fingerprints(opened(files), tmp_path)
+    known = json.loads((tmp_path / MEMORY).read_text())["files"]
+    assert remembered(json.dumps({"version": 1, "files": known}).encode()) == known
 
 
 def test_wrong_digest_entry_is_ignored(files: FamilyFiles, tmp_path: Path) -> None:
@@ -144,7 +182,7 @@ def test_wrong_digest_entry_is_ignored(files: FamilyFiles, tmp_path: Path) -> No
     memory = json.loads((tmp_path / MEMORY).read_text())
     for entry in memory["files"].values():
         entry[3] = "short"
-    (tmp_path / MEMORY).write_text(json.dumps(memory))
+    (tmp_path / MEMORY).write_text(json.dumps({"version": 1, "files": memory["files"]}))
     assert fingerprints(opened(files), tmp_path) == first
 
 
