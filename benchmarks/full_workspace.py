@@ -4,9 +4,11 @@ Run inside any checkout (`PYTHONPATH=CHECKOUT python benchmarks/full_workspace.p
 keys under which the made-up rows stand, and the form in which they are written, are that build's
 own. `benchmarks.earlier_store` calls it for two builds.
 
-    python -m benchmarks.full_workspace FOLDER [--points 10000] [--examples 2] [--spread 1.0]
+    fill FOLDER [--points 10000] [--examples 2] [--spread 0.05]    write FOLDER/study.yaml once, and
+                        FOLDER/home, a workspace with a score of each objective a point
+    open FOLDER         print the milliseconds of opening and closing FOLDER/home
+    append FOLDER       print the milliseconds a row of appending 600 rows one by one
 
-writes FOLDER/study.yaml once and FOLDER/home, a workspace with a score of each objective a point.
 `--spread` is how far a point's objectives lie apart: at 0 all are one number and the front is one
 point; at 1 they are independent and the front has thousands.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,20 +119,52 @@ def fill(study: Path, workspace: Path, points: int, examples: int, spread: float
     journal.close()
 
 
+def opened(home: Path) -> float:
+    """Milliseconds of opening and closing a workspace."""
+    from cache.store import Store
+
+    start = time.perf_counter()
+    Store.open(home).close()
+    return 1000 * (time.perf_counter() - start)
+
+
+def appended(home: Path, count: int) -> float:
+    """Milliseconds a row of appending rows one by one, and of one question after the last."""
+    from cache.store import Store
+
+    objectives = {f"o{place}": f"{place:064x}" for place in range(OBJECTIVES)}
+    rows = list(rows_of("f" * 64, objectives, count // OBJECTIVES, 2, 1.0))
+    with Store.open(home) as store:
+        start = time.perf_counter()
+        for row in rows:
+            store.append([row])
+        there = store.has(row["point"], row["objective_fingerprint"], "explore", row["numerics"])
+        took = time.perf_counter() - start
+    assert there
+    return 1000 * took / len(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("what", choices=("fill", "open", "append"))
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--home", type=Path, help="default FOLDER/home")
     parser.add_argument("--points", type=int, default=10_000)
     parser.add_argument("--examples", type=int, default=2)
     parser.add_argument("--spread", type=float, default=0.05)
     given = parser.parse_args()
-    study = given.folder / "study.yaml"
-    if not study.exists():
-        given.folder.mkdir(parents=True, exist_ok=True)
-        study = write_models(given.folder)
-    fill(study, given.folder / "home", given.points, given.examples, given.spread)
+    study, home = given.folder / "study.yaml", given.home or given.folder / "home"
+    if given.what == "open":
+        print(opened(home))
+    elif given.what == "append":
+        print(appended(home, 600))
+    else:
+        if not study.exists():
+            given.folder.mkdir(parents=True, exist_ok=True)
+            study = write_models(given.folder)
+        fill(study, home, given.points, given.examples, given.spread)
 
 
 if __name__ == "__main__":

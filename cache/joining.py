@@ -18,7 +18,7 @@ import numpy as np
 from cache.index import NEWEST, UNKNOWN, Index
 
 NUMBERS = ("mean", "stderr", "low", "high", "n")
-RANGE = 1 << 16
+RANGE = 1 << 15
 
 Asked = Mapping[str, np.ndarray]
 """Columns of a result; missing values are masked."""
