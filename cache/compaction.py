@@ -9,10 +9,11 @@ where that fails the journal stays. Files of earlier builds are written anew, wi
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ from cache.segments import (
     remove_segment,
     write_segment,
 )
-from cache.tables import COLUMNS, journal_tables
+from cache.tables import journal_tables
 from engine.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -84,12 +85,33 @@ def compact(
 
 
 def _compact(journals: Path, segments: Path, names: list[str], set_aside: SetAside) -> int:
-    tables, sources = [], {}
+    sources: dict[str, int] = {}
+    try:
+        write_segment(segments, _rows(journals, names, sources, set_aside), sources)
+    except _NotKept as error:  # no room for what is damaged: the journals hold it still
+        log.warning("journals not compacted: %s", error)
+        return 0
+    for name in sources:
+        (journals / f"{name}{SUFFIX}").unlink()
+    if sources:
+        sync_directory(journals)
+        log.info("compacted %d journals", len(sources))
+    return len(sources)
+
+
+class _NotKept(Exception):
+    """What is damaged in a journal could not be set aside."""
+
+
+def _rows(
+    journals: Path, names: Sequence[str], sources: dict[str, int], set_aside: SetAside
+) -> Iterator[pa.Table]:
+    """The rows of journals, and in `sources` up to which byte each was read, once it was."""
     for name in names:
-        path, end, found, damaged = journals / f"{name}{SUFFIX}", 0, [], []
+        path, end, damaged = journals / f"{name}{SUFFIX}", 0, []
         try:
             for table, upto, bad in journal_tables(path, 0, path.stat().st_size):
-                found.append(table)
+                yield table
                 damaged += bad
                 end = upto
         except BadInput as error:
@@ -100,18 +122,8 @@ def _compact(journals: Path, segments: Path, names: list[str], set_aside: SetAsi
                 file.seek(end)
                 damaged += _torn(path, Bad(end, file.read(torn)))
         if damaged and not set_aside(path, damaged):
-            continue
-        tables += found
+            raise _NotKept(str(path))
         sources[name] = end
-    rows = pa.concat_tables(tables) if tables else COLUMNS.empty_table()
-    if rows.num_rows:
-        write_segment(segments, rows, sources)
-    for name in sources:
-        (journals / f"{name}{SUFFIX}").unlink()
-    if sources:
-        sync_directory(journals)
-        log.info("compacted %d journals, %d rows", len(sources), rows.num_rows)
-    return len(sources)
 
 
 def _torn(path: Path, tail: Bad) -> list[Bad]:
@@ -133,15 +145,17 @@ def merge(segments: Path, least: int = 8, mend: Mend | None = None) -> None:
     if not chosen:
         return
     known: dict[str, int] = {}
-    tables, merged = [], []
+    tables: list[Iterator[pa.Table]] = []
+    merged = []
     for name in chosen:
+        before = dict(known)  # the rows are read later, when more is known
         try:
             try:
-                rows, sources = load_segment(segments / name, known)
+                rows, sources = load_segment(segments / name, before)
             except Unreadable:
                 if mend is None or not mend(name):
                     raise
-                rows, sources = load_segment(segments / name, known)
+                rows, sources = load_segment(segments / name, before)
         except BadInput as error:
             log.warning("%s", error)
             continue
@@ -151,7 +165,7 @@ def merge(segments: Path, least: int = 8, mend: Mend | None = None) -> None:
             known[source] = max(known.get(source, 0), end)
     if not merged:
         return
-    write_segment(segments, pa.concat_tables(tables), known)
+    write_segment(segments, itertools.chain.from_iterable(tables), known)
     for name in merged:
         remove_segment(segments / name)
     sync_directory(segments)

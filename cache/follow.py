@@ -26,7 +26,7 @@ from cache.journal import SUFFIX, list_journals
 from cache.keeping import Keeper
 from cache.rescue import lost
 from cache.segments import Unreadable, list_segments, load_segment
-from cache.tables import Bad, journal_tables
+from cache.tables import gathered, journal_tables
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,6 @@ T = TypeVar("T")
 REMEMBERED = 256
 FEW = 1000
 LISTINGS = 16
-AT_A_TIME = 122_880
-"""Rows of one transaction at least where there are as many: DuckDB writes that many to its file at
-once, past the write-ahead log."""
 AT_ONCE = 2 << 20
 
 
@@ -49,11 +46,13 @@ class Follower:
         file: where the index lies, for the one process that owns it; None for an index in memory.
         keeper: keeps what turns out to be damaged.
 
+    It is level once it has been refreshed.
+
     Attributes:
         version: grows whenever rows have been read.
         sequence: the largest of a row that was read.
         unchecked: files too large to be looked at before anyone is answered.
-        arrived: ids of the scores that were read since this follower was made.
+        arrived: ids of the scores that were read since it was level first.
     """
 
     def __init__(self, file: Path | None, keeper: Keeper) -> None:
@@ -71,8 +70,6 @@ class Follower:
         keeper.index = self._cursor
         if file is not None:
             self._check()
-        self.refresh()
-        self._opened = True
 
     def close(self) -> None:
         with self._lock:
@@ -97,6 +94,8 @@ class Follower:
             except duckdb.Error as error:
                 self._rebuild(error)
                 return True
+            finally:
+                self._opened = True
 
     def ask(self, question: Callable[[Index], T]) -> T:
         """The answer to a question; an index that turns out to be damaged is rebuilt and asked
@@ -143,38 +142,49 @@ class Follower:
         known, ends = self._index.known, self._keeper.sources(name)
         if any(end > known.get(source, 0) for source, end in ends.items()):
             try:
-                rows, ends = load_segment(self._segments / name, known)
+                self._take_segment(name)
             except Unreadable:
                 if not self._keeper.mended(name):
                     return
-                rows, ends = load_segment(self._segments / name, known)
-            news = {source: end for source, end in ends.items() if end > known.get(source, 0)}
-            self._insert([rows], news)
+                self._take_segment(name)
         self._read_segments.add(name)
+
+    def _take_segment(self, name: str) -> None:
+        known = self._index.known
+        tables, ends = load_segment(self._segments / name, known)
+        self._insert(tables, {each: end for each, end in ends.items() if end > known.get(each, 0)})
 
     def _read_journal(self, name: str, size: int) -> None:
         start = self._index.known.get(name, 0)
         path = self._journals / f"{name}{SUFFIX}"
-        for tables, end, bad in _gathered(journal_tables(path, start, size)):
+        for tables, end, bad in gathered(journal_tables(path, start, size)):
             self._insert(tables, {name: end})
             if bad:
                 self._keeper.set_aside(path, bad)
 
-    def _insert(self, tables: Sequence[pa.Table], read_to: Mapping[str, int]) -> None:
-        self._index.insert(tables, read_to)
-        tables = [rows for rows in tables if rows.num_rows]
-        if not tables:
-            return
-        self.version += 1
-        points: set[str] = set()
-        for rows in tables:
-            self.sequence = max(self.sequence, pc.max(rows.column("sequence")).as_py() or 0)
-            if len(points) <= FEW:
-                points |= set(rows.column("point").unique().drop_null().to_pylist())
-            if self._opened:
-                scores = rows.filter(pc.equal(rows.column("kind"), "score"))
-                self.arrived.update(scores.column("id").to_pylist())
-        self._changes.append((self.version, frozenset(points) if len(points) <= FEW else None))
+    def _insert(self, tables: Iterable[pa.Table], read_to: Mapping[str, int]) -> None:
+        points, arrived = set[str](), set[str]()
+        largest, count = self.sequence, 0
+
+        def seen() -> Iterator[pa.Table]:
+            nonlocal largest, count
+            for rows in tables:
+                if rows.num_rows:
+                    count += rows.num_rows
+                    largest = max(largest, pc.max(rows.column("sequence")).as_py() or 0)
+                    if len(points) <= FEW:
+                        points.update(rows.column("point").unique().drop_null().to_pylist())
+                    if self._opened:
+                        scores = rows.filter(pc.equal(rows.column("kind"), "score"))
+                        arrived.update(scores.column("id").to_pylist())
+                    yield rows
+
+        self._index.insert(seen(), read_to)
+        if count:
+            self.version += 1
+            self.sequence = largest
+            self.arrived |= arrived
+            self._changes.append((self.version, frozenset(points) if len(points) <= FEW else None))
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         return self._index.cursor()
@@ -271,20 +281,3 @@ class Follower:
         self._read_segments.clear()
         self._changes.clear()
         self.version += 1
-
-
-def _gathered(
-    found: Iterable[tuple[pa.Table, int, list[Bad]]],
-) -> Iterator[tuple[list[pa.Table], int, list[Bad]]]:
-    """What is read of a journal chunk by chunk, gathered to `AT_A_TIME` rows."""
-    tables: list[pa.Table] = []
-    damaged: list[Bad] = []
-    end = None
-    for rows, end, bad in found:
-        tables.append(rows)
-        damaged += bad
-        if sum(each.num_rows for each in tables) >= AT_A_TIME:
-            yield tables, end, damaged
-            tables, damaged = [], []
-    if tables and end is not None:
-        yield tables, end, damaged

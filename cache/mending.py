@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.damage import Damaged
-from cache.segments import TWIN, checksum_of, place, twin_of
+from cache.segments import TWIN, checksum_of, place, sum_of, twin_of
 from engine.errors import ParetoscopeError
 
 NEAR = 512
@@ -100,9 +100,7 @@ def check_segment(segment: Path) -> bool:
     wanted = checksum_of(segment.name)
     if wanted is None:
         return True
-    return all(
-        path.exists() and crc32(path.read_bytes()) == wanted for path in (segment, twin_of(segment))
-    )
+    return all(path.exists() and sum_of(path) == wanted for path in (segment, twin_of(segment)))
 
 
 def _places(one: bytes, two: bytes, near: int = NEAR) -> list[tuple[int, int]]:

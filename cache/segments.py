@@ -15,13 +15,13 @@ beside the smaller segments it replaces, adds nothing twice.
 from __future__ import annotations
 
 import contextlib
-import io
+import itertools
 import json
 import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from zlib import crc32
 
@@ -30,13 +30,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.journal import UNFINISHED, make_directory, storage_error, sync_directory
-from cache.tables import COLUMNS, readable
+from cache.tables import AT_A_TIME, COLUMNS, readable
 from engine.errors import BadInput, bad
 
 SCHEMA = 2
 METADATA = b"paretoscope"
 PARQUET = ".parquet"
 TWIN = ".twin"
+CHUNK = 8 << 20
 _SEALED = re.compile(r"\.([0-9a-f]{8})\.parquet(?:\.twin)?$")
 
 
@@ -69,7 +70,7 @@ def segment_sources(path: Path) -> dict[str, int]:
         BadInput: it cannot be read, or a newer version wrote it.
     """
     try:
-        return _sources(path, pq.read_schema(path))
+        return _sources(path, pq.read_metadata(path).metadata)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, BadInput) as error:
@@ -78,9 +79,9 @@ def segment_sources(path: Path) -> dict[str, int]:
         raise error if isinstance(error, Unreadable) else _unreadable(path, error) from error
 
 
-def _sources(path: Path, schema: pa.Schema) -> dict[str, int]:
+def _sources(path: Path, footer: Mapping[bytes, bytes] | None) -> dict[str, int]:
     try:
-        metadata = json.loads((schema.metadata or {})[METADATA])
+        metadata = json.loads((footer or {})[METADATA])
         written = metadata["schema"]
         sources = {str(name): int(end) for name, end in metadata["sources"].items()}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -106,39 +107,71 @@ def _unreadable(path: Path, error: object) -> Unreadable:
     )
 
 
-def load_segment(path: Path, known: Mapping[str, int]) -> tuple[pa.Table, dict[str, int]]:
+def load_segment(path: Path, known: Mapping[str, int]) -> tuple[Iterator[pa.Table], dict[str, int]]:
     """(rows after the byte each journal is `known` up to, journal name -> bytes), verified.
+
+    The rows come `AT_A_TIME` at a time, read as they are asked for.
 
     Raises:
         FileNotFoundError: the segment is gone (merged into a larger one).
         Unreadable: it is damaged.
         BadInput: it cannot be read, or a newer version wrote it.
     """
+    wanted = checksum_of(path.name)
     try:
-        data = path.read_bytes()
+        if wanted is not None and sum_of(path) != wanted:
+            raise _unreadable(path, "its checksum is another")
     except FileNotFoundError:
         raise
     except OSError as error:
         raise storage_error(error, path) from error
-    wanted = checksum_of(path.name)
-    if wanted is not None and crc32(data) != wanted:
-        raise _unreadable(path, "its checksum is another")
+    ends: dict[str, int] = {}
+    if wanted is None:  # nothing tells that it is whole, but that all of it can be read
+        for rows in _rows(path):
+            if not readable(rows):
+                raise _unreadable(path, "its texts are damaged")
+            found = rows.group_by("source").aggregate([("position", "max")])
+            names = found.column("source").to_pylist()
+            for name, end in zip(names, found.column("position_max").to_pylist(), strict=True):
+                ends[name] = max(end, ends.get(name, 0))
     try:
-        table = pq.read_table(pa.BufferReader(data), schema=COLUMNS, partitioning=None)
-        written = pq.ParquetFile(pa.BufferReader(data)).schema_arrow
-    except (pa.ArrowException, OSError, ValueError) as error:
+        sources = _sources(path, pq.read_metadata(path).metadata)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
         raise _unreadable(path, error) from error
-    if wanted is None and not readable(table):
-        raise _unreadable(path, "its texts are damaged")
-    try:
-        sources = _sources(path, written)
     except Unreadable:
         if wanted is not None:
             raise
-        ends = table.group_by("source").aggregate([("position", "max")])
-        columns = (ends.column(name).to_pylist() for name in ("source", "position_max"))
-        sources = dict(zip(*columns, strict=True))
-    return _after(table, known), sources
+        sources = ends
+    return (_after(rows, known) for rows in _rows(path)), sources
+
+
+def sum_of(path: Path) -> int:
+    """The CRC-32 of a file's bytes."""
+    found = 0
+    with open(path, "rb") as file:
+        while data := file.read(CHUNK):
+            found = crc32(data, found)
+    return found
+
+
+def _rows(path: Path) -> Iterator[pa.Table]:
+    """All rows of a segment as tables of `COLUMNS`, nulls for a column that it lacks."""
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(AT_A_TIME):
+                columns = [
+                    pa.nulls(len(batch), field.type)
+                    if (place := batch.schema.get_field_index(field.name)) < 0
+                    else batch.column(place).cast(field.type)
+                    for field in COLUMNS
+                ]
+                yield pa.Table.from_arrays(columns, schema=COLUMNS)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
 def read_segment(path: Path, known: Mapping[str, int]) -> pa.Table:
@@ -147,7 +180,7 @@ def read_segment(path: Path, known: Mapping[str, int]) -> pa.Table:
     Raises:
         FileNotFoundError, Unreadable, BadInput: as `load_segment`.
     """
-    return load_segment(path, known)[0]
+    return pa.concat_tables([COLUMNS.empty_table(), *load_segment(path, known)[0]])
 
 
 def _after(table: pa.Table, known: Mapping[str, int]) -> pa.Table:
@@ -158,21 +191,48 @@ def _after(table: pa.Table, known: Mapping[str, int]) -> pa.Table:
     return table.filter(pc.greater(table.column("position"), limits.take(sources.indices)))
 
 
-def write_segment(directory: Path, table: pa.Table, sources: Mapping[str, int]) -> Path:
+def write_segment(
+    directory: Path, tables: Iterable[pa.Table], sources: Mapping[str, int]
+) -> Path | None:
     """Write a segment and its twin; each is there whole or not at all.
+
+    Args:
+        tables: the rows, written as they come.
+        sources: looked at when the last of them has come.
+
+    Returns:
+        Where it lies, None where there was no row.
 
     Raises:
         NotSaved, BadInput: the disk does not take it; nothing is lost then.
     """
-    metadata = json.dumps({"schema": SCHEMA, "sources": dict(sources)})
-    buffer = io.BytesIO()
+    rows = (each for each in tables if each.num_rows)
+    first = next(rows, None)
+    if first is None:
+        return None
+    name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+    make_directory(directory)
+    unfinished = directory / f".{name}{PARQUET}{UNFINISHED}"
     try:
-        pq.write_table(
-            table.replace_schema_metadata({METADATA: metadata}), buffer, compression="zstd"
-        )
-    except OSError as error:
-        raise storage_error(error, directory) from error
-    return _place_twice(directory, f"{time.time_ns():020d}-{secrets.token_hex(4)}", buffer)
+        with open(_created(unfinished), "wb") as file:
+            with pq.ParquetWriter(file, COLUMNS, compression="zstd") as writer:
+                for table in itertools.chain((first,), rows):
+                    writer.write_table(table, AT_A_TIME)
+                metadata = {"schema": SCHEMA, "sources": dict(sources)}
+                writer.add_key_value_metadata({METADATA.decode(): json.dumps(metadata)})
+            file.flush()
+            os.fsync(file.fileno())
+        path = directory / f"{name}.{sum_of(unfinished):08x}{PARQUET}"
+        os.rename(unfinished, path)
+        sync_directory(directory)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        if isinstance(error, OSError):
+            raise storage_error(error, directory) from error
+        raise
+    _copied(path, twin_of(path))
+    return path
 
 
 def copy_segment(segment: Path, directory: Path) -> Path:
@@ -181,16 +241,11 @@ def copy_segment(segment: Path, directory: Path) -> Path:
     Raises:
         NotSaved, BadInput: the disk does not take it; nothing has changed then.
     """
-    buffer = io.BytesIO(segment.read_bytes())
-    return _place_twice(directory, _SEALED.sub("", segment.name).removesuffix(PARQUET), buffer)
-
-
-def _place_twice(directory: Path, name: str, buffer: io.BytesIO) -> Path:
-    data = buffer.getbuffer()
-    path = directory / f"{name}.{crc32(data):08x}{PARQUET}"
+    name = _SEALED.sub("", segment.name).removesuffix(PARQUET)
+    path = directory / f"{name}.{sum_of(segment):08x}{PARQUET}"
     for each in (path, twin_of(path)):
         if not each.exists():
-            place(each, data)
+            _copied(segment, each)
     return path
 
 
@@ -200,12 +255,22 @@ def place(path: Path, data: bytes | memoryview) -> None:
     Raises:
         NotSaved, BadInput: the disk does not take it; nothing has changed then.
     """
+    _placed(path, [data])
+
+
+def _copied(source: Path, path: Path) -> None:
+    """`place` of another file's bytes."""
+    with open(source, "rb") as file:
+        _placed(path, iter(lambda: file.read(CHUNK), b""))
+
+
+def _placed(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
     make_directory(path.parent)
     unfinished = path.with_name(f".{secrets.token_hex(4)}-{path.name}{UNFINISHED}")
     try:
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-        with open(os.open(unfinished, flags, 0o600), "wb") as file:
-            file.write(data)
+        with open(_created(unfinished), "wb") as file:
+            for each in pieces:
+                file.write(each)
             file.flush()
             os.fsync(file.fileno())
         os.rename(unfinished, path)
@@ -214,6 +279,11 @@ def place(path: Path, data: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise storage_error(error, path) from error
+
+
+def _created(path: Path) -> int:
+    """A descriptor of a new file that is for its owner alone."""
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
 
 
 def remove_segment(path: Path) -> None:

@@ -67,7 +67,7 @@ class Store:
                 compact(journals, segments, set_aside=keeper.set_aside, mend=keeper.mended)
             except ParetoscopeError as error:  # the journals are still there
                 log.warning("journals not compacted: %s", error)
-            self._follower.refresh()
+        self._follower.refresh()
         self.claims = Claims(workspace / "claims", self._read_others)
 
     @classmethod

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from cache.lines import HEADER, SCHEMA, Bad, Span, sealed, spans
 from cache.rows import FIELDS, MAPPING, NUMBER, WHOLE
 
 TEXTS = (*MAPPING, "extra")
+AT_A_TIME = 122_880
+"""Rows of a group of a segment, and of one insertion into the index where there are as many."""
 
 
 def _kind_of(name: str) -> pa.DataType:
@@ -140,3 +142,21 @@ def damage_of(path: Path, size: int) -> list[Bad]:
             found += to_table(data, "", start, schema)[1]
         start += len(data)
     return found
+
+
+def gathered(
+    found: Iterable[tuple[pa.Table, int, list[Bad]]],
+) -> Iterator[tuple[list[pa.Table], int, list[Bad]]]:
+    """What is read of a journal chunk by chunk, gathered to `AT_A_TIME` rows: DuckDB writes that
+    many to its file at once, past the write-ahead log."""
+    tables: list[pa.Table] = []
+    damaged: list[Bad] = []
+    end = None
+    for rows, end, bad in found:
+        tables.append(rows)
+        damaged += bad
+        if sum(each.num_rows for each in tables) >= AT_A_TIME:
+            yield tables, end, damaged
+            tables, damaged = [], []
+    if tables and end is not None:
+        yield tables, end, damaged

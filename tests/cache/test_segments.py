@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 
-import pyarrow as pa
 import pytest
 
 from cache import segments as segments_module
@@ -17,6 +16,7 @@ from cache.segments import (
     write_segment,
 )
 from cache.store import Store
+from cache.tables import journal_tables
 from engine.errors import BadInput
 
 
@@ -168,12 +168,13 @@ def test_no_room_for_a_segment_leaves_the_journals(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(segments_module.pq, "write_table", full)
+    rows = next(iter(journal_tables(next((tmp_path / "journal").iterdir()), 0, 1 << 20)))[0]
+    monkeypatch.setattr(segments_module.pq.ParquetWriter, "write_table", full)
     with pytest.raises(NotSaved):
-        write_segment(tmp_path / "segments", pa.table({}), {})
+        write_segment(tmp_path / "segments", [rows], {})
     with Store.open(tmp_path) as store:
         assert len(store.records("note")) == 1
-    assert not (tmp_path / "segments").exists()
+    assert list((tmp_path / "segments").iterdir()) == []
 
 
 def test_what_a_killed_compaction_left_is_removed_in_time(tmp_path):

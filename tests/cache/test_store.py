@@ -420,7 +420,7 @@ def test_a_full_disk_does_not_keep_anyone_from_opening(tmp_path, monkeypatch, ca
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cache.segments.pq.write_table", full)
+    monkeypatch.setattr("cache.segments.pq.ParquetWriter.write_table", full)
     with Store.open(tmp_path) as store:
         assert len(points(store)) == 10 and "not compacted" in caplog.text
 
