@@ -211,16 +211,24 @@ class Follower:
         if self._file is None:
             return Index(None)
         there = self._file.exists() and self._file.stat().st_size > 0
+        index = None
         try:
             index = Index(self._file)
             largest = index.arrays('SELECT coalesce(max("sequence"), 0) AS found FROM rows')
+            self.sequence = int(largest["found"][0])
+            return index
         except duckdb.Error as error:
-            if there:
-                log.warning("%s: rebuilding the index (%s)", self._file, error)
-                self._retire(self._file)
-            return self._fresh()
-        self.sequence = int(largest["found"][0])
-        return index
+            log.log(
+                logging.WARNING if there else logging.INFO,
+                "%s: rebuilding the index (%s)",
+                self._file,
+                error,
+            )
+        if index is not None:
+            index.close()
+        if there:
+            self._retire(self._file)
+        return self._fresh()
 
     def _retire(self, file: Path) -> None:
         """Save what an index that cannot be used alone holds; one that cannot be read is moved."""

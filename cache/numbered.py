@@ -9,6 +9,7 @@ Numbers are given by the process that writes the index, and hold for this index 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
 import duckdb
 import numpy as np
@@ -43,8 +44,8 @@ class Numbers:
     @property
     def texts(self) -> dict[str, int]:
         if self._texts is None:
-            found = self._connection.cursor().execute("SELECT text, key FROM texts").fetchall()
-            self._texts = dict(found)
+            with closing(self._connection.cursor()) as cursor:
+                self._texts = dict(cursor.execute("SELECT text, key FROM texts").fetchall())
         return self._texts
 
     @property
@@ -55,9 +56,9 @@ class Numbers:
     @property
     def points(self) -> dict[str, int]:
         if self._points is None:
-            cursor = self._connection.cursor()
-            found = cursor.execute("SELECT id, point FROM points").fetchnumpy()
-            bare = cursor.execute("SELECT point FROM points WHERE recipe IS NULL").fetchnumpy()
+            with closing(self._connection.cursor()) as cursor:
+                found = cursor.execute("SELECT id, point FROM points").fetchnumpy()
+                bare = cursor.execute("SELECT point FROM points WHERE recipe IS NULL").fetchnumpy()
             self._bare = set(bare["point"].tolist())
             self._points = dict(zip(found["id"].tolist(), found["point"].tolist(), strict=True))
         return self._points
