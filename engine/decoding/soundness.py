@@ -27,10 +27,10 @@ from engine.decoding.inputs import Fused, Tick
 from engine.decoding.stage import Stage
 from engine.errors import ParetoscopeError
 
-ROWS, COLUMNS = 4, 64
+ROWS, COLUMNS = 2, 16
 """Rows of the watched forward and their ids at most."""
 
-SAMPLE = 64
+SAMPLE = 24
 """Logits of a position that are looked at first, evenly spaced."""
 
 SHARE = 8
@@ -44,32 +44,42 @@ class Unsound(ParetoscopeError):
     """A model whose numbers overflow, or whose logits say nothing: it has no scores."""
 
 
-def alike(logits: Tensor, limit: int | None = None) -> Tensor:
-    """bool [...]: where the largest logit is shared by so many ids that it says nothing.
+def alike(logits: Tensor, limit: int | None = None) -> Tensor | None:
+    """Where the largest logit is shared by so many ids that it says nothing.
 
     Args:
         logits: float [..., vocabulary].
         limit: ids from here on are masked, and not looked at.
+
+    Returns:
+        bool [...], or None where it is so nowhere.
     """
-    seen = logits[..., :limit]
-    found = _shared(seen[..., :: max(1, seen.shape[-1] // SAMPLE)])
-    # looked at in full only where the few are alike: a 1/500 of the logits is read otherwise
-    return found & _shared(seen) if bool(found.any()) else found
+    size = min(logits.shape[-1], limit or logits.shape[-1])
+    few = logits[..., : size : max(1, size // SAMPLE)]
+    if int(_largest_count(few).max()) <= min(2, size - 1) or size == 1:
+        return None
+    count = _largest_count(logits[..., :size])
+    return (count > max(2, size // SHARE)) | (count == size)
 
 
-def _shared(logits: Tensor) -> Tensor:
-    size = logits.shape[-1]
-    count = (logits == logits.amax(-1, keepdim=True)).sum(-1)
-    return (count > max(2, size // SHARE)) | ((count == size) & (size > 1))
+def _largest_count(logits: Tensor) -> Tensor:
+    """How many share the largest."""
+    return (logits == logits.amax(-1, keepdim=True)).sum(-1)
 
 
-def refuse_alike(found: Tensor) -> None:
-    """Raises `Unsound` where any logits of a batch are alike."""
-    if bool(found.any()):
-        raise Unsound(
-            "the logits are alike for many ids, so that no answer is the likeliest: the model's"
-            " numbers overflow or its weights say nothing"
-        )
+def refuse_alike(found: Tensor | None, read: Tensor | None = None) -> None:
+    """Raises `Unsound` where logits of a batch are alike.
+
+    Args:
+        found: as `alike` gives it.
+        read: bool, the shape of `found`: which of them matter; None: all.
+    """
+    if found is None or not bool((found if read is None else found & read).any()):
+        return
+    raise Unsound(
+        "the logits are alike for many ids, so that no answer is the likeliest: the model's"
+        " numbers overflow or its weights say nothing"
+    )
 
 
 def check_sound(model: Fused, texts: Sequence[Sequence[int]], tick: Tick) -> None:

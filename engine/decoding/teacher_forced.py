@@ -57,19 +57,10 @@ def _align(rows: Sequence[Sequence[int]], width: int, device: torch.device, left
     return torch.tensor(filled, dtype=torch.int64, device=device).view(len(rows), width)
 
 
-def _refuse(same: Sequence[Tensor], lengths: Sequence[int], left: bool = False) -> None:
-    """Refuses logits that are alike where they are read.
-
-    Args:
-        same: bool [rows, columns] each, beside one another.
-        lengths: columns of each row that are read: the last ones, or the first where `left`.
-    """
-    found = torch.cat(list(same), 1)
-    if not bool(found.any()):
-        return
-    columns = torch.arange(found.shape[1], device=found.device)
-    columns = columns if left else columns.flip(0)
-    refuse_alike(found & (columns < torch.tensor(lengths, device=found.device)[:, None]))
+def _read(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:
+    """bool [rows, width]: the columns whose logits are read, the last ones of each row."""
+    columns = torch.arange(width - 1, -1, -1, device=device)
+    return columns < torch.tensor(lengths, device=device)[:, None]
 
 
 def log_probs(
@@ -97,12 +88,14 @@ def log_probs(
         wanted = [continuations[index] for index in indices]
         span = max(len(ids) for ids in wanted)
         targets = _align(wanted, span, batch.device, left=True)
-        parts, same = [], []
+        read = _read([len(ids) for ids in wanted], span, batch.device)
+        parts = []
         for column, logits in batch.read(span):
-            place = column - (batch.width - span)
-            parts.append(_token_log_probs(logits, targets[:, place : place + logits.shape[1]]))
-            same.append(alike(logits, model.vocabulary))
-        _refuse(same, [len(ids) for ids in wanted])
+            here = slice(
+                column - (batch.width - span), column - (batch.width - span) + logits.shape[1]
+            )
+            refuse_alike(alike(logits, model.vocabulary), read[:, here])
+            parts.append(_token_log_probs(logits, targets[:, here]))
         table = torch.cat(parts, 1).cpu()
         for row, (index, ids) in enumerate(zip(indices, wanted, strict=True)):
             results[index] = table[row, span - len(ids) :].clone()
@@ -169,7 +162,9 @@ def choice_log_probs(
                 rest = batch.branch(rows)
                 logits = rest.feed(table[:, :-1], keep=longest - 1)
                 parts.append(_token_log_probs(logits, table[:, 1:]))
-                _refuse([alike(logits, model.vocabulary)], [len(ids) - 1 for ids in wanted], True)
+                lengths = [len(ids) - 1 for ids in wanted]
+                read = _read(lengths, longest - 1, batch.device).flip(1)
+                refuse_alike(alike(logits, model.vocabulary), read)
             found = torch.cat(parts, 1).cpu()
             for line, ((row, number), ids) in enumerate(zip(group, wanted, strict=True)):
                 results[indices[row]][number] = found[line, : len(ids)].clone()
@@ -211,7 +206,8 @@ def kl_to(
             for each in (model, other)
             if each.mixture is not None and each.vocabulary
         ]
-        parts, same = [], []
+        read, place = _read(lengths, span, pair[0].device), 0
+        parts = []
         values = max(each.values for each in pair)  # the same chunks for both
         whole = any(each.whole for each in pair)
         chunks = (each.read(span, values, whole) for each in pair)
@@ -219,8 +215,10 @@ def kl_to(
             common = min(ours.shape[-1], theirs.shape[-1], *limits)
             p, q = (each[..., :common].log_softmax(-1) for each in (ours, theirs.to(ours.device)))
             parts.append((p.exp() * (p - q)).sum(-1).clamp(min=0.0))
-            same.append(alike(ours, common) | alike(theirs, common).to(ours.device))
-        _refuse(same, lengths)
+            here = read[:, place : place + ours.shape[1]]
+            refuse_alike(alike(ours, common), here)
+            refuse_alike(alike(theirs, common), here.to(theirs.device))
+            place += ours.shape[1]
         table = torch.cat(parts, 1).cpu()
         for row, (index, length) in enumerate(zip(indices, lengths, strict=True)):
             results[index] = table[row, span - length :].clone()

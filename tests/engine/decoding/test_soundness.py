@@ -113,25 +113,34 @@ def test_an_exponential_that_is_undone_is_no_fault() -> None:
     assert fault.found is not None
 
 
+def count_alike(logits: torch.Tensor, limit: int | None = None) -> int:
+    found = alike(logits, limit)
+    return 0 if found is None else int(found.sum())
+
+
 def test_logits_that_are_alike() -> None:
     logits = torch.randn(4, 1000, generator=torch.Generator().manual_seed(0))
-    assert not alike(logits).any()
-    assert alike(torch.full((2, 1000), 3.0)).all()
+    assert count_alike(logits) == 0
+    assert count_alike(torch.full((2, 1000), 3.0)) == 2
     capped = 30 * torch.tanh(1e6 * logits / 30)  # a soft cap that saturates: half are 30
-    assert alike(capped).all()
+    assert count_alike(capped) == 4
     few = logits.clone()
-    few[:, :100] = 9.0  # a tenth of the ids is alike in the first eighth alone
-    assert not alike(few).any()
-    few[:, ::3] = 9.0
-    assert alike(few).all()
+    few[:, :100] = 9.0  # a tenth of the ids
+    assert count_alike(few) == 0
+    few[1:, ::3] = 9.0
+    assert count_alike(few) == 3
     masked = logits.clone()
     masked[:, 900:] = -torch.inf
-    assert not alike(masked).any() and not alike(masked, 900).any()
+    assert count_alike(masked) == count_alike(masked, 900) == 0
     constant = torch.zeros(1, 1000)
     constant[:, 900:] = -torch.inf
-    assert alike(constant, 900).all()
-    assert not alike(torch.tensor([[1.0, 1.0, 0.0]])).any()  # two of three are a tie
-    assert alike(torch.tensor([[1.0, 1.0]])).all()
+    assert count_alike(constant, 900) == 1
+    assert count_alike(torch.tensor([[1.0, 1.0, 0.0]])) == 0  # two of three are a tie
+    assert count_alike(torch.tensor([[1.0, 1.0]])) == 1
+    assert count_alike(torch.tensor([[1.0]])) == 0
+    numbers_only = logits.clone()
+    numbers_only[0, 3] = torch.nan  # that they are no numbers is told elsewhere
+    assert count_alike(numbers_only) == 0
 
 
 def test_logits_that_say_nothing_are_not_read(runs) -> None:
