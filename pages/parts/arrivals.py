@@ -56,12 +56,14 @@ class Arrivals:
             ids, recipes = ids[there], recipes[there]
             numbers = {name: each[there] for name, each in numbers.items()}
         n = np.nan_to_num(numbers.pop("n")).astype(np.int64)
+        reasons = {name: why for name, why in columns.errors.items() if name not in failures}
         met_ids = tuple(ids.tolist())
         with self._lock:
             entries = self._met(met_ids, recipes)
             met = tuple(self._recipes[entries].tolist())
         return Followed(
             columns.names, met_ids, met, n=n, failures=failures, **numbers, exact=exact,
+            reasons=reasons,
             arrivals=self, entries=entries,
         )  # fmt: skip
 

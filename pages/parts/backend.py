@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 import engine  # noqa: F401  (registers every method)
 from cache.rows import score_id
 from cache.store import Store
@@ -135,13 +133,15 @@ class Backend:
         self.store.refresh()
 
     def _score_singles(self) -> None:
-        measured = self.measured()
-        missing = []
-        for name in self.names.models:
-            recipe = resolve(Recipe("single", {}, {"model": name}), self.names)
-            row = measured.row_of.get(self.point_id(recipe))
-            if row is None or not measured.complete(row):
-                missing.append(recipe)
+        assert self.opened is not None
+        singles = [Recipe("single", {}, {"model": name}) for name in self.names.models]
+        recipes = {self.point_id(each): each for each in (resolve(e, self.names) for e in singles)}
+        scored = self._scored(self.opened, recipes)
+        missing = [
+            recipe
+            for point, recipe in recipes.items()
+            if set(scored.get(point, ())) < set(self.objective_names)
+        ]
         if missing:
             what = f"Scoring {', '.join(map(str, missing))}"
             self.evaluate(missing, what, "singles", "sweep")  # makes way for what a person asks
@@ -219,20 +219,22 @@ class Backend:
 
     def have(self, recipes: Iterable[Recipe]) -> list[str]:
         """Ids of the score rows these recipes have, of those too that have no finite value."""
-        opened, measured = self.opened, self._measured_at(self._look(newest=True))
-        found = []
-        for point in map(self.point_id, recipes) if opened is not None else ():
-            row = measured.row_of.get(point)
-            if row is None and point not in measured.failures:
-                continue
-            finite = row is not None and np.isfinite(measured.mean[row])
-            for name, there in zip(
-                measured.names, np.broadcast_to(finite, len(measured.names)), strict=True
-            ):
-                key = (point, opened.objectives[name], "explore", opened.numerics)
-                if there or self.store.has(*key):
-                    found.append(score_id(*key))
-        return found
+        opened = self.opened
+        if opened is None:
+            return []
+        return [
+            score_id(point, opened.objectives[name], "explore", opened.numerics)
+            for point, names in self._scored(opened, map(self.point_id, recipes)).items()
+            for name in names
+        ]
+
+    def _scored(self, opened: Opened, points: Iterable[str]) -> dict[str, list[str]]:
+        """Of each of these points the objectives that were measured, a score or a reason why there
+        is none: neither is measured again by itself."""
+        wanted = dict.fromkeys(points)
+        objectives = {each: opened.objectives[each] for each in self.objective_names}
+        found = self.store.points(opened.family, objectives, "explore", opened.numerics, wanted)
+        return {each.id: list(each.scores) for each in found}
 
     def reported(self, recipe: Recipe) -> list[dict[str, Any]]:
         """The recipe's scores on the report split: measured once, at its first export."""

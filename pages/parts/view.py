@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from engine.errors import shown
 from engine.front.pareto import front_mask
 from engine.recipe import METHODS, Recipe, recipe_from_dict
 from engine.scoring.registry import find_scorer
@@ -23,6 +24,8 @@ from pages.parts.places import Nearest, position_of, shape_of
 
 SHARE = "share of examples"
 COLUMNS = ("mean", "stderr", "low", "high", "n")
+REASON = 300
+"""Characters of why there is no score."""
 UNITS = {
     "nll": "nats a token",
     "perplexity": "perplexity",
@@ -117,6 +120,7 @@ class Measured:
         failures: point id -> reason, of points that have no scores.
         low, high: float64 [points, objectives]; the 95 % interval, NaN where there is none.
         exact: objectives that are counted, not estimated from examples.
+        reasons: point id -> why it has no score of some objective, of points that have others.
     """
 
     names: tuple[str, ...]
@@ -129,6 +133,7 @@ class Measured:
     low: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     high: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     exact: frozenset[str] = frozenset()
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):  # where none were given, none are known
@@ -145,8 +150,9 @@ class Measured:
         mean, stderr, n, low, high = (column[mask] for column in columns)
         ids, recipes = tuple(compress(self.ids, chosen)), tuple(compress(self.recipes, chosen))
         found = Measured(
-            self.names, ids, recipes, mean, stderr, n, self.failures, low, high, self.exact
-        )
+            self.names, ids, recipes, mean, stderr, n, self.failures, low, high, self.exact,
+            self.reasons,
+        )  # fmt: skip
         vars(found)["singles"] = self.singles[mask]
         return found
 
@@ -201,6 +207,10 @@ class Measured:
             single = (self.n[rows, column] == 1) & np.isnan(self.low[rows, column])
             for place in np.flatnonzero(single).tolist():
                 texts[place] += ONE
+        none = np.isnan(self.mean[rows, column]) if self.reasons else np.zeros(len(rows), bool)
+        for place in np.flatnonzero(none).tolist():
+            reason = self.reasons.get(self.ids[rows[place]])
+            texts[place] = f"no score: {shown(reason, most=REASON)}" if reason else texts[place]
         return texts
 
     def complete(self, row: int) -> bool:
@@ -260,7 +270,7 @@ def measure(
         known: point id -> recipe, filled as points are read, so that each is parsed once.
     """
     known = {} if known is None else known
-    ids, recipes, numbers, failures = [], [], [], {}
+    ids, recipes, numbers, failures, reasons = [], [], [], {}, {}
     for point in points:
         scores = [point.scores.get(name) or {} for name in names]
         if not any(score.get("mean") is not None for score in scores):
@@ -268,6 +278,8 @@ def measure(
                 failures[point.id] = point.error
             continue
         ids.append(point.id)
+        if point.error:
+            reasons[point.id] = point.error
         if point.id not in known:
             known[point.id] = recipe_from_dict(point.recipe)
         recipes.append(known[point.id])
@@ -277,5 +289,6 @@ def measure(
     mean, stderr, low, high, n = (np.ascontiguousarray(each) for each in np.moveaxis(table, 2, 0))
     count = np.nan_to_num(n).astype(np.int64)
     return Measured(
-        tuple(names), tuple(ids), tuple(recipes), mean, stderr, count, failures, low, high
-    )
+        tuple(names), tuple(ids), tuple(recipes), mean, stderr, count, failures, low, high,
+        reasons=reasons,
+    )  # fmt: skip

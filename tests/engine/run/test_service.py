@@ -272,3 +272,20 @@ def test_memory_that_ran_out_in_a_recipe_is_a_row_and_ends_the_job(
 def test_a_device_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="quantum"):
         Service(tmp_path, "quantum")
+
+
+def test_numbers_that_overflow_are_a_reason_and_measured_once(bench: Bench) -> None:
+    """Unmerged adapters and merged weights alike; what needs no forward has its score."""
+    for given in (recipe(terse=1e25), recipe(helpful=1e25)):
+        result = bench.run("evaluate", recipes=[given])
+        assert result["errors"] == {}
+        rows = {row["objective"]: row for row in bench.rows}
+        assert rows["cost"]["mean"] is not None and rows["cost"].get("error") is None
+        for name in ("has", "loss"):
+            row = rows[name]
+            assert (row["kind"], row["mean"], row["stderr"]) == ("score", None, None)
+            assert (row["low"], row["high"]) == (None, None) and set(row["values"]) == {None}
+            assert "overflow in model.layers." in row["error"]
+        have = [row["id"] for row in bench.rows]
+        bench.run("evaluate", recipes=[given], have=have)
+        assert bench.rows == []
