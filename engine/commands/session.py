@@ -22,7 +22,7 @@ from engine.run.executor import Executor, Handle
 from engine.run.inline import InlineExecutor
 from engine.run.local import LocalExecutor
 from engine.run.protocol import Job
-from engine.scoring.objectives import objective_fingerprint, prepare
+from engine.scoring.objectives import copies_notes, objective_fingerprint, prepare
 from engine.study import Objective, load_study
 
 
@@ -68,6 +68,8 @@ class Session:
         self.study = load_study(args.study)
         self.family = open_family(self.study.family)
         self.objectives = prepare(self.study, chat_template=self.family.has_chat_template)
+        for note in copies_notes(self.objectives):
+            sys.stderr.write(f"{shown(note)}\n")
         self.store = Store.open(args.workspace)
         for line in told(self.store.workspace, self.store.damages):
             sys.stderr.write(shown(line) + "\n")

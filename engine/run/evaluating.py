@@ -27,7 +27,7 @@ from engine.run.models import Models, study_of
 from engine.run.opened import OpenFamily
 from engine.run.protocol import Emit, is_out_of_memory
 from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
-from engine.scoring.objectives import objective_fingerprint, prepare
+from engine.scoring.objectives import copies_notes, objective_fingerprint, prepare
 from engine.scoring.registry import check_objective
 from engine.scoring.scores import Score
 from engine.study import Objective, Split, Study
@@ -64,7 +64,7 @@ def open_study(
                 "has_target": names.has_target,
                 "models": list(names.models),
             },
-            "notes": list(opened.family.notes),
+            "notes": [*opened.family.notes, *copies_notes(objectives)],
         }
 
 

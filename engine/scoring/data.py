@@ -10,18 +10,20 @@ are read, before anything is measured with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem, bad
 from engine.scoring.data_columns import Use
+from engine.scoring.data_distinct import Copy, copies_said
 from engine.scoring.data_formats import read_bytes
 from engine.scoring.data_parse import Content, Parsed, parse, use_of
 from engine.scoring.data_reading import Reading
 from engine.scoring.data_recognise import NEEDS
-from engine.scoring.data_row import Row, canonical_messages
+from engine.scoring.data_row import Row, canonical_messages, in_report
 from engine.scoring.registry import Scorer, find_scorer
 from engine.study import Objective, Split
 
@@ -33,11 +35,14 @@ __all__ = [
     "effective",
     "limited",
     "look",
+    "placed_otherwise",
     "problems_of",
     "read_bytes",
     "read_file",
     "read_rows",
 ]
+
+_KEY: Callable[[Row], str] = attrgetter("key")
 
 SHOWN = 20
 """Problems listed of one file; the rest is counted."""
@@ -93,7 +98,8 @@ class Look:
         columns: names in the file.
         reading: how it is read; None where that is not certain.
         rows: the first three, as they will be read.
-        count: rows that can be read.
+        count: rows that can be read, each once.
+        copies: rows that repeat one of them: (line, line of the one).
         records: as they stand in the file, those that `rows:` keeps.
     """
 
@@ -105,12 +111,15 @@ class Look:
     rows: tuple[Row, ...]
     count: int
     records: tuple[dict[str, Any], ...]
+    copies: tuple[Copy, ...] = ()
 
     @property
     def plain(self) -> bool:
         """Whether it is JSON Lines in our own form, of which nothing needs to be said."""
-        return self.form == "JSON Lines" and (
-            self.reading is not None and self.reading.own and not self.reading.name
+        return (
+            not self.copies
+            and self.form == "JSON Lines"
+            and (self.reading is not None and self.reading.own and not self.reading.name)
         )
 
     def sentence(self) -> str:
@@ -118,7 +127,8 @@ class Look:
         count = f"{self.count} row{'s' if self.count != 1 else ''}"
         if self.reading is None:
             return f"{self.form}, columns {', '.join(self.columns) or 'none'}."
-        note = f" {self.reading.note}" if self.reading.note else ""
+        said = copies_said(self.copies)
+        note = "".join(f" {each}" for each in (self.reading.note, said) if each)
         if self.reading.own and not self.reading.name:
             return f"{self.form}, {count} in our own form.{note}"
         name = f", read as {self.reading.name}" if self.reading.name else ""
@@ -137,6 +147,7 @@ def look(path: Path, objective: Objective) -> Look:
         parsed.rows[:3],
         len(parsed.rows),
         tuple(parsed.table.objects()),
+        parsed.copies,
     )
 
 
@@ -163,12 +174,41 @@ def effective(objective: Objective) -> dict[str, Any]:
     return {**({"shape": name} if name else {}), **reading.as_dict()}
 
 
-def limited(rows: Sequence[Row], limit: int | None) -> tuple[Row, ...]:
+def limited(
+    rows: Sequence[Row], limit: int | None, key: Callable[[Row], str] = _KEY
+) -> tuple[Row, ...]:
     """The `limit` rows of smallest key (then place), in file order; all of them without a limit."""
     if limit is None or limit >= len(rows):
         return tuple(rows)
-    kept = sorted(rows, key=lambda row: (row.key, row.index))[:limit]
+    kept = sorted(rows, key=lambda row: (key(row), row.index))[:limit]
     return tuple(sorted(kept, key=lambda row: row.index))
+
+
+def _picked(
+    rows: Sequence[Row], objective: Objective, split: Split, key: Callable[[Row], str] = _KEY
+) -> tuple[Row, ...]:
+    """The rows of a file that belong to a split; perhaps none."""
+    if objective.report_data is None:
+        fraction = objective.report_fraction
+        rows = [row for row in rows if in_report(key(row), fraction) == (split == "report")]
+    return limited(rows, objective.limit, key)
+
+
+def placed_otherwise(objective: Objective) -> bool:
+    """Whether versions that placed a row by its text as it stands, and counted copies, took other
+    rows: their scores are not those of now."""
+    splits: tuple[Split, ...] = ("explore", "report")
+    for split in splits:
+        path = data_file(objective, split)
+        if path is None:
+            return False
+        parsed, _ = _read(path, objective)
+        before = _picked(parsed.every, objective, split, attrgetter("exact"))
+        if [row.line for row in before] != [
+            row.line for row in _picked(parsed.rows, objective, split)
+        ]:
+            return True
+    return False
 
 
 def data_file(objective: Objective, split: Split) -> Path | None:
@@ -186,14 +226,12 @@ def read_rows(objective: Objective, split: Split) -> tuple[Row, ...]:
     if path is None:
         return ()
     rows = read_file(path, objective)
-    if objective.report_data is not None:
-        return limited(rows, objective.limit)
-    fraction = objective.report_fraction
-    kept = [row for row in rows if row.held_back(fraction) == (split == "report")]
+    kept = _picked(rows, objective, split)
     if not kept:
+        fraction = objective.report_fraction
         what = (
             f"none of its {len(rows)} rows is in the {split} split at report_fraction {fraction:g}"
         )
         fix = "Give more rows, change report_fraction, or name a file with report_data."
         raise bad(f"{path}: objective {objective.name}", what, fix)
-    return limited(kept, objective.limit)
+    return kept

@@ -18,9 +18,11 @@ from engine.scoring.data_columns import Fields, Use, listed
 from engine.scoring.data_row import (
     Row,
     canonical_messages,
+    collapsed,
     frozen,
     key_of,
     messages_of,
+    question_of,
     text_of,
     texts_of,
 )
@@ -92,6 +94,7 @@ def build(
             raise Unread("the target is empty", "The scorer has nothing to measure there.")
         if fields.whole:
             identity = targets[0]
+    question = collapsed(identity) if fields.whole else question_of(prompt, messages)
     choices: tuple[str, ...] = ()
     asked = None
     if use == "choices":
@@ -102,7 +105,8 @@ def build(
         Row(
             index=place[0],
             line=place[1],
-            key=key_of(identity),
+            key=key_of(question),
+            exact=key_of(identity),
             prompt=prompt,
             messages=None if messages is None else frozen(messages),
             targets=targets,

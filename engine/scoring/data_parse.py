@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.scoring.data_answers import Asked, resolve_answers
 from engine.scoring.data_columns import Use
+from engine.scoring.data_distinct import Copy, distinct
 from engine.scoring.data_formats import table_of
 from engine.scoring.data_own import build
 from engine.scoring.data_reading import Reading
@@ -32,6 +33,9 @@ class Parsed:
 
     Attributes:
         reading: None where it is not certain.
+        rows: those that can be read, each once.
+        every: the same with the rows that repeat another.
+        copies: (line, line of the row that it repeats).
         problems: (line, or None for the whole file; what; fix).
     """
 
@@ -39,6 +43,8 @@ class Parsed:
     reading: Reading | None
     rows: tuple[Row, ...]
     problems: tuple[tuple[int | None, str, str], ...]
+    every: tuple[Row, ...] = ()
+    copies: tuple[Copy, ...] = ()
 
 
 def use_of(scorer: Scorer, options: Mapping[str, Any]) -> Use:
@@ -185,4 +191,5 @@ def _parse(
     except Unread as error:
         return Parsed(table, None, (), ((error.line, error.what, error.fix),))
     rows, problems = _rows(table, reading, empty_target)
-    return Parsed(table, reading, rows, problems)
+    once, copies = distinct(rows)
+    return Parsed(table, reading, once, problems, rows, copies)

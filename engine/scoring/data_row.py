@@ -2,8 +2,9 @@
 
     fields of a record, by our names ──► Row       prompt or messages; target(s); choices, answer
 
-Which rows are held back for the report and which a limit keeps depends on a row's prompt (or
-messages) alone, so it survives reordering and added rows. A row without a prompt (a text whose
+Which rows are held back for the report and which a limit keeps depends on a row's question alone,
+so it survives reordering and added rows, and a question is on one side in any form that it takes:
+as a prompt, as one user message, with other white space. A row without a prompt (a text whose
 perplexity is measured as a whole) is placed by its text.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +36,8 @@ class Row:
     Attributes:
         index: place among the rows of its file, from 0.
         line: line of its file, from 1; of a Parquet file the row, from 1.
-        key: sha256 hex of the prompt, or of the canonical JSON of the messages.
+        key: sha256 hex of the question (`question_of`), which places the row.
+        exact: sha256 hex of the prompt, or of the canonical JSON of the messages, as they stand.
         prompt: None where the row holds messages.
         messages: what the model reads, a last assistant message taken off; None where the row holds
             a prompt.
@@ -52,6 +55,7 @@ class Row:
     choices: tuple[str, ...] = ()
     answer: int | None = None
     numbered: bool = False
+    exact: str = ""
 
     def place(self, path: Path | None) -> str:
         """Where the row stands in its file, for an error."""
@@ -59,11 +63,36 @@ class Row:
 
     def held_back(self, fraction: float) -> bool:
         """Whether the row belongs to the report split when this share of the data does."""
-        return int(self.key[:8], 16) / 2**32 < fraction
+        return in_report(self.key, fraction)
+
+
+def in_report(key: str, fraction: float) -> bool:
+    """Whether what has this key is held back when this share of the data is."""
+    return int(key[:8], 16) / 2**32 < fraction
+
+
+def collapsed(text: str) -> str:
+    """The text in composed characters, without white space around it, each run within one space."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def question_of(prompt: str | None, messages: Sequence[Mapping[str, Any]] | None) -> str:
+    """The text whose hash places a row: the same for each form of a question.
+
+    Args:
+        messages: without a last one of the assistant, which is an answer.
+    """
+    if messages is None:
+        return collapsed(prompt or "")
+    if len(messages) == 1 and messages[0]["role"] == "user":
+        return collapsed(messages[0]["content"])
+    return canonical_messages(
+        [{**each, "content": collapsed(each["content"])} for each in messages]
+    )
 
 
 def canonical_messages(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The text whose hash places a row of messages."""
+    """Messages as one text."""
     return json.dumps(list(messages), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

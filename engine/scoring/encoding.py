@@ -124,7 +124,11 @@ class Encoder:
 
     def _key(self, row: Row, objective: Objective) -> tuple[Any, ...]:
         kind = row.messages is None, objective.chat
-        return (row.key, *kind, objective.template_kwargs if templated(row, objective) else None)
+        return (
+            row.exact or row.key,
+            *kind,
+            objective.template_kwargs if templated(row, objective) else None,
+        )
 
     def prompt(self, row: Row, objective: Objective) -> Ids:
         """What the model reads before it answers."""

@@ -5,13 +5,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem
 from engine.family.light_text import LightText
 from engine.scoring.classifying import ClassifierFiles
-from engine.scoring.data import data_file, effective, look, read_bytes, read_file, read_rows
+from engine.scoring.data import (
+    Row,
+    data_file,
+    effective,
+    look,
+    placed_otherwise,
+    read_bytes,
+    read_file,
+    read_rows,
+)
+from engine.scoring.data_distinct import copies_said
 from engine.scoring.prompts import choice_problems, ending_problems, prompt_problems
 from engine.scoring.registry import check_objective, find_scorer
 from engine.study import Objective, Split, Study
@@ -73,6 +84,8 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
     reading = effective(objective)
     if reading:
         whole["reading"] = reading
+    if placed_otherwise(objective):
+        whole["rows"] = "questions, each once"
     if objective.template_kwargs:
         whole["template_kwargs"] = objective.template_kwargs
     if objective.answer_after:
@@ -95,6 +108,8 @@ def _problems(
     if objective.report_data is not None:
         try:
             read_file(objective.report_data, objective)
+            if not problems:
+                problems.extend(_overlap(objective))
         except BadInput as error:
             problems.extend(error.problems)
     if templated and not chat_template and objective.data is not None:
@@ -107,6 +122,25 @@ def _problems(
         what = "no prompt of it goes through the chat template"
         problems.append(Problem(where, what, "Set chat: true, or remove them."))
     return problems or _asked(objective, text)
+
+
+def _overlap(objective: Objective) -> list[Problem]:
+    """Questions that are explored and asked again for the report, which then holds nothing back."""
+    explored: dict[str, Row] = {}
+    for row in read_rows(objective, "explore"):
+        explored.setdefault(row.key, row)
+    both = [row for row in read_rows(objective, "report") if row.key in explored]
+    if not both:
+        return []
+    pairs = [f"line {row.line} (line {explored[row.key].line})" for row in both[:SHOWN]]
+    more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""
+    count = "one question is" if len(both) == 1 else f"{len(both)} questions are"
+    what = f"{count} among the rows to explore in {objective.data} too: {', '.join(pairs)}{more}"
+    fix = (
+        "Take them out of one of the files; or leave report_data out, and report_fraction holds"
+        " rows back."
+    )
+    return [Problem(f"{objective.report_data}: objective {objective.name}", what, fix)]
 
 
 def _asked(objective: Objective, text: LightText | None) -> list[Problem]:
@@ -164,9 +198,14 @@ def prepare(
     return tuple(ready)
 
 
+SHOWN = 5
+"""Lines of rows on both sides that are named."""
+
+
 def data_notes(study: Study) -> list[str]:
-    """A sentence for each data file that is not JSON Lines in our own form: what it is, and what
-    is read as what. Files that cannot be read are left to `prepare`."""
+    """A sentence for each data file that is not JSON Lines in our own form, or holds rows twice:
+    what it is, and what is read as what; and which objectives explore what others hold back. Files
+    that cannot be read are left to `prepare`."""
     found: list[str] = []
     for each in study.objectives:
         for path in (each.data, each.report_data):
@@ -178,4 +217,38 @@ def data_notes(study: Study) -> list[str]:
                 continue
             if not seen.plain and seen.reading is not None:
                 found.append(f"{each.name}: {path.name} is {seen.sentence()}")
+    return [*found, *_seen_by_others(study)]
+
+
+def copies_notes(objectives: Iterable[Objective]) -> list[str]:
+    """A sentence for each data file that holds rows more than once."""
+    found = []
+    for each in objectives:
+        for path in (each.data, each.report_data):
+            said = copies_said(look(path, each).copies) if path is not None else ""
+            if said:
+                found.append(f"{each.name}: {path}: {said}")
     return found
+
+
+def _seen_by_others(study: Study) -> list[str]:
+    """A sentence for each objective whose report holds questions that another one explores."""
+    splits: dict[str, dict[str, frozenset[str]]] = {"explore": {}, "report": {}}
+    for each in study.objectives:
+        for split, found in splits.items():
+            try:
+                rows = read_rows(each, "explore" if split == "explore" else "report")
+            except BadInput:
+                continue
+            found[each.name] = frozenset(row.key for row in rows)
+    notes = []
+    for name, held in splits["report"].items():
+        for other, explored in splits["explore"].items():
+            both = len(held & explored)
+            if both and other != name:
+                many = "question" if both == 1 else "questions"
+                notes.append(
+                    f"{name}: {both} {many} held back for its report {'is' if both == 1 else 'are'}"
+                    f" explored by {other}; give both the same data and report_fraction."
+                )
+    return notes

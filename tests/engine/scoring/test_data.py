@@ -63,17 +63,19 @@ def test_choices_by_index_and_by_text(tmp_path: Path) -> None:
 def test_marks_blank_lines_and_windows_line_ends(tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
     line = '{"prompt": "é\u2028", "target": "x"}'
-    path.write_bytes(b"\xef\xbb\xbf" + f"\r\n{line}\r\n  \n\n{line}".encode())
+    other = line.replace("x", "y")
+    path.write_bytes(b"\xef\xbb\xbf" + f"\r\n{line}\r\n  \n\n{other}".encode())
     rows = read_rows(objective(path), "explore")
     assert [(row.line, row.index) for row in rows] == [(2, 0), (5, 1)]
     assert rows[0].prompt == "é\u2028"
 
 
-def test_keys_are_hashes_of_the_prompt_or_of_canonical_messages(tmp_path: Path) -> None:
-    messages = [{"role": "user", "content": "schön"}, assistant("ja")]
+def test_keys_are_hashes_of_the_question(tmp_path: Path) -> None:
+    messages = [{"role": "system", "content": " kurz"}, {"role": "user", "content": "schön"},
+                assistant("ja")]  # fmt: skip
     path = write(tmp_path / "d.jsonl", {"prompt": "é", "target": ""}, {"messages": messages})
     first, second = read_rows(objective(path), "explore")
-    canonical = '[{"content":"schön","role":"user"},{"content":"ja","role":"assistant"}]'
+    canonical = '[{"content":"kurz","role":"system"},{"content":"schön","role":"user"}]'
     assert first.key == hashlib.sha256("é".encode()).hexdigest()
     assert second.key == hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -214,7 +214,8 @@ def test_a_template_that_no_limit_holds_is_one_message(
 def test_a_template_that_refuses_every_order_of_roles_is_one_message(
     family: Callable[..., Family], tmp_path: Path
 ) -> None:
-    rows = [said("user"), said("user", "user"), said("user")]
+    rows = [said("user"), said("user", "user"), {**said("user"), "target": "another"}]
+    rows[2]["messages"][0]["content"] = "asks"
     [problem] = found(family("a\n{{ raise_exception('never') }}"), tmp_path, rows)
     assert "(never)" in problem.what and "2 more rows" in problem.what
     assert "1 more orders of roles" in problem.what
