@@ -280,7 +280,7 @@ def test_fields_follow_the_scorer(backend: Backend) -> None:
 def test_data_are_shown_as_they_will_be_read_and_columns_chosen(
     own: Path, backend: Backend, tmp_path: Path
 ) -> None:
-    rows = [{"question": "a?", "query": "b?", "answer": "c", "kind": n % 2} for n in range(8)]
+    rows = [{"question": "a?", "query": f"b{n}?", "answer": "c", "kind": n % 2} for n in range(8)]
     path = write(tmp_path, ".csv", rows, zipped=True)
     at = page("models").run()
     at.text_input(key="objective:0:name").set_value("asked")
@@ -298,7 +298,7 @@ def test_data_are_shown_as_they_will_be_read_and_columns_chosen(
     assert not at.exception
     assert "CSV, gzipped, 4 rows: prompt = query, target = answer." in texts(at)
     [first] = [each.value for each in at.dataframe if "prompt" in each.value]
-    assert list(first["line"]) == [3, 5, 7] and list(first["prompt"]) == ["b?"] * 3
+    assert list(first["line"]) == [3, 5, 7] and list(first["prompt"]) == ["b1?", "b3?", "b5?"]
     press(at, "add_objective")
     assert not at.exception
     reading = load_study(own).objectives[-1].reading

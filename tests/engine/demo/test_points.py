@@ -24,6 +24,7 @@ from engine.family.compatibility import open_family
 from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
 from engine.scoring.evaluate import evaluate
+from engine.scoring.intervals import with_interval
 from engine.scoring.objectives import objective_fingerprint, prepare
 from engine.study import load_study
 
@@ -104,6 +105,8 @@ def test_a_point_measured_here_is_the_one_shipped(
         row, score = shipped[objective.name], found[objective.name]
         close = 1e-5 if objective.scorer == "nll" else 0.0
         np.testing.assert_allclose(row["values"], score.values, rtol=0, atol=close)
+        # the interval is worked out where a row is read
+        row = with_interval(objective.scorer, row)
         for name, value in score.as_dict().items():
             assert row[name] == (value if value is None else pytest.approx(value, abs=close))
 

@@ -76,4 +76,12 @@ def test_a_file_that_is_not_there_yet_shows_nothing(tmp_path: Path) -> None:
 
 def test_what_is_written_anew_is_shown_anew(tmp_path: Path) -> None:
     assert seen(tmp_path, ".jsonl", GSM8K, "nll").sentence.startswith("JSON Lines, 2 rows")
-    assert seen(tmp_path, ".jsonl", GSM8K * 3, "nll").sentence.startswith("JSON Lines, 6 rows")
+    more = [{**each, "question": f"{n}: {each['question']}"} for n in range(3) for each in GSM8K]
+    assert seen(tmp_path, ".jsonl", more, "nll").sentence.startswith("JSON Lines, 6 rows")
+
+
+def test_rows_that_stand_twice_are_told(tmp_path: Path) -> None:
+    sentence = seen(tmp_path, ".jsonl", GSM8K * 3, "nll").sentence
+    assert sentence.startswith("JSON Lines, 2 rows") and sentence.endswith(
+        "4 rows repeat others (line 3 repeats line 1): each counts once."
+    )
