@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,10 @@ __all__ = [
     "recipe_from_dict",
     "resolve",
 ]
+
+
+NEARLY_NOTHING = 1e-4
+"""Sum of coefficients in parts of their sizes: divided by less, the rounding of float32 shows."""
 
 
 class FrozenDict(dict):
@@ -144,8 +149,11 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
             raise bad(f"{where}: coefficient {name}", what, "Write it as 0.5.")
     # + 0.0 turns -0.0 into 0.0, which is the same mixture and must be the same point
     coefficients = {name: float(recipe.coefficients.get(name, 0.0)) + 0.0 for name in allowed}
-    if spec.simplex and abs(sum(coefficients.values())) < 1e-12:
-        what = f"their sum is 0 and {spec.name} divides by it"
+    total, size = sum(coefficients.values()), sum(map(abs, coefficients.values()))
+    if spec.simplex and abs(total) <= max(1e-12, NEARLY_NOTHING * size):
+        small = "0" if abs(total) < 1e-12 else f"{total:.3g}, nearly 0 beside their sizes,"
+        small = small if math.isfinite(total) else "beyond all numbers"
+        what = f"their sum is {small} and {spec.name} divides by it"
         raise bad(f"{where}: coefficients", what, "Give one a value.")
     if spec.check is not None:
         spec.check(coefficients, parameters)

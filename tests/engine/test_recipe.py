@@ -137,6 +137,15 @@ def test_it_is_shown_by_what_is_not_zero() -> None:
         ({"method": "pcb", "parameters": "ratio"}, ("parameters", "ratio")),
         ({"method": "linear"}, ("linear", "sum is 0")),
         ({"method": "linear", "coefficients": {"base": 1, "helpful": -1}}, ("sum is 0",)),
+        (
+            {"method": "linear", "coefficients": {"base": 1, "helpful": -0.9999999}},
+            ("sum is 1e-07, nearly 0 beside their sizes", "linear divides by it"),
+        ),
+        (
+            {"method": "logit_fusion", "coefficients": {"base": 1e9, "helpful": -999_999_999}},
+            ("sum is 1, nearly 0",),
+        ),
+        ({"method": "linear", "coefficients": {"base": 1e308, "helpful": 1e308}}, ("beyond all",)),
         ({"method": "single"}, ("model", "base, target, helpful, harmless")),
         ({"method": "single", "parameters": {"model": "helpfull"}}, ("mean helpful",)),
         ({"method": "single", "parameters": {"model": 3}}, ("model", "3")),
