@@ -14,7 +14,7 @@ from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Recipe, resolve
 from engine.scoring.objectives import objective_fingerprint
 from pages.parts import state
-from pages.parts.backend import Backend
+from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study
 from tests.pages import toy
 from tests.pages.conftest import ROOT, until
@@ -70,6 +70,28 @@ def test_an_evaluation_becomes_a_point(backend: Backend) -> None:
     assert backend.have([wanted]) == [
         row["id"] for row in backend.store.scores(toy.FAMILY, point=measured.ids[row])
     ]
+
+
+def test_a_score_without_a_finite_value_is_there_and_not_measured_again(backend: Backend) -> None:
+    beyond, partly = recipe(backend, 0.5, 0.75), recipe(backend, 0.75, 0.5)
+    rows = toy.score_rows(beyond, backend.study)
+    rows = [row | {"mean": None, "error": "beyond a float"} for row in rows]
+    first, *others = toy.score_rows(partly, backend.study)
+    backend.store.append([*rows, first | {"mean": None, "error": "beyond a float"}, *others])
+    assert len(backend.have([beyond])) == len(rows) == len(backend.have([partly]))
+    assert backend.have([recipe(backend, 0.25, 0.25)]) == []
+
+
+def test_a_stopped_worker_says_why_it_ended_and_not_what_a_job_said_last(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = backend.evaluate([recipe(backend, 0.1, 0.9)], "Scoring", "here")
+    task.handle.cancel()
+    until(lambda: task.status.over)
+    monkeypatch.setattr(backend.executor, "state", lambda: "stopped")
+    assert backend.worker() == WorkerState("failed", "the worker ended")
+    monkeypatch.setattr(backend.executor, "ended", lambda: "the worker was killed")
+    assert backend.worker() == WorkerState("failed", "the worker was killed")
 
 
 def test_points_of_another_process_appear_at_the_next_look(backend: Backend) -> None:
