@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING
@@ -66,6 +68,16 @@ def plain_defaults(config: type) -> dict[str, Any]:
     return dict(json.loads(json.dumps(found)))
 
 
+def floats_alone(config: type) -> list[str]:
+    """Settings that the class takes as a float and not as a whole number: 30.0, never 30."""
+    found = []
+    for name, hint in typing.get_type_hints(config, localns={"torch": torch}).items():
+        kinds = typing.get_args(hint) or (hint,)
+        if name not in _BASE and float in kinds and int not in kinds:
+            found.append(name)
+    return sorted(found)
+
+
 def of_config(model_type: str) -> dict[str, Any]:
     """What the configuration class alone says."""
     config = CONFIG_MAPPING[model_type]
@@ -73,6 +85,8 @@ def of_config(model_type: str) -> dict[str, Any]:
     made = json.loads(config().to_json_string(use_diff=False))
     derived = [name for name, value in defaults.items() if made.get(name, value) != value]
     entry: dict[str, Any] = {"defaults": defaults, "derived": derived}
+    if floats := floats_alone(config):
+        entry["floats"] = floats
     if config.attribute_map:
         entry["aliases"] = dict(config.attribute_map)
     if isinstance(made.get("rope_parameters"), dict):

@@ -31,6 +31,7 @@ class ModelClass:
             the text part's three.
         defaults: setting -> value where config.json is silent.
         derived: settings that are computed from others where they are not given.
+        floats: settings that the class takes as a float and not as a whole number.
         aliases: other names of settings -> the name in `defaults`.
         rope: rotary positions where config.json names none; {} for a class without.
     """
@@ -41,6 +42,7 @@ class ModelClass:
     tied: str = "F"
     defaults: Mapping[str, Any] = field(default_factory=FrozenDict)
     derived: tuple[str, ...] = ()
+    floats: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=FrozenDict)
     rope: Mapping[str, Any] = field(default_factory=FrozenDict)
 
@@ -72,4 +74,5 @@ def class_of(model_type: str) -> ModelClass | None:
     if not found:
         return None
     entry = json.loads(rest.partition("\n")[0].rstrip(","))
-    return ModelClass(**entry | {"derived": tuple(entry.get("derived", ()))})
+    lists = {key: tuple(entry.get(key, ())) for key in ("derived", "floats")}
+    return ModelClass(**entry | lists)

@@ -185,8 +185,12 @@ def _by_class(data: Mapping[str, Any], file: Path, above: str) -> Iterator[Probl
     if known is None:
         return
     for key, value in data.items():
-        usual = known.defaults.get(known.aliases.get(key, key))
-        kind = _kind(usual)
+        name = known.aliases.get(key, key)
+        kind = _kind(known.defaults.get(name))
+        if name in known.floats and _is_whole(value):
+            what = f"{above}{key} is {value}, and transformers takes a float there"
+            yield Problem(str(file), what, f"Write {value}.0.")
+            continue
         if kind == "" or _kind(value) in ("", kind) or key in (*_SIZES, *_IDS, *_EITHER):
             continue
         yield Problem(str(file), f"{above}{key} is {_said(value)}, not {kind}", _TAKE)

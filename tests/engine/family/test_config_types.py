@@ -61,6 +61,7 @@ VALUES: list[tuple[str, str, Any]] = [
     ("base/config.json", "max_position_embeddings", 1 << 50),
     ("base/config.json", "rms_norm_eps", "1e-6"),
     ("base/config.json", "rms_norm_eps", BEYOND),
+    ("base/config.json", "rms_norm_eps", 1),
     ("base/config.json", "hidden_size", 10**400),
     ("base/config.json", "rope_theta", "x"),
     ("base/config.json", "rope_scaling", {"rope_type": "linear", "factor": "2"}),
@@ -158,6 +159,23 @@ def test_what_configurations_really_hold_passes(tmp_path: Path) -> None:
     assert parse_json(b'{"a": "9e999 is a text", "b": 1e-400}') == {
         "a": "9e999 is a text", "b": 0.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [("llama", "rms_norm_eps"), ("gemma2", "final_logit_softcapping"), ("cohere", "logit_scale")],
+)
+def test_a_whole_number_where_the_class_takes_a_float_alone(kind: str, key: str) -> None:
+    """transformers refuses 30 for 30.0 there, so `check` says it first."""
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import CONFIG_MAPPING
+
+    with pytest.raises(StrictDataclassError):
+        CONFIG_MAPPING[kind].from_dict({key: 30})
+    CONFIG_MAPPING[kind].from_dict({key: 30.0})
+    [problem] = config_problems({"model_type": kind, key: 30}, Path("config.json"))
+    assert "takes a float there" in problem.what and problem.fix == "Write 30.0."
+    assert config_problems({"model_type": kind, key: 30.0}, Path("config.json")) == []
 
 
 def test_a_table_of_classes_refuses_no_default_of_its_own() -> None:
