@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.damage import Damaged
-from cache.journal import make_directory
+from cache.journal import NotSaved, make_directory, storage_error
 from cache.modes import secure
 from engine.errors import bad, shown
 
@@ -123,6 +123,12 @@ def _value(data: bytes, kind: int) -> Any:
     return data if kind == BYTES else np.load(io.BytesIO(data), allow_pickle=False)
 
 
+def _is_of_the_disk(error: sqlite3.Error) -> bool:
+    """Whether SQLite could not read or write, rather than that what it read was damaged."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY)
+
+
 def _data(value: Any) -> tuple[bytes, int]:
     if type(value) in (int, float):
         return repr(value).encode("ascii"), NUMBER
@@ -149,6 +155,7 @@ class Blobs:
 
     Raises:
         BadInput: the workspace cannot be written.
+        NotSaved: there is no room for the database, or the disk fails.
     """
 
     def __init__(self, workspace: str | Path, limit: int = LIMIT) -> None:
@@ -158,7 +165,14 @@ class Blobs:
         make_directory(self.directory)
         try:
             self._cache = self._open()
+        except OSError as error:
+            raise storage_error(error, self.directory) from error
         except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and _is_of_the_disk(error):
+                raise NotSaved(
+                    f"{self.directory}: there is no room to write, or the disk fails ({error})."
+                    " Nothing was lost. Free some space, then try again."
+                ) from error
             log.warning("%s: starting afresh, its database is damaged (%s)", self.directory, error)
             moved = self._damaged.move(
                 self.directory,

@@ -65,7 +65,7 @@ class Store:
         if self.owner:
             try:
                 compact(journals, segments, set_aside=keeper.set_aside, mend=keeper.mended)
-            except ParetoscopeError as error:  # the journals are still there
+            except (ParetoscopeError, OSError) as error:  # what it did not pack is still there
                 log.warning("journals not compacted: %s", error)
         self._follower.refresh()
         self.claims = Claims(workspace / "claims", self._read_others)

@@ -112,15 +112,36 @@ def write_demo(out: Path) -> Path:
         The path of its study.yaml.
 
     Raises:
-        BadInput: `out` is a file, or a directory that holds anything else.
+        BadInput: `out` is a file, or a directory that holds anything else, or cannot be written.
+        NotSaved: there is no room, or the disk failed.
     """
     out = Path(out).expanduser()
     if not _is_half(out):
         check_empty(out)
-    shutil.copytree(FAMILY, out, dirs_exist_ok=True, ignore=lambda _, names: _studies(names))
-    for name in _studies(os.listdir(FAMILY)):
-        shutil.copy2(FAMILY / name, out / name)
+    try:
+        shutil.copytree(
+            FAMILY, out, dirs_exist_ok=True, copy_function=_copy,
+            ignore=lambda _, names: _studies(names),
+        )  # fmt: skip
+        for name in _studies(os.listdir(FAMILY)):
+            shutil.copy2(FAMILY / name, out / name)
+    except _Stop as stop:
+        assert isinstance(stop.__cause__, OSError)
+        raise storage_error(stop.__cause__, out) from stop
+    except OSError as error:
+        raise storage_error(error, out) from error
     return out / "study.yaml"
+
+
+class _Stop(Exception):
+    """Ends a copy at its first fault; shutil goes on and lists a fault for each file."""
+
+
+def _copy(source: str, target: str) -> None:
+    try:
+        shutil.copy2(source, target)
+    except OSError as error:
+        raise _Stop from error
 
 
 def _studies(names: list[str]) -> set[str]:

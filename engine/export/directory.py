@@ -25,6 +25,8 @@ from engine.private import share
 
 _workspace: ContextVar[Path | None] = ContextVar("workspace", default=None)
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def check_output(out: Path, needed: int = 0) -> None:
     """Refuse an output that is not absent or empty, not writable, or has no room.
@@ -142,8 +144,9 @@ def _written(out: Path, partial: Path, made: Sequence[Path]) -> Iterator[Path]:
 
 def _is_full(error: OSError | SafetensorError) -> bool:
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return f"os error {errno.ENOSPC}" in str(error)  # safetensors gives no number of its own
+        return error.errno in FULL
+    # safetensors gives no number of its own
+    return any(f"os error {number}" in str(error) for number in FULL)
 
 
 def _flush(path: Path) -> None:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.errors import Cancelled, is_panic
+from engine.errors import Cancelled, ParetoscopeError, is_panic
 from engine.run.asking import Questions, Reporter
 from engine.run.protocol import Event, Job, Service, State, failure_of, is_out_of_memory
 
@@ -223,7 +223,7 @@ class Scheduler:
 
     def _fail(self, job: Job, error: BaseException) -> None:
         data = failure_of(error)
-        if data["failure"] == "error":
+        if data["failure"] == "error" and not isinstance(error, ParetoscopeError):
             log.error("job %s (%s) failed", job.id, job.kind, exc_info=error)
         self._emit(Event("failed", job.id, data))
 

@@ -2,7 +2,7 @@
 workspace and of a demo.
 
 No acknowledged row is lost, none is measured twice, and after the next start nothing is left over.
-Five kills of each by default; PARETOSCOPE_KILLS=100 shares a hundred among them (`make faults`).
+Three kills of each by default; PARETOSCOPE_KILLS=100 shares a hundred among them (`make faults`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ from tests.faults.forks import Forks, Run
 from tests.faults.work import note
 
 KINDS = 6
-KILLS = max(int(os.environ.get("PARETOSCOPE_KILLS", "0")) // KINDS + 1, 5)
+ASKED = int(os.environ.get("PARETOSCOPE_KILLS", "0"))
+KILLS = ASKED // KINDS + 1 if ASKED else 3
+STEP = 1 if ASKED else 4
+"""Every moment with `make faults`, every fourth of the many otherwise."""
+
 OBJECTIVES = 3
 MAIN = "engine.__main__:main"
 
@@ -186,6 +190,7 @@ def test_an_export(place: Place, study: Path) -> None:
         ), "half an export has the name of a whole one"
         assert filecmp.cmp(out / "model.safetensors", whole / "model.safetensors", shallow=False)
     place.whole(MAIN, [exported(place.root / "results/last")])
+    assert place.left_over() == []
 
 
 def test_a_compaction(place: Place) -> None:
@@ -214,7 +219,7 @@ def test_a_compaction(place: Place) -> None:
 
 def test_every_moment_of_a_compaction(place: Place) -> None:
     """Killed at each call that changes a file, one after the other."""
-    for turn in range(1, 200):
+    for turn in range(1, 400, STEP):
         workspace = place.root / f"workspace-{turn}"
         names = [f"{turn}-{k}" for k in range(6)]
         for start in (0, 3):
@@ -233,7 +238,7 @@ def test_every_moment_of_a_compaction(place: Place) -> None:
 
 def test_every_moment_of_saving(place: Place) -> None:
     """The writer itself is killed at each of its moments; what it said was saved is there."""
-    for turn in range(1, 200):
+    for turn in range(1, 400, STEP):
         workspace = place.root / f"workspace-{turn}"
         code, out = place.forks.call(
             "tests.faults.work:append", [str(workspace), "a", 20], place.root / "out",
@@ -261,3 +266,18 @@ def test_the_set_up_of_a_workspace(place: Place) -> None:
         assert place.left_over() == []
         for each in sorted(place.workspace.rglob("*"), reverse=True):
             each.rmdir() if each.is_dir() else each.unlink()
+
+
+def test_a_demo_written_by_hand(place: Place) -> None:
+    """`demo DIR` after a killed `demo DIR` is whole, in the same place."""
+    command = ["demo", str(place.root / "whole")]
+    for turn, after in enumerate(moments(place, lambda: place.whole(MAIN, [command]), 6)):
+        out = place.root / f"demo-{turn}"
+        place.killed(MAIN, [["demo", str(out)]], after)
+        if not (out / "study.yaml").exists():
+            place.whole(MAIN, [["demo", str(out)]])
+        assert sorted(str(each.relative_to(out)) for each in out.rglob("*")) == sorted(
+            str(each.relative_to(place.root / "whole"))
+            for each in (place.root / "whole").rglob("*")
+        )
+    assert place.left_over() == []
