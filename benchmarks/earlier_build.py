@@ -4,6 +4,9 @@
     merge        CPU-seconds of the command on small raw state dicts: what starting it costs
     decode_step  tokens a second of `benchmarks.decode_step`, one model and three fused
     rewrite      milliseconds of a slider move, `benchmarks.rewrite`, by method and dtype
+    append       CPU-seconds of 300 appends of one row and 26 of 100 to a store, questions answered
+    index_*      CPU-seconds of opening a workspace of 100,000 rows: without its index from a
+                 journal or a segment, and with it
 
 Every run is a process of its own checkout. One JSON line: medians, and the ratio of the two (the
 median of the rounds' ratios), turned so that below 1 is this build using less.
@@ -112,6 +115,50 @@ def write_merge(folder: Path) -> Path:
     return file
 
 
+APPEND = """
+import random, sys, tempfile, time
+from benchmarks.store import row
+from cache.store import Store
+dice = random.Random(0)
+rows = [row(number, 0, 64, dice) for number in range(3000)]
+with tempfile.TemporaryDirectory() as home, Store.open(home) as store:
+    store.append(rows[:100])
+    start = time.process_time()
+    for each in rows[100:400]:
+        store.append([each])
+    for at in range(400, 3000, 100):
+        store.append(rows[at : at + 100])
+    store.refresh()
+    print(time.process_time() - start)
+"""
+
+START = """
+import os, random, sys, time
+from pathlib import Path
+from benchmarks.store import row
+from cache.journal import Journal, try_lock
+from cache.store import Store
+home, dice = Path(sys.argv[1]), random.Random(0)
+journal = Journal(home / "journal")
+if not (home / "journal").exists():
+    for at in range(0, 100_000, 100):
+        journal.append(row(number, 0, 8, dice) for number in range(at, at + 100))
+    journal.close()
+if sys.argv[2] == "journal":  # whose writer lives: not compacted
+    held = [os.open(each, os.O_RDONLY) for each in (home / "journal").glob("*.jsonl")]
+    assert all(map(try_lock, held))
+else:
+    Store.open(home).close()
+if sys.argv[2] != "open":
+    for each in home.glob("index.duckdb*"):
+        each.unlink()
+start = time.process_time()
+store = Store.open(home)
+print(time.process_time() - start)
+store.close()
+"""
+
+
 def measures(folder: Path) -> dict[str, Callable[[Path, str], float]]:
     """name -> function of (checkout, a word new at every run), less being better."""
     study, merge_file = write_family(folder / "family"), write_merge(folder / "merge")
@@ -141,8 +188,22 @@ def measures(folder: Path) -> dict[str, Callable[[Path, str], float]]:
 
         return measure
 
+    def append(checkout: Path, word: str) -> float:
+        return float(run(checkout, ["-c", APPEND])[1])
+
+    def opened(index: str) -> Callable[[Path, str], float]:
+        def measure(checkout: Path, word: str) -> float:
+            home = str(folder / f"{index}-{word[-1]}")  # a workspace a side, written once
+            return float(run(checkout, ["-c", START, home, index])[1])
+
+        return measure
+
     return {
         "check": check,
+        "append": append,
+        "index_journal": opened("journal"),
+        "index_segment": opened("segment"),
+        "index_open": opened("open"),
         "merge": merge,
         "decode_one": decode("ours"),
         "decode_three": decode("fused_three"),

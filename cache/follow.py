@@ -192,16 +192,18 @@ class Follower:
     def check(self, files: Iterable[tuple[Path, int]]) -> None:
         """Look whether journals and segments that were read earlier are still what was written."""
         for each in files:
-            with self._lock:
-                if not self._closed:
-                    self._keeper.check([each])
+            if not self._closed:
+                self._keeper.check([each])
 
     def _check(self) -> None:
         """Of an index that was there: small files are looked at; all of them, and what they lack is
         saved from it, where it knows more than they hold."""
         files, ahead = self._keeper.files(), bool(lost(self._index.known, self._keeper.there()))
+        segments = list_segments(self._segments)
         self.unchecked = [] if ahead else [each for each in files if each[1] > AT_ONCE]
         self._keeper.check(files if ahead else [each for each in files if each[1] <= AT_ONCE])
+        if not ahead and list_segments(self._segments) == segments:
+            return
         if lost(self._index.known, self._keeper.there()):
             self.refresh()  # what was saved before, by a process that was killed then
             if self._keeper.save_lost(self._index.known):

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-KEPT = {"journal", "segments", "damaged", "blobs", "fingerprints.json"}
+KEPT = {"journal", "segments", "damaged", "blobs", "claims", "feedings", "fingerprints.json"}
 
 
 def secure(*paths: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cache.asking import has_score, numerics_of, recipe_of, records, scores
+from cache.checking import Checking
 from cache.claims import Claims
 from cache.columns import Columns, join
 from cache.compaction import compact
@@ -68,6 +69,7 @@ class Store:
             except (ParetoscopeError, OSError) as error:  # what it did not pack is still there
                 log.warning("journals not compacted: %s", error)
         self._follower.refresh()
+        self._checking = Checking(self._follower.check, self._follower.unchecked)
         self.claims = Claims(workspace / "claims", self._read_others)
 
     @classmethod
@@ -91,6 +93,7 @@ class Store:
         if self.owner:
             self._level()
         self.claims.close()
+        self._checking.close()
         with self._lock:
             self._journal.close()
             self._follower.close()
