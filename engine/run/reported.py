@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cache.store import Store
 from engine.scoring.intervals import with_interval
 from engine.study import Objective
+
+if (
+    TYPE_CHECKING
+):  # a worker has no use for a store: DuckDB and Arrow would cost it 0.1 s at its start
+    from cache.store import Store
 
 
 def shown_score(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from engine.run.imports import MODEL_CLASSES
 from engine.run.protocol import Job
 from engine.run.service import Service
 
-late = (*MODEL_CLASSES, "peft", "torch._dynamo")
+late = (*MODEL_CLASSES, "peft", "torch._dynamo", "duckdb", "pyarrow")
 service = Service(Path(sys.argv[1]), "cpu")
 service.run(Job("open", {"study": sys.argv[2]}), lambda *a: None, lambda: None)
 print([each for each in late if each in sys.modules])
@@ -62,18 +62,15 @@ def test_a_tokenizer_that_broke_since_is_refused_when_the_family_opens(tmp_path:
 
 def test_a_text_is_read_though_its_tokenizer_was_not_loaded_at_opening(tmp_path: Path) -> None:
     study = build_small_study(tmp_path / "family")
-    payload = {"study": str(study), "recipes": [recipe(helpful=0.5)], "objectives": ["has"]}
-    rows: list[object] = []
-
-    def emit(kind: str, data: object = None) -> None:
-        rows.extend([data] if kind == "result" else [])
-
+    payload = {"recipe": recipe(helpful=0.5), "prompts": ["the sea"], "max_new_tokens": 3}
+    texts = []
     for _ in range(2):
         service = Service(tmp_path, "cpu")
         service.run(Job("open", {"study": str(study)}), lambda *a: None, lambda: None)
-        service.run(Job("evaluate", payload), emit, lambda: None)
+        asked = Job("generate", {"study": str(study), **payload})
+        texts.append(service.run(asked, lambda *a: None, lambda: None)["outputs"][0]["token_ids"])
         service.close()
-    assert len(rows) == 2
+    assert texts[0] == texts[1] and len(texts[0]) == 3
 
 
 def test_the_garbage_collector_is_on_again_whatever_happens() -> None:
