@@ -106,3 +106,17 @@ def test_it_ends_with_its_owner() -> None:
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(30) in (0, -signal.SIGINT)
+
+
+def test_a_template_knows_one_day_and_draws_nothing() -> None:
+    asked = "{% set f = strftime_now %}{{ f('%d %B %Y') }} {{ strftime_now('%j') }}"
+    assert apart.render(asked, {}, [CHAT]) == ["26 July 2024 208"]
+    given = "{{ date_string }}"  # a variable of the study, and so of a score's key
+    assert apart.render(given, {"date_string": "1 May"}, [CHAT]) == ["1 May"]
+    for drawn in (
+        "{{ ['a', 'b'] | random }}",
+        "{{ lipsum() }}",
+        "{{ [1] | map('random') | list }}",
+    ):
+        [found] = apart.render(drawn, {}, [CHAT])
+        assert isinstance(found, apart.Failed) and "draws at random" in found.what
