@@ -156,6 +156,11 @@ def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:
         )  # fmt: skip
 
 
+def failure_of(measured: Measured, recipe: Recipe) -> str | None:
+    """Why the recipe's point has no score at all, where it was tried."""
+    return measured.failures.get(backend.point_id(recipe)) if measured.failures else None
+
+
 @st.fragment(key="recipe")
 def recipe_panel() -> None:
     measured = backend.measured()
@@ -178,7 +183,8 @@ def recipe_panel() -> None:
     actions(recipe, point, exact and measured.complete(found.row))
     known = predicting.surfaces(measured, backend.objectives, recipe, backend.names)
     components.readout(
-        readout(measured, axes, recipe, predicted, few), live.packed(measured, axes, known)
+        readout(measured, axes, recipe, predicted, few, failure_of(measured, recipe)),
+        live.packed(measured, axes, known),
     )
     offer_missing(recipe, few)
 

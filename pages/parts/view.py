@@ -120,7 +120,8 @@ class Measured:
         failures: point id -> reason, of points that have no scores.
         low, high: float64 [points, objectives]; the 95 % interval, NaN where there is none.
         exact: objectives that are counted, not estimated from examples.
-        reasons: point id -> why it has no score of some objective, of points that have others.
+        reasons: point id -> "objective: why; …", of points that were measured on an objective and
+            have no value of it.
     """
 
     names: tuple[str, ...]
@@ -209,13 +210,29 @@ class Measured:
                 texts[place] += ONE
         none = np.isnan(self.mean[rows, column]) if self.reasons else np.zeros(len(rows), bool)
         for place in np.flatnonzero(none).tolist():
-            reason = self.reasons.get(self.ids[rows[place]])
+            row = int(rows[place])
+            reason = self.without(row, name) or self.reasons.get(self.ids[row])
             texts[place] = f"no score: {shown(reason, most=REASON)}" if reason else texts[place]
         return texts
 
+    def without(self, row: int, name: str) -> str | None:
+        """Why a point that was measured on an objective has no value of it; None where it has one,
+        or was not measured."""
+        if np.isfinite(self.mean[row, self.column(name)]):
+            return None
+        said = self.reasons.get(self.ids[row], "")
+        starts = {each: f"; {said}".find(f"; {each}: ") for each in self.names}
+        at = starts[name]
+        if at < 0:
+            return None
+        end = min((each for each in starts.values() if each > at), default=len(said) + 2)
+        return said[at + len(name) + 2 : end]
+
     def complete(self, row: int) -> bool:
-        """Whether every objective of the study is measured."""
-        return bool(np.isfinite(self.mean[row]).all())
+        """Whether every objective of the study is measured: some may have no value, with a reason,
+        which another try would not change."""
+        missing = np.flatnonzero(~np.isfinite(self.mean[row])).tolist()
+        return all(self.without(row, self.names[each]) is not None for each in missing)
 
     def like(self, recipe: Recipe) -> np.ndarray:
         """int [k]: the rows of points of the recipe's method and parameters, in order."""

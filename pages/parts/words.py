@@ -49,12 +49,14 @@ def readout(
     recipe: Recipe,
     predicted: Mapping[str, tuple[float, float, float]] | None = None,
     few: tuple[int, int] | None = None,
+    failure: str | None = None,
 ) -> dict[str, Any]:
     """What stands beside the sliders, and the mark of the recipe in hand on the chart.
 
     Args:
         predicted: objective -> (mean, low, high) of the model band, where the surrogate has one.
         few: points there and points needed, where there are too few to predict.
+        failure: why the recipe has no score, where it was tried.
 
     Returns:
         {"title", "note", "lines": [[objective, text]], "whole", "recipe", "coefficients",
@@ -67,6 +69,8 @@ def readout(
     answer = {"title": "Not measured yet: Evaluate", "note": "", "lines": [], "whole": False,
               "recipe": recipe.key, "coefficients": dict(recipe.coefficients),
               "mark": None}  # fmt: skip
+    if failure is not None:
+        answer |= {"title": "Failed: no score", "note": failure}
     mark = {"bands": {}, "coefficients": dict(recipe.coefficients)}
     if found is not None and found.exact:
         whole = measured.complete(found.row)
@@ -82,6 +86,8 @@ def readout(
                 "values": _values(measured, axes, found.row),
             },
         }
+    if failure is not None:
+        return answer
     if predicted:
         lines = [
             [axis.label, "{:.3f}, {:.3f} … {:.3f}".format(*predicted[axis.name])]

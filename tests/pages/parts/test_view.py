@@ -238,3 +238,29 @@ def test_points_like_a_recipe_share_its_method_and_parameters(measured: Measured
     assert measured.like(mix(0.3, 0.3)).tolist() == [2, 3, 4]
     assert measured.like(mix(0.3, 0.3, strength=0.5)).tolist() == []
     assert measured.like(single("helpful")).tolist() == [1]
+
+
+def test_an_objective_without_a_value_is_told_with_its_reason() -> None:
+    """Measured, and not a number: it is said why, and nobody is asked to measure it again."""
+    lost = scored(mix(0.0, 1.0), 0.9, None, "lost")
+    lost.error = "loss: the perplexity is beyond a float: 1e400; ask fewer tokens"
+    both = scored(mix(0.2, 0.2), 0.5, None, "both")
+    both.error = "facts: not this one; loss: constant logits"
+    waits = scored(mix(0.1, 1.0), 0.7, None, "waits")
+    dead = scored(mix(0.3, 1.0), None, None, "dead")
+    dead.error = "facts: constant logits; loss: constant logits"
+    found = measure([lost, both, waits, dead], ("facts", "loss"))
+    why = "the perplexity is beyond a float: 1e400; ask fewer tokens"
+    assert found.score_text(0, "loss") == f"no score: {why}"
+    assert found.score_text(0, "facts") == "0.900 ± 0.010"
+    assert found.score_text(1, "loss") == "no score: constant logits"
+    assert found.score_text(2, "loss") == "not measured"
+    assert [found.complete(row) for row in range(3)] == [True, True, False]
+    assert found.only(np.array([True, False, False])).score_text(0, "loss") == f"no score: {why}"
+    table = rows(found, AXES, np.zeros(3, dtype=bool))
+    assert [each["loss ↓"] for each in table][::-1][0] == f"no score: {why}"
+    assert readout(found, AXES, mix(0.0, 1.0))["title"] == "Measured"
+    assert found.failures == {"dead": dead.error}
+    told = readout(found, AXES, mix(0.3, 1.0), failure=found.failures["dead"])
+    assert told["title"] == "Failed: no score" and told["note"] == dead.error
+    assert told["lines"] == [] and told["mark"] is None
