@@ -22,14 +22,19 @@ HERE = Path(__file__).parent
 
 def declare(name: str, html: str | None = None) -> Callable[..., Any]:
     """The component of `name`.js; what has an element of its own has `name`.css too."""
-
-    def text(kind: str) -> str:
-        return (HERE / f"{name}.{kind}").read_text(encoding="utf-8")
-
+    css = (HERE / f"{name}.css").read_text(encoding="utf-8") if html else None
     return st.components.v2.component(
-        f"paretoscope.{name}", html=html, css=text("css") if html else None,
-        js=text("js"), isolate_styles=not html,
-    )  # fmt: skip
+        f"paretoscope.{name}", html=html, css=css, js=script(name), isolate_styles=not html
+    )
+
+
+def script(name: str) -> str:
+    """A component's module, within what shows its failure in our words (unforeseen.js)."""
+    files = (HERE / f"{each}.js" for each in (name, "unforeseen"))
+    own, around = (each.read_text(encoding="utf-8") for each in files)
+    before, mark, after = own.partition("export default function ")
+    assert mark, f"{name}.js exports no function"
+    return f"{before}const paint = function {after.rstrip()};\n{around}"
 
 
 _library = declare("library")

@@ -37,6 +37,20 @@ def told(page: Page, place: str) -> None:
     assert set(links) == {page.evaluate("location.origin")}
 
 
+BROKEN = """Object.defineProperty(window, 'paretoscope', {
+    get() { throw new Error('a fault in a component <b>of</b> ours'); } });"""
+
+
+def test_a_component_that_fails_says_so_in_its_place(faulty: Served, chrome: Browser) -> None:
+    page = faulty.open(chrome, "/explore", prepare=lambda each: each.add_init_script(BROKEN))
+    told = page.get_by_role("alert").filter(has_text="This part of the page failed")
+    expect(told.first).to_be_visible()
+    expect(told.first).to_contain_text("a fault in a component <b>of</b> ours")
+    expect(page.get_by_text("BidiComponent")).to_have_count(0)
+    expect(slider(page, "helpful")).to_be_visible()
+    page.context.close()
+
+
 def test_a_page_a_fragment_and_a_callback_that_raise(faulty: Served, chrome: Browser) -> None:
     page = faulty.open(chrome, "/explore?fault=page")
     told(page, "page")
