@@ -188,19 +188,20 @@ def failed_panel() -> None:
         return
     st.text("Failed points")
     st.dataframe(
-        pd.DataFrame([{"recipe": text, "reason": reason} for _, text, reason in failed]),
+        pd.DataFrame([{"recipe": text, "reason": reason} for _, text, reason, _ in failed]),
         hide_index=True,
         height=min(38 + 35 * len(failed), 220),
         key="failed",
     )
     objectives = sweep_form.filled().get("objectives") or list(axes)
-    if st.button(
-        f"Try again: {len(failed)}",
+    missing = [recipe for recipe, _, _, more in failed if more]
+    if missing and st.button(
+        f"Try again: {len(missing)}",
         key="again",
         disabled=backend.opened is None,
         help="Measures them on the objectives chosen on the left",
     ):
-        again([recipe for recipe, _, _ in failed], objectives)
+        again(missing, objectives)
         st.rerun()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 ONE = " (one example: no interval)"
 
@@ -30,6 +31,17 @@ def how_sure(stderr: float | None, low: float | None, high: float | None) -> str
     if stderr is None or not math.isfinite(stderr) or (known and stderr == 0.0):
         return text
     return f" ± {_digits(stderr)}{text}"
+
+
+def reason_of(said: str, names: Sequence[str], name: str) -> str | None:
+    """Of "objective: why; objective: why" what concerns one; None where nothing does."""
+    text = f"; {said}"
+    starts = {each: text.find(f"; {each}: ") for each in names}
+    at = starts[name]
+    if at < 0:
+        return None
+    end = min((each for each in starts.values() if each > at), default=len(text))
+    return text[at + len(name) + 4 : end]
 
 
 def _digits(value: float) -> str:

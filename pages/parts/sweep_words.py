@@ -77,8 +77,9 @@ def past_rows(queue: Queue) -> list[dict[str, Any]]:
     ]
 
 
-def failed_points(backend: Backend) -> list[tuple[Recipe, str, str]]:
-    """Recipe, its text and the reason of each point whose last try failed."""
+def failed_points(backend: Backend) -> list[tuple[Recipe, str, str, bool]]:
+    """Recipe, its text and the reason of each point that failed or has no value of an objective,
+    and whether there is anything to try again: a score that is no number stays none."""
     known = backend.known
     if known is None:
         return []
@@ -87,7 +88,8 @@ def failed_points(backend: Backend) -> list[tuple[Recipe, str, str]]:
     for point in points:
         if point.error is not None:
             recipe = recipe_from_dict(point.recipe)
-            found.append((recipe, recipe_text(recipe), point.error))
+            again = any(each.name not in point.scores for each in backend.objectives)
+            found.append((recipe, recipe_text(recipe), point.error, again))
     return found
 
 

@@ -19,7 +19,7 @@ from engine.front.pareto import front_mask
 from engine.recipe import METHODS, Recipe, recipe_from_dict
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
-from pages.parts.numbers import ONE, number
+from pages.parts.numbers import ONE, number, reason_of
 from pages.parts.places import Nearest, position_of, shape_of
 
 SHARE = "share of examples"
@@ -220,13 +220,7 @@ class Measured:
         or was not measured."""
         if np.isfinite(self.mean[row, self.column(name)]):
             return None
-        said = self.reasons.get(self.ids[row], "")
-        starts = {each: f"; {said}".find(f"; {each}: ") for each in self.names}
-        at = starts[name]
-        if at < 0:
-            return None
-        end = min((each for each in starts.values() if each > at), default=len(said) + 2)
-        return said[at + len(name) + 2 : end]
+        return reason_of(self.reasons.get(self.ids[row], ""), self.names, name)
 
     def complete(self, row: int) -> bool:
         """Whether every objective of the study is measured: some may have no value, with a reason,
