@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+REASON = 300
+"""Characters of why there is no score."""
+
 ONE = " (one example: no interval)"
 
 

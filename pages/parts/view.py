@@ -19,13 +19,11 @@ from engine.front.pareto import front_mask
 from engine.recipe import METHODS, Recipe, recipe_from_dict
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
-from pages.parts.numbers import ONE, number, reason_of
+from pages.parts.numbers import ONE, REASON, number, reason_of
 from pages.parts.places import Nearest, position_of, shape_of
 
 SHARE = "share of examples"
 COLUMNS = ("mean", "stderr", "low", "high", "n")
-REASON = 300
-"""Characters of why there is no score."""
 UNITS = {
     "nll": "nats a token",
     "perplexity": "perplexity",
@@ -120,8 +118,7 @@ class Measured:
         failures: point id -> reason, of points that have no scores.
         low, high: float64 [points, objectives]; the 95 % interval, NaN where there is none.
         exact: objectives that are counted, not estimated from examples.
-        reasons: point id -> "objective: why; …", of points that were measured on an objective and
-            have no value of it.
+        reasons: point id -> "objective: why; …", of what was measured and has no value.
     """
 
     names: tuple[str, ...]
@@ -216,15 +213,13 @@ class Measured:
         return texts
 
     def without(self, row: int, name: str) -> str | None:
-        """Why a point that was measured on an objective has no value of it; None where it has one,
-        or was not measured."""
+        """Why a point was measured on an objective and has no value of it; None where neither."""
         if np.isfinite(self.mean[row, self.column(name)]):
             return None
         return reason_of(self.reasons.get(self.ids[row], ""), self.names, name)
 
     def complete(self, row: int) -> bool:
-        """Whether every objective of the study is measured: some may have no value, with a reason,
-        which another try would not change."""
+        """Whether every objective is measured; a reason stays one, whoever tries again."""
         missing = np.flatnonzero(~np.isfinite(self.mean[row])).tolist()
         return all(self.without(row, self.names[each]) is not None for each in missing)
 
