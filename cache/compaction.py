@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
+from cache.arrow import pa
 from cache.damage import Damaged
 from cache.journal import SUFFIX, UNFINISHED, list_journals, sync_directory, try_lock
 from cache.lines import Bad

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from cache.arrow import pa, pc
 from cache.index import CONFIGURATION, Index, remove_index
 from cache.journal import SUFFIX, list_journals
 from cache.keeping import Keeper
 from cache.rescue import lost
-from cache.segments import Unreadable, list_segments, load_segment
+from cache.segments import Unreadable, checksum_of, list_segments, load_segment
 from cache.tables import gathered, journal_tables
 from engine.errors import ParetoscopeError
 
@@ -68,6 +67,7 @@ class Follower:
         self._opened = False
         self._index = self._open()
         keeper.index = self._cursor
+        keeper.remembered = lambda: self._index.segments
         if file is not None:
             self._check()
 
@@ -147,6 +147,8 @@ class Follower:
                 if not self._keeper.mended(name):
                     return
                 self._take_segment(name)
+        if ends and name not in self._index.segments and checksum_of(name) is not None:
+            self._index.remember(name, ends)
         self._read_segments.add(name)
 
     def _take_segment(self, name: str) -> None:

@@ -4,6 +4,7 @@
     texts      short texts and their numbers
     points     ids and recipes of points and their numbers
     sources    up to which byte each journal has been read
+    segments   segments that were read, and what their footers say
     rows       view: the rows with their texts
 
 A join reads a few narrow columns of numbers; per-example values lie beside them, untouched. Rows
@@ -14,6 +15,7 @@ reads on.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import threading
 import weakref
@@ -23,15 +25,16 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
+from cache.arrow import pa
 from cache.modes import secure
 from cache.numbered import NUMBERED, UNKNOWN, Numbers
-from cache.tables import COLUMNS
+from cache.rows import NUMBER, WHOLE
+from cache.tables import NAMES
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 3
+SCHEMA = 4
 MEMORY = ":memory:"
 
 CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
@@ -46,31 +49,23 @@ CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
 # what DuckDB keeps of a file in memory at most; an index in memory is not bounded
 FILE_MEMORY = "400MB"
 
-TYPES = {
-    pa.string(): "VARCHAR",
-    pa.int64(): "BIGINT",
-    pa.float64(): "DOUBLE",
-    pa.list_(pa.float64()): "DOUBLE[]",
-}
+_KINDS = {"values": "DOUBLE[]"}
+_KINDS |= dict.fromkeys((*WHOLE, "position"), "BIGINT") | dict.fromkeys(NUMBER, "DOUBLE")
+_KINDS |= dict.fromkeys((*NUMBERED, "point"), "INTEGER")
 
 # by sequence, which no clock turns back; rows of earlier builds have none and are older. Equal ones
 # are told apart by where they lie, so that every process picks the same one
 NEWEST = '"sequence" DESC NULLS LAST, "at" DESC, source DESC, position DESC'
 OLDEST = '"sequence" NULLS FIRST, "at", source, position'
 
-_LINES = ", ".join(
-    f'"{field.name}" {"INTEGER" if field.name in (*NUMBERED, "point") else TYPES[field.type]}'
-    for field in COLUMNS
-)
-
-
+_LINES = ", ".join(f'"{name}" {_KINDS.get(name, "VARCHAR")}' for name in NAMES)
 _ROWS = ", ".join(
     f'{name}_text."text" AS "{name}"'
     if name in NUMBERED
     else 'points.id AS "point"'
     if name == "point"
     else f'lines."{name}"'
-    for name in COLUMNS.names
+    for name in NAMES
 )
 _TEXTS = " ".join(
     f'LEFT JOIN texts AS {name}_text ON lines."{name}" = {name}_text.key' for name in NUMBERED
@@ -81,6 +76,7 @@ SCHEMA_SQL = (
     "CREATE TABLE texts (key INTEGER, text VARCHAR)",
     "CREATE TABLE points (point INTEGER, id VARCHAR, recipe VARCHAR)",
     "CREATE TABLE sources (source VARCHAR, read_to BIGINT)",
+    "CREATE TABLE segments (name VARCHAR, sources VARCHAR)",
     "CREATE TABLE version (schema INTEGER)",
     f"INSERT INTO version VALUES ({SCHEMA})",
     f"CREATE VIEW rows AS SELECT {_ROWS}, lines.rowid AS place FROM lines"
@@ -117,6 +113,10 @@ class Index:
                 raise duckdb.InvalidInputException(f"index schema {found}, expected {SCHEMA}")
             read = self._connection.execute("SELECT source, max(read_to) FROM sources GROUP BY 1")
             self.known: dict[str, int] = dict(read.fetchall())
+            read = self._connection.execute("SELECT name, sources FROM segments")
+            self.segments: dict[str, dict[str, int]] = {
+                name: json.loads(sources) for name, sources in read.fetchall()
+            }
             self._secure()
         except BaseException:
             self._connection.close()
@@ -151,6 +151,15 @@ class Index:
             self.numbers.forget()
             raise
         self.known.update(read_to)
+        self._secure()
+
+    def remember(self, segment: str, sources: Mapping[str, int]) -> None:
+        """Keep what the footer of a segment says, so that it need not be opened again."""
+        with self._transaction():
+            self._connection.execute(
+                "INSERT INTO segments VALUES (?, ?)", [segment, json.dumps(dict(sources))]
+            )
+        self.segments[segment] = dict(sources)
         self._secure()
 
     def _insert(self, table: str, rows: pa.Table) -> None:

@@ -36,6 +36,7 @@ class Keeper:
 
     Attributes:
         index: a connection to an index that may hold what is lost, None where there is none.
+        remembered: what an index knows of the footers of segments that it has read.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Keeper:
         self.journals, self.segments = journals, segments
         self.damaged = damaged
         self.index: Callable[[], duckdb.DuckDBPyConnection] | None = None
+        self.remembered: Callable[[], Mapping[str, dict[str, int]]] = dict
         self._journal = journal
 
     def set_aside(self, path: Path, bad: Sequence[Bad]) -> bool:
@@ -95,6 +97,9 @@ class Keeper:
 
     def sources(self, name: str) -> dict[str, int]:
         """`segment_sources` of a segment, mended first where it must be; none of a bad one."""
+        known = self.remembered().get(name)
+        if known is not None and (self.segments / name).exists():
+            return known
         try:
             return segment_sources(self.segments / name)
         except FileNotFoundError:

@@ -13,9 +13,8 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from cache.arrow import pa, pq
 from cache.damage import Damaged
 from cache.segments import TWIN, checksum_of, place, sum_of, twin_of
 from engine.errors import ParetoscopeError

@@ -13,8 +13,8 @@ from contextlib import closing
 
 import duckdb
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+
+from cache.arrow import pa, pc
 
 UNKNOWN = -1
 
@@ -24,7 +24,7 @@ NUMBERED = (
 )  # fmt: skip
 """Columns of texts that many rows share."""
 
-Insert = Callable[[str, pa.Table], None]
+Insert = Callable[[str, "pa.Table"], None]
 """(table of the index, rows) -> inserts them."""
 
 
@@ -67,7 +67,7 @@ class Numbers:
         """The rows with numbers for texts and points; new ones are inserted.
 
         Args:
-            rows: of `cache.tables.COLUMNS`.
+            rows: of `cache.tables.columns`.
         """
         before, columns = len(self.texts), {}
         for name in NUMBERED:

@@ -25,12 +25,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from zlib import crc32
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
+from cache.arrow import pa, pc, pq
 from cache.journal import UNFINISHED, make_directory, storage_error, sync_directory
-from cache.tables import AT_A_TIME, COLUMNS, readable
+from cache.tables import AT_A_TIME, columns, readable
 from engine.errors import BadInput, bad
 
 SCHEMA = 2
@@ -157,17 +154,17 @@ def sum_of(path: Path) -> int:
 
 
 def _rows(path: Path) -> Iterator[pa.Table]:
-    """All rows of a segment as tables of `COLUMNS`, nulls for a column that it lacks."""
+    """All rows of a segment as tables of `columns()`, nulls for a column that it lacks."""
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(AT_A_TIME):
-                columns = [
+                found = [
                     pa.nulls(len(batch), field.type)
                     if (place := batch.schema.get_field_index(field.name)) < 0
                     else batch.column(place).cast(field.type)
-                    for field in COLUMNS
+                    for field in columns()
                 ]
-                yield pa.Table.from_arrays(columns, schema=COLUMNS)
+                yield pa.Table.from_arrays(found, schema=columns())
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -180,7 +177,7 @@ def read_segment(path: Path, known: Mapping[str, int]) -> pa.Table:
     Raises:
         FileNotFoundError, Unreadable, BadInput: as `load_segment`.
     """
-    return pa.concat_tables([COLUMNS.empty_table(), *load_segment(path, known)[0]])
+    return pa.concat_tables([columns().empty_table(), *load_segment(path, known)[0]])
 
 
 def _after(table: pa.Table, known: Mapping[str, int]) -> pa.Table:
@@ -215,7 +212,7 @@ def write_segment(
     unfinished = directory / f".{name}{PARQUET}{UNFINISHED}"
     try:
         with open(_created(unfinished), "wb") as file:
-            with pq.ParquetWriter(file, COLUMNS, compression="zstd") as writer:
+            with pq.ParquetWriter(file, columns(), compression="zstd") as writer:
                 for table in itertools.chain((first,), rows):
                     writer.write_table(table, AT_A_TIME)
                 metadata = {"schema": SCHEMA, "sources": dict(sources)}

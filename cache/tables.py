@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.json as pa_json
 
+from cache.arrow import pa, pa_json
 from cache.journal import SUFFIX, journal_schema, read_journal
 from cache.lines import HEADER, SCHEMA, Bad, Span, sealed, spans
 from cache.rows import FIELDS, MAPPING, NUMBER, WHOLE
@@ -23,15 +23,28 @@ AT_A_TIME = 122_880
 """Rows of a group of a segment, and of one insertion into the index where there are as many."""
 
 
+NAMES = (*FIELDS, "extra", "source", "position")
+"""Columns of a row: what a line holds (`cache.rows.pack`), and with it where the line came from."""
+
+
 def _kind_of(name: str) -> pa.DataType:
     if name == "values":
         return pa.list_(pa.float64())
-    return pa.int64() if name in WHOLE else pa.float64() if name in NUMBER else pa.string()
+    if name in (*WHOLE, "position"):
+        return pa.int64()
+    return pa.float64() if name in NUMBER else pa.string()
 
 
-# what a line holds (`cache.rows.pack`), and with it where the line came from
-WRITTEN = pa.schema([pa.field(name, _kind_of(name)) for name in (*FIELDS, "extra")])
-COLUMNS = WRITTEN.append(pa.field("source", pa.string())).append(pa.field("position", pa.int64()))
+@cache
+def columns() -> pa.Schema:
+    """The schema of rows: `NAMES` and their types."""
+    return pa.schema([pa.field(name, _kind_of(name)) for name in NAMES])
+
+
+@cache
+def written() -> pa.Schema:
+    """`columns` without where a row came from."""
+    return pa.schema(list(columns())[:-2])
 
 
 def to_table(
@@ -63,7 +76,7 @@ def _piecewise(
     rows = [place for place, text in enumerate(texts) if not text.startswith(HEADER)]
     table = _parse(b"".join(texts[place] for place in rows))
     if table is None or table.num_rows != len(rows) or not readable(table):
-        single, kept = [WRITTEN.empty_table()], []
+        single, kept = [written().empty_table()], []
         for place in rows:
             row = _parse(texts[place])
             if row is not None and row.num_rows == 1 and readable(row):
@@ -78,19 +91,19 @@ def _piecewise(
 
 def _placed(rows: pa.Table, source: str, ends: np.ndarray) -> pa.Table:
     origin = pa.array([source] * len(ends), pa.string()), pa.array(ends, pa.int64())
-    return pa.Table.from_arrays([*rows.columns, *origin], schema=COLUMNS)
+    return pa.Table.from_arrays([*rows.columns, *origin], schema=columns())
 
 
 def _parse(data: bytes) -> pa.Table | None:
     """Lines as columns, or None where one of them does not fit."""
     if not data:
-        return WRITTEN.empty_table()
+        return written().empty_table()
     try:
         return pa_json.read_json(
             io.BytesIO(data),
             read_options=pa_json.ReadOptions(use_threads=False, block_size=len(data) + 1),
             parse_options=pa_json.ParseOptions(
-                explicit_schema=WRITTEN, unexpected_field_behavior="ignore"
+                explicit_schema=written(), unexpected_field_behavior="ignore"
             ),
         )
     except pa.ArrowInvalid:

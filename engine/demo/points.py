@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from cache.compaction import compact
 from cache.segments import METADATA, SCHEMA, list_segments, read_segment
-from cache.tables import COLUMNS
+from cache.tables import NAMES, columns
 from engine.demo.write import POINTS, write_demo
 from engine.unfinished import temporary_directory
 
@@ -64,7 +64,7 @@ def collect(workspace: Path, out: Path) -> int:
         "position": pa.array(range(1, count + 1), pa.int64()),
     }
     rows = pa.Table.from_arrays(
-        [replaced.get(name, rows.column(name)) for name in COLUMNS.names], schema=COLUMNS
+        [replaced.get(name, rows.column(name)) for name in NAMES], schema=columns()
     )
     metadata = json.dumps({"schema": SCHEMA, "sources": {source: count}})
     pq.write_table(

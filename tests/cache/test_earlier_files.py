@@ -14,7 +14,7 @@ import pytest
 from cache.compaction import compact
 from cache.segments import METADATA, checksum_of, list_segments
 from cache.store import Store
-from cache.tables import COLUMNS
+from cache.tables import columns
 
 HERE = ("explore", "cpu/float32/1")
 NAME = "00000000000000000001-1-00000000"
@@ -82,7 +82,7 @@ def test_a_high_bit_or_a_broken_recipe_costs_its_row_alone(tmp_path: Path, index
 def test_an_unsealed_segment_is_written_anew(tmp_path: Path) -> None:
     (tmp_path / "segments").mkdir()
     rows = [{**packed(number), "source": NAME, "position": number} for number in (1, 2)]
-    table = pa.Table.from_pylist(rows, COLUMNS).drop_columns(["sequence"])
+    table = pa.Table.from_pylist(rows, columns()).drop_columns(["sequence"])
     metadata = json.dumps({"schema": 1, "sources": {NAME: 2}})
     pq.write_table(
         table.replace_schema_metadata({METADATA: metadata}),
@@ -103,7 +103,7 @@ def test_rows_that_an_index_of_the_first_schema_alone_holds_are_saved(tmp_path: 
             {**packed(number), "source": NAME, "position": end}
             for number, end in zip((1, 2), ends[1:], strict=True)
         ],
-        COLUMNS,
+        columns(),
     ).drop_columns(["sequence"])
     with duckdb.connect(str(tmp_path / "index.duckdb")) as index:
         index.register("found", rows)

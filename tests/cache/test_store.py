@@ -465,3 +465,18 @@ def test_a_writer_faster_than_its_reader_does_not_hold_it(tmp_path, monkeypatch)
         assert store.refresh() and store.refresh()
         monkeypatch.undo()
     journal.close()
+
+
+def test_a_level_index_is_asked_without_pyarrow(tmp_path):
+    """It costs 50 MB and 0.15 s, and only what writes and reads journals and segments needs it."""
+    with Store.open(tmp_path) as store:
+        store.append([score("p1"), score("p2")])
+    compact(tmp_path / "journal", tmp_path / "segments", least=1)
+    with Store.open(tmp_path) as store:
+        assert len(points(store)) == 2
+    script = (
+        "import sys; from cache.store import Store; store = Store.open(sys.argv[1]);"
+        f" found = store.means('fam', {OBJECTIVES}, *{HERE}); store.close();"
+        " sys.exit('pyarrow' in sys.modules or len(found.ids) != 2)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
