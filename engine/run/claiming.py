@@ -4,13 +4,15 @@
                   ▲                                 ├─► there: measured elsewhere, and counts
                   └──── later ◄── put off ──────────┴─► elsewhere: somebody measures it now
 
-A recipe is asked for when its turn has come, not before, so a job holds one at a time. What others
-measure is asked for again together with what comes next, and once nothing else is left every
-`POLL_SECONDS`; should its owner die, it is granted here.
+A recipe is asked for when its turn has come, so a job holds one at a time; where recipes take
+milliseconds it holds as many as fit into `HOLD_SECONDS`, since a question costs some too. What
+others measure is asked for again together with what comes next, and once nothing else is left
+every `POLL_SECONDS`; should its owner die, it is granted here.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
@@ -23,12 +25,38 @@ WINDOW = 8
 """Recipes asked for at once, and as many that were put off: most often the first is granted, and
 beside other processes those that they measured meanwhile are passed over together."""
 
+HOLD_SECONDS = 0.5
 POLL_SECONDS = 0.25
 PAUSE_SECONDS = 0.05
 
 
 class TakenOver(Cancelled):
     """While a job was parked, another one took over what it was measuring."""
+
+
+class Hold:
+    """What a job was granted at once: one recipe, or a few.
+
+    Attributes:
+        left: ids of scores that are not measured yet.
+        lost: whether another job took some of them over.
+    """
+
+    def __init__(self, granted: frozenset[str], emit: Emit, tick: Tick) -> None:
+        self.left = set(granted)
+        self.lost = False
+        self._emit = emit
+        self._tick = tick
+        self._asked = emit.asked
+
+    def tick(self) -> None:
+        self._tick()
+        if self._emit.asked != self._asked and self.left:
+            answer = self._emit.claim([self.left], self._tick)
+            self._asked = self._emit.asked
+            if answer.granted != self.left:
+                self.lost = True
+                raise TakenOver("another job measures this now")
 
 
 class Turn:
@@ -40,14 +68,12 @@ class Turn:
         left: those of them that are not measured yet.
     """
 
-    def __init__(self, key: int, granted: frozenset[str], emit: Emit, tick: Tick) -> None:
+    def __init__(self, key: int, granted: frozenset[str], hold: Hold) -> None:
         self.key = key
         self.granted = granted
         self.left = set(granted)
         self.failed = False
-        self._emit = emit
-        self._tick = tick
-        self._asked = emit.asked
+        self._hold = hold
 
     def tick(self) -> None:
         """A quantum of the job.
@@ -56,20 +82,17 @@ class Turn:
             TakenOver: what is left is no longer this job's to measure.
             Cancelled: the job is.
         """
-        self._tick()
-        if self._emit.asked != self._asked and self.left:
-            answer = self._emit.claim([self.left], self._tick)
-            self._asked = self._emit.asked
-            if answer.granted != self.left:
-                raise TakenOver("another job measures this now")
+        self._hold.tick()
 
     def measured(self, name: str) -> None:
         """A score was emitted."""
         self.left.discard(name)
+        self._hold.left.discard(name)
 
     def fail(self) -> None:
         """The recipe has failed: what is left of it is not tried again by this job."""
         self.failed = True
+        self._hold.left -= self.left
 
 
 class Turns:
@@ -94,6 +117,7 @@ class Turns:
         self._fresh = dict.fromkeys(self._missing)
         self._later: dict[int, None] = {}
         self._shared: set[int] = set()
+        self._seconds = math.inf
         self._emit = emit
         self._tick = tick
         self._elsewhere = elsewhere
@@ -103,11 +127,15 @@ class Turns:
         while self._missing:
             self._tick()
             before = len(self._missing), len(self._fresh)
-            turn = self._ask()
-            if turn is not None:
+            hold, turns = self._ask()
+            for turn in turns:
+                if hold.lost:
+                    break
+                start = time.monotonic()
                 yield turn
+                self._seconds = time.monotonic() - start
                 self._after(turn)
-            elif before == (len(self._missing), len(self._fresh)):
+            if not turns and before == (len(self._missing), len(self._fresh)):
                 self._waiting()
                 self._pause()
 
@@ -116,11 +144,18 @@ class Turns:
         """Recipes that still lack scores."""
         return len(self._missing)
 
-    def _ask(self) -> Turn | None:
+    def _ask(self) -> tuple[Hold, list[Turn]]:
         """What is granted, if anything is."""
-        keys = [*islice(self._later, WINDOW), *islice(self._fresh, WINDOW)]
-        answer = self._emit.claim([self._missing[key] for key in keys], self._tick)
-        for key in keys:
+        later, fresh = list(islice(self._later, WINDOW)), list(islice(self._fresh, WINDOW))
+        many = max(1, min(WINDOW, int(HOLD_SECONDS / max(self._seconds, 1e-9))))
+        groups = [*([key] for key in later), fresh[:many], *([key] for key in fresh[many:])]
+        answer = self._emit.claim(
+            [set().union(*(self._missing[key] for key in group)) for group in groups if group],
+            self._tick,
+        )
+        hold, turns = Hold(answer.granted, self._emit, self._tick), []
+        free = set(answer.granted)
+        for key in [*later, *fresh]:
             ids = self._missing[key]
             if ids & answer.there:
                 self._shared.add(key)
@@ -128,12 +163,13 @@ class Turns:
                 if not ids:
                     self._drop(key)
                     continue
-            granted = answer.granted & ids
+            granted = frozenset(free & ids)
+            free -= granted
             if granted:
-                return Turn(key, granted, self._emit, self._tick)
-            if ids & answer.elsewhere:
+                turns.append(Turn(key, granted, hold))
+            elif ids & answer.elsewhere:
                 self._put_off(key)
-        return None
+        return hold, turns
 
     def _after(self, turn: Turn) -> None:
         ids = self._missing[turn.key]

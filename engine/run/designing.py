@@ -16,7 +16,7 @@ from typing import Any
 from engine.decoding.inputs import Tick
 from engine.errors import Cancelled, bad
 from engine.recipe import Recipe
-from engine.run.claiming import TakenOver, Turn, Turns
+from engine.run.claiming import Hold, TakenOver, Turn, Turns
 from engine.run.evaluating import Evaluation, Progress, checked_objectives, reason
 from engine.run.models import Models, recipe_of, study_of
 from engine.run.protocol import Emit, is_out_of_memory
@@ -113,7 +113,12 @@ def _measured(
         "other processes measured it meanwhile: estimate again" if group else "no recipe is given"
     )
     if recipes and not any(missing.values()):
-        return _timed(evaluation, recipes[0], progress, Turn(0, frozenset(), progress.emit, tick))
+        return _timed(
+            evaluation,
+            recipes[0],
+            progress,
+            Turn(0, frozenset(), Hold(frozenset(), progress.emit, tick)),
+        )
     for turn in Turns(missing, progress.emit, tick):
         recipe = recipes[turn.key]
         try:

@@ -115,6 +115,36 @@ def test_many_that_are_there_cost_few_questions(place: Place) -> None:
     assert place.complete == list(range(79)) and place.asked == 80 / claiming.WINDOW
 
 
+@pytest.mark.parametrize(("seconds", "asked"), [(60.0, 1 + 39 / claiming.WINDOW), (0.0, 40)])
+def test_few_are_held_at_once_and_only_where_they_take_no_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, asked: float
+) -> None:
+    monkeypatch.setattr(claiming, "HOLD_SECONDS", seconds)
+    missing = {index: [f"{index:02}"] for index in range(40)}
+    assert [key for key, _ in place.measure(missing)] == list(range(40))
+    assert place.asked == -(-asked // 1)
+
+
+def test_what_is_held_beside_is_let_go_when_another_job_takes_some_over(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claiming, "HOLD_SECONDS", 60.0)
+    found = []
+    for turn in place.turns({index: [f"{index}"] for index in range(4)}):
+        if turn.key == 1 and not place.rows & {"3"}:
+            place.asked += 1  # parked here: the other job measures the last of the four
+            place.mine.ask("another", [["3"]])
+            place.save("3")
+            with pytest.raises(TakenOver):
+                turn.tick()
+            continue
+        found.append(turn.key)
+        turn.tick()
+        turn.measured(f"{turn.key}")
+        place.save(f"{turn.key}")
+    assert sorted(found) == [0, 1, 2] and place.complete == [3]
+
+
 def test_what_failed_is_not_tried_again_by_this_job(place: Place) -> None:
     keys = []
     for turn in place.turns({0: ["a", "b"], 1: ["c"]}):
