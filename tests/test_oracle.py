@@ -328,9 +328,14 @@ class TestScores:
         assert len(chosen) == 4 and chosen == sorted(chosen, key=lambda name: int(name[1:]))
         assert [row for row in more if row in few] == few
 
-    def test_messages_are_told_apart_by_canonical_json(self) -> None:
-        row = {"messages": [{"role": "user", "content": "ça"}], "target": "x"}
-        assert oracle.content(row) == '[{"content":"ça","role":"user"}]'
+    def test_rows_are_told_apart_by_their_question(self) -> None:
+        user = {"role": "user", "content": " ça\n va "}
+        assert oracle.content({"messages": [user], "target": "x"}) == "ça va"
+        assert oracle.content({"prompt": "ça  va", "target": "x"}) == "ça va"
+        answered = [{"role": "system", "content": "s"}, user, {"role": "assistant", "content": "x"}]
+        assert oracle.content({"messages": answered}) == (
+            '[{"content":"s","role":"system"},{"content":"ça va","role":"user"}]'
+        )
 
     @pytest.mark.parametrize(
         ("objective", "text", "targets", "wanted"),
