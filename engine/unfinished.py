@@ -141,9 +141,14 @@ def recorded(workspace: Path | None, path: Path, made: Sequence[Path]) -> Iterat
     if workspace is None:
         yield
         return
-    (workspace / RECORDS).mkdir(mode=0o700, parents=True, exist_ok=True)
     record = workspace / RECORDS / uuid.uuid4().hex
-    descriptor = _locked(record, new=True)
+    try:
+        record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = _locked(record, new=True)
+    except OSError as error:  # a workspace that cannot be written stops no work beside it
+        log.warning("%s cannot be recorded in %s (%s)", path, workspace, error.strerror)
+        yield
+        return
     try:
         record.write_text(json.dumps({"path": str(path), "made": [str(each) for each in made]}))
         yield
