@@ -181,6 +181,16 @@ def test_failed_points_say_why_and_can_be_tried_again(
     assert not backend.measured().failures
 
 
+def test_a_score_that_is_no_number_is_told_and_not_tried_again(backend: Backend) -> None:
+    recipe = resolve(Recipe("task_arithmetic", {"helpful": 0.77}), backend.names)
+    lost = {"mean": None, "stderr": None, "low": None, "high": None, "error": "constant logits"}
+    backend.store.append([row | lost for row in toy.score_rows(recipe, backend.study)])
+    at = opened()
+    [failed] = [each for each in at.dataframe if "reason" in each.value]
+    assert "facts: constant logits" in failed.value["reason"].tolist()[0]
+    assert not [each for each in at.button if each.key == "again"]
+
+
 def test_an_estimate_that_fails_says_why(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toy, "REFUSED", 0.75)  # the middle of the range
     at = opened()
