@@ -21,11 +21,11 @@ import duckdb
 
 from cache.arrow import pa, pc
 from cache.index import CONFIGURATION, Index, remove_index
-from cache.journal import SUFFIX, list_journals
+from cache.journal import CHUNK, SUFFIX, list_journals
 from cache.keeping import Keeper
 from cache.rescue import lost
 from cache.segments import Unreadable, checksum_of, list_segments, load_segment
-from cache.tables import gathered, journal_tables
+from cache.tables import beforehand, gathered, journal_tables
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,8 @@ class Follower:
     def _read_journal(self, name: str, size: int) -> None:
         start = self._index.known.get(name, 0)
         path = self._journals / f"{name}{SUFFIX}"
-        for tables, end, bad in gathered(journal_tables(path, start, size)):
+        found = journal_tables(path, start, size)
+        for tables, end, bad in gathered(beforehand(found) if size - start > CHUNK else found):
             self._insert(tables, {name: end})
             if bad:
                 self._keeper.set_aside(path, bad)
@@ -218,7 +219,7 @@ class Follower:
         index = None
         try:
             index = Index(self._file)
-            largest = index.arrays('SELECT coalesce(max("sequence"), 0) AS found FROM rows')
+            largest = index.arrays('SELECT coalesce(max("sequence"), 0) AS found FROM lines')
             self.sequence = int(largest["found"][0])
             return index
         except duckdb.Error as error:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from cache.arrow import pa, pa_json
 from cache.journal import SUFFIX, journal_schema, read_journal
-from cache.lines import HEADER, SCHEMA, Bad, Span, sealed, spans
+from cache.lines import HEADER, SCHEMA, Bad, Span, all_sealed, spans
 from cache.rows import FIELDS, MAPPING, NUMBER, WHOLE
 
+T = TypeVar("T")
 TEXTS = (*MAPPING, "extra")
 AT_A_TIME = 122_880
 """Rows of a group of a segment, and of one insertion into the index where there are as many."""
@@ -57,7 +60,7 @@ def to_table(
         below = data
         if start == 0 and data.startswith(HEADER):
             below, ends = data[ends[0] :], ends[1:]
-        if schema < SCHEMA or all(map(sealed, lines)):
+        if schema < SCHEMA or all_sealed(lines):
             rows = _parse(below)
             fits = rows is not None and rows.num_rows == len(ends)
             if fits and (schema == SCHEMA or readable(rows)):
@@ -151,10 +154,19 @@ def damage_of(path: Path, size: int) -> list[Bad]:
     """
     schema, start, found = journal_schema(path), 0, []
     while start < size and (data := read_journal(path, start)):
-        if schema != SCHEMA or not all(map(sealed, data.split(b"\n")[:-1])):
+        if schema != SCHEMA or not all_sealed(data.split(b"\n")[:-1]):
             found += to_table(data, "", start, schema)[1]
         start += len(data)
     return found
+
+
+def beforehand(found: Iterator[T]) -> Iterator[T]:
+    """The same, each read in a thread while the one before it is taken in."""
+    with ThreadPoolExecutor(1, "reading") as pool:
+        coming = pool.submit(next, found, None)
+        while (each := coming.result()) is not None:
+            coming = pool.submit(next, found, None)
+            yield each
 
 
 def gathered(
