@@ -24,6 +24,7 @@ import engine.merging  # noqa: F401  registers what the recipes name
 from engine.compose import Composer
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, resolve
+from engine.scoring.data_row import question_of
 from engine.scoring.evaluate import evaluate
 from engine.scoring.objectives import prepare
 from engine.scoring.registry import find_scorer
@@ -200,3 +201,25 @@ def test_losses_of_a_model(
     assert score.n == wanted.n == len(rows)
     assert score.mean == pytest.approx(wanted.mean, rel=1e-4)
     assert score.stderr == pytest.approx(wanted.stderr, rel=1e-2)
+
+
+@settings(few, max_examples=8)
+@given(rows=questions(), copies=st.lists(st.integers(0, 3), min_size=10, max_size=10))
+def test_copies_count_once(world: World, rows: list[dict[str, Any]], copies: list[int]) -> None:
+    """A hundred copies of a row make nothing surer."""
+    objective = {"scorer": "choice", "report_fraction": 0.0}
+    score, _ = world.scores(rows, objective)
+    again = [row for row, count in zip(rows, copies, strict=False) for _ in range(1 + count)]
+    repeated, _ = world.scores([*again, *rows], objective)
+    assert repeated.as_dict() == score.as_dict() and repeated.n == len(rows)
+
+
+@given(prompts, st.sampled_from(["", " ", "\n", "  "]))
+@few
+def test_one_question_has_one_split(prompt: str, after: str) -> None:
+    """As a prompt, with white space behind, as a message: it is held back or it is not."""
+    message = [{"role": "user", "content": prompt + after}]
+    forms = {
+        question_of(prompt, None), question_of(prompt + after, None), question_of(None, message),
+    }  # fmt: skip
+    assert forms == {prompt}, "and a plain prompt stays where it always was"
