@@ -1,7 +1,7 @@
 """What a workspace full of points costs, in this build and in an earlier one checked out elsewhere.
 
     sweep    CPU-seconds a row of the shell that runs `sweep` (the worker's own are not counted):
-             a sweep that measures rows, less the same one when they are there
+             a sweep of eight points less one of two, so that what starting costs is not in it
     front    CPU-seconds and peak memory of `front STUDY`
     build    CPU-seconds and peak memory of opening a workspace that has journals and no index
     append   milliseconds of wall clock a row, one append each, then one question
@@ -33,7 +33,7 @@ from pathlib import Path
 HERE = Path(__file__).parents[1]
 SCRIPT = Path(__file__).with_name("full_workspace.py")
 MEASURES = ("sweep", "front", "build", "append", "open")
-SWEPT = 3  # points, beside the three models themselves, each of six objectives
+FEWER, MORE = 2, 6  # points of one sweep, and how many more of the other, of six objectives each
 
 # the shell's own CPU-seconds, on its standard error
 SHELL = """
@@ -85,16 +85,17 @@ class Side:
         return self.home
 
     def sweep(self, word: str) -> dict[str, float]:
-        again = self.folder / f"swept-{word}"
-        shutil.copytree(self.opened(), again)
-        command = ["-c", SHELL, "sweep", str(self.study), "--workspace", str(again), "--json"]
-        command += ["--method", "task_arithmetic", "--points", str(SWEPT), "--strategy", "sobol"]
-        lines, first, _ = run(self.checkout, command)
-        rows = 6 * (3 + len(lines.splitlines()) - 1)
-        _, second, _ = run(self.checkout, command)
-        shutil.rmtree(again)
-        used = float(first.splitlines()[-1]) - float(second.splitlines()[-1])
-        return {"cpu_s_a_row": max(used, 1e-6) / rows}
+        used, rows = [], []
+        for points in (FEWER, FEWER + MORE):
+            again = self.folder / f"swept-{word}-{points}"
+            shutil.copytree(self.opened(), again)
+            command = ["-c", SHELL, "sweep", str(self.study), "--workspace", str(again), "--json"]
+            command += ["--method", "task_arithmetic", "--points", str(points)]
+            lines, said, _ = run(self.checkout, [*command, "--strategy", "sobol"])
+            shutil.rmtree(again)
+            used.append(float(said.splitlines()[-1]))
+            rows.append(6 * (len(lines.splitlines()) - 1))
+        return {"cpu_s_a_row": max(used[1] - used[0], 1e-6) / (rows[1] - rows[0])}
 
     def front(self, word: str) -> dict[str, float]:
         command = ["-m", "engine", "front", str(self.study), "--json"]
