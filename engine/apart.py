@@ -29,8 +29,9 @@ SECONDS = 1.0
 EACH = 0.005
 """CPU seconds that every item adds to the time of a request, beside those of one."""
 
-WAIT = 5.0
-"""Seconds beyond that until the process is killed: it may have had no CPU, or not hear."""
+WAIT = 30.0
+"""Seconds beyond that until the process is killed: it may have had no CPU. One that does not hear
+its timer is ended by the kernel, by CPU time, well before."""
 
 MOST = 4_000_000
 """Characters that a template may write."""

@@ -444,14 +444,14 @@ def cut(text: str, stop: Sequence[str]) -> str:
 
 
 def content(row: Mapping[str, Any]) -> str:
-    """What a row is told apart by: its question, whatever form it has."""
+    """What places a row: its prompt or one user message, else the JSON of its messages."""
     if "prompt" in row:
-        return " ".join(row["prompt"].split())
-    asked = [{**each, "content": " ".join(each["content"].split())} for each in row["messages"]]
+        return row["prompt"].strip()
+    asked = row["messages"]
     asked = asked[:-1] if asked[-1]["role"] == "assistant" else asked
     if [each["role"] for each in asked] == ["user"]:
-        return asked[0]["content"]
-    return json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return asked[0]["content"].strip()
+    return json.dumps(row["messages"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def rows_of(objective: Mapping[str, Any], folder: Path, split: str = "explore") -> list[dict]:

@@ -328,13 +328,16 @@ class TestScores:
         assert len(chosen) == 4 and chosen == sorted(chosen, key=lambda name: int(name[1:]))
         assert [row for row in more if row in few] == few
 
-    def test_rows_are_told_apart_by_their_question(self) -> None:
+    def test_rows_are_placed_by_their_question(self) -> None:
         user = {"role": "user", "content": " ça\n va "}
-        assert oracle.content({"messages": [user], "target": "x"}) == "ça va"
-        assert oracle.content({"prompt": "ça  va", "target": "x"}) == "ça va"
-        answered = [{"role": "system", "content": "s"}, user, {"role": "assistant", "content": "x"}]
+        assert oracle.content({"messages": [user], "target": "x"}) == "ça\n va"
+        assert oracle.content({"prompt": "ça\n va ", "target": "x"}) == "ça\n va"
+        assistant = {"role": "assistant", "content": "x"}
+        assert oracle.content({"messages": [user, assistant]}) == "ça\n va"
+        answered = [{"role": "system", "content": " s"}, user, assistant]
         assert oracle.content({"messages": answered}) == (
-            '[{"content":"s","role":"system"},{"content":"ça va","role":"user"}]'
+            '[{"content":" s","role":"system"},{"content":" ça\\n va ","role":"user"},'
+            '{"content":"x","role":"assistant"}]'
         )
 
     @pytest.mark.parametrize(

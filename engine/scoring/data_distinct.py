@@ -1,10 +1,12 @@
 """Rows that a data file holds more than once: the same question with the same answers.
 
-A hundred copies of one row are one example, and not a hundred that agree: the first is kept.
+A hundred copies of one row are one example, and not a hundred that agree: the first is kept. Rows
+that ask one question in several forms are placed together, so that it is on one side.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from engine.scoring.data_row import Row, collapsed
@@ -16,16 +18,29 @@ Copy = tuple[int, int]
 def distinct(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Copy, ...]]:
     """The rows, each once and in order, and which others repeat one of them.
 
-    Questions and targets are compared as they place a row: white space does not tell them apart.
+    White space does not tell questions or targets apart.
     """
+    rows = _together(rows)
     first: dict[tuple[object, ...], Row] = {}
     copies: list[Copy] = []
     for row in rows:
         answers = tuple(map(collapsed, row.targets))
-        found = first.setdefault((row.key, answers, row.choices, row.answer), row)
+        found = first.setdefault((row.question, answers, row.choices, row.answer), row)
         if found is not row:
             copies.append((row.line, found.line))
     return tuple(first.values()), tuple(copies)
+
+
+def _together(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows, those of a question that stands there in several forms placed by the question."""
+    keys: dict[str, str] = {}
+    several = {row.question for row in rows if keys.setdefault(row.question, row.key) != row.key}
+    if not several:
+        return rows
+    return [
+        dataclasses.replace(row, key=row.question) if row.question in several else row
+        for row in rows
+    ]
 
 
 def copies_said(copies: Sequence[Copy]) -> str:

@@ -22,6 +22,8 @@ from engine.scoring.data_row import (
     frozen,
     key_of,
     messages_of,
+    placed_by,
+    plainly_spaced,
     question_of,
     text_of,
     texts_of,
@@ -94,6 +96,7 @@ def build(
             raise Unread("the target is empty", "The scorer has nothing to measure there.")
         if fields.whole:
             identity = targets[0]
+    placed = plainly_spaced(identity) if fields.whole else placed_by(prompt, messages)
     question = collapsed(identity) if fields.whole else question_of(prompt, messages)
     choices: tuple[str, ...] = ()
     asked = None
@@ -105,8 +108,9 @@ def build(
         Row(
             index=place[0],
             line=place[1],
-            key=key_of(question),
+            key=key_of(identity if placed is None else placed),
             exact=key_of(identity),
+            question=key_of(question),
             prompt=prompt,
             messages=None if messages is None else frozen(messages),
             targets=targets,

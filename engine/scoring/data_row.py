@@ -4,14 +4,15 @@
 
 Which rows are held back for the report and which a limit keeps depends on a row's question alone,
 so it survives reordering and added rows, and a question is on one side in any form that it takes:
-as a prompt, as one user message, with other white space. A row without a prompt (a text whose
-perplexity is measured as a whole) is placed by its text.
+as a prompt, as one user message, with other white space (`data_distinct`). A row without a prompt
+(a text whose perplexity is measured as a whole) is placed by its text.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ SPEAKERS: dict[str, str] = {
 """Who speaks in messages of the form {from, value}, and the role that it is."""
 
 
+_LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
+_ODD_SPACE = re.compile(r"[^\S\n\t ]")
+
+
 @dataclass(frozen=True)
 class Row:
     """One example.
@@ -36,7 +41,9 @@ class Row:
     Attributes:
         index: place among the rows of its file, from 0.
         line: line of its file, from 1; of a Parquet file the row, from 1.
-        key: sha256 hex of the question (`question_of`), which places the row.
+        key: sha256 hex, which places the row: of `placed_by`, or of the question where a file has
+            it in several forms.
+        question: sha256 hex of the question (`question_of`), the same in each form of it.
         exact: sha256 hex of the prompt, or of the canonical JSON of the messages, as they stand.
         prompt: None where the row holds messages.
         messages: what the model reads, a last assistant message taken off; None where the row holds
@@ -56,6 +63,7 @@ class Row:
     answer: int | None = None
     numbered: bool = False
     exact: str = ""
+    question: str = ""
 
     def place(self, path: Path | None) -> str:
         """Where the row stands in its file, for an error."""
@@ -76,8 +84,29 @@ def collapsed(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+def plainly_spaced(text: str) -> str:
+    """The text in composed characters, stripped, with line feeds, tabs and spaces alone."""
+    text = unicodedata.normalize("NFC", text).strip()
+    return _ODD_SPACE.sub(" ", _LINE_END.sub("\n", text))
+
+
+def placed_by(prompt: str | None, messages: Sequence[Mapping[str, Any]] | None) -> str | None:
+    """The text whose hash places a row: its prompt or its one user message, without white space
+    around it, in composed characters and plain spaces and line ends; None for other messages,
+    which are placed as they stand.
+
+    Args:
+        messages: without a last one of the assistant, which is an answer.
+    """
+    if messages is not None:
+        if len(messages) != 1 or messages[0]["role"] != "user":
+            return None
+        prompt = messages[0]["content"]
+    return plainly_spaced(prompt or "")
+
+
 def question_of(prompt: str | None, messages: Sequence[Mapping[str, Any]] | None) -> str:
-    """The text whose hash places a row: the same for each form of a question.
+    """The question as one text, the same in each form of it.
 
     Args:
         messages: without a last one of the assistant, which is an answer.

@@ -128,11 +128,11 @@ def _overlap(objective: Objective) -> list[Problem]:
     """Questions that are explored and asked again for the report, which then holds nothing back."""
     explored: dict[str, Row] = {}
     for row in read_rows(objective, "explore"):
-        explored.setdefault(row.key, row)
-    both = [row for row in read_rows(objective, "report") if row.key in explored]
+        explored.setdefault(row.question, row)
+    both = [row for row in read_rows(objective, "report") if row.question in explored]
     if not both:
         return []
-    pairs = [f"line {row.line} (line {explored[row.key].line})" for row in both[:SHOWN]]
+    pairs = [f"line {row.line} (line {explored[row.question].line})" for row in both[:SHOWN]]
     more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""
     count = "one question is" if len(both) == 1 else f"{len(both)} questions are"
     what = f"{count} among the rows to explore in {objective.data} too: {', '.join(pairs)}{more}"
@@ -240,7 +240,7 @@ def _seen_by_others(study: Study) -> list[str]:
                 rows = read_rows(each, "explore" if split == "explore" else "report")
             except BadInput:
                 continue
-            found[each.name] = frozenset(row.key for row in rows)
+            found[each.name] = frozenset(row.question for row in rows)
     notes = []
     for name, held in splits["report"].items():
         for other, explored in splits["explore"].items():

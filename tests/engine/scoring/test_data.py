@@ -71,13 +71,18 @@ def test_marks_blank_lines_and_windows_line_ends(tmp_path: Path) -> None:
 
 
 def test_keys_are_hashes_of_the_question(tmp_path: Path) -> None:
-    messages = [{"role": "system", "content": " kurz"}, {"role": "user", "content": "schön"},
-                assistant("ja")]  # fmt: skip
-    path = write(tmp_path / "d.jsonl", {"prompt": "é", "target": ""}, {"messages": messages})
-    first, second = read_rows(objective(path), "explore")
-    canonical = '[{"content":"kurz","role":"system"},{"content":"schön","role":"user"}]'
-    assert first.key == hashlib.sha256("é".encode()).hexdigest()
-    assert second.key == hashlib.sha256(canonical.encode()).hexdigest()
+    user = {"role": "user", "content": "\tschön und\n\n  gut "}
+    messages = [{"role": "system", "content": " kurz"}, user, assistant("ja")]
+    path = write(
+        tmp_path / "d.jsonl",
+        {"prompt": "é\n  è", "target": ""},
+        {"messages": messages},
+        {"messages": [user, assistant("ja")]},
+    )
+    canonical = json.dumps(messages, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    wanted = ["é\n  è", canonical, "schön und\n\n  gut"]
+    found = [row.key for row in read_rows(objective(path), "explore")]
+    assert found == [hashlib.sha256(each.encode()).hexdigest() for each in wanted]
 
 
 def many(path: Path, n: int = 200) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
 import random
 from dataclasses import replace
@@ -94,6 +95,19 @@ def test_decomposed_letters_are_the_same_letters(tmp_path: Path) -> None:
     data = lines(tmp_path / "d.jsonl", rows)
     first, second = read_rows(objective(data, report_data=data), "explore")
     assert first.key == second.key and first.exact != second.exact
+
+
+def test_a_question_in_one_form_is_placed_by_its_text(tmp_path: Path) -> None:
+    """Spaces and lines within it are left as they stand, unless the file has it otherwise too."""
+    code = "def f(x):\n    return x"
+    rows = [{"prompt": f"{code}  ", "target": "x"}, {"prompt": "p", "target": "y"}]
+    asked = objective(tmp_path / "d.jsonl", report_data=tmp_path / "d.jsonl")
+    lines(tmp_path / "d.jsonl", rows)
+    first, _ = read_rows(asked, "explore")
+    assert first.key == hashlib.sha256(code.encode()).hexdigest()
+    lines(tmp_path / "d.jsonl", [*rows, {"prompt": " ".join(code.split()), "target": "x y"}])
+    first, _, last = read_rows(asked, "explore")
+    assert first.key == last.key == first.question
 
 
 def test_copies_count_once_and_are_told(tmp_path: Path) -> None:
