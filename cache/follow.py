@@ -21,11 +21,12 @@ import duckdb
 
 from cache.arrow import pa, pc
 from cache.index import CONFIGURATION, Index, remove_index
-from cache.journal import CHUNK, SUFFIX, list_journals
+from cache.journal import SUFFIX, list_journals
 from cache.keeping import Keeper
 from cache.rescue import lost
-from cache.segments import Unreadable, checksum_of, list_segments, load_segment
-from cache.tables import beforehand, gathered, journal_tables
+from cache.segments import Unreadable, checksum_of, list_segments
+from cache.steps import steps
+from cache.tables import gathered, journal_tables
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ REMEMBERED = 256
 FEW = 1000
 LISTINGS = 16
 AT_ONCE = 2 << 20
+AHEAD = 2
 
 
 class Follower:
@@ -152,31 +154,31 @@ class Follower:
         self._read_segments.add(name)
 
     def _take_segment(self, name: str) -> None:
-        known = self._index.known
-        tables, ends = load_segment(self._segments / name, known)
-        self._insert(tables, {each: end for each, end in ends.items() if end > known.get(each, 0)})
+        for tables, ends in steps(self._segments / name, self._index.known):
+            self._insert(tables, ends)
 
     def _read_journal(self, name: str, size: int) -> None:
         start = self._index.known.get(name, 0)
         path = self._journals / f"{name}{SUFFIX}"
-        found = journal_tables(path, start, size)
-        for tables, end, bad in gathered(beforehand(found) if size - start > CHUNK else found):
+        for tables, end, bad in gathered(journal_tables(path, start, size, ahead=AHEAD)):
             self._insert(tables, {name: end})
             if bad:
                 self._keeper.set_aside(path, bad)
 
     def _insert(self, tables: Iterable[pa.Table], read_to: Mapping[str, int]) -> None:
         points, arrived = set[str](), set[str]()
-        largest, count = self.sequence, 0
+        largest, count, few = self.sequence, 0, True
 
         def seen() -> Iterator[pa.Table]:
-            nonlocal largest, count
+            nonlocal largest, count, few
             for rows in tables:
                 if rows.num_rows:
                     count += rows.num_rows
                     largest = max(largest, pc.max(rows.column("sequence")).as_py() or 0)
-                    if len(points) <= FEW:
-                        points.update(rows.column("point").unique().drop_null().to_pylist())
+                    if few:
+                        met = rows.column("point").unique().drop_null()
+                        few = len(met) + len(points) <= FEW
+                        points.update(met.to_pylist() if few else ())
                     if self._opened:
                         scores = rows.filter(pc.equal(rows.column("kind"), "score"))
                         arrived.update(scores.column("id").to_pylist())
@@ -187,7 +189,7 @@ class Follower:
             self.version += 1
             self.sequence = largest
             self.arrived |= arrived
-            self._changes.append((self.version, frozenset(points) if len(points) <= FEW else None))
+            self._changes.append((self.version, frozenset(points) if few else None))
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         return self._index.cursor()

@@ -14,15 +14,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zlib import crc32
+
+import numpy as np
 
 SCHEMA = 2
 UNSEALED = 1  # the last schema whose lines have no checksum
 SEAL = b',"crc":"%08x"}'
 LENGTH = len(SEAL % 0)
+DIGITS = slice(SEAL.index(b"%"), SEAL.index(b"%") + 8)
+HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+NEWLINE = ord("\n")
 BEGIN = b'{"kind":"'
 HEADER = b'{"kind":"journal",'
 _SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
@@ -42,9 +47,28 @@ def sealed(line: bytes) -> bool:
     return line[-LENGTH:] == SEAL % crc32(line[:-LENGTH])
 
 
-def all_sealed(lines: Iterable[bytes]) -> bool:
-    """`sealed` of all, in two thirds of the time."""
-    return all([line[-LENGTH:] == SEAL % crc32(line[:-LENGTH]) for line in lines])
+def ends_of(data: bytes) -> np.ndarray:
+    """The byte after each newline, int64."""
+    return np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE) + 1
+
+
+def all_sealed(data: bytes, ends: np.ndarray) -> bool:
+    """`sealed` of all lines, which end as `ends_of` says, in a fraction of the time."""
+    begins = np.concatenate([[0], ends[:-1]])
+    seals = ends - 1 - LENGTH
+    if (seals < begins).any():
+        return False
+    view = memoryview(data)
+    places = zip(begins.tolist(), seals.tolist(), strict=True)
+    sums = np.array([crc32(view[begin:seal]) for begin, seal in places], ">u4").view(np.uint8)
+    digits = HEX[np.stack([sums >> 4, sums & 15], axis=1)].reshape(len(ends), 8)
+    found = np.frombuffer(data, np.uint8)[seals[:, None] + np.arange(LENGTH)]
+    rest = np.frombuffer(SEAL % 0, np.uint8)
+    return bool(
+        (found[:, DIGITS] == digits).all()
+        and (found[:, : DIGITS.start] == rest[: DIGITS.start]).all()
+        and (found[:, DIGITS.stop :] == rest[DIGITS.stop :]).all()
+    )
 
 
 @dataclass(frozen=True)

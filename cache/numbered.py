@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 
 import duckdb
 import numpy as np
@@ -132,6 +133,8 @@ def _numbers(
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     texts = encoded.dictionary.to_pylist()
-    numbers = np.array([known.setdefault(each, len(known)) for each in texts], np.int32)
+    news = [each for each in texts if each not in known]
+    known.update(zip(news, count(len(known))))
+    numbers = np.fromiter(map(known.__getitem__, texts), np.int32, len(texts))
     codes = encoded.indices.fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
     return pa.array(numbers).take(encoded.indices), texts, numbers, codes

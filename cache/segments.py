@@ -21,13 +21,13 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from zlib import crc32
 
 from cache.arrow import pa, pc, pq
 from cache.journal import UNFINISHED, make_directory, storage_error, sync_directory
-from cache.tables import AT_A_TIME, columns, readable
+from cache.tables import AT_A_TIME, columns, reach, readable
 from engine.errors import BadInput, bad
 
 SCHEMA = 2
@@ -124,12 +124,10 @@ def load_segment(path: Path, known: Mapping[str, int]) -> tuple[Iterator[pa.Tabl
         raise storage_error(error, path) from error
     ends: dict[str, int] = {}
     if wanted is None:  # nothing tells that it is whole, but that all of it can be read
-        for rows in _rows(path):
+        for rows in rows_in(path):
             if not readable(rows):
                 raise _unreadable(path, "its texts are damaged")
-            found = rows.group_by("source").aggregate([("position", "max")])
-            names = found.column("source").to_pylist()
-            for name, end in zip(names, found.column("position_max").to_pylist(), strict=True):
+            for name, end in reach(rows).items():
                 ends[name] = max(end, ends.get(name, 0))
     try:
         sources = _sources(path, pq.read_metadata(path).metadata)
@@ -141,7 +139,7 @@ def load_segment(path: Path, known: Mapping[str, int]) -> tuple[Iterator[pa.Tabl
         if wanted is not None:
             raise
         sources = ends
-    return (_after(rows, known) for rows in _rows(path)), sources
+    return (_after(rows, known) for rows in rows_in(path)), sources
 
 
 def sum_of(path: Path) -> int:
@@ -153,18 +151,20 @@ def sum_of(path: Path) -> int:
     return found
 
 
-def _rows(path: Path) -> Iterator[pa.Table]:
-    """All rows of a segment as tables of `columns()`, nulls for a column that it lacks."""
+def rows_in(path: Path, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """All rows of a segment as tables of `columns()`, or of those named; nulls for a column that it
+    lacks."""
+    wanted = columns() if names is None else pa.schema([columns().field(each) for each in names])
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(AT_A_TIME):
+            for batch in file.iter_batches(AT_A_TIME, columns=names):
                 found = [
                     pa.nulls(len(batch), field.type)
                     if (place := batch.schema.get_field_index(field.name)) < 0
                     else batch.column(place).cast(field.type)
-                    for field in columns()
+                    for field in wanted
                 ]
-                yield pa.Table.from_arrays(found, schema=columns())
+                yield pa.Table.from_arrays(found, schema=wanted)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -182,10 +182,11 @@ def read_segment(path: Path, known: Mapping[str, int]) -> pa.Table:
 
 def _after(table: pa.Table, known: Mapping[str, int]) -> pa.Table:
     sources = table.column("source").combine_chunks().dictionary_encode()
-    limits = pa.array([known.get(name, 0) for name in sources.dictionary.to_pylist()], pa.int64())
-    if not len(limits):
+    limits = [known.get(name, 0) for name in sources.dictionary.to_pylist()]
+    if not any(limits):
         return table
-    return table.filter(pc.greater(table.column("position"), limits.take(sources.indices)))
+    after = pa.array(limits, pa.int64()).take(sources.indices)
+    return table.filter(pc.greater(table.column("position"), after))
 
 
 def write_segment(

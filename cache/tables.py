@@ -5,22 +5,20 @@ Every row keeps where it came from, as `source` (journal name) and `position` (b
 
 from __future__ import annotations
 
-import io
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from cache.arrow import pa, pa_json
-from cache.journal import SUFFIX, journal_schema, read_journal
-from cache.lines import HEADER, SCHEMA, Bad, Span, all_sealed, spans
+from cache.journal import CHUNK, SUFFIX, journal_schema, read_journal
+from cache.lines import HEADER, SCHEMA, Bad, Span, all_sealed, ends_of, spans
 from cache.rows import FIELDS, MAPPING, NUMBER, WHOLE
 
-T = TypeVar("T")
 TEXTS = (*MAPPING, "extra")
 AT_A_TIME = 122_880
 """Rows of a group of a segment, and of one insertion into the index where there are as many."""
@@ -54,17 +52,16 @@ def to_table(
     data: bytes, source: str, start: int, schema: int | None = SCHEMA
 ) -> tuple[pa.Table, list[Bad]]:
     """Whole lines of a journal, from byte `start` of it, as columns; and what is damaged."""
-    lines = data.split(b"\n")[:-1]
     if data.endswith(b"\n") and schema is not None:
-        ends = start + np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1)
-        below = data
-        if start == 0 and data.startswith(HEADER):
-            below, ends = data[ends[0] :], ends[1:]
-        if schema < SCHEMA or all_sealed(lines):
+        ends = ends_of(data)
+        if schema < SCHEMA or all_sealed(data, ends):
+            below = data
+            if start == 0 and data.startswith(HEADER):
+                below, ends = data[ends[0] :], ends[1:]
             rows = _parse(below)
             fits = rows is not None and rows.num_rows == len(ends)
             if fits and (schema == SCHEMA or readable(rows)):
-                return _placed(rows, source, ends), []
+                return _placed(rows, source, start + ends), []
     return _piecewise(data, source, start, spans(data, start, schema))
 
 
@@ -93,7 +90,7 @@ def _piecewise(
 
 
 def _placed(rows: pa.Table, source: str, ends: np.ndarray) -> pa.Table:
-    origin = pa.array([source] * len(ends), pa.string()), pa.array(ends, pa.int64())
+    origin = pa.repeat(pa.scalar(source, pa.string()), len(ends)), pa.array(ends, pa.int64())
     return pa.Table.from_arrays([*rows.columns, *origin], schema=columns())
 
 
@@ -103,7 +100,7 @@ def _parse(data: bytes) -> pa.Table | None:
         return written().empty_table()
     try:
         return pa_json.read_json(
-            io.BytesIO(data),
+            pa.BufferReader(data),
             read_options=pa_json.ReadOptions(use_threads=False, block_size=len(data) + 1),
             parse_options=pa_json.ParseOptions(
                 explicit_schema=written(), unexpected_field_behavior="ignore"
@@ -111,6 +108,12 @@ def _parse(data: bytes) -> pa.Table | None:
         )
     except pa.ArrowInvalid:
         return None
+
+
+def reach(rows: pa.Table) -> dict[str, int]:
+    """Journal name -> position of the last of its rows."""
+    found = rows.group_by("source").aggregate([("position", "max")])
+    return dict(zip(*(each.to_pylist() for each in found.columns), strict=True))
 
 
 def readable(rows: pa.Table) -> bool:
@@ -127,11 +130,16 @@ def readable(rows: pa.Table) -> bool:
     return not any(rows.column(name).null_count for name in ("kind", "id"))
 
 
-def journal_tables(path: Path, start: int, size: int) -> Iterator[tuple[pa.Table, int, list[Bad]]]:
+def journal_tables(
+    path: Path, start: int, size: int, ahead: int = 0
+) -> Iterator[tuple[pa.Table, int, list[Bad]]]:
     """(rows, end, what is damaged) from byte `start` to the last whole line, chunk by chunk.
 
     What is written after the journal had `size` bytes may be left: its writer can be faster than
     its reader, who would never be done.
+
+    Args:
+        ahead: how many chunks are read, each in a thread, while the one before is taken in.
 
     Raises:
         FileNotFoundError: the journal is gone (compacted).
@@ -139,11 +147,30 @@ def journal_tables(path: Path, start: int, size: int) -> Iterator[tuple[pa.Table
     """
     if start >= size:
         return
-    schema = journal_schema(path)
-    while start < size and (data := read_journal(path, start)):
-        rows, bad = to_table(data, path.name.removesuffix(SUFFIX), start, schema)
-        start += len(data)
-        yield rows, start, bad
+    schema, source = journal_schema(path), path.name.removesuffix(SUFFIX)
+
+    def chunks() -> Iterator[tuple[bytes, int]]:
+        at = start
+        while at < size and (data := read_journal(path, at)):
+            yield data, at
+            at += len(data)
+
+    if not ahead or size - start <= CHUNK:
+        for data, at in chunks():
+            rows, bad = to_table(data, source, at, schema)
+            yield rows, at + len(data), bad
+        return
+    with ThreadPoolExecutor(ahead, "reading") as pool:
+        coming: deque[tuple[Future[tuple[pa.Table, list[Bad]]], int]] = deque()
+        for data, at in chunks():
+            coming.append((pool.submit(to_table, data, source, at, schema), at + len(data)))
+            if len(coming) > ahead:
+                read, end = coming.popleft()
+                rows, bad = read.result()
+                yield rows, end, bad
+        for read, end in coming:
+            rows, bad = read.result()
+            yield rows, end, bad
 
 
 def damage_of(path: Path, size: int) -> list[Bad]:
@@ -154,19 +181,10 @@ def damage_of(path: Path, size: int) -> list[Bad]:
     """
     schema, start, found = journal_schema(path), 0, []
     while start < size and (data := read_journal(path, start)):
-        if schema != SCHEMA or not all_sealed(data.split(b"\n")[:-1]):
+        if schema != SCHEMA or not all_sealed(data, ends_of(data)):
             found += to_table(data, "", start, schema)[1]
         start += len(data)
     return found
-
-
-def beforehand(found: Iterator[T]) -> Iterator[T]:
-    """The same, each read in a thread while the one before it is taken in."""
-    with ThreadPoolExecutor(1, "reading") as pool:
-        coming = pool.submit(next, found, None)
-        while (each := coming.result()) is not None:
-            coming = pool.submit(next, found, None)
-            yield each
 
 
 def gathered(

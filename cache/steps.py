@@ -1,0 +1,48 @@
+"""A segment taken in step by step: little is held at once, and a kill loses the work of one step.
+
+Between two steps the index says up to which byte of each journal it has all rows, so it is never
+ahead of what it holds, and reads on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from cache.arrow import pa
+from cache.segments import load_segment, rows_in
+from cache.tables import reach
+
+
+def steps(
+    path: Path, known: Mapping[str, int]
+) -> Iterator[tuple[Iterable[pa.Table], dict[str, int]]]:
+    """(rows to insert at once, up to which byte each journal is read with them) of a segment.
+
+    Args:
+        known: journal name -> byte read up to; what is inserted is known before the next step.
+
+    Raises:
+        FileNotFoundError, Unreadable, BadInput: as `load_segment`.
+    """
+    tables: Iterable[pa.Table]
+    tables, ends = load_segment(path, known)
+    if in_order(path):
+        for rows in tables:
+            if rows.num_rows:
+                yield [rows], reach(rows)
+        tables = ()
+    if rest := {name: end for name, end in ends.items() if end > known.get(name, 0)}:
+        yield tables, rest
+
+
+def in_order(path: Path) -> bool:
+    """Whether of each journal every group of rows lies after the groups before it."""
+    reached: dict[str, int] = {}
+    for rows in rows_in(path, ("source", "position")):
+        found = rows.group_by("source").aggregate([("position", "min"), ("position", "max")])
+        for source, first, last in zip(*(each.to_pylist() for each in found.columns), strict=True):
+            if source is None or first is None or first <= reached.get(source, 0):
+                return False
+            reached[source] = last
+    return True
