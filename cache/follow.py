@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from cache.arrow import pa, pc
+from cache.arrow import pa, pc, texts
 from cache.index import CONFIGURATION, Index, remove_index
 from cache.journal import SUFFIX, list_journals
 from cache.keeping import Keeper
@@ -180,7 +180,7 @@ class Follower:
                         few = len(met) + len(points) <= FEW
                         points.update(met.to_pylist() if few else ())
                     if self._opened:
-                        scores = rows.filter(pc.equal(rows.column("kind"), "score"))
+                        scores = rows.filter(pc.equal(rows.column("kind"), texts(["score"])[0]))
                         arrived.update(scores.column("id").to_pylist())
                     yield rows
 

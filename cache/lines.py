@@ -54,7 +54,7 @@ def ends_of(data: bytes) -> np.ndarray:
 
 def all_sealed(data: bytes, ends: np.ndarray) -> bool:
     """`sealed` of all lines, which end as `ends_of` says, in a fraction of the time."""
-    begins = np.concatenate([[0], ends[:-1]])
+    begins = np.concatenate([[0], ends])[:-1]
     seals = ends - 1 - LENGTH
     if (seals < begins).any():
         return False

@@ -15,7 +15,7 @@ from itertools import count
 import duckdb
 import numpy as np
 
-from cache.arrow import pa, pc
+from cache.arrow import numbers, pa, pc
 
 UNKNOWN = -1
 
@@ -70,13 +70,17 @@ class Numbers:
         Args:
             rows: of `cache.tables.columns`.
         """
-        before, columns = len(self.texts), {}
+        columns, news = {}, []
         for name in NUMBERED:
-            columns[name] = _numbers(rows.column(name), self.texts)[0]
-        if len(self.texts) > before:
-            news = list(self.texts)[before:]
-            keys = pa.array(range(before, len(self.texts)), pa.int32())
-            insert("texts", pa.table({"key": keys, "text": news}))
+            before = len(self.texts)
+            encoded, given = _numbered(rows.column(name), self.texts)
+            columns[name] = numbers(given).take(encoded.indices)
+            new = np.flatnonzero(given >= before)
+            if len(new):
+                found = [numbers(given[new]), encoded.dictionary.take(numbers(new))]
+                news.append(pa.Table.from_arrays(found, ["key", "text"]))
+        if news:
+            insert("texts", pa.concat_tables(news))
         columns["point"] = self._points_of(rows, insert)
         for name, column in columns.items():
             rows = rows.set_column(rows.schema.get_field_index(name), name, column)
@@ -84,30 +88,23 @@ class Numbers:
 
     def _points_of(self, rows: pa.Table, insert: Insert) -> pa.Array:
         before = len(self.points)
-        column, ids, numbers, codes = _numbers(rows.column("point"), self.points)
+        encoded, given = _numbered(rows.column("point"), self.points)
+        column = numbers(given).take(encoded.indices)
         if len(self.points) == before and not self._bare:
             return column
         recipes = rows.column("recipe").combine_chunks()
-        there = np.flatnonzero(
-            pc.and_(recipes.is_valid(), column.is_valid()).to_numpy(zero_copy_only=False)
-        )
-        first = np.full(len(ids), UNKNOWN)
-        first[codes[there][::-1]] = there[::-1]  # of equal places the last one written stays
-        found = recipes.take(pa.array(first, mask=first == UNKNOWN))
-        new = numbers >= before
-        if new.any():
-            insert(
-                "points",
-                pa.table(
-                    {
-                        "point": numbers[new],
-                        "id": pa.array(ids, pa.string()).filter(new),
-                        "recipe": found.filter(pa.array(new)),
-                    }
-                ),
-            )
-        self._dress(numbers[~new], found.filter(pa.array(~new)))
-        self._bare |= set(numbers[new & (first == UNKNOWN)].tolist())
+        places = pc.indices_nonzero(pc.and_(recipes.is_valid(), column.is_valid()))
+        there, codes = np.from_dlpack(places), np.from_dlpack(encoded.indices.take(places))
+        first = np.full(len(given), UNKNOWN)
+        first[codes[::-1]] = there[::-1]  # of equal places the last one written stays
+        found = recipes.take(numbers(first, first != UNKNOWN))
+        new, old = np.flatnonzero(given >= before), np.flatnonzero(given < before)
+        if len(new):
+            which = numbers(new)
+            columns = [numbers(given[new]), encoded.dictionary.take(which), found.take(which)]
+            insert("points", pa.Table.from_arrays(columns, ["point", "id", "recipe"]))
+        self._dress(given[old], found.take(numbers(old)))
+        self._bare |= set(given[new][first[new] == UNKNOWN].tolist())
         return column
 
     def _dress(self, points: np.ndarray, recipes: pa.Array) -> None:
@@ -120,21 +117,15 @@ class Numbers:
                 self._bare.discard(point)
 
 
-def _numbers(
+def _numbered(
     column: pa.ChunkedArray, known: dict[str, int]
-) -> tuple[pa.Array, list[str], np.ndarray, np.ndarray]:
-    """The texts of a column as numbers; those that are not known yet get the next ones.
-
-    Returns:
-        int32 [rows], null where there is no text; the different texts; their numbers, int32; which
-        of them each row has, int [rows], UNKNOWN where it has none.
-    """
+) -> tuple[pa.DictionaryArray, np.ndarray]:
+    """A column with each different text once, and the numbers of those texts, int32; texts that are
+    not known yet get the next ones."""
     encoded = pc.dictionary_encode(column.combine_chunks())
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     texts = encoded.dictionary.to_pylist()
     news = [each for each in texts if each not in known]
     known.update(zip(news, count(len(known))))
-    numbers = np.fromiter(map(known.__getitem__, texts), np.int32, len(texts))
-    codes = encoded.indices.fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
-    return pa.array(numbers).take(encoded.indices), texts, numbers, codes
+    return encoded, np.fromiter(map(known.__getitem__, texts), np.int32, len(texts))

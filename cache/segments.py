@@ -25,7 +25,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from zlib import crc32
 
-from cache.arrow import pa, pc, pq
+import numpy as np
+
+from cache.arrow import numbers, pa, pc, pq
 from cache.journal import UNFINISHED, make_directory, storage_error, sync_directory
 from cache.tables import AT_A_TIME, columns, reach, readable
 from engine.errors import BadInput, bad
@@ -127,7 +129,7 @@ def load_segment(path: Path, known: Mapping[str, int]) -> tuple[Iterator[pa.Tabl
         for rows in rows_in(path):
             if not readable(rows):
                 raise _unreadable(path, "its texts are damaged")
-            for name, end in reach(rows).items():
+            for name, (_, end) in reach(rows).items():
                 ends[name] = max(end, ends.get(name, 0))
     try:
         sources = _sources(path, pq.read_metadata(path).metadata)
@@ -185,7 +187,7 @@ def _after(table: pa.Table, known: Mapping[str, int]) -> pa.Table:
     limits = [known.get(name, 0) for name in sources.dictionary.to_pylist()]
     if not any(limits):
         return table
-    after = pa.array(limits, pa.int64()).take(sources.indices)
+    after = numbers(np.array(limits, np.int64)).take(sources.indices)
     return table.filter(pc.greater(table.column("position"), after))
 
 

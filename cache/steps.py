@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from cache.arrow import pa
+from cache.arrow import pa, pq
 from cache.segments import load_segment, rows_in
-from cache.tables import reach
+from cache.tables import AT_A_TIME, reach
 
 
 def steps(
@@ -30,19 +30,23 @@ def steps(
     if in_order(path):
         for rows in tables:
             if rows.num_rows:
-                yield [rows], reach(rows)
+                yield [rows], {name: last for name, (_, last) in reach(rows).items()}
         tables = ()
     if rest := {name: end for name, end in ends.items() if end > known.get(name, 0)}:
         yield tables, rest
 
 
 def in_order(path: Path) -> bool:
-    """Whether of each journal every group of rows lies after the groups before it."""
+    """Whether there are several groups of rows, and of each journal every group lies after those
+    before it."""
+    if pq.read_metadata(path).num_rows <= AT_A_TIME:
+        return False
     reached: dict[str, int] = {}
     for rows in rows_in(path, ("source", "position")):
-        found = rows.group_by("source").aggregate([("position", "min"), ("position", "max")])
-        for source, first, last in zip(*(each.to_pylist() for each in found.columns), strict=True):
-            if source is None or first is None or first <= reached.get(source, 0):
+        if any(column.null_count for column in rows.columns):
+            return False
+        for source, (first, last) in reach(rows).items():
+            if first <= reached.get(source, 0):
                 return False
             reached[source] = last
     return True

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from cache import segments as segments_module
 from cache.arrow import pa
 from cache.index import Index
 from cache.journal import Journal
@@ -32,6 +31,15 @@ def journals(home: Path, *counts: int) -> pa.Table:
     return pa.concat_tables(tables)
 
 
+def ends(rows: pa.Table) -> dict[str, int]:
+    return {name: last for name, (_, last) in reach(rows).items()}
+
+
+def few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("cache.segments", "cache.steps"):
+        monkeypatch.setattr(f"{module}.AT_A_TIME", 2)
+
+
 def physical(home: Path) -> list[str]:
     """Ids of the rows in an index, each as often as it is there."""
     with Store.open(home) as store:
@@ -51,7 +59,7 @@ def at_every_insertion(monkeypatch):
         copies.append(home.with_name(f"{home.name}-{len(copies)}"))
         shutil.copytree(home, copies[-1])
 
-    monkeypatch.setattr(segments_module, "AT_A_TIME", 2)
+    few_at_a_time(monkeypatch)
     monkeypatch.setattr(Index, "insert", inserted)
     yield copies
     monkeypatch.undo()
@@ -60,7 +68,7 @@ def at_every_insertion(monkeypatch):
 def test_a_kill_between_two_groups_loses_and_doubles_nothing(tmp_path, at_every_insertion):
     home = tmp_path / "home"
     rows = journals(home, 3, 4, 2)
-    write_segment(home / "segments", [rows], reach(rows))
+    write_segment(home / "segments", [rows], ends(rows))
     expected = rows.column("id").to_pylist()
     assert physical(home) == expected
     copies = list(at_every_insertion)
@@ -84,30 +92,30 @@ def test_a_segment_that_is_not_in_order_is_taken_in_at_once(tmp_path, at_every_i
     home = tmp_path / "home"
     rows = journals(home, 5)
     backwards = rows.take(list(reversed(range(5))))
-    write_segment(home / "segments", [backwards], reach(rows))
+    write_segment(home / "segments", [backwards], ends(rows))
     assert physical(home) == rows.column("id").to_pylist()
     assert len(at_every_insertion) == 1
 
 
 def test_rows_of_several_journals_may_alternate(tmp_path, monkeypatch):
-    monkeypatch.setattr(segments_module, "AT_A_TIME", 2)
+    few_at_a_time(monkeypatch)
     rows = journals(tmp_path, 3, 3)
-    path = write_segment(tmp_path / "segments", [rows.take([0, 3, 1, 4, 2, 5])], reach(rows))
+    path = write_segment(tmp_path / "segments", [rows.take([0, 3, 1, 4, 2, 5])], ends(rows))
     assert path is not None and in_order(path)
     known: dict[str, int] = {}
     taken = []
     for tables, upto in steps(path, known):
         taken += [each for table in tables for each in table.column("id").to_pylist()]
         known.update(upto)
-    assert sorted(taken) == rows.column("id").to_pylist() and known == reach(rows)
+    assert sorted(taken) == rows.column("id").to_pylist() and known == ends(rows)
     repeated = rows.take([0, 1, 2, 1])
-    again = write_segment(tmp_path / "more", [repeated], reach(repeated))
+    again = write_segment(tmp_path / "more", [repeated], ends(repeated))
     assert again is not None and not in_order(again)
 
 
 def test_what_a_segment_says_beyond_its_last_row_is_known_too(tmp_path):
     rows = journals(tmp_path, 2)
-    further = {name: end + 7 for name, end in reach(rows).items()}  # damaged lines, set aside
+    further = {name: end + 7 for name, end in ends(rows).items()}  # damaged lines, set aside
     write_segment(tmp_path / "segments", [rows], further)
     with Store.open(tmp_path) as store:
         assert store._follower._index.known == further
