@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from engine.scoring.data_row import Row, collapsed
+from engine.scoring.data_row import Row
 
 Copy = tuple[int, int]
 """Line of a row, line of the row that it repeats."""
@@ -18,14 +18,13 @@ Copy = tuple[int, int]
 def distinct(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Copy, ...]]:
     """The rows, each once and in order, and which others repeat one of them.
 
-    White space does not tell questions or targets apart.
+    A question in another form, or with other white space, is another row: a model reads it otherwise.
     """
     rows = _together(rows)
     first: dict[tuple[object, ...], Row] = {}
     copies: list[Copy] = []
     for row in rows:
-        answers = tuple(map(collapsed, row.targets))
-        found = first.setdefault((row.question, answers, row.choices, row.answer), row)
+        found = first.setdefault((row.exact, row.targets, row.choices, row.answer), row)
         if found is not row:
             copies.append((row.line, found.line))
     return tuple(first.values()), tuple(copies)

@@ -250,8 +250,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
         if st.session_state.setdefault("entered", False) is False:
             st.session_state["entered"] = True
             st.rerun()  # through app.py, now that the pages are known
-    unforeseen.place_here()
-    st.html(ROOT / "pages" / "parts" / "style.css")
+    unforeseen.style_page()
     _settled()
     try:
         backend = connect()

@@ -3,8 +3,8 @@
     page, fragment, callback ──raises──► Streamlit logs it ──► `told` draws what stands below
 
 Streamlit would show a box of its own, which offers to ask search engines about the person's files.
-Where the page itself fails, it stands at the page's top (`place_here`); in a fragment, in its
-place; after a callback nothing else is drawn.
+Where the page itself fails, it stands at the page's top, where its style sheet is (`style_page`);
+in a fragment, in its place; after a callback nothing else is drawn.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, s
 log = logging.getLogger(__name__)
 
 PAGES = Path(__file__).resolve().parents[1]
+STYLE = PAGES / "parts" / "style.css"
 PLACE = "unforeseen_place"
 
 HAPPENED = "Something happened here that was not foreseen."
@@ -36,9 +37,13 @@ LONGEST = 6000
 """Characters of the details: the end of a traceback is what tells."""
 
 
-def place_here() -> None:
-    """At the top of a page: where its own failure will stand."""
-    st.session_state[PLACE] = st.empty()
+def style_page() -> None:
+    """At the top of a page: its style sheet, and where its own failure will stand.
+
+    An empty element of its own would be taken away and put back at each run, and a click that comes
+    between is lost.
+    """
+    st.session_state[PLACE] = st.html(STYLE)
 
 
 def details(error: BaseException) -> str:
@@ -83,6 +88,7 @@ def _top() -> DeltaGenerator | None:
 
 
 def _draw(error: Exception) -> None:
+    st.html(STYLE)  # the panel may have taken its place
     with st.container(border=True):
         st.error(HAPPENED, icon=":material/error:")
         problems = problems_of(error)
