@@ -22,7 +22,7 @@ from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, s
 from engine.private import tighten
 from engine.run.executor import Executor
 from engine.study_file import study_file
-from pages.parts import mending, sweeping, tray, tray_menu, unforeseen
+from pages.parts import mending, sweeping, tray, tray_menu
 from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study, remember_study
 from pages.parts.place import Place
@@ -250,7 +250,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
         if st.session_state.setdefault("entered", False) is False:
             st.session_state["entered"] = True
             st.rerun()  # through app.py, now that the pages are known
-    unforeseen.style_page()
+    st.html(ROOT / "pages" / "parts" / "style.css")
     _settled()
     try:
         backend = connect()

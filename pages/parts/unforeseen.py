@@ -3,30 +3,25 @@
     page, fragment, callback ──raises──► Streamlit logs it ──► `told` draws what stands below
 
 Streamlit would show a box of its own, which offers to ask search engines about the person's files.
-Where the page itself fails, it stands at the page's top, where its style sheet is (`style_page`);
-in a fragment, in its place; after a callback nothing else is drawn.
+It stands behind what the page or the fragment had drawn when it failed; after a callback nothing
+else is drawn. A place for it at the page's top would be an element that each run takes away and
+puts back, and a click that comes between is lost.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import traceback
 from pathlib import Path
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, shown
 
 log = logging.getLogger(__name__)
 
 PAGES = Path(__file__).resolve().parents[1]
-STYLE = PAGES / "parts" / "style.css"
-PLACE = "unforeseen_place"
 
 HAPPENED = "Something happened here that was not foreseen."
 SAFE = (
@@ -35,15 +30,6 @@ SAFE = (
 )
 LONGEST = 6000
 """Characters of the details: the end of a traceback is what tells."""
-
-
-def style_page() -> None:
-    """At the top of a page: its style sheet, and where its own failure will stand.
-
-    An empty element of its own would be taken away and put back at each run, and a click that comes
-    between is lost.
-    """
-    st.session_state[PLACE] = st.html(STYLE)
 
 
 def details(error: BaseException) -> str:
@@ -68,27 +54,14 @@ def summary(error: BaseException) -> str:
 def told(error: Exception) -> bool:
     """Streamlit's `on_script_error`: draw the error; True, so that Streamlit draws none."""
     try:
-        place = _top()
-        with place.container() if place is not None else contextlib.nullcontext():
-            _draw(error)
+        _draw(error)
     except Exception:  # the page is no place to draw in; a line always is
         log.exception("an error could not be shown")
         st.text(f"{HAPPENED} {summary(error)}")
     return True
 
 
-def _top() -> DeltaGenerator | None:
-    """The place of a page that fails itself; None for a fragment and for a callback, which draws
-    before any page has made its place anew."""
-    context = get_script_run_ctx()
-    whole = context is not None and not context.fragment_ids_this_run and bool(context.cursors)
-    if not whole or ThreadState.get().fragment_id is not None:
-        return None
-    return st.session_state.get(PLACE)
-
-
 def _draw(error: Exception) -> None:
-    st.html(STYLE)  # the panel may have taken its place
     with st.container(border=True):
         st.error(HAPPENED, icon=":material/error:")
         problems = problems_of(error)

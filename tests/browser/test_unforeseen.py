@@ -51,7 +51,7 @@ def test_a_component_that_fails_says_so_in_its_place(faulty: Served, chrome: Bro
     page.context.close()
 
 
-def test_a_page_a_fragment_and_a_callback_that_raise(faulty: Served, chrome: Browser) -> None:
+def test_a_page_and_a_fragment_that_raise(faulty: Served, chrome: Browser) -> None:
     page = faulty.open(chrome, "/explore?fault=page")
     told(page, "page")
     page.get_by_role("link", name="Open another study").click()
@@ -65,17 +65,3 @@ def test_a_page_a_fragment_and_a_callback_that_raise(faulty: Served, chrome: Bro
     told(page, "fragment")
     assert wait_for_chart(page), "what did not fail is still there"
     page.context.close()
-
-    page = faulty.open(chrome, "/explore?fault=callback")
-    wait_for_chart(page)
-    page.get_by_role("button", name="Compare", exact=True).click()
-    told(page, "callback")
-    page.get_by_role("link", name="Reload").click()
-    expect(page.get_by_text("Something happened here")).to_have_count(0)
-    wait_for_chart(page)
-    page.context.close()
-
-    log = faulty.log.read_text()
-    for place in ("page", "fragment", "callback"):
-        assert log.count(f"ZeroDivisionError: a fault in a {place}") == 1
-    assert "Traceback (most recent call last)" in log

@@ -3,6 +3,7 @@ print every point."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -60,7 +61,8 @@ def test_an_app_and_two_shells_share_one_sweep_through_kills(tmp_path: Path) -> 
         with app(workspace, options) as running:
             worker = running.wait_for("worker")
             time.sleep(chance.uniform(0.0, 0.5))
-            os.kill(worker, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # the shells may have measured all
+                os.kill(worker, signal.SIGKILL)
             assert shells[0].stdout is not None
             shells[0].stdout.readline()
             shells[0].kill()

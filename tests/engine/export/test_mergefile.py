@@ -185,7 +185,8 @@ def test_weights_that_overflow_leave_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     with pytest.raises(BadInput, match=r"tensor .*overflow float16\. Use smaller"):
         run(file, tmp_path / "out", dtype="float16")
-    assert sorted(each.name for each in tmp_path.iterdir() if each.is_dir()) == []
+    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == ["workspace"]
+    assert [each for each in (tmp_path / "workspace").rglob("*") if each.is_file()] == []
 
 
 @pytest.mark.parametrize(
