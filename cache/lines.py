@@ -16,17 +16,18 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
-
-import numpy as np
 
 SCHEMA = 2
 UNSEALED = 1  # the last schema whose lines have no checksum
 SEAL = b',"crc":"%08x"}'
 LENGTH = len(SEAL % 0)
 DIGITS = slice(SEAL.index(b"%"), SEAL.index(b"%") + 8)
-HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+if TYPE_CHECKING:
+    import numpy as np
+
+HEX = b"0123456789abcdef"
 NEWLINE = ord("\n")
 BEGIN = b'{"kind":"'
 HEADER = b'{"kind":"journal",'
@@ -49,11 +50,15 @@ def sealed(line: bytes) -> bool:
 
 def ends_of(data: bytes) -> np.ndarray:
     """The byte after each newline, int64."""
+    import numpy as np  # a shell's worker is started without it
+
     return np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE) + 1
 
 
 def all_sealed(data: bytes, ends: np.ndarray) -> bool:
     """`sealed` of all lines, which end as `ends_of` says, in a fraction of the time."""
+    import numpy as np  # a shell's worker is started without it
+
     begins = np.concatenate([[0], ends])[:-1]
     seals = ends - 1 - LENGTH
     if (seals < begins).any():
@@ -61,7 +66,9 @@ def all_sealed(data: bytes, ends: np.ndarray) -> bool:
     view = memoryview(data)
     places = zip(begins.tolist(), seals.tolist(), strict=True)
     sums = np.array([crc32(view[begin:seal]) for begin, seal in places], ">u4").view(np.uint8)
-    digits = HEX[np.stack([sums >> 4, sums & 15], axis=1)].reshape(len(ends), 8)
+    digits = np.frombuffer(HEX, np.uint8)[np.stack([sums >> 4, sums & 15], axis=1)].reshape(
+        len(ends), 8
+    )
     found = np.frombuffer(data, np.uint8)[seals[:, None] + np.arange(LENGTH)]
     rest = np.frombuffer(SEAL % 0, np.uint8)
     return bool(
