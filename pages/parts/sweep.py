@@ -150,17 +150,24 @@ def ids_of(backend: Backend, sweep: Sweep) -> tuple[str, ...]:
 
 
 def lacking(measured: Measured, ids: Sequence[str], objectives: Sequence[str]) -> np.ndarray:
-    """bool [ids, objectives]: which scores are not there."""
+    """bool [ids, objectives]: which scores are not there; a reason why there is none is there."""
     rows = np.array([measured.row_of.get(each, -1) for each in ids], dtype=np.int64)
     columns = [measured.column(name) for name in objectives if name in measured.names]
     found = np.ones((len(rows), len(columns)), dtype=bool)
     there = rows >= 0
     found[there] = ~np.isfinite(measured.mean[rows[there]][:, columns])
+    for place, column in np.argwhere(found & there[:, None]).tolist():
+        name = measured.names[columns[column]]
+        found[place, column] = measured.without(int(rows[place]), name) is None
     return found
 
 
 def there(backend: Backend, sweep: Sweep) -> int:
-    """How many of its points have every score now."""
+    """How many of its points have every score now; while it runs, how many are done, which the
+    points that pages hold (held.py) do not say yet."""
+    run = sweep.run
+    if run is not None:
+        return sweep.count - len(run.recipes) + int(run.task.status.progress.get("done", 0))
     gaps = lacking(backend.measured(), ids_of(backend, sweep), sweep.objectives)
     return int((~gaps.any(axis=1)).sum())
 
