@@ -44,16 +44,16 @@ def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     leave_out(page, "sweep_objectives", ["honesty", "over_refusal", "fluency", "cost"])
     leave_out(page, "hypervolume_axes", ["honesty ↑", "over_refusal ↓"])
     choose(page, "Design", "sobol")
-    give(page, "Points a method", 80)
-    expect(page.get_by_text("task_arithmetic: 80 points over 3 coefficients")).to_be_visible()
+    give(page, "Points a method", 400)
+    expect(page.get_by_text("task_arithmetic: 400 points over 3 coefficients")).to_be_visible()
     press(page, "Estimate")
-    page.get_by_text(re.compile(r"^79 new points \(1 there already\)\. About ")).wait_for()
+    page.get_by_text(re.compile(r"^399 new points \(1 there already\)\. About ")).wait_for()
     wait_for_chart(page)
     before = page.evaluate(COUNT)
     expect(page.get_by_text(f"after {before} points, in the order measured")).to_be_visible()
 
     press(page, "Start")
-    expect(now(page)).to_contain_text("of 80 points")
+    expect(now(page)).to_contain_text("of 400 points")
     page.wait_for_function(f"before => {COUNT} >= before + 2", arg=before)
     volumes = page.evaluate("document.querySelector('.tradeoff').data[0].y")
     assert volumes == sorted(volumes) and volumes[-1] > 0
@@ -66,18 +66,18 @@ def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     expect(now(page)).to_contain_text("1. in the queue: task_arithmetic")
 
     press(page, "Cancel")
-    expect(now(page)).to_contain_text(re.compile(r"cancelled, \d+ of 80 points"))
+    expect(now(page)).to_contain_text(re.compile(r"cancelled, \d+ of 400 points"))
     past = page.locator("[data-testid=stDataFrame] table[role=grid]").last
     expect(past).to_contain_text("cancelled")
     expect(past).to_contain_text("done")
-    stood = int(re.findall(r"cancelled, (\d+) of 80", now(page).inner_text())[0])
+    stood = int(re.findall(r"cancelled, (\d+) of 400", now(page).inner_text())[0])
 
     press(page, "Resume")
-    expect(now(page)).to_contain_text(re.compile(r"\d+ of 80 points ·"))
+    expect(now(page)).to_contain_text(re.compile(r"\d+ of 400 points ·"))
     page.wait_for_function(
         """stood => {
             const words = document.querySelector('.st-key-sweep_running').textContent;
-            return Number((words.match(/(\\d+) of 80 points ·/) || [])[1]) > stood;
+            return Number((words.match(/(\\d+) of 400 points ·/) || [])[1]) > stood;
         }""",
         arg=stood,
     )
