@@ -30,6 +30,8 @@ from tests.faults.paced_service import FAMILY, row_id
 ROOT = Path(__file__).resolve().parents[2]
 PACED = "tests.faults.paced_service:PacedService"
 SEED = 20
+COUNT = 300
+"""Recipes of the app's sweep: so many that it is under way at each kill."""
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 pytestmark = pytest.mark.faults
@@ -158,31 +160,35 @@ def test_the_app_is_killed_at_eight_moments(tmp_path: Path) -> None:
     assert stored(tmp_path) == Counter(wanted), "lost, or evaluated twice"
 
 
-def shell_sweep(study: Path, workspace: Path) -> subprocess.Popen[bytes]:
-    """A sweep of another method in a shell, on the app's workspace."""
+@contextmanager
+def shell_sweep(study: Path, workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A sweep of another method in a shell, on the app's workspace; killed at the end."""
     command = [sys.executable, "-m", "engine", "sweep", str(study), "--method", "linear"]
     options = ["--points", "9", "--strategy", "grid", "--device", "cpu", "--json"]
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*command, *options, "--workspace", str(workspace)],
         cwd=ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_models_are_swept_by_app_and_shell_through_kills(tmp_path: Path) -> None:
     """The real service: two kills of its worker, one of the app, one of the sweep in the shell."""
     chance, workspace = random.Random(SEED), tmp_path / "workspace"
     study = build_small_study(tmp_path / "family")
-    recipes = [recipe(helpful=round(index / 50, 3)) for index in range(30)]
+    recipes = [recipe(helpful=round(index / COUNT, 4)) for index in range(COUNT)]
     payload = {"study": str(study), "recipes": recipes}
     options = {"service": None, "family": None, "payload": payload}
     acknowledged: list[str] = []
     points: set[str] = set()
     restarts = []
-    shell = shell_sweep(study, workspace)
-    with app(workspace, options) as running:
+    with shell_sweep(study, workspace) as shell, app(workspace, options) as running:
         for kill in range(2):
             worker = running.wait_for("worker", kill + 1)
             running.wait_for("saved", 15 * (kill + 1))
@@ -193,15 +199,11 @@ def test_models_are_swept_by_app_and_shell_through_kills(tmp_path: Path) -> None
             restarts.append(time.monotonic() - start)
         running.wait_for("saved", 60)
         running.process.kill()
+        assert shell.stdout is not None
+        points |= {json.loads(shell.stdout.readline()).get("id") for _ in range(3)}
     acknowledged += running.of("saved")
-    assert shell.stdout is not None
-    points |= {json.loads(shell.stdout.readline()).get("id") for _ in range(3)}
-    shell.kill()
-    shell.stdout.close()
-    shell.wait()
     assert not set(acknowledged) - set(stored(workspace)), "acknowledged, and lost"
-    with app(workspace, options) as running:
-        again = shell_sweep(study, workspace)
+    with app(workspace, options) as running, shell_sweep(study, workspace) as again:
         out, _ = again.communicate(timeout=150)
         running.wait_for("done", seconds=150)
     acknowledged += running.of("saved")
@@ -212,6 +214,6 @@ def test_models_are_swept_by_app_and_shell_through_kills(tmp_path: Path) -> None
     counts = stored(workspace)
     assert set(acknowledged) <= set(counts)
     assert set(counts.values()) == {1}, "evaluated twice"
-    # 30 recipes in the app, 9 and the two single models in the shell, three objectives
-    assert len(counts) == 3 * (30 + 9 + 2)
+    # the app's recipes, 9 and the two single models in the shell, three objectives
+    assert len(counts) == 3 * (COUNT + 9 + 2)
     assert max(restarts) < in_time(), restarts
