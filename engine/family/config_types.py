@@ -7,16 +7,41 @@ as transformers itself refuses it when it loads the model; null and lists are le
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem
 from engine.family.classes import class_of
+from engine.family.value_types import (
+    BOOL,
+    CACHES,
+    LIST_OF_TEXTS,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    WHOLE,
+    among,
+    are_ids,
+    are_rows,
+    are_templates,
+    are_texts,
+    are_tokens,
+    between,
+    by_id,
+    describes_token,
+    is_bias,
+    is_dtype,
+    is_kind,
+    is_number,
+    is_positive,
+    is_rope,
+    is_token,
+    is_whole,
+    size_to,
+)
 
 _TAKE = "Take the model's own file."
-_LARGEST = 1 << 40
 
 _SPECIAL = ("Infinity", "-Infinity", "NaN")
 
@@ -34,123 +59,78 @@ _SIZES = (*_LAYERS, *_PARTS, *_WIDTHS)
 _EITHER = ("mamba_d_head", "sliding_window_pattern", "time_step_rank", "mamba_dt_rank", "gating")
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _size_to(most: int) -> tuple[Callable[[Any], bool], str]:
-    """A size, or a list of one for each layer; 0 says that there is none of it."""
-
-    def good(value: Any) -> bool:
-        values = value if isinstance(value, list) else [value]
-        return all(each is None or (_is_whole(each) and 0 <= each <= most) for each in values)
-
-    return good, f"a whole number from 0 to {most:,}"
-
-
-def _are_ids(value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return all(_is_whole(each) and abs(each) < _LARGEST for each in values)
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
-
-
-def _is_token(value: Any) -> bool:
-    content = value.get("content") if isinstance(value, Mapping) else value
-    return isinstance(content, str)
-
-
-def _are_templates(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(
-            isinstance(each, Mapping)
-            and isinstance(each.get("name"), str)
-            and isinstance(each.get("template"), str)
-            for each in value
-        )
-    return isinstance(value, str)
-
-
 Rule = tuple[tuple[str, ...], Callable[[Any], bool], str]
 """Keys, whether a value that is not null will do, and what it has to be."""
 
-_BOOL: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, bool), "true or false")
-_TEXT: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, str), "a text")
-_OBJECT: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, dict), "an object")
-_NUMBER: tuple[Callable[[Any], bool], str] = (_is_number, "a finite number")
-_WHOLE: tuple[Callable[[Any], bool], str] = (_is_whole, "a whole number")
-
-
-def _is_rope(value: Any) -> bool:
-    """Rotary parameters: numbers by name, for all layers or by kind of layer."""
-    if not isinstance(value, dict):
-        return _is_number(value)
-    return all(
-        each is None
-        or isinstance(each, bool | list)
-        or (isinstance(each, str) if "type" in key else _is_rope(each))
-        for key, each in value.items()
-    )
-
-
 _CONFIG: tuple[Rule, ...] = (
-    (_LAYERS, *_size_to(1 << 10)),
-    (_PARTS, *_size_to(1 << 16)),
-    (_WIDTHS, *_size_to(1 << 31)),
-    (_IDS, _are_ids, "an id or a list of ids"),
-    (("architectures",), _are_texts, "a list of texts"),
-    (("text_config", "vision_config", "audio_config", "auto_map"), *_OBJECT),
-    (("tie_word_embeddings",), *_BOOL),
-    (("model_type",), *_TEXT),
-    (
-        ("rope_theta", "rotary_emb_base", "rope_local_base_freq", "local_rope_theta",
-         "global_rope_theta", "partial_rotary_factor", "rotary_pct", "rms_norm_eps", "norm_eps",
-         "layer_norm_eps", "layer_norm_epsilon", "initializer_range"), *_NUMBER,
-    ),
-    (("rope_scaling", "rope_parameters"), _is_rope, "rotary parameters: names and numbers"),
+    (_LAYERS, *size_to(1 << 10)),
+    (_PARTS, *size_to(1 << 16)),
+    (_WIDTHS, *size_to(1 << 31)),
+    (_IDS, are_ids, "an id or a list of ids"),
+    (("architectures", "layer_types", "layers_block_type"), *LIST_OF_TEXTS),
+    (("text_config", "vision_config", "audio_config", "auto_map", "label2id"), *OBJECT),
+    (("quantization_config",), lambda value: bool(value) or isinstance(value, dict), "an object"),
+    (("id2label",), lambda value: by_id(value, bool), "an object of labels by number"),
+    (("tie_word_embeddings",), *BOOL),
+    (("model_type",), is_kind, "a text of at most 100 characters"),
+    (("dtype", "torch_dtype"), is_dtype, "the name of a type of floats, such as bfloat16"),
+    (("partial_rotary_factor", "rotary_pct", "initializer_range"), between(0, 1),
+     "a number from 0 to 1"),
+    (("rms_norm_eps", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"), between(0),
+     "a finite number from 0"),
+    (("rope_theta", "rotary_emb_base", "rope_local_base_freq", "local_rope_theta",
+      "global_rope_theta"), is_positive, "a finite number above 0"),
+    (("sliding_window",), lambda value: not is_number(value) or value >= 0, "a number from 0"),
+    (("rope_scaling", "rope_parameters"), is_rope, "rotary parameters: names and numbers"),
 )  # fmt: skip
 _GENERATION: tuple[Rule, ...] = (
-    (_IDS, _are_ids, "an id or a list of ids"),
-    (("do_sample", "use_cache"), *_BOOL),
+    (_IDS, are_ids, "an id or a list of ids"),
+    (("do_sample", "use_cache"), *BOOL),
     (
         ("temperature", "top_p", "min_p", "typical_p", "repetition_penalty", "length_penalty",
-         "diversity_penalty", "encoder_repetition_penalty", "guidance_scale"), *_NUMBER,
+         "diversity_penalty", "encoder_repetition_penalty", "guidance_scale"), *NUMBER,
     ),
     (
         ("top_k", "max_length", "max_new_tokens", "min_length", "min_new_tokens", "num_beams",
-         "num_return_sequences", "no_repeat_ngram_size"), *_WHOLE,
+         "num_return_sequences", "no_repeat_ngram_size"), *WHOLE,
     ),
+    (("suppress_tokens", "begin_suppress_tokens"),
+     lambda value: isinstance(value, list) and are_ids(value), "a list of ids"),
+    (("watermarking_config",), *OBJECT),
+    (("cache_implementation",), *among(*CACHES)),
+    (("compile_config",), lambda _: False, "null, which is all that transformers reads there"),
 )  # fmt: skip
 _TOKENIZER: tuple[Rule, ...] = (
-    (("chat_template",), _are_templates, "a text, or a list of objects with name and template"),
-    (("add_bos_token", "add_eos_token", "add_prefix_space", "legacy"), *_BOOL),
+    (("chat_template",), are_templates, "a text, or a list of objects with name and template"),
+    (("add_bos_token", "add_eos_token", "add_prefix_space", "legacy", "split_special_tokens"),
+     *BOOL),
+    (("padding_side", "truncation_side"), *among("left", "right")),
+    (("model_input_names",), *LIST_OF_TEXTS),
     (
         ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
-         "mask_token"), _is_token, "a text, or an object with content",
+         "mask_token"), is_token, 'a text, or an object of "__type" "AddedToken" with content',
     ),
-    (("added_tokens_decoder", "auto_map"), *_OBJECT),
-    (("model_max_length",), *_NUMBER),
-    (("tokenizer_class",), *_TEXT),
-    (("additional_special_tokens", "extra_special_tokens"),
-     lambda value: isinstance(value, list | dict), "a list or an object"),
+    (("auto_map",), *OBJECT),
+    (("added_tokens_decoder",), lambda value: by_id(value, describes_token),
+     "an object of tokens by id"),
+    (("model_max_length",), *NUMBER),
+    (("tokenizer_class",), *TEXT),
+    (("additional_special_tokens", "extra_special_tokens"), are_tokens,
+     'tokens: texts, or objects of "__type" "AddedToken" with content'),
 )  # fmt: skip
 _ADAPTER: tuple[Rule, ...] = (
     (("target_modules", "exclude_modules"),
-     lambda value: isinstance(value, str) or _are_texts(value), "a text or a list of texts"),
+     lambda value: isinstance(value, str) or are_texts(value), "a text or a list of texts"),
     (("layers_pattern",),
-     lambda value: isinstance(value, str) or _are_texts(value), "a text or a list of texts"),
-    (("modules_to_save", "target_parameters"), _are_texts, "a list of texts"),
-    (("layers_to_transform",), _are_ids, "a whole number or a list of them"),
-    (("use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "inference_mode"), *_BOOL),
-    (("base_model_name_or_path", "revision", "bias", "peft_version"), *_TEXT),
-    (("rank_pattern", "alpha_pattern", "auto_mapping"), *_OBJECT),
+     lambda value: isinstance(value, str) or are_texts(value), "a text or a list of texts"),
+    (("modules_to_save", "target_parameters"), are_texts, "a list of texts"),
+    (("layers_to_transform",), are_ids, "a whole number or a list of them"),
+    (("use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "inference_mode"), *BOOL),
+    (("base_model_name_or_path", "revision", "peft_version"), *TEXT),
+    (("bias",), is_bias, "none, all or the type's own (lora_only)"),
+    (("trainable_token_indices",), are_rows, "a list of ids, or lists of them by name"),
+    (("rank_pattern", "alpha_pattern", "auto_mapping", "monteclora_config", "use_bdlora",
+      "velora_config"), *OBJECT),
 )  # fmt: skip
 
 
@@ -187,7 +167,7 @@ def _by_class(data: Mapping[str, Any], file: Path, above: str) -> Iterator[Probl
     for key, value in data.items():
         name = known.aliases.get(key, key)
         kind = _kind(known.defaults.get(name))
-        if name in known.floats and _is_whole(value):
+        if name in known.floats and is_whole(value):
             what = f"{above}{key} is {value}, and transformers takes a float there"
             yield Problem(str(file), what, f"Write {value}.0.")
             continue

@@ -1,6 +1,7 @@
 """Does a checkpoint fit its class? Asked at `check`, answered without reading a weight.
 
-    names as plain classes have them (plain_names.json) ──► yes, at once, without torch
+    names as plain classes have them (plain_names.json),
+    and settings of a usual kind                       ──► yes, at once, without torch
     asked before in this workspace                     ──► read
     anything else ──► the class, without memory for its weights, from config.json (seconds); kept
 
@@ -26,6 +27,7 @@ from typing import Any
 from cache.point import default_workspace
 from engine.errors import Problem, bad
 from engine.family.checkpoint import Checkpoint
+from engine.family.classes import class_of
 from engine.recipe import FrozenDict
 
 ANSWER = 1
@@ -39,6 +41,12 @@ MEMORY = "fits"
 
 PLAIN = Path(__file__).with_name("plain_names.json")
 _COUNTS = ("num_hidden_layers", "n_layer")
+_ROPE = ("rope_scaling", "rope_parameters")
+_ACTIVATION_KEYS = ("_act", "activation", "activation_function")
+_ACTIVATIONS = (
+    "gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "quick_gelu", "relu",
+    "relu2", "silu", "swish", "tanh",
+)  # fmt: skip
 _CLASS = "Use a class that transformers has itself."
 
 
@@ -110,10 +118,13 @@ def _target(spot: str) -> str:
 
 
 def is_plain(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint stores exactly what a plain class has, under the class's own names."""
+    """Whether a checkpoint stores exactly what a plain class has, under the class's own names, and
+    says nothing that the class might refuse."""
     found = _plain().get(str(checkpoint.config.get("model_type")))
     count = next((checkpoint.config[key] for key in _COUNTS if key in checkpoint.config), None)
     if found is None or not isinstance(count, int) or count > 10_000 or checkpoint.ties.own:
+        return False
+    if not _usual(checkpoint):
         return False
     stored = set(checkpoint.weights)
     prefix, heads = found["prefix"], set(found["heads"])
@@ -127,6 +138,28 @@ def is_plain(checkpoint: Checkpoint) -> bool:
         if not more and missing <= (heads if checkpoint.tied else set()):
             return True
     return False
+
+
+def _usual(checkpoint: Checkpoint) -> bool:
+    """Whether the settings are of the kind that the class has by default: no other activation than
+    is known, no list for a number, no padding id without a row."""
+    known = class_of(str(checkpoint.config.get("model_type")))
+    defaults = {} if known is None else known.defaults
+    for key, value in checkpoint.config.items():
+        usual = defaults.get(key if known is None else known.aliases.get(key, key))
+        if usual is None or value is None or key in _ROPE:
+            continue
+        if isinstance(value, dict | list) != isinstance(usual, dict | list):
+            return False
+        if (
+            key.endswith(("_act", "activation", "activation_function"))
+            and value not in _ACTIVATIONS
+        ):
+            return False
+    padding, rows = (checkpoint.config.get(key) for key in ("pad_token_id", "vocab_size"))
+    if isinstance(padding, int) and isinstance(rows, int):
+        return -rows <= padding < rows
+    return True
 
 
 @lru_cache(maxsize=1)

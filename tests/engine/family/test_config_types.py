@@ -13,8 +13,9 @@ import pytest
 
 from engine.errors import BadInput
 from engine.family.compatibility import open_family
-from engine.family.config_types import config_problems
+from engine.family.config_types import config_problems, tokenizer_problems
 from engine.family.light_text import light_text
+from engine.family.value_types import CACHES
 from engine.json_reading import parse_json, read_object
 from engine.scoring.objectives import prepare
 from engine.study import FamilySpec, Study
@@ -72,6 +73,18 @@ VALUES: list[tuple[str, str, Any]] = [
     ("base/config.json", "text_config", []),
     ("base/config.json", "model_type", 5),
     ("base/config.json", "eos_token_id", "2"),
+    ("base/config.json", "rope_scaling", {"type": ["linear"]}),
+    ("base/config.json", "rope_parameters", {"rope_theta": {}}),
+    ("base/config.json", "rope_theta", 0),
+    ("base/config.json", "rms_norm_eps", -1.0),
+    ("base/config.json", "layer_types", 3),
+    ("base/config.json", "model_type", "x" * 5000),
+    ("base/config.json", "dtype", "float61"),
+    ("base/config.json", "id2label", {"a": "b"}),
+    ("base/config.json", "quantization_config", []),
+    ("base/config.json", "sliding_window", -3),
+    ("base/generation_config.json", "suppress_tokens", 3),
+    ("base/generation_config.json", "cache_implementation", "any"),
     ("base/generation_config.json", "eos_token_id", 2.5),
     ("base/generation_config.json", "temperature", "hot"),
     ("base/generation_config.json", "max_length", True),
@@ -81,6 +94,13 @@ VALUES: list[tuple[str, str, Any]] = [
     ("base/tokenizer_config.json", "add_bos_token", "no"),
     ("base/tokenizer_config.json", "model_max_length", BEYOND),
     ("base/tokenizer_config.json", "added_tokens_decoder", 2),
+    ("base/tokenizer_config.json", "added_tokens_decoder", {"x": {"content": "a"}}),
+    ("base/tokenizer_config.json", "added_tokens_decoder", {"3": {"content": 5}}),
+    ("base/tokenizer_config.json", "additional_special_tokens", [{"content": "<x>"}]),
+    ("base/tokenizer_config.json", "extra_special_tokens", {"a": 3}),
+    ("base/tokenizer_config.json", "bos_token", {"content": "<s>", "lstrip": False}),
+    ("base/tokenizer_config.json", "padding_side", "up"),
+    ("base/tokenizer_config.json", "split_special_tokens", "no"),
     ("base/tokenizer.json", "added_tokens", 2.5),
     ("base/tokenizer.json", "model", "x"),
     ("base/tokenizer.json", "pre_tokenizer", 5),
@@ -93,6 +113,9 @@ VALUES: list[tuple[str, str, Any]] = [
     ("terse/adapter_config.json", "modules_to_save", "lm_head"),
     ("terse/adapter_config.json", "rank_pattern", {"q_proj": 10**400}),
     ("terse/adapter_config.json", "use_rslora", "yes"),
+    ("terse/adapter_config.json", "bias", "some"),
+    ("terse/adapter_config.json", "trainable_token_indices", {"a": 3}),
+    ("terse/adapter_config.json", "velora_config", 3),
     ("terse/adapter_config.json", "base_model_name_or_path", {}),
 ]
 
@@ -176,6 +199,23 @@ def test_a_whole_number_where_the_class_takes_a_float_alone(kind: str, key: str)
     [problem] = config_problems({"model_type": kind, key: 30}, Path("config.json"))
     assert "takes a float there" in problem.what and problem.fix == "Write 30.0."
     assert config_problems({"model_type": kind, key: 30.0}, Path("config.json")) == []
+
+
+def test_names_of_caches_are_those_of_transformers() -> None:
+    from transformers.generation.configuration_utils import ALL_CACHE_IMPLEMENTATIONS
+
+    assert set(CACHES) == {*ALL_CACHE_IMPLEMENTATIONS, "paged"}
+
+
+def test_tokens_as_people_have_them_pass(tmp_path: Path) -> None:
+    described = {"content": "<x>", "lstrip": False, "special": True}
+    added = {"__type": "AddedToken", **described}
+    settings = {
+        "added_tokens_decoder": {"0": described, "31999": added},
+        "additional_special_tokens": ["<x>", added], "extra_special_tokens": {"image": "<x>"},
+        "bos_token": added, "eos_token": "</s>", "pad_token": None, "padding_side": "left",
+    }  # fmt: skip
+    assert tokenizer_problems(settings, tmp_path / "tokenizer_config.json") == []
 
 
 def test_a_table_of_classes_refuses_no_default_of_its_own() -> None:

@@ -55,6 +55,26 @@ def test_a_plain_checkpoint_fits_without_asking(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("hidden_act", "smooth", "transformers cannot load it ('smooth')"),
+        ("pad_token_id", 9999, "transformers cannot load it (Padding_idx must be within"),
+        ("pad_token_id", -9999, "transformers cannot load it (Padding_idx must be within"),
+        ("attention_dropout", [0.1], "transformers cannot load it"),
+        ("pad_token_id", -1, None),
+        ("hidden_act", "gelu_new", None),
+    ],
+)
+def test_a_setting_that_the_class_refuses_is_told(
+    files: FamilyFiles, tmp_path: Path, key: str, value: object, said: str | None
+) -> None:
+    file = files.base / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    found = [each.what for each in fit_problems(open_checkpoint(files.base), tmp_path)]
+    assert found == [] if said is None else len(found) == 1 and said in found[0]
+
+
 def test_a_tensor_without_use_or_missing_is_told(files: FamilyFiles, tmp_path: Path) -> None:
     place = files.experts["padded"]
     extra = changed(place, add="model.layers.0.gate.weight")
