@@ -1,7 +1,7 @@
 """What a workspace full of points costs, in this build and in an earlier one checked out elsewhere.
 
-    sweep    CPU-seconds a row of the shell that runs `sweep` (the worker's own are not counted):
-             a sweep of eight points less one of two, so that what starting costs is not in it
+    sweep    CPU-seconds a row of the shell that runs `sweep` (the worker's own are not counted),
+             from its first point to its last; rows come one by one (`benchmarks.one_by_one`)
     front    CPU-seconds and peak memory of `front STUDY`
     build    CPU-seconds and peak memory of opening a workspace that has journals and no index
     append   milliseconds of wall clock a row, one append each, then one question
@@ -33,22 +33,33 @@ from pathlib import Path
 HERE = Path(__file__).parents[1]
 SCRIPT = Path(__file__).with_name("full_workspace.py")
 MEASURES = ("sweep", "front", "build", "append", "open")
-FEWER, MORE = 2, 6  # points of one sweep, and how many more of the other, of six objectives each
+SWEPT = 5  # points of a sweep, of six objectives each
 
-# the shell's own CPU-seconds, on its standard error
+# the shell's own CPU-seconds at each line that it writes, on its standard error
 SHELL = """
 import resource, sys
 from engine.__main__ import main
+from engine.run.local import LocalExecutor
+
+LocalExecutor.__init__.__kwdefaults__["service"] = "one_by_one:Service"
+write, used = sys.stdout.write, []
+
+def noted(text):
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    used.append(spent.ru_utime + spent.ru_stime)
+    return write(text)
+
+sys.stdout.write = noted
 code = main(sys.argv[1:])
-used = resource.getrusage(resource.RUSAGE_SELF)
-sys.stderr.write(f"\\n{used.ru_utime + used.ru_stime}")
+sys.stderr.write(f"\\n{used}")
 sys.exit(code)
 """
 
 
 def run(checkout: Path, arguments: list[str]) -> tuple[str, str, dict[str, float]]:
     """(standard output, standard error, CPU-seconds and peak MB) of `python …` in a checkout."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(checkout)}
+    paths = os.pathsep.join(map(str, (checkout, HERE / "benchmarks")))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(
             [sys.executable, *arguments], cwd=checkout, env=environment, stdout=out, stderr=err
@@ -85,17 +96,15 @@ class Side:
         return self.home
 
     def sweep(self, word: str) -> dict[str, float]:
-        used, rows = [], []
-        for points in (FEWER, FEWER + MORE):
-            again = self.folder / f"swept-{word}-{points}"
-            shutil.copytree(self.opened(), again)
-            command = ["-c", SHELL, "sweep", str(self.study), "--workspace", str(again), "--json"]
-            command += ["--method", "task_arithmetic", "--points", str(points)]
-            lines, said, _ = run(self.checkout, [*command, "--strategy", "sobol"])
-            shutil.rmtree(again)
-            used.append(float(said.splitlines()[-1]))
-            rows.append(6 * (len(lines.splitlines()) - 1))
-        return {"cpu_s_a_row": max(used[1] - used[0], 1e-6) / (rows[1] - rows[0])}
+        again = self.folder / f"swept-{word}"
+        shutil.copytree(self.opened(), again)
+        command = ["-c", SHELL, "sweep", str(self.study), "--workspace", str(again), "--json"]
+        command += ["--method", "task_arithmetic", "--points", str(SWEPT), "--strategy", "sobol"]
+        lines, said, _ = run(self.checkout, command)
+        shutil.rmtree(again)
+        *used, _done = json.loads(said.splitlines()[-1])
+        assert len(used) == len(lines.splitlines()) - 1 == SWEPT, said
+        return {"cpu_s_a_row": (used[-1] - used[0]) / (6 * (SWEPT - 1))}
 
     def front(self, word: str) -> dict[str, float]:
         command = ["-m", "engine", "front", str(self.study), "--json"]
