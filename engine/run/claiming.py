@@ -5,9 +5,10 @@
                   └──── later ◄── put off ──────────┴─► elsewhere: somebody measures it now
 
 A recipe is asked for when its turn has come, so a job holds one at a time; where recipes take
-milliseconds it holds as many as fit into `HOLD_SECONDS`, since a question costs some too. What
-others measure is asked for again together with what comes next, and once nothing else is left
-every `POLL_SECONDS`; should its owner die, it is granted here.
+milliseconds it holds as many as fit into `HOLD_SECONDS`, since a question costs some too, and lets
+go of those that do not fit after all. What others measure is asked for again together with what
+comes next, and once nothing else is left every `POLL_SECONDS`; should its owner die, it is granted
+here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from engine.run.protocol import Emit
 WINDOW = 8
 """Recipes asked for at once, and as many that were put off: most often the first is granted, and
 beside other processes those that they measured meanwhile are passed over together."""
+
+MOST = 64
+"""Recipes held at once: of a question that costs a millisecond each bears little."""
 
 HOLD_SECONDS = 0.5
 POLL_SECONDS = 0.25
@@ -128,13 +132,14 @@ class Turns:
             self._tick()
             before = len(self._missing), len(self._fresh)
             hold, turns = self._ask()
-            for turn in turns:
-                if hold.lost:
-                    break
-                start = time.monotonic()
+            start = time.monotonic()
+            for done, turn in enumerate(turns, 1):
                 yield turn
-                self._seconds = time.monotonic() - start
                 self._after(turn)
+                spent = time.monotonic() - start
+                self._seconds = spent / done
+                if hold.lost or spent > HOLD_SECONDS:
+                    break  # what is left of them is asked for anew
             if not turns and before == (len(self._missing), len(self._fresh)):
                 self._waiting()
                 self._pause()
@@ -146,8 +151,9 @@ class Turns:
 
     def _ask(self) -> tuple[Hold, list[Turn]]:
         """What is granted, if anything is."""
-        later, fresh = list(islice(self._later, WINDOW)), list(islice(self._fresh, WINDOW))
-        many = max(1, min(WINDOW, int(HOLD_SECONDS / max(self._seconds, 1e-9))))
+        many = max(1, min(MOST, int(HOLD_SECONDS / max(self._seconds, 1e-9))))
+        later = list(islice(self._later, WINDOW))
+        fresh = list(islice(self._fresh, max(WINDOW, many)))
         groups = [*([key] for key in later), fresh[:many], *([key] for key in fresh[many:])]
         answer = self._emit.claim(
             [set().union(*(self._missing[key] for key in group)) for group in groups if group],

@@ -115,14 +115,31 @@ def test_many_that_are_there_cost_few_questions(place: Place) -> None:
     assert place.complete == list(range(79)) and place.asked == 80 / claiming.WINDOW
 
 
-@pytest.mark.parametrize(("seconds", "asked"), [(60.0, 1 + 39 / claiming.WINDOW), (0.0, 40)])
-def test_few_are_held_at_once_and_only_where_they_take_no_time(
-    place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, asked: float
+@pytest.mark.parametrize(("seconds", "asked"), [(60.0, 3), (0.0, 100)])
+def test_some_are_held_at_once_and_only_where_they_take_no_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, asked: int
 ) -> None:
     monkeypatch.setattr(claiming, "HOLD_SECONDS", seconds)
-    missing = {index: [f"{index:02}"] for index in range(40)}
-    assert [key for key, _ in place.measure(missing)] == list(range(40))
-    assert place.asked == -(-asked // 1)
+    missing = {index: [f"{index:03}"] for index in range(100)}
+    assert [key for key, _ in place.measure(missing)] == list(range(100))
+    assert place.asked == asked, "one, then as many as may be"
+
+
+def test_what_takes_longer_than_it_did_is_not_held_meanwhile(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(claiming.time, "monotonic", lambda: now[0])
+    free = []
+    for turn in place.turns({index: [f"{index}"] for index in range(6)}):
+        now[0] += 0.001 if turn.key < 2 else 60.0
+        turn.measured(f"{turn.key}")
+        place.save(f"{turn.key}")
+        if turn.key == 3:
+            free = sorted(place.theirs.ask("other", [["4", "5"]]).granted)
+            place.save("4", "5")
+    assert free == ["4", "5"], "they were held while 2 seemed to take no time"
+    assert place.complete == [4, 5]
 
 
 def test_what_is_held_beside_is_let_go_when_another_job_takes_some_over(
