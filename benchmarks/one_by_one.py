@@ -29,10 +29,11 @@ def _shell() -> tuple[str, int]:
     return fields[STATE], int(fields[USER]) + int(fields[SYSTEM])
 
 
-def wait_for_shell() -> None:
+def wait_for_shell(tick: Callable[[], None]) -> None:
     """Return once the shell waits for the next row."""
     quiet, (_, start) = 0, _shell()
     while quiet < LOOKS:
+        tick()
         time.sleep(LOOK_SECONDS)
         state, used = _shell()
         quiet = quiet + 1 if state == "S" and used - start <= SPENT else 0
@@ -42,8 +43,9 @@ def wait_for_shell() -> None:
 class _Emit:
     """`protocol.Emit` that waits behind each row."""
 
-    def __init__(self, emit: Any) -> None:
+    def __init__(self, emit: Any, tick: Callable[[], None]) -> None:
         self._emit = emit
+        self._tick = tick
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._emit, name)
@@ -51,11 +53,11 @@ class _Emit:
     def __call__(self, kind: str, *data: Any) -> None:
         self._emit(kind, *data)
         if kind == "result":
-            wait_for_shell()
+            wait_for_shell(self._tick)
 
 
 class Service(Real):
     """The real one, in step with the shell."""
 
     def run(self, job: Any, emit: Any, tick: Callable[[], None]) -> Mapping[str, Any]:
-        return super().run(job, _Emit(emit), tick)
+        return super().run(job, _Emit(emit, tick), tick)
