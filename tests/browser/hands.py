@@ -88,9 +88,7 @@ def add_to_tray(page: Page, names: Sequence[str]) -> None:
 
 
 def answer(page: Page) -> None:
-    """On Compare: once the page is drawn, have every column answer the prompts, and wait for the
-    end."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    """On Compare: have every column answer the prompts, and wait for the end."""
     page.get_by_role("button", name="Answer", exact=True).click()
     page.get_by_text("Answered.").wait_for()
 

@@ -19,6 +19,23 @@ HOSTILE = [
 ]
 
 
+BESIDE = """(button) => {
+    const place = document.createElement('div');
+    place.className = 'stElementContainer';
+    place.dataset.retained = 'true';
+    place.innerHTML = '<input style="height: 5rem">';
+    const top = () => button.getBoundingClientRect().top;
+    const before = top();
+    document.querySelector('.stMain [class*=st-key-add]').after(place);
+    place.firstChild.focus();
+    const after = top();
+    place.remove();
+    return [before, after];
+}"""
+"""Where a button stands before and after a list above it was replaced, which Streamlit keeps beside
+the one in its place until the run has ended, or until a press elsewhere takes the focus from it."""
+
+
 def said(page: Page) -> list[list[str]]:
     """The texts of the answers, [prompt][column]."""
     found: list[list[str]] = page.evaluate(
@@ -78,6 +95,16 @@ def test_a_mixture_and_models_answer_and_differ(app: Served, chrome: Browser) ->
     assert said(again) == texts
     assert page.complaints == again.complaints == []
     again.context.close()
+    page.context.close()
+
+
+def test_a_replaced_list_moves_no_button(app: Served, chrome: Browser) -> None:
+    """What moves at a press is not there any more at its release: the click would be lost."""
+    page = app.open(chrome, "/compare?points=base,honest")
+    button = page.get_by_role("button", name="Answer", exact=True)
+    expect(button).to_be_visible()
+    before, after = button.evaluate(BESIDE)
+    assert after == before
     page.context.close()
 
 
