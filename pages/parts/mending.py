@@ -27,6 +27,10 @@ are of the same kind.)
 A box that is Streamlit's own. What fails while a message of the browser is taken up, before any of
 our code runs, is shown as Streamlit shows exceptions; `on_script_error` is not asked. Here it is
 an error in our words.
+
+A page that is not drawn. What a widget's callback raises ends the run before the page is drawn: the
+browser keeps the error alone, at the page's top, and the next timer puts its fragment in its place.
+Here the error is kept, and the whole page is drawn, which tells it (see unforeseen.py).
 """
 
 from __future__ import annotations
@@ -34,8 +38,10 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 from weakref import WeakKeyDictionary
 
+import streamlit as st
 from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -43,6 +49,9 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.state.session_state import SessionState
+
+from pages.parts import unforeseen
 
 TRIGGERS = ("trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value")
 
@@ -56,6 +65,7 @@ UNTAKEN = (
 
 Create = Callable[[AppSession, BaseException], ForwardMsg]
 Ask = Callable[[AppSession, ClientState | None], None]
+Call = Callable[[SessionState, Any, Callable[[], None]], None]
 Clear = Callable[[ForwardMsgQueue, bool, list[str] | None], None]
 
 
@@ -136,6 +146,24 @@ def in_own_words(create: Create) -> Create:
     return created
 
 
+def go_on(call: Call) -> Call:
+    """`SessionState._run_callback_and_record_rerun` that keeps what a callback raises, and asks for
+    the whole page."""
+
+    @functools.wraps(call)
+    def called(state: SessionState, votes: Any, run: Callable[[], None]) -> None:
+        def kept() -> None:
+            try:
+                run()
+            except Exception as error:
+                unforeseen.keep(error)
+                st.rerun()
+
+        call(state, votes, kept)
+
+    return called
+
+
 def mend() -> None:
     """Put all in their place; a second call does nothing."""
     if not hasattr(ForwardMsgQueue.clear, "__wrapped__"):
@@ -144,3 +172,5 @@ def mend() -> None:
         AppSession.request_rerun = ask  # type: ignore[method-assign]
         create = in_own_words(AppSession._create_exception_message)
         AppSession._create_exception_message = create  # type: ignore[method-assign]
+        call = go_on(SessionState._run_callback_and_record_rerun)
+        SessionState._run_callback_and_record_rerun = call  # type: ignore[method-assign]

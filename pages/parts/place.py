@@ -21,9 +21,17 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 
-def _running() -> str:
+def running() -> str:
+    """Streamlit's name of the page that this run belongs to."""
     context = get_script_run_ctx()
     return context.page_script_hash if context is not None else ""
+
+
+def file_here() -> str:
+    """The file of the page that this run belongs to; empty where Streamlit knows no pages yet."""
+    context = get_script_run_ctx()
+    pages = context.pages_manager.get_pages() if context is not None else {}
+    return pages.get(running(), {}).get("script_path", "")
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,9 @@ class Place:
     @classmethod
     def here(cls, name: str) -> Place:
         """The page that this run draws."""
-        return cls(name, _running(), st.query_params.to_dict())
+        return cls(name, running(), st.query_params.to_dict())
 
     @property
     def left(self) -> bool:
         """Whether this run belongs to another page than the one drawn."""
-        return _running() != self.run
+        return running() != self.run

@@ -22,7 +22,7 @@ from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, s
 from engine.private import tighten
 from engine.run.executor import Executor
 from engine.study_file import study_file
-from pages.parts import mending, sweeping, tray, tray_menu
+from pages.parts import mending, sweeping, tray, tray_menu, unforeseen
 from pages.parts.backend import Backend, WorkerState
 from pages.parts.opening import read_study, remember_study
 from pages.parts.place import Place
@@ -256,6 +256,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
         backend = connect()
         st.query_params["study"] = str(backend.study.path)  # an address leads back to its study
     except ParetoscopeError as error:
+        unforeseen.show_kept()
         st.error("This study cannot be opened.", icon=":material/error:")
         if isinstance(error, BadInput):
             show_problems(error.problems)
@@ -271,4 +272,5 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Backend:
         with st.container():
             _header(backend, Place.here(title.lower()), [])
         tray_menu.menu(backend, page("compare"))
+    unforeseen.show_kept()
     return backend

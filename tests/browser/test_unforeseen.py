@@ -65,3 +65,25 @@ def test_a_page_and_a_fragment_that_raise(faulty: Served, chrome: Browser) -> No
     told(page, "fragment")
     assert wait_for_chart(page), "what did not fail is still there"
     page.context.close()
+
+
+def test_a_callback_that_raises_leaves_the_page_as_it_is(faulty: Served, chrome: Browser) -> None:
+    page = faulty.open(chrome, "/explore?fault=callback")
+    wait_for_chart(page)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    told(page, "callback")
+    page.evaluate("window.pulses = 0; new MutationObserver(() => window.pulses += 1).observe("
+                  "document.querySelector('[data-testid=stApp]'), { attributes: true, "
+                  "attributeFilter: ['data-test-script-state'] })")  # fmt: skip
+    page.wait_for_function("window.pulses >= 6")  # each begins and ends
+    told_still = page.get_by_text("a fault in a callback").first
+    expect(told_still).to_be_visible()
+    assert wait_for_chart(page) and slider(page, "helpful").is_visible()
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(page.get_by_text("Something happened here")).to_have_count(0)
+    assert wait_for_chart(page)
+    page.context.close()
+
+    log = faulty.log.read_text()
+    for place in ("page", "fragment", "callback"):
+        assert f"ZeroDivisionError: a fault in a {place}" in log
