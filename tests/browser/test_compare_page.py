@@ -103,6 +103,7 @@ def test_a_replaced_list_moves_no_button(app: Served, chrome: Browser) -> None:
     page = app.open(chrome, "/compare?points=base,honest")
     button = page.get_by_role("button", name="Answer", exact=True)
     expect(button).to_be_visible()
+    expect(page.locator(".st-key-top_line")).to_have_css("flex-wrap", "nowrap")  # it has its style
     before, after = button.evaluate(BESIDE)
     assert after == before
     page.context.close()
