@@ -21,7 +21,7 @@ from engine.decoding.batch import Batch
 from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
 from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling, choose, row_keys
-from engine.decoding.soundness import Unsound, alike, refuse_alike
+from engine.decoding.soundness import NOT_FINITE, Unsound, alike, refuse_alike
 from engine.errors import bad
 
 __all__ = ["Bucket", "Fused", "Generation", "Sampling", "Tick", "generate", "steps"]
@@ -140,12 +140,13 @@ def steps(
             finite = last.gather(1, chosen[:, None]).isfinite()[:, 0]
             finite = (finite if running is None else finite | ~running).all()
             sound = finite if sound is None else sound & finite
-            if position & (position - 1) == 0:  # at 0, 1, 2, 4, 8 …: a weight is dead at every step
+            tokens = chosen.tolist()
+            # at 0, 1, 2, 4, 8 …: a weight is dead at every step; of equal logits the first is the
+            # largest, so that a row whose logits are all alike at another step says 0
+            if position & (position - 1) == 0 or not sampling.greedy or 0 in tokens:
                 refuse_alike(alike(last, model.vocabulary), running)
             staying = []
-            for row, ((index, written), token) in enumerate(
-                zip(alive, chosen.tolist(), strict=True)
-            ):
+            for row, ((index, written), token) in enumerate(zip(alive, tokens, strict=True)):
                 if index in results:
                     continue
                 ended = ending(index, token, written)
@@ -166,7 +167,5 @@ def steps(
             yield
             logits = batch.feed(chosen[:, None])
         if sound is not None and not bool(sound):
-            raise Unsound(
-                "the logits are not finite: the model overflows; use another --compute-dtype"
-            )
+            raise Unsound(NOT_FINITE)
     return [results[index] for index in range(len(prompts))]

@@ -1,34 +1,47 @@
-"""Numbers that are none, and so make a model's answers mean nothing: found before it is scored.
+"""Numbers that are none, and so make a model's answers mean nothing: found and refused.
 
-    one forward of a few rows, every operation watched
-        x ──► x² ──► mean ──► rsqrt ──► · x              a norm whose squares overflow: x² = ∞,
-              ∞       ∞        0        0                1 / √∞ = 0, and the layer says nothing
-
-    every logits that are read: not all alike, which overflow, a soft cap or dead weights leave
+    weights       the largest of each looked at        a point; no row is special to small weights
+    first rows    one forward, every operation watched     once for weights of a size
+    every row     the same for all that was read           only where one of the two comes near
+    logits        not all alike, and finite            wherever they are read
 
 A residual stream hides a layer that says nothing, and a norm hides an overflow, so logits alone do
-not show it. An operation is at fault where it gives +∞ or no number; −∞ is what masks are made of.
-No class of docs/models.md has any such operation while its numbers fit their type.
+not show it (`engine.decoding.watching`). A row overflows alone where the embedding of a token, or
+an expert that few rows reach, is so large that its weights tell; or where numbers are close to the
+limit in every row.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.module_tracker import ModuleTracker
 
 from engine.decoding.inputs import Fused, Tick
 from engine.decoding.stage import Stage
+from engine.decoding.watching import NEAR, counts, look_at, overflow_of
 from engine.errors import ParetoscopeError
 
-ROWS, COLUMNS = 2, 16
-"""Rows of the watched forward and their ids at most."""
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+ROWS, COLUMNS = 1, 8
+"""Rows of the first watched forward and their ids at most."""
+
+EVERY_ROWS = 16
+"""Rows of a watched forward where every row is."""
+
+LARGE = 1e4
+"""A weight beyond it may make the one row overflow that reads it. Normed inputs times four
+matrices of such weights stay below 1e19, whose square is the first that float32 does not hold."""
+
+GROWN = 2.0
+"""Weights that are no larger than so many times those that were watched are not watched again:
+`NEAR` leaves 1e13 to what they multiply to between two norms."""
 
 SAMPLE = 24
 """Logits of a position that are looked at first, evenly spaced."""
@@ -36,8 +49,8 @@ SAMPLE = 24
 SHARE = 8
 """One in so many ids may share the largest logit; in 16 bits a few do."""
 
-_UNWRITTEN = ("aten::empty", "aten::new_empty")
-"""Operations whose numbers nobody wrote yet."""
+_PASSED: WeakKeyDictionary[PreTrainedModel, list[float]] = WeakKeyDictionary()
+"""Module -> sizes of the weights with which its first rows were far from the limit."""
 
 
 class Unsound(ParetoscopeError):
@@ -82,122 +95,107 @@ def refuse_alike(found: Tensor | None, read: Tensor | None = None) -> None:
     )
 
 
-def check_sound(model: Fused, texts: Sequence[Sequence[int]], tick: Tick) -> None:
-    """Run a few texts through every module of a model, each operation watched.
+def refuse_infinite(totals: Tensor, read: Tensor | None = None) -> None:
+    """Raises `Unsound` where logits that were read are not finite.
+
+    Args:
+        totals: a sum over the logits of each position that is infinite or no number where one of
+            them is +∞ or none, or where all are −∞: their logsumexp, say.
+        read: bool, the shape of `totals`: which of them matter; None: all.
+    """
+    finite = totals.isfinite()
+    if not bool((finite if read is None else finite | ~read).all()):
+        raise Unsound(NOT_FINITE)
+
+
+NOT_FINITE = "the logits are not finite: the model overflows; use another --compute-dtype"
+
+
+def check_sound(model: Fused, texts: Sequence[Sequence[int]], tick: Tick) -> bool:
+    """Look at the weights of a model, and run a text through every module with each operation
+    watched, unless weights of this size were watched before.
 
     Args:
         texts: ids, at least one text, none empty.
         tick: called before each forward.
 
+    Returns:
+        Whether numbers come near the limit, so that `check_every` should see all that is read.
+
     Raises:
         Unsound: an operation gives infinity or no number: which, in which layer of which model.
     """
-    names = (None,) if model.mixture is None else model.mixture.models
-    for name, module in zip(names, model.modules, strict=True):
+    near = False
+    for name, module in _named(model):
         tick()
+        now = _sizes(module)
+        large = not all(each <= LARGE for each in now)
+        then = _PASSED.get(module, [])
+        if not large and _within(now, then):
+            continue
         stage = Stage(module, model.mixture is not None)
         chosen = sorted(texts, key=len)[-(1 if stage.feeding.rows == "alone" else ROWS) :]
         columns = min(COLUMNS, *map(len, chosen))
-        ids = torch.tensor([list(each[:columns]) for each in chosen], device=module.device)
-        largest = _Largest()
-        _read(stage, ids, largest)
-        if largest.finite:
-            continue
-        with ModuleTracker() as tracker:
-            fault = _Fault(tracker)
-            _read(Stage(module, stage.widen), ids, fault)
-        if fault.found is not None:
-            raise Unsound(f"the numbers of {name or 'the model'} overflow in {fault.found}")
+        close = _watched(name, stage, [each[:columns] for each in chosen])
+        near = near or large or close
+        if not large and not close:
+            _PASSED[module] = now
+    return near
 
 
-def _read(stage: Stage, ids: Tensor, watch: TorchDispatchMode) -> None:
-    """Run a stage over `ids` [rows, columns], watched."""
-    positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-    with torch.no_grad(), watch:
-        stage.run(ids, None, positions, 1)
+def check_every(model: Fused, texts: Iterable[Sequence[int]], tick: Tick) -> None:
+    """Run all texts through every module of a model, each operation watched.
 
+    Args:
+        texts: ids as they were fed; empty ones are left out.
 
-class _Largest(TorchDispatchMode):
-    """Keeps the largest number of every result, to be compared at the end: a device is waited for
-    once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: list[Tensor] = []
-
-    @property
-    def finite(self) -> bool:
-        """Whether no operation gave +∞ or no number."""
-        return not self._seen or bool((torch.stack(self._seen) < torch.inf).all())
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if not func.is_view and not func.name().startswith(_UNWRITTEN):
-            self._seen += [each.double() for each in _largest_of(func.name(), args, out)]
-        return out
-
-
-class _Fault(TorchDispatchMode):
-    """Finds the operation that makes +∞, or no number, of numbers.
-
-    An exponential may: 1 / (1 + exp(100)) is right, and what is masked later does not matter. Where
-    it does matter, there is no number soon.
-
-    Attributes:
-        found: the first, in words; None where there is none.
+    Raises:
+        Unsound: as for `check_sound`.
     """
-
-    def __init__(self, tracker: ModuleTracker) -> None:
-        super().__init__()
-        self._tracker = tracker
-        self.found: str | None = None
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        into = [each for each in tree_leaves((args, kwargs)) if _counts(each)]
-        before = [_largest(each) for each in into] if self.found is None else []
-        name = func.name().partition("::")[2].partition(".")[0]
-        out = func(*args, **(kwargs or {}))
-        if self.found is not None or func.is_view or func.name().startswith(_UNWRITTEN):
-            return out
-        largest = [float(each) for each in _largest_of(func.name(), args, out)]
-        given = all(each < math.inf for each in before)
-        made = any(math.isnan(each) for each in largest) or (
-            any(each == math.inf for each in largest) and not name.startswith("exp")
-        )
-        rooted = name in ("rsqrt", "sqrt") and math.inf in before
-        if (made and given and into) or rooted:
-            place = max(self._tracker.parents - {"Global"}, key=len, default="")
-            where = place.partition(".")[2] or place
-            size = max((float(_finite(each)) for each in into), default=0.0)
-            self.found = f"{where} ({name} of numbers up to {size:.3g})"
-        return out
+    by_length: dict[int, list[tuple[int, ...]]] = {}
+    for text in dict.fromkeys(tuple(each) for each in texts if len(each)):
+        by_length.setdefault(len(text), []).append(text)
+    for name, module in _named(model):
+        rows = 1 if Stage(module, False).feeding.rows == "alone" else EVERY_ROWS
+        for same in by_length.values():
+            for start in range(0, len(same), rows):
+                tick()
+                stage = Stage(module, model.mixture is not None)
+                _watched(name, stage, same[start : start + rows])
 
 
-def _counts(value: Any) -> bool:
-    return (
-        isinstance(value, Tensor)
-        and value.dtype in (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-        and value.numel() > 0
+def _named(model: Fused) -> Iterable[tuple[str, PreTrainedModel]]:
+    names = ("the model",) if model.mixture is None else model.mixture.models
+    return zip(names, model.modules, strict=True)
+
+
+def _watched(name: str, stage: Stage, texts: Sequence[Sequence[int]]) -> bool:
+    """Whether texts of one length make a module's numbers come near the limit."""
+    ids = torch.tensor([list(each) for each in texts], device=stage.module.device)
+    largest = look_at(stage, ids)
+    if largest < math.inf:
+        return not largest < NEAR
+    fault, largest = overflow_of(Stage(stage.module, stage.widen), ids)
+    if fault is not None:
+        raise Unsound(f"the numbers of {name} overflow in {fault}")
+    return not largest < NEAR
+
+
+def _sizes(module: PreTrainedModel) -> list[float]:
+    """The largest magnitude of each parameter, and the scale of each adapter that runs."""
+    parts = [torch.aminmax(each) for each in module.parameters() if counts(each)]
+    ends = torch.stack([end.double() for part in parts for end in part]).tolist() if parts else []
+    sizes = [max(abs(a), abs(b)) for a, b in zip(ends[::2], ends[1::2], strict=True)]
+    for part in module.modules():
+        scaling = vars(part).get("scaling")
+        if isinstance(scaling, Mapping):
+            running = getattr(part, "active_adapters", ())
+            sizes += [abs(float(s)) if name in running else 0.0 for name, s in scaling.items()]
+    return sizes
+
+
+def _within(now: Sequence[float], then: Sequence[float]) -> bool:
+    """Whether weights are no larger than those that were watched, or small."""
+    return len(now) == len(then) and all(
+        each <= max(1.0, GROWN * before) for each, before in zip(now, then, strict=True)
     )
-
-
-def _largest_of(name: str, args: Sequence[Any], out: Any) -> list[Tensor]:
-    """The largest number of each result; what a fused operation hides within as well: products of
-    queries and keys, and the 1 / √variance of a norm, 0 where the variance is ∞."""
-    results = [each for each in tree_leaves(out) if _counts(each)]
-    found = [each.amax() for each in results]
-    if "norm" in name and len(results) > 1:
-        found.append(1 / results[-1].amin())
-    if "scaled_dot_product" in name:
-        query, key = (each.float() for each in args[:2])
-        key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
-        found.append((query @ key.transpose(-1, -2)).abs().amax())
-    return found
-
-
-def _largest(value: Tensor) -> float:
-    return float(value.amax())
-
-
-def _finite(value: Tensor) -> Tensor:
-    return value.abs().nan_to_num(0.0, 0.0, 0.0).amax()

@@ -18,14 +18,23 @@ import engine.decoding.trial
 from engine.decoding.batch import Batch
 from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
 from engine.decoding.memory import within_memory
-from engine.decoding.soundness import alike, refuse_alike
+from engine.decoding.soundness import alike, refuse_alike, refuse_infinite
 
 assert engine.decoding.trial  # importing it lets a class that nobody spoke of be tried
 
 
-def _token_log_probs(logits: Tensor, ids: Tensor) -> Tensor:
-    """log p of `ids` [rows, columns] under `logits` [rows, columns, vocabulary], float32."""
-    return logits.gather(-1, ids[..., None]).squeeze(-1) - logits.logsumexp(-1)
+def _token_log_probs(logits: Tensor, ids: Tensor, read: Tensor) -> Tensor:
+    """log p of `ids` [rows, columns] under `logits` [rows, columns, vocabulary], float32.
+
+    Args:
+        read: bool [rows, columns]: where it is asked for.
+
+    Raises:
+        Unsound: logits that are read are not finite.
+    """
+    total = logits.logsumexp(-1)
+    refuse_infinite(total, read)
+    return logits.gather(-1, ids[..., None]).squeeze(-1) - total
 
 
 def _check(
@@ -78,7 +87,7 @@ def log_probs(
 
     Raises:
         BadInput: an empty context, a text too long for a model, or an id no model embeds.
-        Unsound: the logits are alike.
+        Unsound: the logits are alike, or not finite.
     """
     _check(model, contexts, continuations)
     bucket = within_memory(bucket, model)
@@ -95,7 +104,7 @@ def log_probs(
                 column - (batch.width - span), column - (batch.width - span) + logits.shape[1]
             )
             refuse_alike(alike(logits, model.vocabulary), read[:, here])
-            parts.append(_token_log_probs(logits, targets[:, here]))
+            parts.append(_token_log_probs(logits, targets[:, here], read[:, here]))
         table = torch.cat(parts, 1).cpu()
         for row, (index, ids) in enumerate(zip(indices, wanted, strict=True)):
             results[index] = table[row, span - len(ids) :].clone()
@@ -144,6 +153,7 @@ def choice_log_probs(
         (_, logits) = list(batch.read())[-1]
         refuse_alike(alike(logits[:, -1], model.vocabulary))
         first = logits[:, -1].log_softmax(-1)
+        refuse_infinite(first.amax(-1))
         pairs = [
             (row, number)
             for row, index in enumerate(indices)
@@ -161,9 +171,9 @@ def choice_log_probs(
                 table = _align(wanted, longest, batch.device, left=False)
                 rest = batch.branch(rows)
                 logits = rest.feed(table[:, :-1], keep=longest - 1)
-                parts.append(_token_log_probs(logits, table[:, 1:]))
                 lengths = [len(ids) - 1 for ids in wanted]
                 read = _read(lengths, longest - 1, batch.device).flip(1)
+                parts.append(_token_log_probs(logits, table[:, 1:], read))
                 refuse_alike(alike(logits, model.vocabulary), read)
             found = torch.cat(parts, 1).cpu()
             for line, ((row, number), ids) in enumerate(zip(group, wanted, strict=True)):
@@ -214,8 +224,10 @@ def kl_to(
         for (_, ours), (_, theirs) in zip(*chunks, strict=True):
             common = min(ours.shape[-1], theirs.shape[-1], *limits)
             p, q = (each[..., :common].log_softmax(-1) for each in (ours, theirs.to(ours.device)))
-            parts.append((p.exp() * (p - q)).sum(-1).clamp(min=0.0))
+            divergence = (p.exp() * (p - q)).sum(-1)
+            parts.append(divergence.clamp(min=0.0))
             here = read[:, place : place + ours.shape[1]]
+            refuse_infinite(divergence, here)
             refuse_alike(alike(ours, common), here)
             refuse_alike(alike(theirs, common), here.to(theirs.device))
             place += ours.shape[1]

@@ -11,19 +11,20 @@ Batches are those of the bucket, so a score depends on neither load nor what els
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypedDict
 
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, embedded, no_tick
+from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, no_tick
 from engine.decoding.loop import Generation, generate
 from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling
-from engine.decoding.soundness import Unsound, check_sound
+from engine.decoding.soundness import Unsound, check_every, check_sound
 from engine.decoding.teacher_forced import kl_to, log_probs
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common
 from engine.scoring.encoding import Ids
+from engine.scoring.fed_texts import fed, spoken
 from engine.scoring.plan import Scored, Task, tasks
 from engine.scoring.progress import Meter, ProgressNote, RowsWritten
 from engine.scoring.registry import Scorer
@@ -81,18 +82,23 @@ class _Run:
     generations: dict[Any, _Generated] = field(default_factory=dict)
     measured: dict[Any, list[list[float]]] = field(default_factory=dict)
     unsound: Unsound | None = None
-    watched: bool = False
+    near: bool | None = None
 
     def watch(self, task: Task) -> None:
         """Raise `Unsound` where the model's numbers overflow: looked at once, on the first rows."""
-        if not self.watched:
-            self.watched = True
+        if self.near is None:
+            self.near = True
             try:
-                check_sound(self.model, task.first_texts(), self.tick)
+                self.near = check_sound(self.model, task.first_texts(), self.tick)
             except Unsound as error:
                 self.unsound = error
         if self.unsound is not None:
             raise self.unsound
+
+    def watch_all(self, texts: Iterable[Sequence[int]]) -> None:
+        """The same on all that the models read, where the first rows do not speak for them."""
+        if self.near:
+            check_every(self.model, texts, self.tick)
 
     def batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """The bucket's batches one by one, with a note of progress after each."""
@@ -128,6 +134,7 @@ class _Run:
         texts = [
             cut(decode(found.token_ids), each.stop, each.answer_after) for found in generations
         ]
+        self.watch_all(fed(zip(task.prompts, spoken(generations, self.model), strict=True)))
         tokens = sum(len(found.token_ids) + (found.ended == "end") for found in generations)
         seconds = time.perf_counter() - start
         self.generations[key] = _Generated(generations, texts, tokens, seconds)
@@ -141,17 +148,15 @@ class _Run:
     def kl(self, task: Task) -> _Observed:
         found = self.generate(task)
         base = self.base()
-        known = min(embedded(each) for each in base.modules)
-        # any id does as the last: a divergence is of what stands before it, and it is not fed
-        spoken = [
-            _readable((*each.token_ids, 0) if each.ended == "end" else each.token_ids, known)
-            for each in found.generations
-        ]
+        near = check_sound(base, task.first_texts(), self.tick)
+        texts = spoken(found.generations, base)
 
         def measure(prompts: list[Any], texts: list[Any]) -> list[Any]:
             return kl_to(self.model, base, prompts, texts, bucket=self.bucket, tick=self.tick)
 
-        seen = self.teacher_forced(task.prompts, spoken, measure)
+        seen = self.teacher_forced(task.prompts, texts, measure)
+        if near:
+            check_every(base, fed(zip(task.prompts, texts, strict=True)), self.tick)
         return _Observed(seen, found.tokens, generated=found)
 
     def likelihood(self, task: Task) -> _Observed:
@@ -163,7 +168,9 @@ class _Run:
 
         key = (prompts, targets)
         if key not in self.measured:
-            self.measured[key] = self.teacher_forced(prompts, targets, measure)
+            found = self.teacher_forced(prompts, targets, measure)
+            self.watch_all(fed(zip(prompts, targets, strict=True)))
+            self.measured[key] = found
         tokens = [len(each) for each in targets]
         return _Observed(self.measured[key], sum(tokens), tokens)
 
@@ -193,6 +200,7 @@ class _Run:
         alone: Sequence[tuple[float, ...] | None] = [None] * len(task.rows)
         if task.alone:
             alone = alone_sums(self.model, task.alone, bucket=self.bucket, tick=self.tick)
+        self.watch_all(fed(pair for row in (*task.pairs, *task.alone) for pair in row))
         sizes = [tuple(len(ids) for _, ids in pairs) for pairs in task.pairs]
         seen = [Choices(*each) for each in zip(results, sizes, alone, strict=True)]
         return _Observed(seen, sum(map(sum, sizes)))
@@ -247,16 +255,6 @@ class _Run:
             tokens_per_second=made.tokens / made.seconds if made and made.seconds > 0 else None,
             texts=list(made.texts) if made else None,
         )
-
-
-def _readable(ids: tuple[int, ...], known: int) -> tuple[int, ...]:
-    """The ids up to the first that a model with `known` embeddings cannot be fed: the last position
-    whose divergence is defined.
-    """
-    for index, each in enumerate(ids):
-        if each >= known:
-            return (*ids[:index], 0)
-    return ids
 
 
 def evaluate(

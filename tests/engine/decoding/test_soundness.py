@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from engine.decoding import soundness
+from engine.decoding import watching
 from engine.decoding.fusion import Mixture
 from engine.decoding.inputs import no_tick
 from engine.decoding.loop import generate
@@ -47,10 +47,10 @@ def scaled(kind: str, factor: float, *names: str):
 @pytest.mark.filterwarnings("ignore")
 def test_no_operation_of_a_sound_model_is_accused(kind) -> None:
     module = build(every_class()[kind])
-    largest = soundness._Largest()
+    largest = watching._Largest()
     with torch.no_grad(), largest:
         module(input_ids=torch.tensor([TEXTS[3], TEXTS[3][::-1]]), use_cache=False)
-    assert largest.finite
+    assert largest.largest < watching.NEAR
 
 
 def test_a_sound_model_and_a_sound_mixture_pass(runs) -> None:
@@ -97,17 +97,17 @@ class Odd(nn.Module):
 
 def test_an_exponential_that_is_undone_is_no_fault() -> None:
     x = torch.ones(2, 3)
-    largest = soundness._Largest()
+    largest = watching._Largest()
     with torch.no_grad(), largest:
         Odd()(x)
-    assert not largest.finite
-    with soundness.ModuleTracker() as tracker:
-        fault = soundness._Fault(tracker)
+    assert largest.largest == torch.inf
+    with watching.ModuleTracker() as tracker:
+        fault = watching._Fault(tracker)
         with torch.no_grad(), fault:
             Odd()(x)
     assert fault.found is None
-    with soundness.ModuleTracker() as tracker:
-        fault = soundness._Fault(tracker)
+    with watching.ModuleTracker() as tracker:
+        fault = watching._Fault(tracker)
         with torch.no_grad(), fault:
             functional.rms_norm(1e25 * x, (3,))
     assert fault.found is not None

@@ -311,6 +311,7 @@ def test_one_generation_serves_all_who_ask_for_the_same(
     model: Tiny, base: Tiny, data: Path
 ) -> None:
     asks = [objective(data, "contains"), objective(data, "refusal")]
+    run(model, objective(data, "nll"))  # whose weights are watched once
     model.forwards.clear()
     run(model, asks[0])
     alone = len(model.forwards)
@@ -321,7 +322,26 @@ def test_one_generation_serves_all_who_ask_for_the_same(
     assert len(model.forwards) > 3 * alone
     model.forwards.clear()
     run(model, objective(data, "nll"), objective(data, "perplexity"))
-    assert len(model.forwards) == 2  # one is watched
+    assert len(model.forwards) == 1  # weights that were watched are not watched again
+
+
+def test_a_generated_token_that_overflows_is_refused(text: Characters, tmp_path: Path) -> None:
+    loud = tiny(3, text)
+    data = write(tmp_path / "d.jsonl", [{"prompt": each, "target": "yes"} for each in PROMPTS])
+    asks = objective(data, "contains"), objective(data, "nll")
+    (sound, made), (loss, _) = run(loud, *asks)
+    assert sound.mean is not None and loss.mean is not None and made["texts"]
+    steps: dict[str, set[int]] = {}
+    for each in made["texts"]:
+        for place, letter in enumerate(each[:-1]):
+            steps.setdefault(letter, set()).add(place + 1)
+    unread = set(steps) - set("".join(PROMPTS) + " yes")
+    token = min(each for each in unread if not steps[each] & {1, 2, 4, 8})
+    with torch.no_grad():
+        loud.modules[0].get_input_embeddings().weight[ALL.index(token)] *= 1e22
+    (score, _), (again, _) = run(loud, *asks)
+    assert score.mean is None and "overflow" in (score.error or "")
+    assert again == loss  # what does not read it has its numbers
 
 
 def test_scores_do_not_depend_on_what_else_is_evaluated(
@@ -433,7 +453,7 @@ def test_a_probability_of_nothing_is_null(model: Tiny, text: Characters, data: P
 
 
 def test_a_text_that_the_base_cannot_read_is_compared_up_to_there() -> None:
-    from engine.scoring.evaluate import _readable
+    from engine.scoring.fed_texts import _readable
 
     assert _readable((5, 9, 3), 10) == (5, 9, 3)
     assert _readable((5, 10, 3), 10) == (5, 0)  # the last id is never fed
