@@ -76,6 +76,14 @@ def told(workspace: Path, damages: Sequence[Damage]) -> list[str]:
     return [*lines, f"What was damaged is kept in {place}; remove that once you have seen it."]
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("id", "file", "held", "outcome"), (str,)),
+    **dict.fromkeys(("line", "byte"), (int, type(None))),
+    "size": (int,),
+    "found": (int, float),
+}
+
+
 class Damaged:
     """The damaged places of a workspace, found by this process and by others."""
 
@@ -99,7 +107,11 @@ class Damaged:
     def _load(self, name: str) -> Damage:
         path = self.directory / name
         try:
-            return Damage(**json.loads(path.read_text(encoding="utf-8")))
+            found = Damage(**json.loads(path.read_text(encoding="utf-8")))
+            for name_of, kinds in _KINDS.items():
+                if not isinstance(getattr(found, name_of), kinds):
+                    raise TypeError(f"{name_of} is {getattr(found, name_of)!r}"[:80])
+            return found
         except (OSError, ValueError, TypeError) as error:
             log.warning("%s cannot be read (%s)", path, error)
             identity = name.removesuffix(".json")

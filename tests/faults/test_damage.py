@@ -8,6 +8,7 @@ twice, and what is gone is told. With an index beside the journals nothing is go
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from cache.compaction import compact
+from cache.damage import Damaged
 from cache.store import Store
 from tests.faults.paced_service import FAMILY, row
 
@@ -116,6 +118,27 @@ def test_every_length_loses_nothing_beside_an_index(
         assert open_rows(workspace)[0] == rows, "saved in the index alone"
 
 
+def test_the_only_row(tmp_path: Path) -> None:
+    """Damaged, it is set aside and kept as it is, whatever compaction does; the workspace is used
+    on."""
+    with Store.open(tmp_path) as store:
+        store.append([row("a" * 12)])
+    (tmp_path / "index.duckdb").unlink()
+    [journal] = journals(tmp_path)
+    head, line, _ = journal.read_bytes().split(b"\n")
+    damaged = line.replace(b'"mean"', b'"m\xe5an"')
+    journal.write_bytes(head + b"\n" + damaged + b"\n")
+    assert open_rows(tmp_path) == ({}, 1)
+    compact(tmp_path / "journal", tmp_path / "segments", least=1, large=1)
+    with Store.open(tmp_path) as store:
+        [told] = store.damages
+        assert (told.file, told.line) == (f"journal/{journal.name}", 2) and "a" * 12 in told.held
+        assert (tmp_path / "damaged" / f"{told.id}.bytes").read_bytes().rstrip() == damaged
+        store.append([row("b" * 12)])
+    found, damages = open_rows(tmp_path)
+    assert [each["point"] for each in found.values()] == ["b" * 12] and damages == 1
+
+
 def test_a_block_of_zeros(damaged: Callable[..., Path], rows: Rows) -> None:
     """As a disk leaves them after a loss of power: in journals and segments, anywhere."""
     for kind, files in (("journal", journals), ("segment", segments)):
@@ -182,3 +205,16 @@ def test_a_directory_is_gone(damaged: Callable[..., Path], rows: Rows) -> None:
     assert found == rows and damages
     (workspace / "index.duckdb").unlink()
     assert open_rows(workspace)[0] == rows
+
+
+@pytest.mark.parametrize("change", [{"found": "now"}, {"line": [2]}, {"file": 3}, {"more": 1}])
+def test_what_is_known_of_damage_is_damaged(tmp_path: Path, change: dict[str, Any]) -> None:
+    with Store.open(tmp_path) as store:
+        store.append([row("a" * 12)])
+    for each in ("first", "second"):
+        Damaged(tmp_path).keep(tmp_path / each, b"x", held="a row", outcome="it is left out")
+    record = min((tmp_path / "damaged").glob("*.json"))
+    record.write_text(json.dumps(json.loads(record.read_text()) | change))
+    found, damages = open_rows(tmp_path)
+    assert len(found) == 1 and damages == 2
+    assert f"damaged/{record.name}: what was known" in " ".join(map(str, Damaged(tmp_path).all()))
