@@ -21,11 +21,25 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_small_study(tmp_path_factory.mktemp("family"), adapter=True)
 
 
+def test_an_adapter_of_another_scale(study: Path, tmp_path: Path) -> None:
+    """`lora_alpha` makes factors of weights that are sound by themselves."""
+    root = tmp_path / "family"
+    shutil.copytree(study.parent, root)
+    file = root / "terse/adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"lora_alpha": 1e20}))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("method: task_arithmetic\ncoefficients: {terse: 0.5}")
+    ran = headless.run(tmp_path / "home", "evaluate", root / "study.yaml", "--recipe", recipe)
+    [point] = ran.document["points"]
+    assert ran.code == 1 and "overflow in model.layers." in point["error"]
+    assert point["scores"]["loss"]["mean"] is None
+
+
 @pytest.mark.parametrize(
     "recipe",
     [
         "method: task_arithmetic\ncoefficients: {terse: 1.0e+25}",  # adapters, unmerged
-        "method: task_arithmetic\ncoefficients: {helpful: 1.0e+24}",  # merged weights
+        "method: task_arithmetic\ncoefficients: {helpful: 1.0e+6}",  # merged weights
     ],
 )
 def test_a_reason_and_no_score(study: Path, tmp_path: Path, recipe: str) -> None:
