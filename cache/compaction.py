@@ -68,7 +68,11 @@ def compact(
     held: dict[str, int] = {}
     try:
         for name in sizes:
-            descriptor = os.open(journals / f"{name}{SUFFIX}", os.O_RDONLY)
+            try:
+                descriptor = os.open(journals / f"{name}{SUFFIX}", os.O_RDONLY)
+            except OSError as error:
+                log.warning("%s%s stays as it is (%s)", name, SUFFIX, error)
+                continue
             if try_lock(descriptor):
                 held[name] = descriptor
             else:

@@ -157,8 +157,9 @@ class Damaged:
         return self._save(damage, data)
 
     def move(self, file: Path, *, held: str, outcome: str) -> bool:
-        """Move a whole file out of the way, however large; False where that fails."""
-        stat = file.stat()
+        """Move a whole file out of the way, however large, or what is none; False where that
+        fails."""
+        stat = file.lstat()
         named = file.relative_to(self.workspace).as_posix()
         identity = hashlib.sha256(f"{named}\n{stat.st_ino}\n{stat.st_mtime_ns}".encode())
         name = identity.hexdigest()[:16]

@@ -134,7 +134,8 @@ class Follower:
                         self._read_segment(name)
                 for name, size in sizes.items():
                     if size > self._index.known.get(name, 0) and name + SUFFIX != passing:
-                        self._read_journal(name, size)
+                        with self._keeper.reading(self._journals / f"{name}{SUFFIX}"):
+                            self._read_journal(name, size)
             except FileNotFoundError:  # compacted or merged since it was listed
                 continue
             break

@@ -242,12 +242,15 @@ def journal_schema(path: Path) -> int | None:
 
 
 def list_journals(directory: Path) -> dict[str, int]:
-    """Name (without suffix) -> size in bytes of every journal there is, oldest first."""
+    """Name (without suffix) -> size in bytes of every journal there is, oldest first.
+
+    What is no file (a directory, a pipe, which would be waited for) is none.
+    """
     found: dict[str, int] = {}
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
-                if entry.name.endswith(SUFFIX):
+                if entry.name.endswith(SUFFIX) and entry.is_file():
                     with contextlib.suppress(FileNotFoundError):
                         found[entry.name.removesuffix(SUFFIX)] = entry.stat().st_size
     except FileNotFoundError:

@@ -8,7 +8,9 @@ segment that nothing mends ─► to damaged/ ─────┘
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -18,7 +20,7 @@ from cache.journal import SUFFIX, Journal, list_journals
 from cache.lines import Bad
 from cache.mending import check_segment, give_up, mend, unmatched
 from cache.rescue import Lost, held, lost
-from cache.segments import Unreadable, list_segments, segment_sources
+from cache.segments import PARQUET, TWIN, Unreadable, list_segments, segment_sources
 from cache.tables import damage_of
 from engine.errors import ParetoscopeError
 
@@ -48,6 +50,16 @@ class Keeper:
         self.remembered: Callable[[], Mapping[str, dict[str, int]]] = dict
         self._journal = journal
 
+    def clear(self) -> None:
+        """Move out of the way what has the name of a journal or a segment and is no file."""
+        strange = []
+        for place in (self.journals, self.segments):
+            with suppress(FileNotFoundError), os.scandir(place) as entries:
+                named = [each for each in entries if each.name.endswith((SUFFIX, PARQUET, TWIN))]
+                strange += [Path(each.path) for each in named if not each.is_file()]
+        for path in strange:
+            self.damaged.move(path, held="no file but something else", outcome="moved there")
+
     def set_aside(self, path: Path, bad: Sequence[Bad]) -> bool:
         """Keep what is damaged in a journal; once it returns true, that is on disk."""
         kept = True
@@ -59,6 +71,19 @@ class Keeper:
                 kept = False
             kept &= self.damaged.lines(path, [each], SAVED if saved else LEFT_OUT)
         return kept
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[None]:
+        """A file that the system does not let us read (a bad sector, another user's) is told, and
+        left: the others are read. One that is gone is for the caller."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            held = f"rows that cannot be read ({error.strerror or error})"
+            outcome = "it stays where it is, and is tried again at the next start"
+            self.damaged.keep(path, b"", held=held, outcome=outcome)
 
     def save_lost(self, known: Mapping[str, int]) -> bool:
         """Save the rows of journals that are gone or cut short.
@@ -109,9 +134,10 @@ class Keeper:
 
     def mended(self, name: str) -> bool:
         """Make a damaged segment whole, or move it out of the way and return False."""
-        if mend(self.segments / name, self.damaged):
-            return True
-        give_up(self.segments / name, self.damaged)
+        with self.reading(self.segments / name):
+            if mend(self.segments / name, self.damaged):
+                return True
+            give_up(self.segments / name, self.damaged)
         return False
 
     def files(self) -> list[tuple[Path, int]]:

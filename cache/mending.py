@@ -21,6 +21,7 @@ from engine.errors import ParetoscopeError
 
 NEAR = 512
 PLACES = 10
+GIVEN_BACK = "it was gone or could not be read, its twin gave it back"
 
 
 def mend(segment: Path, damaged: Damaged) -> bool:
@@ -29,23 +30,32 @@ def mend(segment: Path, damaged: Damaged) -> bool:
     What was damaged is set aside first. A file that cannot be written is left as it is.
 
     Raises:
-        OSError: one of the files is there and cannot be read.
+        OSError: a file is there and cannot be read, and the other does not make up for it.
     """
     wanted = checksum_of(segment.name)
     if wanted is None:
         return False
     pair = [segment, twin_of(segment)]
-    found = [each.read_bytes() if each.exists() else None for each in pair]
+    found: list[bytes | None] = []
+    unread: OSError | None = None
+    for each in pair:
+        try:
+            found.append(each.read_bytes())
+        except OSError as error:
+            found.append(None)
+            unread = unread if isinstance(error, FileNotFoundError) else error
     whole = next((each for each in found if each is not None and crc32(each) == wanted), None)
     if whole is None and found[0] is not None and found[1] is not None:
         whole = _mixed(found[0], found[1], wanted)
     if whole is None:
+        if unread is not None:
+            raise unread
         return False
     for path, data in zip(pair, found, strict=True):
         if data == whole:
             continue
         if data is None and path is segment:
-            damaged.keep(path, b"", held=_rows(whole), outcome="it was gone, its twin gave it back")
+            damaged.keep(path, b"", held=_rows(whole), outcome=GIVEN_BACK)
         elif data is not None:
             places = _places(whole, data)
             first, last = places[0][0], places[-1][1]

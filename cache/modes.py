@@ -7,7 +7,10 @@ import os
 import stat
 from pathlib import Path
 
-KEPT = {"journal", "segments", "damaged", "blobs", "claims", "feedings", "fingerprints.json"}
+KEPT = {
+    "journal", "segments", "damaged", "blobs", "claims", "fingerprints.json",
+    "adapters", "feedings", "fits", "tokenizers", "unfinished",
+}  # fmt: skip
 
 
 def secure(*paths: Path) -> None:

@@ -53,7 +53,8 @@ def checksum_of(name: str) -> int | None:
 def list_segments(directory: Path) -> list[str]:
     """Names of the segments there are, oldest first."""
     with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
-        return sorted(entry.name for entry in entries if entry.name.endswith(PARQUET))
+        found = [each.name for each in entries if each.name.endswith(PARQUET) and each.is_file()]
+        return sorted(found)
     return []
 
 

@@ -61,6 +61,8 @@ class Store:
         self._damaged = Damaged(workspace)
         journal = self._journal if self.owner else None
         keeper = Keeper(journals, segments, self._damaged, journal)
+        if self.owner:
+            keeper.clear()
         file = workspace / "index.duckdb" if self.owner else None
         self._follower = Follower(file, keeper)
         if self.owner:

@@ -31,6 +31,9 @@ def test_a_workspace_of_an_earlier_build_is_closed_to_others(tmp_path: Path) -> 
     with Store.open(home) as store, Blobs(home) as blobs:
         store.append([{"kind": "note", "text": "a"}])
         blobs.put_text("t", "x")
+    for name in ("adapters", "feedings", "fits", "tokenizers", "unfinished"):
+        (home / name).mkdir()
+        (home / name / "one").touch()
     for each in (home, *home.rglob("*")):
         each.chmod(0o755 if each.is_dir() else 0o644)
     with Store.open(home):

@@ -7,8 +7,11 @@ twice, and what is gone is told. With an index beside the journals nothing is go
 
 from __future__ import annotations
 
+import errno
+import io
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import cache.segments
 from cache.compaction import compact
 from cache.damage import Damaged
 from cache.store import Store
@@ -218,3 +222,54 @@ def test_what_is_known_of_damage_is_damaged(tmp_path: Path, change: dict[str, An
     found, damages = open_rows(tmp_path)
     assert len(found) == 1 and damages == 2
     assert f"damaged/{record.name}: what was known" in " ".join(map(str, Damaged(tmp_path).all()))
+
+
+def test_what_is_no_file_has_the_name_of_one(damaged: Callable[..., Path], rows: Rows) -> None:
+    """A directory, and a pipe that nobody writes into: opened, it would be waited for."""
+    for place in (*journals(damaged()), *segments(damaged())):
+        for make in (Path.mkdir, os.mkfifo):
+            workspace = damaged(index=True)
+            own = workspace / place.parent.name / place.name
+            own.unlink()
+            make(own)
+            assert open_rows(workspace)[0] == rows, f"{make.__name__} {place.name}"
+            (workspace / "index.duckdb").unlink()
+            assert open_rows(workspace)[0] == rows, f"{make.__name__} {place.name}, no index"
+            compact(workspace / "journal", workspace / "segments", least=1, large=1)
+            assert open_rows(workspace)[0] == rows, f"{make.__name__} {place.name}, packed"
+
+
+@pytest.mark.parametrize("which", ["journal", "segment", "segment and twin"])
+def test_what_the_system_does_not_let_us_read(
+    damaged: Callable[..., Path], rows: Rows, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    workspace = damaged()
+    files = journals(workspace)[:1] if which == "journal" else segments(workspace)
+    files = [each for each in files if which != "segment" or each.suffix == ".parquet"]
+    sectors = {each.stat().st_ino for each in files}
+    opened, read_metadata = io.open, cache.segments.pq.read_metadata
+
+    def check(file: Any) -> None:
+        there = isinstance(file, str | Path) and Path(file).exists()
+        if there and Path(file).stat().st_ino in sectors:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(file))
+
+    def unreadable(file: Any, *more: Any, **options: Any) -> Any:
+        check(file)
+        return opened(file, *more, **options)
+
+    def footer(file: Path) -> Any:
+        check(file)
+        return read_metadata(file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(io, "open", unreadable)
+        patched.setattr("builtins.open", unreadable)
+        patched.setattr(cache.segments.pq, "read_metadata", footer)
+        with Store.open(workspace) as store:
+            found = {each["id"]: each for each in store.scores(FAMILY)}
+            told = store.damages[0]
+    assert found.items() <= rows.items() and (len(found) == POINTS) == (which == "segment")
+    assert Path(told.file).name in {each.name for each in files}
+    assert "Input/output error" in told.held or which == "segment"
+    assert open_rows(workspace)[0] == rows, "it can be read again"
