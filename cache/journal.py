@@ -40,14 +40,19 @@ UNFINISHED = ".new"
 BATCH = 100
 CHUNK = 8 << 20
 FIRST = 1024
+WRITABLE = "Choose another workspace (--workspace, PARETOSCOPE_HOME) or make this one writable."
 
 
 class NotSaved(ParetoscopeError):
     """The disk did not take the rows; none of those named in the failed call counts as saved."""
 
 
-def storage_error(error: OSError, path: Path) -> ParetoscopeError:
-    """The error of this tree for a file that cannot be written: who can mend it, and how."""
+def storage_error(error: OSError, path: Path, fix: str = WRITABLE) -> ParetoscopeError:
+    """The error of this tree for a file that cannot be written: who can mend it, and how.
+
+    Args:
+        fix: where it may not be written: what to do.
+    """
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return NotSaved(
@@ -55,11 +60,7 @@ def storage_error(error: OSError, path: Path) -> ParetoscopeError:
             "everything acknowledged before is. Free some space, then try again."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return bad(
-            str(path),
-            f"cannot be written ({reason})",
-            "Choose another workspace (--workspace, PARETOSCOPE_HOME) or make this one writable.",
-        )
+        return bad(str(path), f"cannot be written ({reason})", fix)
     return NotSaved(f"{path}: writing failed ({reason}). What was to be saved now is not.")
 
 

@@ -199,6 +199,7 @@ class Reader:
         good = is_number(value) and low <= value <= high
         if not good or (kind is int and value != int(value)):
             whole = "whole number" if kind is int else "number"
-            self.problem(where, f"{value!r} is not a {whole} from {low:g} to {high:g}", "Mend it.")
+            what = f"{value!r} is not a {whole} from {low:.10g} to {high:.10g}"
+            self.problem(where, what, "Give one.")
             return kind(low)
         return kind(value)

@@ -64,6 +64,9 @@ objectives:
 """
 
 
+ELSEWHERE = "Name another directory, or make this one writable."
+
+
 def check_empty(out: Path) -> Path:
     """`out` itself, where nothing is in its way.
 
@@ -127,9 +130,9 @@ def write_demo(out: Path) -> Path:
             shutil.copy2(FAMILY / name, out / name)
     except _Stop as stop:
         assert isinstance(stop.__cause__, OSError)
-        raise storage_error(stop.__cause__, out) from stop
+        raise storage_error(stop.__cause__, out, ELSEWHERE) from stop
     except OSError as error:
-        raise storage_error(error, out) from error
+        raise storage_error(error, out, ELSEWHERE) from error
     return out / "study.yaml"
 
 

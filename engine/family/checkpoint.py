@@ -21,6 +21,7 @@ from engine.family.ties import HEADS, Ties, embedding_of, find_ties, is_head, pa
 from engine.family.unmerged import ignored_names, tower_names
 from engine.family.wrapped import wrapped
 from engine.json_reading import read_object
+from engine.plain_file import irregular
 from engine.recipe import FrozenDict
 
 Kind = Literal["full", "lora", "adapter", "raw"]
@@ -202,6 +203,10 @@ def _open(path: Path, name: str) -> Checkpoint:
             "no such file or directory",
             "Check the path; nothing is downloaded.",
         )
+    sort = irregular(path.stat().st_mode)
+    if sort is not None and not path.is_dir():
+        fix = "Give a Hugging Face directory, or a .safetensors file."
+        raise bad(f"{name} ({path})", f"it is {sort}, not a directory", fix)
     if path.is_file():
         if path.suffix in PICKLES:
             raise bad(f"{name} ({path})", f"{path.suffix} weights are not opened", CONVERT)

@@ -36,7 +36,7 @@ REAL_SERVICE = "engine.run.service:Service"
 HANG_SECONDS = 120.0
 LOAD_SECONDS = 900.0
 START_SECONDS = 60.0  # until the process listens, before it imports torch
-SAVED = "Points that were saved stay; the one it was measuring is lost, and is measured again."
+SAVED = "Points that were saved stay; the one it was measuring is lost until you ask for it again."
 END_SECONDS = 0.5  # a process whose connection ended has ended by then, or lives on
 
 

@@ -133,7 +133,14 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         "objectives": [
             {"name": "a", "data": "a.jsonl"},
             {"name": "b", "scorer": "nll", "direction": "up", "stop": [1], "chat": "maybe"},
-            {"name": "b", "scorer": "nll", "limit": 0, "report_fraction": 1.5, "top_k": 0.5},
+            {
+                "name": "b",
+                "scorer": "nll",
+                "limit": 0,
+                "report_fraction": 1.5,
+                "top_k": 0.5,
+                "max_new_tokens": 1e400,
+            },
             "c",
         ],
         "ranges": {
@@ -147,6 +154,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
     lines = said.splitlines()
     for words in (
         ("fmaily", "mean family"),
+        ("max_new_tokens", "inf is not a whole number from 1 to 1048576"),
         ("two words",),
         ("family: ", "'base' is missing"),
         ("family: ", "tokeniser", "mean tokenizer"),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import pytest
 import torch
@@ -35,6 +37,15 @@ def load(name):
 
 def test_it_is_small_enough_for_git():
     assert sum(each.stat().st_size for each in FAMILY.rglob("*") if each.is_file()) <= 15e6
+
+
+def test_a_place_that_cannot_be_written_is_no_workspace(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("shutil.copytree", refused)
+    with pytest.raises(BadInput, match=r"Permission denied\). Name another directory"):
+        write_demo(tmp_path / "out")
 
 
 def test_the_study_is_written_and_read(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -68,6 +69,12 @@ def refused(path: Path, *expected: str) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     refused(tmp_path / "gone", "no such file or directory", "helpful")
     refused(tmp_path, "neither config.json nor adapter_config.json")
+
+
+def test_what_is_neither_file_nor_directory(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    refused(tmp_path / "pipe.safetensors", "it is a named pipe, not a directory")
+    refused(Path("/dev/zero"), "it is a device, not a directory")
 
 
 def test_pickles(files: FamilyFiles, tmp_path: Path) -> None:

@@ -93,8 +93,9 @@ def test_a_killed_worker_fails_its_job_and_no_other(
     first = pid_of(executor)
     os.kill(first, signal.SIGKILL)
     start = time.monotonic()
-    with pytest.raises(JobFailed, match="killed, probably out of memory"):
+    with pytest.raises(JobFailed, match="killed, probably out of memory") as caught:
         doomed.result(5)
+    assert "lost until you ask for it again" in str(caught.value)  # nobody else does
     assert doomed.status().failure == "died"
     assert time.monotonic() - start < 2
     assert waiting.result(20)["points"] == [str(index) for index in range(100, 130)]
