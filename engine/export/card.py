@@ -46,6 +46,7 @@ class Papers:
         fingerprints: model name -> sha256 of its files.
         difference: largest |logit difference| between the export and what was scored, where the
             two are not the same weights; None where they are.
+        cautions: what is to be known of the rows that were scored, a sentence each.
     """
 
     study: str
@@ -58,6 +59,7 @@ class Papers:
     scores: Sequence[Measured] = ()
     difference: float | None = None
     notes: Sequence[str] = field(default_factory=tuple)
+    cautions: Sequence[str] = ()
 
 
 def hub_id(path: Path) -> str | None:
@@ -88,6 +90,7 @@ def manifest(papers: Papers) -> dict[str, Any]:
             if each.adapter is not None
         },
         "max_logit_difference": papers.difference,
+        **({"notes": list(papers.cautions)} if papers.cautions else {}),
         "scores": [
             {
                 "objective": each.objective,
@@ -152,7 +155,11 @@ def _scores(papers: Papers) -> list[str]:
         error = _number(score["stderr"])
         cells = (_number(score["mean"]), error, _interval(score), str(score["n"]))
         lines.append(f"| {each.objective} {arrow} | {each.split} | {' | '.join(cells)} |")
-    return [*lines, "", "`report` rows were held back while the mixture was chosen.", ""]
+    held = "`report` rows were held back while the mixture was chosen"
+    if not papers.cautions:
+        return [*lines, "", f"{held}.", ""]
+    told = (each.replace("\n", " ") for each in papers.cautions)
+    return [*lines, "", f"{held}, but for what is told here:", "", *(f"* {e}" for e in told), ""]
 
 
 def _serving(papers: Papers) -> list[str]:

@@ -28,6 +28,7 @@ from engine.run.opened import OpenFamily
 from engine.run.protocol import Emit
 from engine.run.reported import shown_score
 from engine.scoring.data import read_rows
+from engine.scoring.objectives import copies_notes, seen_by_others
 from engine.study import Objective, Study
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def export_recipe(
             point=point_id(recipe, opened.fingerprint),
             fingerprints=opened.models,
             scores=measured,
+            cautions=_cautions(study),
         )
         emit("progress", {"stage": "writing and verifying"})
         emit("loading")
@@ -147,6 +149,20 @@ def _report(
                 " written; export it again: its scores are there now."
             )
     return [found[each.name] for each in held]
+
+
+def _cautions(study: Study) -> list[str]:
+    """What the card says of the rows: which another objective explored, which are copies. Where the
+    files lie is nobody's business there."""
+    cautions = seen_by_others(study)
+    for each in checked_objectives(study, None):
+        for note in copies_notes([each]):
+            for path in (each.data, each.report_data):
+                note = note.replace(f"{path}", path.name) if path is not None else note
+            cautions.append(note)
+    for note in cautions:
+        log.warning("%s", note)
+    return cautions
 
 
 def _rows(

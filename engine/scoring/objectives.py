@@ -217,7 +217,7 @@ def data_notes(study: Study) -> list[str]:
                 continue
             if not seen.plain and seen.reading is not None:
                 found.append(f"{each.name}: {path.name} is {seen.sentence()}")
-    return [*found, *_seen_by_others(study)]
+    return [*found, *seen_by_others(study)]
 
 
 def copies_notes(objectives: Iterable[Objective]) -> list[str]:
@@ -231,7 +231,7 @@ def copies_notes(objectives: Iterable[Objective]) -> list[str]:
     return found
 
 
-def _seen_by_others(study: Study) -> list[str]:
+def seen_by_others(study: Study) -> list[str]:
     """A sentence for each objective whose report holds questions that another one explores."""
     splits: dict[str, dict[str, frozenset[str]]] = {"explore": {}, "report": {}}
     for each in study.objectives:
