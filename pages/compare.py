@@ -128,6 +128,13 @@ def evaluate(recipes: Sequence[Recipe]) -> None:
     backend.evaluate(recipes, f"Scoring {', '.join(map(str, recipes))}", evaluation)
 
 
+def scoreless(recipe: Recipe, objective: Objective) -> bool:
+    """Whether it was measured and has no score: its card says why, and a new try says the same."""
+    found = measured.nearest(recipe)
+    exact = found is not None and found.exact
+    return exact and measured.without(found.row, objective.name) is not None
+
+
 def missing(recipes: Sequence[Recipe], objective: Objective) -> None:
     """Columns without a score on the objective, and the way to one."""
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -155,7 +162,11 @@ def examples(objective: Objective, ask: Ask) -> None:
     recipes = list(tray.tray())
     found = scored(objective, recipes, len(rows))
     st.subheader("Examples", anchor=False, help="Every example with its value in each column")
-    absent = [each for each, there in zip(recipes, found.measured, strict=True) if not there]
+    absent = [
+        each
+        for each, there in zip(recipes, found.measured, strict=True)
+        if not there and not scoreless(each, objective)
+    ]
     if absent:
         missing(absent, objective)
     if found.sentences():

@@ -47,6 +47,10 @@ def test_a_component_that_fails_says_so_in_its_place(faulty: Served, chrome: Bro
     expect(told.first).to_be_visible()
     expect(told.first).to_contain_text("a fault in a component <b>of</b> ours")
     expect(page.get_by_text("BidiComponent")).to_have_count(0)
+    header = page.locator(".st-key-top_line").bounding_box()
+    box = told.first.bounding_box()
+    assert header is not None and box is not None
+    assert box["y"] >= header["y"] + header["height"], "what draws nothing stands on nothing"
     expect(slider(page, "helpful")).to_be_visible()
     page.context.close()
 

@@ -249,3 +249,17 @@ def test_a_column_that_is_not_measured_is_said_and_evaluated(backend: Backend) -
     assert "Not measured on facts: task_arithmetic(helpful 0.4)" in texts(at)
     press(at, "Evaluate")
     until(lambda: point_id(mixed, toy.FAMILY) in backend.measured().row_of)
+
+
+def test_a_column_measured_without_a_score_is_not_offered_again(backend: Backend) -> None:
+    mixed = resolve(Recipe("task_arithmetic", {"helpful": 0.4}), backend.names)
+    rows = toy.score_rows(mixed, backend.study)
+    rows[0] |= {"mean": None, "stderr": None, "low": None, "high": None, "error": "all logits 0"}
+    backend.store.append(rows)
+    at = page("compare")
+    at.session_state["tray"] = [mixed]
+    at.run()
+    assert not at.exception
+    assert "no score: all logits 0" in texts(at)
+    assert "Not measured on facts" not in texts(at)
+    assert not [each for each in at.button if each.label == "Evaluate"]
