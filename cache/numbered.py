@@ -33,7 +33,7 @@ class Numbers:
     """The numbers of one index. Written by one caller at a time, read by any."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._texts: dict[str, int] | None = None
         self._points: dict[str, int] | None = None
         self._bare: set[int] = set()
@@ -45,7 +45,7 @@ class Numbers:
     @property
     def texts(self) -> dict[str, int]:
         if self._texts is None:
-            with closing(self._connection.cursor()) as cursor:
+            with closing(self.connection.cursor()) as cursor:
                 self._texts = dict(cursor.execute("SELECT text, key FROM texts").fetchall())
         return self._texts
 
@@ -57,7 +57,7 @@ class Numbers:
     @property
     def points(self) -> dict[str, int]:
         if self._points is None:
-            with closing(self._connection.cursor()) as cursor:
+            with closing(self.connection.cursor()) as cursor:
                 found = cursor.execute("SELECT id, point FROM points").fetchnumpy()
                 bare = cursor.execute("SELECT point FROM points WHERE recipe IS NULL").fetchnumpy()
             self._bare = set(bare["point"].tolist())
@@ -111,7 +111,7 @@ class Numbers:
         """Give points their recipe that were first met without one."""
         for point, recipe in zip(points.tolist(), recipes, strict=True):
             if point in self._bare and recipe.is_valid:
-                self._connection.execute(
+                self.connection.execute(
                     "UPDATE points SET recipe = ? WHERE point = ?", [recipe.as_py(), point]
                 )
                 self._bare.discard(point)

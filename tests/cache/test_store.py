@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import weakref
 
 import duckdb
 import pytest
@@ -19,6 +20,7 @@ from cache import point as point_module
 from cache.columns import join
 from cache.compaction import compact
 from cache.damage import told
+from cache.index import Index
 from cache.journal import Journal, NotSaved
 from cache.store import Store
 from engine.errors import BadInput, ParetoscopeError
@@ -480,3 +482,14 @@ def test_a_level_index_is_asked_without_pyarrow(tmp_path):
         " sys.exit('pyarrow' in sys.modules or len(found.ids) != 2)"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+
+
+def test_a_closed_index_holds_no_connection():
+    """One that outlives its process in a cycle is reported on standard error, in forty lines."""
+    index = Index(None)
+    index.arrays("SELECT 1 AS one")
+    held = [weakref.ref(each) for each in (index._connection, index._own_cursor())]
+    index.close()
+    assert [each() for each in held] == [None, None]
+    with pytest.raises(duckdb.Error, match="closed"):
+        index.arrays("SELECT 1 AS one")
