@@ -143,9 +143,10 @@ def test_logits_that_are_alike() -> None:
     assert count_alike(numbers_only) == 0
 
 
-def test_logits_that_say_nothing_are_not_read(runs) -> None:
-    dead = runs((scaled("llama", 0.0, "lm_head"),))
-    sound = runs((model_of("llama"),))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_logits_that_say_nothing_are_not_read(runs, dtype) -> None:
+    dead = runs((scaled("llama", 0.0, "lm_head").to(dtype),))
+    sound = runs((copy.deepcopy(model_of("llama")).to(dtype),))
     asks = (
         lambda: generate(dead, TEXTS, max_new_tokens=2, end_ids=frozenset()),
         lambda: log_probs(dead, TEXTS, TEXTS),
@@ -157,6 +158,28 @@ def test_logits_that_say_nothing_are_not_read(runs) -> None:
         with pytest.raises(Unsound, match="alike for many ids"):
             ask()
     check_sound(dead, TEXTS, no_tick)  # no operation overflows
+
+
+def test_an_infinite_logit_is_not_read(runs) -> None:
+    """Of one id in a late row, which neither text nor choice asks for."""
+    broken = scaled("llama", 1.0, "lm_head")
+    sound = runs((model_of("llama"),))
+
+    def spoil(module, given, out):
+        out.logits[-1, ..., 7] = torch.inf
+        return out
+
+    broken.register_forward_hook(spoil)
+    model = runs((broken,))
+    asks = (
+        lambda: log_probs(model, TEXTS, TEXTS),
+        lambda: choice_log_probs(model, TEXTS, [TEXTS[:2]] * len(TEXTS)),
+        lambda: kl_to(model, sound, TEXTS, TEXTS),
+        lambda: generate(model, TEXTS, max_new_tokens=2, end_ids=frozenset()),
+    )
+    for ask in asks:
+        with pytest.raises(Unsound, match="not finite"):
+            ask()
 
 
 def test_padding_is_not_looked_at(runs) -> None:
