@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from cache.blobs import Blobs
-from engine.errors import BadInput
+from engine.errors import MOST, BadInput, shown
 from engine.family.text import thawed
 from engine.recipe import Recipe
 from engine.scoring.data import Row, read_rows
@@ -42,8 +42,11 @@ def restore(measured: Measured) -> None:
         for each in found:
             tray.add(each)
         st.session_state["compare_restored"] = unknown
-    for name in st.session_state.get("compare_restored", ()):
-        st.text(f"This study has no {name}.")
+    unknown = st.session_state.get("compare_restored", ())
+    for name in unknown[:MOST]:
+        st.text(f"This study has no {shown(name, most=80)}.")
+    if len(unknown) > MOST:
+        st.text(f"Nor {len(unknown) - MOST} more that the address names.")
 
 
 def remember(measured: Measured) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from engine import unfinished
-from engine.errors import BadInput
+from engine.errors import BadInput, shown
 from engine.recipe import Recipe, resolve
 from pages.parts import exports, jobs, state
 from pages.parts.backend import Task
@@ -31,7 +31,7 @@ def choose_point(measured: Measured) -> str | None:
     if not ids:
         return None
     if asked is not None and asked not in ids:
-        st.text(f"This study has no point {asked}.")
+        st.text(f"This study has no point {shown(asked, most=80)}.")
     key = f"points:{asked}"
     listed, typed = st.columns([2, 1], vertical_alignment="bottom")
     point = listed.selectbox(

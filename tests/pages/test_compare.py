@@ -91,6 +91,14 @@ def test_the_address_restores_the_tray_with_scores(backend: Backend) -> None:
     assert "facts ↑  0.800 ± 0.020 [0.751, 0.841]" in shown
 
 
+def test_what_an_address_names_in_vain_is_shown_as_text_and_counted(backend: Backend) -> None:
+    at = opened("\x1b[31m", *(f"none{each}" for each in range(40)))
+    assert not at.exception
+    shown = texts(at)
+    assert r"This study has no \x1b[31m." in shown and "\x1b" not in shown
+    assert shown.count("This study has no ") == 20 and "Nor 21 more" in shown
+
+
 def test_a_full_tray_takes_no_more(backend: Backend) -> None:
     at = opened("base", "target", "helpful", "terse")
     assert widget(at.selectbox, "Add a model or a point of the front").disabled

@@ -68,6 +68,12 @@ def test_any_measured_point_by_its_id(backend: Backend) -> None:
     assert "no point ffffff" in texts(at) and "model: helpful" in texts(at)
 
 
+def test_an_id_in_the_address_is_shown_as_text(backend: Backend) -> None:
+    at = page("export")
+    at.query_params["point"] = "\x1b[31m"
+    assert r"This study has no point \x1b[31m." in texts(at.run())
+
+
 def test_what_will_be_written_is_told_beforehand(backend: Backend, family: FamilyFiles) -> None:
     [base] = [
         point
