@@ -34,6 +34,7 @@ from engine.errors import (
     unknown,
 )
 from engine.private import kept_private, tighten
+from engine.replacing import clean_beside
 
 log = logging.getLogger("paretoscope")
 
@@ -209,6 +210,8 @@ def _run(args: argparse.Namespace) -> int:
     _prepare(args)
     tighten(args.workspace)
     left = unfinished.clean(args.workspace)
+    if getattr(args, "study", None) is not None:
+        left += clean_beside(Path(args.study))
     if left:
         sys.stderr.write(f"A command was killed earlier. {shown(unfinished.told(left))}\n")
     from engine.commands import find_command

@@ -126,7 +126,7 @@ def beside(out: Path) -> list[Left]:
     """Remove what dead processes left of the output `out`."""
     name = re.compile(re.escape(out.name) + r"\.tmp-[0-9a-f]{8}")
     places = (out.parent, out)  # in it, where it is a mount point
-    found = [each for place in places for each in _listed(place) if name.fullmatch(each.name)]
+    found = [each for place in places for each in listed(place) if name.fullmatch(each.name)]
     return [left for each in found if (left := remove(each)) is not None]
 
 
@@ -162,11 +162,11 @@ def clean(workspace: Path) -> list[Left]:
     """Remove what dead processes left of their outputs, in the workspace, in the folder for
     temporary files. A few directories are listed: every start does it."""
     found = []
-    for record in _listed(workspace / RECORDS):
+    for record in listed(workspace / RECORDS):
         found += _by_record(record)
-    for each in (*_listed(workspace), *_listed(workspace / "adapters")):
+    for each in (*listed(workspace), *listed(workspace / "adapters")):
         if each.name.startswith(INSIDE):
-            left = remove(each) if each.is_dir() else _remove_file(each)
+            left = remove(each) if each.is_dir() else remove_file(each)
             found += [left] if left is not None else []
     found += clean_temporary()
     for kept in (each for each in found if not each.removed):
@@ -177,7 +177,7 @@ def clean(workspace: Path) -> list[Left]:
 def clean_temporary() -> list[Left]:
     """Remove what dead processes left in the folder for temporary files."""
     found = []
-    for each in _listed(Path(tempfile.gettempdir())):
+    for each in listed(Path(tempfile.gettempdir())):
         if TEMPORARY.fullmatch(each.name):
             left = remove(each)
         elif (earlier := EARLIER.fullmatch(each.name)) and _is_dead(int(earlier[1])):
@@ -241,14 +241,14 @@ def told(left: Iterable[Left]) -> str:
     return f"What was unfinished is removed: {gone}." if gone else "Nothing was left behind."
 
 
-def _listed(place: Path) -> list[Path]:
+def listed(place: Path) -> list[Path]:
     try:
         return sorted(place.iterdir())
     except OSError:
         return []
 
 
-def _remove_file(file: Path) -> Left | None:
+def remove_file(file: Path) -> Left | None:
     """Remove a file that no living process has locked."""
     descriptor = _locked(file, new=False)
     if descriptor is None:

@@ -13,7 +13,6 @@ import dataclasses
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from engine.errors import BadInput, Problem, bad
 from engine.family.compatibility import Family
 from engine.family.light_text import light_text
 from engine.recipe import read_yaml
+from engine.replacing import successor
 from engine.scoring.data import limited, read_file
 from engine.scoring.objectives import prepare
 from engine.scoring.registry import SCORERS, Scorer, find_scorer
@@ -187,9 +187,8 @@ def with_objective(text: str, item: Mapping[str, Any]) -> str | None:
 
 def _put(path: Path, text: str, study: Study, more: Objective) -> bool:
     """Let the text take the file's place, where as a study it is `study` and `more` at its end."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".yaml")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+    with successor(path) as (name, handle):
+        with open(handle, "w", encoding="utf-8", newline="", closefd=False) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -202,8 +201,6 @@ def _put(path: Path, text: str, study: Study, more: Objective) -> bool:
         if dataclasses.replace(made, path=study.path, name=study.name) != wanted:
             return False
         os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
     return True
 
 

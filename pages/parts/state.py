@@ -20,6 +20,7 @@ from cache.store import Store
 from engine import unfinished
 from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, shown
 from engine.private import tighten
+from engine.replacing import clean_beside
 from engine.run.executor import Executor
 from engine.study_file import study_file
 from pages.parts import mending, sweeping, tray, tray_menu, unforeseen
@@ -106,6 +107,7 @@ def _engine(home: Path) -> tuple[Store, Executor]:
 @st.cache_resource(show_spinner="Reading the study")
 def _backend(path: Path, changed: int, home: Path) -> Backend:
     """The backend of a study file; a changed file is read anew. A refusal is not remembered."""
+    clean_beside(path)
     study, objectives, family = read_study(path)
     store, executor = _engine(home)
     remember_study(store, study)

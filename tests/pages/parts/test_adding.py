@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from engine import replacing
 from engine.errors import BadInput
 from engine.family.compatibility import Family, open_family
 from engine.study import FamilySpec, load_study
@@ -112,7 +113,7 @@ def test_a_file_that_cannot_be_written_is_said(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(adding.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(replacing.tempfile, "mkstemp", refuse)
     with pytest.raises(BadInput, match="Permission denied"):
         adding.add_objective(path, ITEM)
     assert path.read_text() == STUDIES["last"]
