@@ -15,6 +15,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.strategies import SearchStrategy
 
 from engine import compose
 from engine.errors import bad
@@ -25,6 +26,9 @@ from tests.fuzz.watching import Finding, Input, _put, resident, run, watched
 WARM = 300
 """Inputs after which everything that stays in memory has been imported."""
 
+BATCH = 250
+"""Inputs of one run of hypothesis, which remembers all choices of a run: about 12 kB an input."""
+
 
 @dataclass
 class Campaign:
@@ -32,7 +36,7 @@ class Campaign:
 
     Attributes:
         slowest: seconds, and the input that took them.
-        memory: bytes held after `WARM` inputs, and at the end.
+        memory: number of inputs -> bytes held then: after `WARM`, from time to time, at the end.
     """
 
     corpus: Corpus
@@ -40,7 +44,7 @@ class Campaign:
     findings: list[Finding] = field(default_factory=list)
     ends: Counter[str] = field(default_factory=Counter)
     slowest: tuple[float, str] = (0.0, "")
-    memory: tuple[int, int] = (0, 0)
+    memory: dict[int, int] = field(default_factory=dict)
 
     def take(self, each: Input) -> None:
         """Run one input; then all is sound again."""
@@ -53,12 +57,11 @@ class Campaign:
         self.slowest = max(self.slowest, (took, str(each)))
         self._mend(each)
         if self.inputs == WARM:
-            gc.collect()
-            self.memory = (resident(), 0)
+            self.weigh()
 
-    def finish(self) -> None:
+    def weigh(self) -> None:
         gc.collect()
-        self.memory = (self.memory[0] or resident(), resident())
+        self.memory[self.inputs] = resident()
 
     def _mend(self, each: Input) -> None:
         root, sound = self.corpus.root, self.corpus.sound
@@ -98,23 +101,32 @@ def run_campaign(place: Path, count: int, start: int) -> Campaign:
     set_hypothesis_home_dir(place / "hypothesis")
     campaign = Campaign(build_corpus(place / "corpus"))
 
+    strategy = inputs(campaign.corpus)
+    with watched(campaign.corpus["current-input.txt"]):
+        for number, done in enumerate(range(0, count, BATCH)):
+            _batch(campaign, strategy, min(BATCH, count - done), f"{start}-{number}")
+            if number % max(count // BATCH // 4, 1) == 0:
+                campaign.weigh()
+    campaign.weigh()
+    return campaign
+
+
+def _batch(campaign: Campaign, strategy: SearchStrategy[Input], count: int, start: str) -> None:
     @seed(start)
     @settings(
         max_examples=count, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(inputs(campaign.corpus))
+    @given(strategy)
     def each_input(each: Input) -> None:
         campaign.take(each)
 
-    with watched(campaign.corpus["current-input.txt"]):
-        each_input()
-    campaign.finish()
-    return campaign
+    each_input()
 
 
 def summary(campaign: Campaign, began: float) -> dict[str, Any]:
     """One line for a log."""
+    early = campaign.memory.get(WARM) or next(iter(campaign.memory.values()))
     kinds = Counter(each.kind.split("\n")[0] for each in campaign.findings)
     return {
         "inputs": campaign.inputs,
@@ -124,5 +136,6 @@ def summary(campaign: Campaign, began: float) -> dict[str, Any]:
                           for each in campaign.findings),
         "over_10_seconds": sum(count for kind, count in kinds.items() if kind == "slow"),
         "slowest_seconds": round(campaign.slowest[0], 2),
-        "memory_mb": [round(each / 1e6) for each in campaign.memory],
+        "memory_mb": {count: round(held / 1e6) for count, held in campaign.memory.items()},
+        "memory_growth_mb": round((max(campaign.memory.values()) - early) / 1e6),
     }  # fmt: skip
