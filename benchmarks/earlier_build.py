@@ -19,10 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -30,7 +27,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from benchmarks import earlier_store
+from benchmarks.full_workspace import small_tokenizer
 
 HERE = Path(__file__).parents[1]
 LAYERS = 111  # × 9 tensors, and embedding, norm and head beside them: 1,002
@@ -38,34 +37,13 @@ LAYERS = 111  # × 9 tensors, and embedding, norm and head beside them: 1,002
 
 def run(checkout: Path, arguments: list[str]) -> tuple[float, str]:
     """(CPU-seconds, standard output) of `python arguments` in a checkout."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(checkout)}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=checkout,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(f"{checkout}: {' '.join(arguments)}\n{done.stderr}")
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return used, done.stdout
+    out, _, used = earlier_store.run(checkout, arguments)
+    return used["cpu_s"], out
 
 
 def write_family(folder: Path) -> Path:
     """A study over a base and three experts of 1,002 tensors each; returns its file."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=["<s>", "</s>"],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(["a small text that is read"], trainer)
+    tokenizer = small_tokenizer()
     config = {
         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 16,
         "intermediate_size": 16, "num_hidden_layers": LAYERS, "num_attention_heads": 2,

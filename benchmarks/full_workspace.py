@@ -30,11 +30,9 @@ LAYERS = 1
 BATCH = 20_000
 
 
-def write_models(folder: Path) -> Path:
-    """A study of six objectives over a base and two experts of one small layer; its file."""
-    import torch
+def small_tokenizer() -> Any:
+    """Bytes and a few pieces of words, with <s> as 0 and </s> as 1."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -45,7 +43,17 @@ def write_models(folder: Path) -> Path:
         show_progress=False,
     )
     tokenizer.train_from_iterator(["a small text that is read"], trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+    return tokenizer
+
+
+def write_models(folder: Path) -> Path:
+    """A study of six objectives over a base and two experts of one small layer; its file."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=small_tokenizer(), bos_token="<s>", eos_token="</s>"
+    )
     config = LlamaConfig(
         hidden_size=16, intermediate_size=16, num_hidden_layers=LAYERS, num_attention_heads=2,
         num_key_value_heads=2, vocab_size=300, bos_token_id=0, eos_token_id=1,

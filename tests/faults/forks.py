@@ -27,6 +27,9 @@ from tests.faults.moments import CHANGES, at_moment, die
 
 ROOT = Path(__file__).resolve().parents[2]
 
+MAIN = "engine.__main__:main"
+"""The command line."""
+
 IMPORTS = (
     "cache.store", "cache.blobs", "duckdb", "pyarrow.json", "pyarrow.parquet", "torch", "peft",
     "transformers", "transformers.models.llama.modeling_llama", "engine.__main__",
@@ -115,13 +118,9 @@ class Forks:
         self.process.stdout.close()
 
 
-def _child(order: dict[str, Any]) -> int:
-    """What the new process does."""
-    piped = os.open(order["out"], os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_APPEND, 0o600)
-    if order["largest"] is not None:  # what it says needs no file then
-        read, write = os.pipe()
-        _copier(read, write, piped)
-        piped = write
+def _child(order: dict[str, Any], piped: int) -> int:
+    """What the new process does; what it says goes to `piped`."""
+    if order["largest"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"],) * 2)
     os.dup2(piped, 1)
     os.dup2(piped, 2)
@@ -141,14 +140,17 @@ def _child(order: dict[str, Any]) -> int:
         return 99
 
 
-def _copier(read: int, write: int, out: int) -> None:
-    """A process without a limit that writes down what the limited one says."""
-    if os.fork() == 0:
+def _copier(out: int) -> tuple[int, int]:
+    """(process without a limit that writes down what a limited one says, where to say it)."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
         os.close(write)
         while data := os.read(read, 1 << 16):
             os.write(out, data)
         os._exit(0)
     os.close(read)
+    return pid, write
 
 
 def main() -> None:
@@ -161,22 +163,29 @@ def main() -> None:
         answers.flush()
 
     answer(ready=True)
-    pid = 0
+    pid = copier = 0
     for line in sys.stdin:
         order = json.loads(line)
         if "wait" in order:  # only now: until then the id is the killed process's own
             _, status = os.waitpid(pid, 0)
+            if copier:
+                os.waitpid(copier, 0)
             answer(code=os.waitstatus_to_exitcode(status))
             continue
+        piped = os.open(order["out"], os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_APPEND, 0o600)
+        copier = 0
+        if order["largest"] is not None:  # what it says needs no file then
+            copier, piped = _copier(piped)
         pid = os.fork()
         if pid == 0:
             code = 98
             try:
-                code = _child(order)
+                code = _child(order, piped)
             finally:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)
+        os.close(piped)
         answer(pid=pid)
 
 

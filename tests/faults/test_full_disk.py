@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,8 +23,7 @@ from engine.errors import ParetoscopeError
 from engine.family.compatibility import open_family
 from engine.family.fingerprint import family_fingerprint
 from engine.study import load_study
-from tests.engine.run.small import build_small_study
-from tests.faults.forks import Forks
+from tests.faults.forks import MAIN, Forks
 from tests.faults.moments import at_moment, full, read_only
 from tests.faults.work import note
 
@@ -32,23 +31,7 @@ MOST = 400
 STEP = 1 if os.environ.get("PARETOSCOPE_KILLS") else 3
 """Every moment with `make faults`, every third of the many otherwise."""
 
-MAIN = "engine.__main__:main"
-
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("family")
-    text = "method: task_arithmetic\ncoefficients: {helpful: 0.5}\n"
-    (root / "recipe.yaml").write_text(text)
-    return build_small_study(root)
 
 
 def notes(workspace: Path) -> Counter[str]:
@@ -159,7 +142,7 @@ class TestFiles:
         return code, out
 
     def test_an_export(self, forks: Forks, study: Path, tmp_path: Path) -> None:
-        recipe = ("--recipe", study.parent / "recipe.yaml", "--workspace", tmp_path / "workspace")
+        recipe = ("--recipe", study.parent / "recipe-0.yaml", "--workspace", tmp_path / "workspace")
         self.run(forks, tmp_path, None, "evaluate", study, *recipe)  # what comes before is there
         out = tmp_path / "result"
         for largest in (0, 200, 3_000, 30_000):
@@ -169,7 +152,7 @@ class TestFiles:
         assert self.run(forks, tmp_path, None, "export", study, *recipe, out)[0] == 0
 
     def test_an_evaluation(self, forks: Forks, study: Path, tmp_path: Path) -> None:
-        recipe = ("--recipe", study.parent / "recipe.yaml", "--workspace", tmp_path / "workspace")
+        recipe = ("--recipe", study.parent / "recipe-0.yaml", "--workspace", tmp_path / "workspace")
         for largest in (0, 100, 1_000):
             code, said = self.run(forks, tmp_path, largest, "evaluate", study, *recipe)
             assert code in (1, 2) and "room" in said, said

@@ -22,8 +22,7 @@ import pytest
 
 from cache.compaction import compact
 from cache.store import Store
-from tests.engine.run.small import build_small_study
-from tests.faults.forks import Forks, Run
+from tests.faults.forks import MAIN, Forks, Run
 from tests.faults.work import note
 
 KINDS = 6
@@ -33,24 +32,8 @@ STEP = 1 if ASKED else 4
 """Every moment with `make faults`, every fourth of the many otherwise."""
 
 OBJECTIVES = 3
-MAIN = "engine.__main__:main"
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("family")
-    for k in range(6):
-        text = f"method: task_arithmetic\ncoefficients: {{helpful: {0.1 + k / 8}}}\n"
-        (root / f"recipe-{k}.yaml").write_text(text)
-    return build_small_study(root)
 
 
 class Place:
