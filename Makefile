@@ -6,6 +6,7 @@ STUDY ?=
 INPUTS ?= 10000
 SEED ?= 1
 KILLS ?= 100
+EVERY ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -38,8 +39,11 @@ unit: $(VENV)/.installed-dev chromium
 fuzz: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
-# kill -9 at a hundred random moments, damage to every byte, full disks, clocks: the tests of `make test`, with more kills.
+# Damage to every byte of a workspace, on all cores, with a line at the end that counts; then the tests of `make test`
+# with kill -9 at a hundred random moments, full disks at every moment, clocks.
+#   make faults EVERY=100 KILLS=10     fewer
 faults: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.every_byte --every $(EVERY)
 	OMP_NUM_THREADS=1 PARETOSCOPE_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults
 
 $(VENV)/.installed: requirements.txt

@@ -34,6 +34,10 @@ NUMBER, BYTES, TEXT, ARRAY = 101, 102, 103, 104  # none of diskcache's own modes
 FILE_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 SEALED = 0x5EA10000  # beside the kind: no damaged byte makes one of the kinds of earlier builds
 LIMIT = 4 << 30
+OURS = {"eviction_policy": "least-recently-used"}
+UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, OverflowError)
+"""What SQLite says of a damaged database, and diskcache of settings and columns that it read there
+and cannot use."""
 
 
 class PlainDisk(diskcache.Disk):
@@ -129,18 +133,27 @@ def _is_of_the_disk(error: sqlite3.Error) -> bool:
     return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY)
 
 
-def _data(value: Any) -> tuple[bytes, int]:
+def _kind(value: Any) -> int:
     if type(value) in (int, float):
-        return repr(value).encode("ascii"), NUMBER
-    if isinstance(value, bytes):
-        return value, BYTES
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass"), TEXT
+        return NUMBER
+    if isinstance(value, bytes | str):
+        return BYTES if isinstance(value, bytes) else TEXT
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        buffer = io.BytesIO()
-        np.save(buffer, value, allow_pickle=False)
-        return buffer.getvalue(), ARRAY
+        return ARRAY
     raise TypeError(f"a blob is bytes, a text, a number or an array of them, got {type(value)}")
+
+
+def _data(value: Any) -> tuple[bytes, int]:
+    kind = _kind(value)
+    if kind == NUMBER:
+        return repr(value).encode("ascii"), kind
+    if kind == TEXT:
+        return value.encode("utf-8", "surrogatepass"), kind
+    if kind == BYTES:
+        return value, kind
+    buffer = io.BytesIO()
+    np.save(buffer, value, allow_pickle=False)
+    return buffer.getvalue(), kind
 
 
 class Blobs:
@@ -167,7 +180,7 @@ class Blobs:
             self._cache = self._open()
         except OSError as error:
             raise storage_error(error, self.directory) from error
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             if isinstance(error, sqlite3.OperationalError) and _is_of_the_disk(error):
                 raise NotSaved(
                     f"{self.directory}: there is no room to write, or the disk fails ({error})."
@@ -195,8 +208,8 @@ class Blobs:
         return diskcache.Cache(
             str(self.directory),
             disk=PlainDisk,
-            size_limit=self.limit,
-            eviction_policy="least-recently-used",
+            # all of them, so that none counts as the database has it
+            **{**diskcache.DEFAULT_SETTINGS, **OURS, "size_limit": self.limit},
         )
 
     def put_text(self, key: str, text: str) -> bool:
@@ -233,6 +246,7 @@ class Blobs:
         self.close()
 
     def _put(self, key: str, value: Any) -> bool:
+        _kind(value)
         size = value.nbytes if isinstance(value, np.ndarray) else 0
         size = len(_data(value)[0]) if isinstance(value, str) else size
         size = len(value) if isinstance(value, bytes) else size
@@ -243,7 +257,7 @@ class Blobs:
             self._cache.set(key, value, retry=True)
             if self._cache.volume() > self.limit:  # one set evicts ten rows at most
                 self._cache.cull(retry=True)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *UNREADABLE) as error:
             log.warning("%s: blob %s not kept (%s)", self.directory, key, error)
             return False
         return True
@@ -264,7 +278,7 @@ class Blobs:
             )
             self._forget(key)
             return None
-        except (OSError, ValueError, TypeError, sqlite3.Error) as error:
+        except (OSError, *UNREADABLE) as error:
             log.warning("%s: blob %s cannot be read (%s)", self.directory, key, error)
             self._damaged.keep(
                 self.directory / "cache.db",
@@ -278,5 +292,5 @@ class Blobs:
     def _forget(self, key: str) -> None:
         try:
             self._cache.delete(key, retry=True)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *UNREADABLE) as error:
             log.warning("%s: blob %s stays (%s)", self.directory, key, error)

@@ -18,7 +18,14 @@ from pathlib import Path
 
 from cache.arrow import pa
 from cache.damage import Damaged
-from cache.journal import SUFFIX, UNFINISHED, list_journals, sync_directory, try_lock
+from cache.journal import (
+    SUFFIX,
+    UNFINISHED,
+    cut_short,
+    list_journals,
+    sync_directory,
+    try_lock,
+)
 from cache.lines import Bad
 from cache.segments import (
     Unreadable,
@@ -131,7 +138,7 @@ def _rows(
 
 def _torn(path: Path, tail: Bad) -> list[Bad]:
     """What stands after the last whole line, where it is more than a write that was cut short."""
-    if all(0x20 <= byte < 0x7F for byte in tail.data):
+    if cut_short(tail):
         log.warning("%s: dropped its torn last line (%d bytes, never saved)", path, len(tail.data))
         return []
     return [tail]

@@ -204,6 +204,7 @@ class Follower:
     def _check(self) -> None:
         """Of an index that was there: small files are looked at; all of them, and what they lack is
         saved from it, where it knows more than they hold."""
+        self._keeper.check_ends(self._index.known)
         files, ahead = self._keeper.files(), bool(lost(self._index.known, self._keeper.there()))
         segments = list_segments(self._segments)
         self.unchecked = [] if ahead else [each for each in files if each[1] > AT_ONCE]
@@ -226,20 +227,17 @@ class Follower:
             self.sequence = int(largest["found"][0])
             return index
         except duckdb.Error as error:
-            log.log(
-                logging.WARNING if there else logging.INFO,
-                "%s: rebuilding the index (%s)",
-                self._file,
-                error,
-            )
-        if index is not None:
-            index.close()
-        if there:
-            self._retire(self._file)
+            level = logging.WARNING if there else logging.INFO
+            log.log(level, "%s: rebuilding the index (%s)", self._file, error)
+            if index is not None:
+                index.close()
+            if there:
+                self._retire(self._file, error)
         return self._fresh()
 
-    def _retire(self, file: Path) -> None:
-        """Save what an index that cannot be used alone holds; one that cannot be read is moved."""
+    def _retire(self, file: Path, reason: object) -> None:
+        """Save what an index that cannot be used alone holds, and tell what was damaged; one that
+        cannot be read is moved."""
         try:
             with duckdb.connect(str(file), read_only=True, config=CONFIGURATION) as connection:
                 found = connection.execute("SELECT source, max(read_to) FROM sources GROUP BY 1")
@@ -247,6 +245,7 @@ class Follower:
                 self._keeper.index = connection.cursor
                 self._keeper.check(self._keeper.files())
                 if self._keeper.save_lost(known):
+                    self._keeper.index_is_damaged(file, reason)
                     return
         except duckdb.Error as error:
             log.warning("%s cannot be read (%s)", file, error)
@@ -275,7 +274,9 @@ class Follower:
         ahead = isinstance(reason, Exception) and self._ahead()
         self._index.close()
         if ahead and self._file is not None and self._file.exists():
-            self._retire(self._file)
+            self._retire(self._file, reason)
+        elif self._file is not None:
+            self._keeper.index_is_damaged(self._file, reason)
         self._start_over(self._fresh())
         try:
             self._tail()

@@ -29,7 +29,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cache.lines import SCHEMA, UNSEALED, schema_of, seal, whole
+from cache.lines import SCHEMA, UNSEALED, Bad, schema_of, seal, whole
 from cache.rows import clean, pack
 from engine.errors import ParetoscopeError, bad
 
@@ -222,6 +222,33 @@ def read_journal(path: Path, start: int = 0, chunk: int = CHUNK) -> bytes:
         while b"\n" not in data and (more := file.read(chunk)):
             data += more
     return data[: whole(data)]
+
+
+def end_of(path: Path) -> Bad | None:
+    """What stands after the last whole line of a journal whose writer is dead; None where nothing
+    does.
+
+    Raises:
+        FileNotFoundError: the journal is gone (compacted).
+    """
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        if file.read(1) in (b"", b"\n") or not try_lock(file.fileno()):
+            return None
+        start, found = size, b""
+        while start and b"\n" not in found:
+            start = max(start - CHUNK, 0)
+            file.seek(start)
+            found = file.read(size - start)
+    begin = found.rfind(b"\n") + 1
+    begin += whole(found[begin:])
+    return Bad(start + begin, found[begin:]) if begin < len(found) else None
+
+
+def cut_short(end: Bad) -> bool:
+    """Whether what stands at a journal's end may be a row whose writing was cut short."""
+    return all(0x20 <= byte < 0x7F for byte in end.data)
 
 
 def journal_schema(path: Path) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from cache.damage import LEFT_OUT, Damaged
-from cache.journal import SUFFIX, Journal, list_journals
+from cache.journal import SUFFIX, Journal, cut_short, end_of, list_journals
 from cache.lines import Bad
 from cache.mending import check_segment, give_up, mend, unmatched
 from cache.rescue import Lost, held, lost
@@ -25,6 +26,10 @@ from cache.tables import damage_of
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
+
+BROKEN = (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
+CORRUPT = re.compile("corrupt|checksum|not a valid DuckDB", re.IGNORECASE)
+"""What DuckDB says of a file that is damaged, beside the errors that are said of nothing else."""
 
 SAVED = "it was still in the index, and is saved again"
 NAMED = 3
@@ -135,10 +140,15 @@ class Keeper:
     def mended(self, name: str) -> bool:
         """Make a damaged segment whole, or move it out of the way and return False."""
         with self.reading(self.segments / name):
-            if mend(self.segments / name, self.damaged):
+            if mend(self.segments / name, self.damaged, self._elsewhere):
                 return True
             give_up(self.segments / name, self.damaged)
         return False
+
+    def _elsewhere(self, sources: Mapping[str, int]) -> bool:
+        """Whether other files hold all that a segment does: its writing was cut short, or its
+        removal."""
+        return not lost(sources, self.there())
 
     def files(self) -> list[tuple[Path, int]]:
         """Every journal and segment with its size in bytes (twins counted), the smallest first."""
@@ -163,6 +173,35 @@ class Keeper:
                 continue  # compacted or merged
             except (OSError, ParetoscopeError) as error:
                 log.warning("%s is not checked (%s)", path, error)
+
+    def index_is_damaged(self, file: Path, reason: object) -> None:
+        """Tell that bytes of an index are not what was written, where that is why it is made anew:
+        not of another version, without room on the disk or in memory."""
+        said = str(reason)
+        if isinstance(reason, duckdb.Error) and (
+            isinstance(reason, BROKEN) or CORRUPT.search(said)
+        ):
+            self.damaged.keep(
+                file, said.encode(), held="the index, which is made from the journals",
+                outcome="made anew",
+            )  # fmt: skip
+
+    def check_ends(self, known: Mapping[str, int]) -> None:
+        """Set aside what stands after the last whole line of dead writers' journals, but for rows
+        whose writing was cut short: those were never saved.
+
+        Args:
+            known: journal name -> byte up to which an index has read it.
+        """
+        for name in list_journals(self.journals):
+            path = self.journals / f"{name}{SUFFIX}"
+            try:
+                end = end_of(path)
+            except OSError as error:
+                log.warning("the end of %s is not checked (%s)", path, error)
+                continue
+            if end is not None and (end.start < known.get(name, 0) or not cut_short(end)):
+                self.set_aside(path, [end])
 
     def _save(self, places: Sequence[Lost]) -> tuple[int | None, list[str]]:
         """How many rows of lost places were in the index alone and are saved now, and their points;

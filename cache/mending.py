@@ -9,6 +9,7 @@ nothing has it                                  both go to `damaged/`, and what 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from zlib import crc32
 
@@ -16,18 +17,25 @@ import numpy as np
 
 from cache.arrow import pa, pq
 from cache.damage import Damaged
-from cache.segments import TWIN, checksum_of, place, sum_of, twin_of
+from cache.segments import TWIN, checksum_of, place, sources_in, sum_of, twin_of
 from engine.errors import ParetoscopeError
 
 NEAR = 512
 PLACES = 10
 GIVEN_BACK = "it was gone or could not be read, its twin gave it back"
+REWRITTEN = "it was gone or could not be read, and is written again from what it is the twin of"
 
 
-def mend(segment: Path, damaged: Damaged) -> bool:
+Elsewhere = Callable[[Mapping[str, int]], bool]
+"""Journal name -> bytes of it that a segment holds; whether other files hold them too."""
+
+
+def mend(segment: Path, damaged: Damaged, elsewhere: Elsewhere = lambda sources: False) -> bool:
     """Make a segment and its twin what their name says; whether the segment is so now.
 
-    What was damaged is set aside first. A file that cannot be written is left as it is.
+    What was damaged is set aside first, what was gone is told. A twin that stands alone is told
+    only where no other file holds its rows: a segment's twin comes first and goes last, so a kill
+    leaves it too. A file that cannot be written is left as it is.
 
     Raises:
         OSError: a file is there and cannot be read, and the other does not make up for it.
@@ -54,9 +62,16 @@ def mend(segment: Path, damaged: Damaged) -> bool:
     for path, data in zip(pair, found, strict=True):
         if data == whole:
             continue
-        if data is None and path is segment:
-            damaged.keep(path, b"", held=_rows(whole), outcome=GIVEN_BACK)
-        elif data is not None:
+        if data is None:
+            if path is not segment:
+                outcome = REWRITTEN
+            elif path.exists() or not elsewhere(sources_in(segment, whole)):
+                outcome = GIVEN_BACK
+            else:
+                outcome = ""  # nothing was damaged
+            if outcome:
+                damaged.keep(path, b"", held=_rows(whole), outcome=outcome)
+        else:
             places = _places(whole, data)
             first, last = places[0][0], places[-1][1]
             known = damaged.keep(

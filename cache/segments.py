@@ -79,6 +79,11 @@ def segment_sources(path: Path) -> dict[str, int]:
         raise error if isinstance(error, Unreadable) else _unreadable(path, error) from error
 
 
+def sources_in(path: Path, data: bytes) -> dict[str, int]:
+    """`segment_sources` of a segment's bytes, which are verified."""
+    return _sources(path, pq.read_metadata(pa.BufferReader(data)).metadata)
+
+
 def _sources(path: Path, footer: Mapping[bytes, bytes] | None) -> dict[str, int]:
     try:
         metadata = json.loads((footer or {})[METADATA])
@@ -224,6 +229,7 @@ def write_segment(
             file.flush()
             os.fsync(file.fileno())
         path = directory / f"{name}.{sum_of(unfinished):08x}{PARQUET}"
+        _copied(unfinished, twin_of(path))
         os.rename(unfinished, path)
         sync_directory(directory)
     except BaseException as error:
@@ -232,7 +238,6 @@ def write_segment(
         if isinstance(error, OSError):
             raise storage_error(error, directory) from error
         raise
-    _copied(path, twin_of(path))
     return path
 
 
@@ -244,7 +249,7 @@ def copy_segment(segment: Path, directory: Path) -> Path:
     """
     name = _SEALED.sub("", segment.name).removesuffix(PARQUET)
     path = directory / f"{name}.{sum_of(segment):08x}{PARQUET}"
-    for each in (path, twin_of(path)):
+    for each in (twin_of(path), path):
         if not each.exists():
             _copied(segment, each)
     return path
@@ -289,5 +294,5 @@ def _created(path: Path) -> int:
 
 def remove_segment(path: Path) -> None:
     """Remove a segment and its twin; what is left where this is cut short adds nothing twice."""
-    twin_of(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
+    twin_of(path).unlink(missing_ok=True)
