@@ -35,6 +35,7 @@ FLOORS = (
         "engine.plain_file",
         "engine.yaml_reading",
         "engine.yaml_writing",
+        "engine.replacing",
         "engine.unfinished",
         "engine.private",
         "engine.front",

@@ -13,7 +13,7 @@ from tests.fuzz.campaign import WARM, Campaign, run_campaign
 from tests.fuzz.doors import DOORS
 
 INPUTS = 700
-GROWTH = 150e6
+GROWTH = 60e6
 """Bytes that caches of a fixed size may come to hold."""
 
 
