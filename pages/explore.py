@@ -96,8 +96,9 @@ def points_table(shown: Measured, of: int) -> None:
     table, words = charting.table(shown, axes, charting.chosen_axes(axes))
     if len(shown) < of:
         words += f" {of - len(shown)} points do not meet the bounds."
+    words += " ± is one standard error, [ ] a 95 % interval."
     with st.container(key="words"):
-        st.text(f"{words} ± is one standard error. A click loads a point's recipe.")
+        st.text(f"{words} A click loads a point's recipe.")
     st.session_state["table_ids"] = table["point"].tolist()
     st.dataframe(
         table, key="table", on_select=picked, selection_mode="single-row", hide_index=True,
