@@ -126,7 +126,7 @@ def write_demo(out: Path) -> Path:
             FAMILY, out, dirs_exist_ok=True, copy_function=_copy,
             ignore=lambda _, names: _studies(names),
         )  # fmt: skip
-        for name in _studies(os.listdir(FAMILY)):
+        for name in sorted(_studies(os.listdir(FAMILY))):  # study.yaml after all others
             shutil.copy2(FAMILY / name, out / name)
     except _Stop as stop:
         assert isinstance(stop.__cause__, OSError)
