@@ -193,7 +193,8 @@ def damage_of(path: Path, size: int) -> list[Bad]:
     """
     schema, start, found = journal_schema(path), 0, []
     while start < size and (data := read_journal(path, start)):
-        if schema != SCHEMA or not all_sealed(data, ends_of(data)):
+        sealed = data.endswith(b"\n") and all_sealed(data, ends_of(data))
+        if schema != SCHEMA or not sealed:
             found += to_table(data, "", start, schema)[1]
         start += len(data)
     return found

@@ -84,6 +84,17 @@ def test_a_workspace_opens_and_names_what_is_damaged(tmp_path: Path) -> None:
     assert counts.bytes["journal"] + counts.bytes["segments"] <= counts.named
 
 
+def test_the_last_byte_of_a_journal_beside_an_index(tmp_path: Path) -> None:
+    """Its row is there, and the index has read beyond it."""
+    place = Workspace(tmp_path / "home")
+    name = max(each for each in place.sound if each.startswith("journal/"))
+    for new in (0x8A, 0x0B, ord("x")):
+        data = place.sound[name]
+        (place.home / name).write_bytes(data[:-1] + bytes([new]))
+        assert place.compare(name, len(data) - 1, Counts()), hex(new)
+        place.mend()
+
+
 def test_what_is_altered_is_seen(tmp_path: Path) -> None:
     """The other side: a value that changes without a word is a failure here."""
     place = Workspace(tmp_path / "home")
