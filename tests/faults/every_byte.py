@@ -6,9 +6,9 @@ After each: the workspace opens, what is read is what was written or is told to 
 it is packed and read again, and what is damaged is named. One JSON line says what was tried;
 exit 1 where something was read altered, or lost without a word.
 
-Each byte of a journal is read without an index and packed then, each second one beside an index,
+Each byte of a journal is read without an index and packed then, each eighth beside an index too,
 which still holds its row. Each byte of a segment is looked at beside an index (DuckDB is started
-once for these, which is most of the time), each eighth read without. Of the databases, index and
+once for these, which is most of the time), each 32nd read without. Of the databases, index and
 blobs, `STEPS` says which: most of them holds nothing.
 """
 
@@ -44,7 +44,7 @@ TEXT, NUMBER, ARRAY = "answers", 0.5, np.arange(4.0)
 HEAD = 3 * 4096
 """Bytes at the beginning of a database that say how the rest is read."""
 
-STEPS = {"index.duckdb": (8, 4096), "blobs/cache.db": (1, 4)}
+STEPS = {"index.duckdb": (16, 4096), "blobs/cache.db": (1, 4)}
 """Of a database every so many bytes are damaged, in its head and below."""
 
 Look = Callable[["Workspace", str, int, "Counts"], None]
@@ -201,7 +201,7 @@ class Workspace:
 
 
 def in_journal(place: Workspace, name: str, byte: int, counts: Counts) -> None:
-    if byte % 2:
+    if byte % 8 == 5:
         damaged = (place.home / name).read_bytes()
         assert place.compare(name, byte, counts), "not named"
         place.mend()
@@ -219,7 +219,7 @@ def in_journal(place: Workspace, name: str, byte: int, counts: Counts) -> None:
 
 
 def in_segment(place: Workspace, name: str, byte: int, counts: Counts) -> None:
-    if byte % 8 == 0:
+    if byte % 32 == 0:
         place.let_go()
         place.without_index()
     else:
