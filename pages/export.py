@@ -37,7 +37,7 @@ def choose_point(measured: Measured) -> str | None:
     point = listed.selectbox(
         "Point", ids, key=key,
         index=anchored(key, ids.index(asked) if asked in ids else 0),
-        format_func=lambda each: f"{measured.texts[measured.row_of[each]]} · {each}",
+        format_func=lambda each: f"{measured.text(measured.row_of[each])} · {each}",
         help="The front over all objectives, the models, and what is in the tray",
     )  # fmt: skip
     text = typed.text_input("Or its id", help="Any measured point; its beginning is enough")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 REASON = 300
 """Characters of why there is no score."""
 
 ONE = " (one example: no interval)"
+
+KEPT = 1 << 15
+"""Texts kept: a chart of 8,000 points is written anew with each point that arrives."""
 
 
 def number(
@@ -27,6 +31,7 @@ def number(
     return _digits(mean) + how_sure(stderr, low, high)
 
 
+@lru_cache(KEPT)
 def how_sure(stderr: float | None, low: float | None, high: float | None) -> str:
     """What follows a mean; empty where nothing is known."""
     known = low is not None and high is not None and math.isfinite(low + high)

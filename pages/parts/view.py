@@ -163,9 +163,9 @@ class Measured:
         """bool [points]: base, target and experts as they are."""
         return np.array([each.method == "single" for each in self.recipes], dtype=bool)
 
-    @cached_property
-    def texts(self) -> tuple[str, ...]:
-        return tuple(recipe_text(each) for each in self.recipes)
+    def text(self, row: int) -> str:
+        """A point's recipe in words."""
+        return recipe_text(self.recipes[row])
 
     @cached_property
     def _shapes(self) -> dict[tuple[Any, ...], np.ndarray]:

@@ -26,7 +26,7 @@ def rows(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> list[di
     return [
         {
             "front": bool(front[row]),
-            "recipe": measured.texts[row],
+            "recipe": measured.text(row),
             **{label: texts[place] for label, texts in scores.items()},
             "point": measured.ids[row],
         }
@@ -112,7 +112,7 @@ def readout(
         return answer | {"note": note}
     label = f"nearest measured, {found.distance:.2f} away"
     return answer | {
-        "note": f"{note}{label.capitalize()}: {measured.texts[found.row]}",
+        "note": f"{note}{label.capitalize()}: {measured.text(found.row)}",
         "lines": _lines(measured, axes, found.row),
         "mark": mark
         | {"kind": "nearest", "label": label, "values": _values(measured, axes, found.row)},
