@@ -97,7 +97,7 @@ class Backend:
         self._measured: tuple[Any, Measured] | None = None
         self._earlier: tuple[Any, dict[str, tuple[str, ...]]] | None = None
         self._arrivals = Arrivals()
-        self._held = Held()
+        self.held = Held()
         self._singles_asked = False
 
     @property
@@ -179,7 +179,7 @@ class Backend:
         with self._lock:
             tasks = list(self._tasks.values())
         jobs = ((each.handle.job.priority, each.status.over) for each in tasks)
-        return self._held.look(self.store.version, time.monotonic(), jobs, newest=newest)
+        return self.held.look(self.store.version, time.monotonic(), jobs, newest=newest)
 
     def measured(self) -> Measured:
         """The study's points as columns; built again only when there are others to show."""

@@ -1,7 +1,8 @@
 """Which version of the points pages show: each as it comes, or held while a sweep brings many.
 
 quiet          every version, at once
-sweep runs     one every HOLD_SECONDS; what a person asked for is shown when it is there
+sweep runs     one every HOLD_SECONDS for each page that is open, and the pages draw it one after
+               another; what a person asked for is shown when it is there
 """
 
 from __future__ import annotations
@@ -12,20 +13,28 @@ from collections import Counter
 from collections.abc import Iterable
 
 HOLD_SECONDS = 2.0
-"""Six pages that each draw every point as it comes keep a core busy: answers took seconds."""
+"""Six pages that each draw every point as it comes keep both cores of a small machine busy, Python
+with the answers and the browser with the charts: answers took seconds."""
+
+GONE_SECONDS = 5.0
+"""A page asks once a second; one that has not asked for so long is closed."""
 
 Job = tuple[str, bool]
 """Priority of a job, and whether it is over."""
 
 
 class Held:
-    """The version shown. Thread safe."""
+    """The version shown, and whose turn it is to draw it. Thread safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._shown = -1
         self._since = -math.inf
         self._answered = 0
+        self._sweeping = False
+        self._pages: dict[str, float] = {}
+        self._waiting: list[str] = []
+        self._drawn = -math.inf
 
     def look(self, there: int, now: float, jobs: Iterable[Job], *, newest: bool = False) -> int:
         """The version to show.
@@ -39,9 +48,41 @@ class Held:
         count = Counter(jobs)
         answered = count["interactive", True]
         with self._lock:
-            held = count["sweep", False] > 0 and now - self._since < HOLD_SECONDS
+            self._sweeping = count["sweep", False] > 0
+            hold = HOLD_SECONDS * max(1, len(self._pages))
+            held = self._sweeping and now - self._since < hold
             if newest or not held or answered != self._answered:
                 if there != self._shown:
                     self._shown, self._since = there, now
                 self._answered = answered
             return self._shown
+
+    def here(self, page: str, now: float) -> None:
+        """A page is open; each says so about once a second."""
+        with self._lock:
+            self._pages[page] = now
+            for each, last in list(self._pages.items()):
+                if now - last > GONE_SECONDS:
+                    del self._pages[each]
+            self._waiting = [each for each in self._waiting if each in self._pages]
+
+    def level(self, page: str) -> None:
+        """A page shows what is to be shown, whoever drew it anew: it waits for nothing."""
+        with self._lock:
+            if page in self._waiting:
+                self._waiting.remove(page)
+
+    def turn(self, page: str, now: float) -> bool:
+        """Whether a page whose points are of an older version draws itself anew now.
+
+        While a sweep runs one page does every HOLD_SECONDS, the one that has waited longest.
+        """
+        with self._lock:
+            if page not in self._waiting:
+                self._waiting.append(page)
+            early = now - self._drawn < HOLD_SECONDS and len(self._pages) > 1
+            if self._sweeping and (early or self._waiting[0] != page):
+                return False
+            self._waiting.remove(page)
+            self._drawn = now
+            return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -207,12 +208,19 @@ def _header(backend: Backend, place: Place, drawn: list[bool]) -> None:
     """
     if drawn and place.left:
         st.switch_page(page(place.name), query_params=place.parameters)
+    backend.held.here(session(), time.monotonic())
     backend.advance()
     sweeping.advance(backend)
     worker = backend.worker()
     seen = _seen(backend, worker)
-    if drawn and st.session_state.get("seen") != seen:
-        st.rerun()
+    before = st.session_state.get("seen")
+    if drawn and before != seen:
+        points_alone = before is not None and before[1:] == seen[1:]
+        if not points_alone or backend.held.turn(session(), time.monotonic()):
+            st.rerun()
+        seen = before
+    else:
+        backend.held.level(session())
     drawn.append(True)
     st.session_state["seen"] = seen
     family, counts = header_text(backend, backend.measured())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pages.parts.held import HOLD_SECONDS, Held
+from pages.parts.held import GONE_SECONDS, HOLD_SECONDS, Held
 
 SWEEP = ("sweep", False)
 
@@ -41,3 +41,59 @@ def test_the_newest_shows_where_it_must_and_the_end_of_a_sweep_shows_the_rest() 
     assert held.look(2, 10.1, [SWEEP], newest=True) == 2
     assert held.look(3, 10.2, [SWEEP]) == 2
     assert held.look(3, 10.3, [("sweep", True)]) == 3
+
+
+def test_points_come_as_much_less_often_as_pages_are_open() -> None:
+    held = Held()
+    for page in "abc":
+        held.here(page, 10.0)
+    assert held.look(1, 10.0, [SWEEP]) == 1
+    assert held.look(2, 9.9 + 3 * HOLD_SECONDS, [SWEEP]) == 1
+    assert held.look(2, 10.0 + 3 * HOLD_SECONDS, [SWEEP]) == 2
+
+
+def test_pages_draw_one_after_another_while_a_sweep_runs() -> None:
+    held = Held()
+    for page in "abc":
+        held.here(page, 10.0)
+    held.look(1, 10.0, [SWEEP])
+    assert held.turn("a", 10.0)
+    assert not held.turn("b", 10.5) and not held.turn("c", 10.6)
+    late = 10.0 + HOLD_SECONDS
+    assert not held.turn("a", late), "b waits longer"
+    assert not held.turn("c", late)
+    assert held.turn("b", late)
+    assert not held.turn("c", late + 0.5)
+
+
+def test_a_page_that_is_closed_keeps_nobody_waiting() -> None:
+    held = Held()
+    for page in "abc":
+        held.here(page, 10.0)
+    held.look(1, 10.0, [SWEEP])
+    assert held.turn("a", 10.0)
+    assert not held.turn("b", 10.5) and not held.turn("c", 10.6)
+    later = 10.0 + 1.1 * GONE_SECONDS
+    held.here("c", later)
+    assert held.turn("c", later)
+
+
+def test_a_page_that_a_person_had_drawn_keeps_nobody_waiting() -> None:
+    held = Held()
+    for page in "abc":
+        held.here(page, 10.0)
+    held.look(1, 10.0, [SWEEP])
+    assert held.turn("a", 10.0)
+    assert not held.turn("b", 10.5) and not held.turn("c", 10.6)
+    held.level("b")
+    assert held.turn("c", 10.0 + HOLD_SECONDS)
+
+
+def test_one_page_alone_and_pages_at_rest_wait_for_no_turn() -> None:
+    held = Held()
+    held.here("a", 10.0)
+    held.look(1, 10.0, [SWEEP])
+    assert held.turn("a", 10.0) and held.turn("a", 10.1)
+    held.here("b", 10.2)
+    held.look(2, 10.2, [])
+    assert held.turn("a", 10.2) and held.turn("b", 10.2)
