@@ -96,7 +96,7 @@ def main() -> None:
 
     with st.spinner("Starting"):  # the first import takes seconds
         from engine.errors import show_logs
-        from pages.parts import state
+        from ui import frame as state
 
     show_logs("%(message)s")
 
@@ -112,7 +112,7 @@ async def serving(_: object) -> AsyncIterator[None]:
 
 def unforeseen(error: Exception) -> bool:
     """What a page did not foresee is shown in our own words."""
-    from pages.parts.unforeseen import told
+    from ui.unforeseen import told
 
     return told(error)
 
@@ -121,7 +121,7 @@ if __name__ != "__main__":  # the server takes `app` from here; every page runs 
     from starlette.middleware import Middleware
     from streamlit import App
 
-    from pages.parts.guard import Guard
+    from ui.guard import Guard
 
     app = App(
         ROOT / "app.py",

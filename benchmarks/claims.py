@@ -20,9 +20,9 @@ from typing import Any
 
 from cache.rows import score_id
 from cache.store import Store
-from engine.run.claiming import Turns
-from engine.run.local import LocalExecutor
-from engine.run.protocol import Emit, Job
+from engine.jobs.claiming import Turns
+from engine.jobs.local import LocalExecutor
+from engine.jobs.protocol import Emit, Job
 
 SERVICE = "benchmarks.claims:Idle"
 KEY = ("explore", "cpu/float32/1")

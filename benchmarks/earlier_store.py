@@ -39,7 +39,7 @@ SWEPT = 5  # points of a sweep, of six objectives each
 SHELL = """
 import resource, sys
 from engine.__main__ import main
-from engine.run.local import LocalExecutor
+from engine.jobs.local import LocalExecutor
 
 LocalExecutor.__init__.__kwdefaults__["service"] = "one_by_one:Service"
 write, used = sys.stdout.write, []

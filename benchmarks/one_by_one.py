@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.run.service import Service as Real
+from engine.jobs.service import Service as Real
 
 LOOK_SECONDS = 0.03
 LOOKS = 5

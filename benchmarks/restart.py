@@ -42,9 +42,9 @@ def cpu_of(pid: int | None) -> float:
 def inside() -> None:
     """A build's own process: kills its worker for each line of standard input."""
     from engine.demo import demo_in
-    from engine.run.executor import wait_until_ready
-    from engine.run.local import LocalExecutor
-    from engine.run.protocol import Job
+    from engine.jobs.executor import wait_until_ready
+    from engine.jobs.local import LocalExecutor
+    from engine.jobs.protocol import Job
 
     with tempfile.TemporaryDirectory() as place:
         home = Path(place) / "home"

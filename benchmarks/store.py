@@ -27,8 +27,8 @@ import engine  # noqa: F401  (registers the methods)
 from cache.columns import Columns
 from cache.journal import Journal
 from cache.store import Store
-from pages.parts.arrivals import Arrivals
-from pages.parts.view import Measured
+from studio.points.arrivals import Arrivals
+from studio.points.view import Measured
 
 HERE = ("explore", "cpu/float32/1")
 

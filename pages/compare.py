@@ -15,18 +15,21 @@ from engine.family.text import thawed
 from engine.recipe import Recipe
 from engine.scoring.data import Row, read_rows
 from engine.study import Objective
-from pages.parts import address, answers, asking, comparing, jobs, slices, state, tray, tray_menu
-from pages.parts.asking import TYPED, Ask
-from pages.parts.backend import Task
-from pages.parts.controls import anchored
-from pages.parts.view import Measured, axes_of
+from pages.panels.compare import answers, asking
+from pages.panels.compare.asking import TYPED, Ask
+from studio.compare import comparing, slices
+from studio.points.view import Measured, axes_of
+from studio.workbench import Task
+from ui import address, jobs, tray, tray_menu
+from ui import frame as state
+from ui.recipe import anchored
 
-backend = state.enter("Compare")
-axes = axes_of(backend.objectives)
+bench = state.enter("Compare")
+axes = axes_of(bench.objectives)
 by_name = {axis.name: axis for axis in axes}
 job = f"{state.session()}:compare"
 evaluation = f"{state.session()}:evaluate"
-template = backend.family.tokenizer is not None and bool(backend.family.tokenizer.chat_template)
+template = bench.family.tokenizer is not None and bool(bench.family.tokenizer.chat_template)
 
 
 @st.cache_resource(show_spinner=False)
@@ -37,8 +40,8 @@ def blobs(workspace: str) -> Blobs:
 def restore(measured: Measured) -> None:
     """Once a session: the tray that the address names. A point waits until points can be known."""
     asked = st.session_state.setdefault("compare_address", st.query_params.get("points", ""))
-    if "compare_restored" not in st.session_state and backend.known is not None:
-        found, unknown = address.to_tray(asked, measured, backend.names)
+    if "compare_restored" not in st.session_state and bench.known is not None:
+        found, unknown = address.to_tray(asked, measured, bench.names)
         for each in found:
             tray.add(each)
         st.session_state["compare_restored"] = unknown
@@ -53,7 +56,7 @@ def remember(measured: Measured) -> None:
     """Keep the address a way back to this tray."""
     if "compare_restored" not in st.session_state:
         return
-    text = address.of_tray(tray.tray(), measured, backend.names, backend.point_id)
+    text = address.of_tray(tray.tray(), measured, bench.names, bench.point_id)
     if text:
         if st.query_params.get("points") != text:
             st.query_params["points"] = text
@@ -70,7 +73,7 @@ def choose_objective() -> Objective:
         format_func=lambda name: by_name[name].label,
     )  # fmt: skip
     st.session_state["compare_objective"] = chosen
-    return next(each for each in backend.objectives if each.name == chosen)
+    return next(each for each in bench.objectives if each.name == chosen)
 
 
 def cards(measured: Measured, objective: Objective) -> None:
@@ -94,7 +97,7 @@ def cards(measured: Measured, objective: Objective) -> None:
 
 def start(recipes: Sequence[Recipe], payload: dict[str, object]) -> None:
     payload = {"recipes": [each.as_dict() for each in recipes], **payload}
-    answers.keep(backend.submit("Answering", "compare", payload, job))
+    answers.keep(bench.submit("Answering", "compare", payload, job))
 
 
 def ask_all(objective: Objective, source: str, rows: Sequence[Row], ask: Ask) -> None:
@@ -117,7 +120,7 @@ def again(ask: Ask, task: Task) -> None:
     payload["seed"] += 1
     if ask.settings.temperature > 0:
         ask.seeded(replace(ask.settings, seed=payload["seed"]))
-    answers.keep(backend.submit("Answering", "compare", payload, job))
+    answers.keep(bench.submit("Answering", "compare", payload, job))
 
 
 def choose_examples(ask: Ask, key: str, shown: Sequence[int]) -> None:
@@ -128,7 +131,7 @@ def choose_examples(ask: Ask, key: str, shown: Sequence[int]) -> None:
 
 
 def evaluate(recipes: Sequence[Recipe]) -> None:
-    backend.evaluate(recipes, f"Scoring {', '.join(map(str, recipes))}", evaluation)
+    bench.evaluate(recipes, f"Scoring {', '.join(map(str, recipes))}", evaluation)
 
 
 def scoreless(recipe: Recipe, objective: Objective) -> bool:
@@ -145,16 +148,16 @@ def missing(recipes: Sequence[Recipe], objective: Objective) -> None:
         st.text(f"Not measured on {objective.name}: {names}", width="stretch")
         st.button(
             "Evaluate", key="compare_evaluate", on_click=evaluate, args=(recipes,),
-            disabled=backend.opened is None,
+            disabled=bench.opened is None,
         )  # fmt: skip
 
 
 def scored(objective: Objective, recipes: list[Recipe], count: int) -> slices.Examples:
     """The examples under the tray; read again when scores came, or the data changed."""
-    key = (backend.store.version, backend.known, objective.name, recipes, count)
+    key = (bench.store.version, bench.known, objective.name, recipes, count)
     kept = st.session_state.get("scored")
     if kept is None or kept[0] != key:
-        found = slices.load(backend, objective, recipes, blobs(str(backend.workspace)))
+        found = slices.load(bench, objective, recipes, blobs(str(bench.workspace)))
         kept = (key, found)
         st.session_state["scored"] = kept
     return kept[1]
@@ -190,12 +193,12 @@ def examples(objective: Objective, ask: Ask) -> None:
     st.text("Selected rows become the prompts above.")
 
 
-measured = backend.measured()
+measured = bench.measured()
 restore(measured)
 remember(measured)
 left, middle, right = st.columns([2, 1, 1])
 with left:
-    tray_menu.adder(backend, "add", "Add a model or a point of the front")
+    tray_menu.adder(bench, "add", "Add a model or a point of the front")
 if not tray.tray():
     st.text("Nothing to compare yet.")
     st.text("Add a model or a point of the front above; or Compare a recipe beside its sliders.")
@@ -214,11 +217,11 @@ ask = asking.form(
     objective, source, rows, template, lambda ask: ask_all(objective, source, rows, ask)
 )
 cards(measured, objective)
-task = backend.task(job) or answers.kept(str(backend.study.path))
+task = bench.task(job) or answers.kept(str(bench.study.path))
 if task is not None:
     answers.show(task, list(tray.tray()), lambda task: again(ask, task))
 else:
     st.text("Press Answer: every column answers the same prompts.")
-jobs.activity(backend, (evaluation,))
+jobs.activity(bench, (evaluation,))
 if rows:
     examples(objective, asking.ask_of(objective, asking.ROWS, rows, template))

@@ -6,27 +6,18 @@ import streamlit as st
 
 from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
-from pages.parts import (
-    address,
-    bounding,
-    charting,
-    components,
-    controls,
-    earlier,
-    jobs,
-    live,
-    predicting,
-    prefer,
-    state,
-    steps,
-    tray,
-)
-from pages.parts.preference import from_text, to_text
-from pages.parts.view import Measured, axes_of
-from pages.parts.words import readout
+from pages.panels.explore import bounding, charting, earlier, prefer, steps
+from studio.charts import live
+from studio.decide.preference import from_text, to_text
+from studio.points import predicting
+from studio.points.view import Measured, axes_of
+from studio.points.words import readout
+from ui import address, components, jobs, tray
+from ui import frame as state
+from ui import recipe as controls
 
-backend = state.enter("Explore")
-axes = axes_of(backend.objectives)
+bench = state.enter("Explore")
+axes = axes_of(bench.objectives)
 evaluation = f"{state.session()}:evaluate"
 
 
@@ -36,14 +27,14 @@ def restore(measured: Measured) -> None:
         asked = st.query_params.to_dict()
         st.session_state["addressed"] = asked
         try:
-            recipe = address.to_recipe(asked, backend.names)
+            recipe = address.to_recipe(asked, bench.names)
             if recipe is not None:
                 controls.hand().load(recipe)
             elif asked.get("method") in METHODS:
                 controls.hand().method = asked["method"]
         except BadInput as error:
             st.session_state["address_refused"] = str(error)
-    if "restored" not in st.session_state and backend.known is not None:
+    if "restored" not in st.session_state and bench.known is not None:
         st.session_state["restored"] = True
         row = measured.row_of.get(st.session_state["addressed"].get("point", ""))
         if row is not None:
@@ -52,7 +43,7 @@ def restore(measured: Measured) -> None:
 
 def load_point(point: str | None) -> None:
     """A point was chosen: its recipe goes into the sliders."""
-    measured = backend.measured()
+    measured = bench.measured()
     row = measured.row_of.get(point or "")
     if row is not None:
         controls.hand().load(measured.recipes[row])
@@ -72,19 +63,19 @@ def picked() -> None:
 
 @st.fragment(key="chart_panel")
 def chart_panel() -> None:
-    measured = backend.measured()
+    measured = bench.measured()
     with st.container(
         horizontal=True, vertical_alignment="center", key="chart_choices", gap="small"
     ):
         kind = charting.choose_view()
         bounds = charting.filters(measured, axes)
     shown = charting.within(measured, axes, bounds)
-    data = charting.draw(kind, backend, shown, axes, bounds)
+    data = charting.draw(kind, bench, shown, axes, bounds)
     if data is not None:
         components.chart(data, key="chart", on_click=clicked)
-    earlier.show(backend, start)
+    earlier.show(bench, start)
     if not len(measured):
-        jobs.first_steps(backend)
+        jobs.first_steps(bench)
     elif not len(shown):
         st.text("No point meets every bound: loosen one under Bounds.")
     else:
@@ -113,7 +104,7 @@ def points_table(shown: Measured, of: int) -> None:
 
 
 def start(recipes: list[Recipe], what: str) -> None:
-    backend.evaluate(recipes, what, evaluation)
+    bench.evaluate(recipes, what, evaluation)
     st.rerun()
 
 
@@ -122,7 +113,7 @@ def actions(recipe: Recipe, point: str | None, whole: bool) -> None:
     left, middle, right = st.columns(3, gap="xsmall")
     left.button(
         "Evaluate", key="evaluate", type="primary", width="stretch",
-        disabled=whole or backend.opened is None,
+        disabled=whole or bench.opened is None,
         help="Measured already" if whole else None,
         on_click=start, args=([recipe], f"Scoring {recipe}"),
     )  # fmt: skip
@@ -144,10 +135,10 @@ def actions(recipe: Recipe, point: str | None, whole: bool) -> None:
 
 def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:
     """Where there are too few points to predict from: measure what is missing."""
-    if few is None or backend.opened is None:
+    if few is None or bench.opened is None:
         return
     missing = predicting.missing_recipes(
-        backend.measured(), backend.objectives, recipe, backend.study, backend.names
+        bench.measured(), bench.objectives, recipe, bench.study, bench.names
     )
     if missing:
         st.button(
@@ -159,14 +150,14 @@ def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:
 
 def failure_of(measured: Measured, recipe: Recipe) -> str | None:
     """Why the recipe's point has no score at all, where it was tried."""
-    return measured.failures.get(backend.point_id(recipe)) if measured.failures else None
+    return measured.failures.get(bench.point_id(recipe)) if measured.failures else None
 
 
 @st.fragment(key="recipe")
 def recipe_panel() -> None:
-    measured = backend.measured()
+    measured = bench.measured()
     with st.container(key="controls"):
-        recipe, refusal = controls.recipe_in_hand(backend.study, backend.names, charting.follow)
+        recipe, refusal = controls.recipe_in_hand(bench.study, bench.names, charting.follow)
     if recipe is None:
         st.text(refusal)
         return
@@ -176,13 +167,13 @@ def recipe_panel() -> None:
     exact = found is not None and found.exact
     predicted, few = {}, None
     if not exact and recipe.coefficients:
-        asked = (measured, backend.objectives, recipe, backend.names)
+        asked = (measured, bench.objectives, recipe, bench.names)
         predicted, few = predicting.predict(*asked), predicting.too_few(*asked)
     point = measured.ids[found.row] if exact else None
     if "restored" in st.session_state:
-        charting.remember(point=point, **address.of_recipe(recipe, backend.names))
+        charting.remember(point=point, **address.of_recipe(recipe, bench.names))
     actions(recipe, point, exact and measured.complete(found.row))
-    known = predicting.surfaces(measured, backend.objectives, recipe, backend.names)
+    known = predicting.surfaces(measured, bench.objectives, recipe, bench.names)
     components.readout(
         readout(measured, axes, recipe, predicted, few, failure_of(measured, recipe)),
         live.packed(measured, axes, known),
@@ -204,13 +195,13 @@ def preference_panel() -> None:
         found = from_text(asked, [axis.name for axis in chosen])
         if found is not None:
             prefer.prefer(chosen, found)
-    prefer.panel(backend, backend.measured(), chosen, on_take=taken, bounds=bounding.bounds())
+    prefer.panel(bench, bench.measured(), chosen, on_take=taken, bounds=bounding.bounds())
     charting.remember(prefer=to_text(prefer.preference(chosen)))
 
 
 components.library()
-steps.one_minute(backend)
-restore(backend.measured())
+steps.one_minute(bench)
+restore(bench.measured())
 if "address_refused" in st.session_state:
     st.text(f"This address cannot be used: {st.session_state['address_refused']}")
 wide, narrow = st.columns([2.6, 1], gap="medium")
@@ -219,7 +210,7 @@ with narrow:
     with recipe_tab:
         recipe_panel()
         with st.container(key="explore_activity", gap="xsmall"):
-            jobs.activity(backend, (evaluation, "singles"))
+            jobs.activity(bench, (evaluation, "singles"))
     with preference_tab:
         preference_panel()
 with wide:

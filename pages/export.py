@@ -12,15 +12,17 @@ import streamlit as st
 from engine import unfinished
 from engine.errors import BadInput, shown
 from engine.recipe import Recipe, resolve
-from pages.parts import exports, jobs, state
-from pages.parts.backend import Task
-from pages.parts.controls import anchored
-from pages.parts.serving import limits, serving
-from pages.parts.tray import tray
-from pages.parts.view import Measured, axes_of
+from studio.export import exports
+from studio.export.serving import limits, serving
+from studio.points.view import Measured, axes_of
+from studio.workbench import Task
+from ui import frame as state
+from ui import jobs
+from ui.recipe import anchored
+from ui.tray import tray
 
-backend = state.enter("Export")
-axes = axes_of(backend.objectives)
+bench = state.enter("Export")
+axes = axes_of(bench.objectives)
 job = f"{state.session()}:export"
 
 
@@ -51,7 +53,7 @@ def choose_point(measured: Measured) -> str | None:
 
 def show_scores(measured: Measured, point: str, recipe: Recipe) -> None:
     """The scores that chose the point beside those on rows that no slider has seen."""
-    rows = exports.score_table(measured, point, axes, backend.reported(recipe))
+    rows = exports.score_table(measured, point, axes, bench.reported(recipe))
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="export_scores")
     with st.container(key="export_note"):
         st.text(
@@ -62,9 +64,9 @@ def show_scores(measured: Measured, point: str, recipe: Recipe) -> None:
 
 def place_of(point: str) -> Path:
     """The directory asked for; after an export another is proposed."""
-    done = sum(each.get("point") == point for each in backend.store.records("export"))
+    done = sum(each.get("point") == point for each in bench.store.records("export"))
     key = f"place:{point}:{done}"
-    default = exports.default_place(backend.workspace, backend.study.name, point)
+    default = exports.default_place(bench.workspace, bench.study.name, point)
     text = st.text_input(
         "Directory on this server", value=anchored(key, str(default)), key=key,
         help="It must not exist or be empty",
@@ -79,14 +81,14 @@ def ask(recipe: Recipe, point: str) -> None:
     """Where to, in which form; what that will write; and off it goes."""
     out = place_of(point)
     adapter = False
-    if backend.adapter_only(recipe):
+    if bench.adapter_only(recipe):
         form = st.radio(
             "Write as", ["LoRA adapter", "merged checkpoint"], horizontal=True,
             help="The adapter is exact; a merged checkpoint states its difference",
         )  # fmt: skip
         adapter = form == "LoRA adapter"
     try:
-        plan = exports.foretell(backend, recipe, adapter)
+        plan = exports.foretell(bench, recipe, adapter)
     except BadInput as error:  # a link that leaves the model's directory, say
         state.show_problems(error.problems)
         return
@@ -94,14 +96,12 @@ def ask(recipe: Recipe, point: str) -> None:
     with st.expander(f"Will write {exports.room(out, plan)}"):
         st.code(exports.planned(plan), language=None)
         if plan.beside:
-            needs = ", ".join(
-                f"{name} ({backend.family.models[name].path})" for name in plan.beside
-            )
+            needs = ", ".join(f"{name} ({bench.family.models[name].path})" for name in plan.beside)
             st.text(f"It will need these where they lie: {needs}.")
     if problem:
         state.show_problems([problem])
-    running = (task := backend.task(job)) is not None and not task.status.over
-    waiting = backend.opened is None
+    running = (task := bench.task(job)) is not None and not task.status.over
+    waiting = bench.opened is None
     pressed = st.button(
         "Export", type="primary", key="start_export", disabled=running or waiting,
         help="The worker opens the study" if waiting else
@@ -112,7 +112,7 @@ def ask(recipe: Recipe, point: str) -> None:
     if problem:
         st.error("Nothing was written.", icon=":material/error:")
         return
-    backend.export(recipe, out, adapter=adapter, session=job)
+    bench.export(recipe, out, adapter=adapter, session=job)
     st.rerun()
 
 
@@ -123,7 +123,7 @@ def show_end(task: Task) -> None:
         st.text(unfinished.told(unfinished.beside(Path(out))))
     elif status.state == "done":
         st.success("Exported.", icon=":material/check_circle:")
-        found = [each for each in backend.store.records("export") if each.get("out") == out]
+        found = [each for each in bench.store.records("export") if each.get("out") == out]
         if found:
             show_export(found[-1])
 
@@ -146,7 +146,7 @@ def show_export(record: Mapping[str, Any]) -> None:
 
 def show_history() -> None:
     """Every export of this workspace, newest first; a click shows how to serve one."""
-    records = backend.store.records("export")
+    records = bench.store.records("export")
     if not records:
         return
     with st.container(key="exports"):
@@ -161,18 +161,18 @@ def show_history() -> None:
         show_export(records[::-1][chosen[0]])
 
 
-measured = backend.measured()
+measured = bench.measured()
 point = choose_point(measured) if len(measured) else None
 if not len(measured):
     st.text("Nothing to export yet: the first points are being scored.")
-    jobs.activity(backend, ("singles",))
+    jobs.activity(bench, ("singles",))
 elif point is None:
     st.text("Nothing to export yet: no point has a score of every objective.")
     st.page_link(state.page("explore"), label="Evaluate a recipe on Explore")
 else:
     left, right = st.columns(2, gap="large")
     try:
-        recipe = resolve(measured.recipes[measured.row_of[point]], backend.names)
+        recipe = resolve(measured.recipes[measured.row_of[point]], bench.names)
     except BadInput as error:
         state.show_problems(error.problems)
     else:
@@ -181,8 +181,8 @@ else:
             show_scores(measured, point, recipe)
         with right:
             ask(recipe, point)
-            jobs.activity(backend, (job,))
-            task = backend.task(job)
+            jobs.activity(bench, (job,))
+            task = bench.task(job)
             if task is not None and task.status.over:
                 show_end(task)
 show_history()

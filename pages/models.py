@@ -5,19 +5,24 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.parts import adding, jobs, modelling, objective_form, open_form, state, vectors
-from pages.parts.view import axes_of
+from pages.panels.models import objective_form, open_form
+from studio import modelling
+from studio import study_editor as adding
+from studio.points import vectors
+from studio.points.view import axes_of
+from ui import frame as state
+from ui import jobs
 
-backend = state.enter("Models", otherwise=open_form.show)
-axes = axes_of(backend.objectives)
+bench = state.enter("Models", otherwise=open_form.show)
+axes = axes_of(bench.objectives)
 measuring = f"{state.session()}:measure"
 looking = f"{state.session()}:geometry"
 
 
 def show_family() -> None:
     """What is open: its models, the checks it passed, the memory it needs."""
-    family = backend.family
-    st.code(str(backend.study.path), language=None)
+    family = bench.family
+    st.code(str(bench.study.path), language=None)
     st.dataframe(
         pd.DataFrame(modelling.table(family)), hide_index=True,
         column_config={"directory": st.column_config.TextColumn(width="large")},
@@ -25,10 +30,10 @@ def show_family() -> None:
     st.text(modelling.tokenizer_text(family))
     st.subheader("Compatibility", anchor=False)
     open_form.show_checks(
-        (*modelling.checks_of(backend), modelling.finite_check(backend.opened is not None))
+        (*modelling.checks_of(bench), modelling.finite_check(bench.opened is not None))
     )
     st.subheader("Memory", anchor=False)
-    device, dtype = modelling.computes(backend)
+    device, dtype = modelling.computes(bench)
     rows, there = modelling.memory(family, dtype)
     for row in rows:
         name, needed, what = st.columns([2, 3, 6], gap="small")
@@ -40,20 +45,20 @@ def show_family() -> None:
 
 def show_vectors() -> None:
     """How far each expert moved, and in which direction."""
-    found = vectors.geometry_of(backend)
+    found = vectors.geometry_of(bench)
     if found is None:
         st.text(
             "Task vectors are what each expert changed. Measuring them reads every model once; "
             "the result is kept."
         )
-        task = backend.task(looking)
+        task = bench.task(looking)
         running = task is not None and not task.status.over
-        if backend.opened is None:
+        if bench.opened is None:
             st.text("The worker opens the study first.")
         elif not running and st.button("Measure the task vectors", key="measure_vectors"):
             # as a sweep it makes way for what a person asks
-            backend.submit("Measuring the task vectors", "geometry", {}, looking, "sweep")
-        jobs.activity(backend, (looking,))
+            bench.submit("Measuring the task vectors", "geometry", {}, looking, "sweep")
+        jobs.activity(bench, (looking,))
         return
     st.subheader("Relative norms in percent", anchor=False)
     st.text(vectors.NORMS)
@@ -75,7 +80,7 @@ def show_vectors() -> None:
 
 def show_objectives() -> None:
     """What is measured, what is not yet, and a form for more."""
-    measured = backend.measured()
+    measured = bench.measured()
     counts = adding.measured_of(measured)
     rows = [
         {
@@ -84,24 +89,24 @@ def show_objectives() -> None:
             "data": "none" if each.data is None else str(each.data),
             "points": f"{counts.get(each.name, 0)} of {len(measured)}",
         }
-        for axis, each in zip(axes, backend.objectives, strict=True)
+        for axis, each in zip(axes, bench.objectives, strict=True)
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     show_lacking()
     st.subheader("Add an objective", anchor=False)
-    objective_form.said_added(backend)
-    objective_form.show(backend)
+    objective_form.said_added(bench)
+    objective_form.show(bench)
 
 
 def show_lacking() -> None:
     """Points that lack a score, and the buttons that measure what is missing, nothing else."""
-    measured = backend.measured()
-    singles = backend.task("singles")
+    measured = bench.measured()
+    singles = bench.task("singles")
     own = singles is None or not singles.status.over  # the app scores the models as they are
     every = adding.lacking(measured, singles=not own)
     front = adding.on_front(measured, axes, every)
-    task = backend.task(measuring)
-    if backend.opened is not None and every and (task is None or task.status.over):
+    task = bench.task(measuring)
+    if bench.opened is not None and every and (task is None or task.status.over):
         many = len(every)
         st.text(f"{many} point{'s lack' if many != 1 else ' lacks'} the score of an objective.")
         asked = None
@@ -112,9 +117,9 @@ def show_lacking() -> None:
                 asked = every
         if asked is not None:
             recipes = [measured.recipes[row] for row in asked]
-            backend.evaluate(recipes, "Scoring what is missing", measuring, "sweep")
+            bench.evaluate(recipes, "Scoring what is missing", measuring, "sweep")
             st.rerun()
-    jobs.activity(backend, ("singles", measuring))
+    jobs.activity(bench, ("singles", measuring))
 
 
 family, task_vectors, objectives, another = st.tabs(
@@ -127,4 +132,4 @@ with task_vectors:
 with objectives:
     show_objectives()
 with another:
-    open_form.show(backend.study.path)
+    open_form.show(bench.study.path)

@@ -8,18 +8,22 @@ import pandas as pd
 import streamlit as st
 
 from engine.recipe import Recipe
-from pages.parts import components, jobs, state, sweep_figure, sweep_form, sweeping
-from pages.parts.backend import Backend
-from pages.parts.controls import anchored
-from pages.parts.estimating import Estimating, expected
-from pages.parts.sweep import Sweep, there, words_of
-from pages.parts.sweep_words import failed_points, past_rows, reference_words, running_words, when
-from pages.parts.view import Axis, axes_of
+from pages.panels.sweeps import form as sweep_form
+from studio.points.view import Axis, axes_of
+from studio.sweeps import figure as sweep_figure
+from studio.sweeps import queue as sweeping
+from studio.sweeps.estimating import Estimating, expected
+from studio.sweeps.sweep import Sweep, there, words_of
+from studio.sweeps.words import failed_points, past_rows, reference_words, running_words, when
+from studio.workbench import Workbench
+from ui import components, jobs
+from ui import frame as state
+from ui.recipe import anchored
 
 LOOK_SECONDS = 0.5
 
-backend = state.enter("Sweeps")
-axes = {axis.name: axis for axis in axes_of(backend.objectives)}
+bench = state.enter("Sweeps")
+axes = {axis.name: axis for axis in axes_of(bench.objectives)}
 
 
 def estimating() -> Estimating | None:
@@ -34,20 +38,20 @@ def form_panel() -> None:
     its widgets anew, without what was filled in.
     """
     found = estimating()
-    busy = found is not None and found.busy(backend)
-    form = sweep_form.ask(backend)
+    busy = found is not None and found.busy(bench)
+    form = sweep_form.ask(bench)
     ready = found is not None and found.finished and found.form == form
     asked = st.button(
         "Estimate again" if ready else "Estimate",
         key="estimate",
         type="secondary" if ready else "primary",
         width="stretch",
-        disabled=form is None or busy or backend.opened is None,
+        disabled=form is None or busy or bench.opened is None,
         help="Measures one point of each method and says how long the sweep takes",
     )
     if asked and form is not None:
         st.session_state["estimating"] = Estimating(form, f"{state.session()}:estimate")
-        st.session_state["estimating"].start(backend)
+        st.session_state["estimating"].start(bench)
         st.rerun()
 
     @st.fragment(run_every=LOOK_SECONDS if busy else None, key="sweep_estimate")
@@ -61,32 +65,30 @@ def form_panel() -> None:
 
 def estimate_panel(found: Estimating, form: sweep_form.Form | None, busy: bool) -> None:
     """How far the estimate is, then what it says and a way to start."""
-    sweep_form.progress(backend, found)
-    if busy and not found.busy(backend):
+    sweep_form.progress(bench, found)
+    if busy and not found.busy(bench):
         st.rerun()
     if not found.finished:
         return
     if form != found.form:
         st.text("The form has changed since the estimate: estimate again.")
         return
-    lines = sweep_form.show_estimate(backend, found)
+    lines = sweep_form.show_estimate(bench, found)
     if lines and st.button("Start", key="start", type="primary", width="stretch"):
         recipes = [recipe for line in lines for recipe in line.recipes]
-        sweeping.enqueue(
-            backend, found.form.designs, recipes, found.form.objectives, expected(lines)
-        )
+        sweeping.enqueue(bench, found.form.designs, recipes, found.form.objectives, expected(lines))
         del st.session_state["estimating"]
         st.rerun()
 
 
 def now_panel() -> None:
     """What runs and what waits; a fixed height, so that nothing below moves."""
-    queue = sweeping.queue(backend)
+    queue = sweeping.queue(bench)
     active = queue is not None and bool(queue.of_state("running", "waiting"))
 
     @st.fragment(run_every=LOOK_SECONDS if active else None, key="sweep_now")
     def show() -> None:
-        sweeping.advance(backend)
+        sweeping.advance(bench)
         running = queue.running if queue is not None else None
         waiting = queue.of_state("waiting") if queue is not None else []
         resumable = queue.resumable if queue is not None else []
@@ -96,7 +98,7 @@ def now_panel() -> None:
             for place, sweep in enumerate(waiting, 1):
                 line(sweep, f"{place}. in the queue", {"Remove": sweeping.cancel})
             for sweep in resumable:
-                stands = f"{sweep.state}, {there(backend, sweep)} of {sweep.count} points"
+                stands = f"{sweep.state}, {there(bench, sweep)} of {sweep.count} points"
                 line(sweep, stands, {"Resume": sweeping.resume, "Dismiss": sweeping.dismiss})
                 if sweep.reason:
                     st.code(sweep.reason, language=None, wrap_lines=True)
@@ -112,14 +114,14 @@ def now_panel() -> None:
 
 
 def line(
-    sweep: Sweep, stands: str, actions: Mapping[str, Callable[[Backend, Sweep], None]]
+    sweep: Sweep, stands: str, actions: Mapping[str, Callable[[Workbench, Sweep], None]]
 ) -> None:
     """A sweep that does not run, and what can be done with it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(f"{stands}: {words_of(sweep)}, {when(sweep.created)}", width="stretch")
         for label, act in actions.items():
             if st.button(label, key=f"{label}:{sweep.id}"):
-                act(backend, sweep)
+                act(bench, sweep)
                 st.rerun()
 
 
@@ -132,10 +134,10 @@ def show_running(sweep: Sweep) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(words_of(sweep), width="stretch")
         if st.button("Cancel", key=f"cancel:{sweep.id}", disabled=run.cancelled):
-            sweeping.cancel(backend, sweep)
+            sweeping.cancel(bench, sweep)
             st.rerun()
     st.progress(min(1.0, (sweep.count - len(run.recipes) + part) / sweep.count))
-    st.text(running_words(sweep, run, status, there(backend, sweep)))
+    st.text(running_words(sweep, run, status, there(bench, sweep)))
 
 
 def chosen_axes() -> list[Axis]:
@@ -158,13 +160,13 @@ def chosen_axes() -> list[Axis]:
 
 def chart_panel() -> None:
     """What each evaluation brought."""
-    measured = backend.measured()
+    measured = bench.measured()
     chosen = chosen_axes()
     with st.container(height=sweep_figure.HEIGHT + 70, border=False, key="sweep_chart_panel"):
         if not chosen:
             st.text("Choose an objective.")
             return
-        reference = sweep_figure.reference_of(measured, chosen, len(backend.names.models))
+        reference = sweep_figure.reference_of(measured, chosen, len(bench.names.models))
         if reference is None:
             st.text("Here the hypervolume grows with the points, once the models are scored.")
             return
@@ -183,7 +185,7 @@ def chart_panel() -> None:
 
 def failed_panel() -> None:
     """Points that failed, why, and again."""
-    failed = failed_points(backend)
+    failed = failed_points(bench)
     if not failed:
         return
     st.text("Failed points")
@@ -198,7 +200,7 @@ def failed_panel() -> None:
     if missing and st.button(
         f"Try again: {len(missing)}",
         key="again",
-        disabled=backend.opened is None,
+        disabled=bench.opened is None,
         help="Measures them on the objectives chosen on the left",
     ):
         again(missing, objectives)
@@ -212,12 +214,12 @@ def again(recipes: list[Recipe], objectives: list[str]) -> None:
     designs = [
         {"method": method, "strategy": "again", "points": count} for method, count in counts.items()
     ]
-    sweeping.enqueue(backend, designs, recipes, objectives, {})
+    sweeping.enqueue(bench, designs, recipes, objectives, {})
 
 
 def past_panel() -> None:
     """Every sweep there was."""
-    queue = sweeping.queue(backend)
+    queue = sweeping.queue(bench)
     rows = past_rows(queue) if queue is not None else []
     if rows:
         st.text("Sweeps so far")
@@ -227,7 +229,7 @@ def past_panel() -> None:
 
 
 components.library()
-sweeping.advance(backend)
+sweeping.advance(bench)
 narrow, wide = st.columns([1, 1.9], gap="medium")
 with narrow:
     form_panel()

@@ -22,7 +22,7 @@ import yaml
 
 from engine.__main__ import main
 from tests import families
-from tests.engine.run.small import build_small_study
+from tests.engine.jobs.small import build_small_study
 
 _turn = itertools.count()
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from engine.commands.merging import output_path
 from engine.commands.session import Session, progress
+from engine.jobs.reported import reported
 from engine.private import share
 from engine.recipe import point_id
-from engine.run.reported import reported
 
 
 def export(args: Namespace) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from cache.store import Store
 from engine.errors import bad, shown, unknown
 from engine.family.compatibility import Family, open_family
 from engine.family.fingerprint import family_fingerprint
+from engine.jobs.executor import Executor, Handle
+from engine.jobs.inline import InlineExecutor
+from engine.jobs.local import LocalExecutor
+from engine.jobs.protocol import Job
 from engine.recipe import Recipe, point_id, read_recipe, recipe_from_dict, resolve
-from engine.run.executor import Executor, Handle
-from engine.run.inline import InlineExecutor
-from engine.run.local import LocalExecutor
-from engine.run.protocol import Job
 from engine.scoring.objectives import copies_notes, objective_fingerprint, prepare
 from engine.study import Objective, load_study
 

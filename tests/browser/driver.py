@@ -170,7 +170,7 @@ class Served:
                 command = (place / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == str(self._process.pid) and b"engine.run.worker" in command:
+            if parent == str(self._process.pid) and b"engine.jobs.worker" in command:
                 return int(place.name)
         raise AssertionError("the app has no worker")
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from engine.front.preference import choose as choose_row
 from engine.front.preference import scale_weights
-from pages.parts.preference import equal, rebalanced
+from studio.decide.preference import equal, rebalanced
 from tests.browser.driver import Served, kinds, moved, points, redrawn, slider, wait_for_chart
 
 pytestmark = pytest.mark.browser

@@ -31,7 +31,7 @@ from engine.scoring.registry import find_scorer
 from engine.scoring.scores import Score, summarise
 from engine.study import load_study
 from tests import oracle
-from tests.engine.run.small import build_small_study
+from tests.engine.jobs.small import build_small_study
 from tests.families import SENTENCES
 
 few = settings(

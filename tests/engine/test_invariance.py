@@ -13,10 +13,10 @@ from engine.decoding import batch
 from engine.decoding.loop import Bucket, generate
 from engine.demo import write_demo
 from engine.family.compatibility import open_family
+from engine.jobs.inline import InlineExecutor
+from engine.jobs.local import LocalExecutor
+from engine.jobs.protocol import Job
 from engine.recipe import Recipe, resolve
-from engine.run.inline import InlineExecutor
-from engine.run.local import LocalExecutor
-from engine.run.protocol import Job
 from engine.study import load_study
 
 NEW_TOKENS = 12

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from engine.errors import BadInput
-from pages.parts.opening import read_study
+from studio.opening import read_study
 from tests.differential.classes import Class, write_family
 from tests.headless import run
 

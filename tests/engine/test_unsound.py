@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from tests import headless
-from tests.engine.run.small import build_small_study
+from tests.engine.jobs.small import build_small_study
 from tests.families import write_lines
 
 

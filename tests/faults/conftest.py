@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.run.small import build_small_study
+from tests.engine.jobs.small import build_small_study
 from tests.faults.forks import Forks
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cache.rows import score_id
-from engine.run.claiming import TakenOver, Turns
-from engine.run.protocol import Emit, Job
+from engine.jobs.claiming import TakenOver, Turns
+from engine.jobs.protocol import Emit, Job
 
 FAMILY, OBJECTIVE, NUMERICS = "f" * 64, "o" * 64, "cpu/float32/1"
 

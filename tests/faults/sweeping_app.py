@@ -16,9 +16,9 @@ from typing import Any
 
 from cache.store import Store
 from engine.errors import JobFailed
-from engine.run.executor import wait_until_ready
-from engine.run.local import LocalExecutor
-from engine.run.protocol import Job
+from engine.jobs.executor import wait_until_ready
+from engine.jobs.local import LocalExecutor
+from engine.jobs.protocol import Job
 
 
 def say(**what: Any) -> None:

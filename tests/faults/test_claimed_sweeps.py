@@ -18,7 +18,7 @@ import pytest
 
 from engine.search.designs import design
 from engine.study import load_study
-from tests.engine.run.small import build_small_study, single
+from tests.engine.jobs.small import build_small_study, single
 from tests.faults.test_kills import ENVIRONMENT, ROOT, app, stored
 
 SEED = 21

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from cache.store import Store
-from tests.engine.run.small import build_small_study, recipe
+from tests.engine.jobs.small import build_small_study, recipe
 from tests.faults.paced_service import FAMILY, row_id
 
 ROOT = Path(__file__).resolve().parents[2]

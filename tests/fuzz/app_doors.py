@@ -15,15 +15,16 @@ from cache.blobs import Blobs
 from engine.errors import BadInput
 from engine.recipe import METHODS, Names, recipe_from_dict, resolve
 from engine.study import load_study
-from pages.parts import address, exports
-from pages.parts.adding import add_objective, document_of, texts_of
-from pages.parts.looking import see
-from pages.parts.opening import Draft, check_draft, read_study, typed_path
-from pages.parts.preference import bounds_from_text, from_text
-from pages.parts.view import Measured
+from studio.data_preview import see
+from studio.decide.preference import bounds_from_text, from_text
+from studio.export import exports
+from studio.opening import Draft, check_draft, read_study, typed_path
+from studio.points.view import Measured
+from studio.study_editor import add_objective, document_of, texts_of
 from tests.fuzz.changes import NUMBERS, TEXTS, in_bytes, in_text, in_tree, odd
 from tests.fuzz.corpus import DATA, Corpus
 from tests.fuzz.watching import Input
+from ui import address
 
 Inputs = st.SearchStrategy[Input]
 

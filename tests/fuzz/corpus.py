@@ -28,7 +28,7 @@ from engine.recipe import Recipe, point_id
 from engine.scoring.objectives import prepare
 from engine.study import load_study
 from tests import families
-from tests.engine.run.small import build_small_study
+from tests.engine.jobs.small import build_small_study
 
 ROWS = [
     {"prompt": "the quick", "target": "brown", "split": "a"},

@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, point_id, resolve
 from engine.scoring.data import read_rows
-from pages.parts import components
-from pages.parts.backend import Backend, Task
+from studio.workbench import Task, Workbench
+from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
-from tests.pages.conftest import page, texts, until, widget
+from ui import components
 
 
 def opened(*points: str, **query: str) -> AppTest:
@@ -31,15 +31,15 @@ def press(at: AppTest, label: str) -> AppTest:
     return found.click().run()
 
 
-def comparison(backend: Backend) -> Task:
-    [task] = [task for name, task in backend._tasks.items() if name.endswith(":compare")]
+def comparison(bench: Workbench) -> Task:
+    [task] = [task for name, task in bench._tasks.items() if name.endswith(":compare")]
     return task
 
 
-def answered(at: AppTest, backend: Backend) -> AppTest:
+def answered(at: AppTest, bench: Workbench) -> AppTest:
     press(at, "Answer")
     assert not at.exception
-    until(lambda: comparison(backend).status.over)
+    until(lambda: comparison(bench).status.over)
     return at.run()
 
 
@@ -61,14 +61,16 @@ def said(at: AppTest) -> list[list[str]]:
     ]
 
 
-def test_an_empty_tray_says_what_to_do(backend: Backend) -> None:
+def test_an_empty_tray_says_what_to_do(bench: Workbench) -> None:
     at = opened()
     assert not at.exception
     assert "Nothing to compare yet." in texts(at)
     assert not [each for each in at.button if each.label == "Answer"]
 
 
-def test_models_and_points_are_added_and_removed_and_the_address_follows(backend: Backend) -> None:
+def test_models_and_points_are_added_and_removed_and_the_address_follows(
+    bench: Workbench,
+) -> None:
     at = opened()
     box = widget(at.selectbox, "Add a model or a point of the front")
     assert list(box.options) == ["base", "target", "helpful", "terse"]
@@ -82,8 +84,8 @@ def test_models_and_points_are_added_and_removed_and_the_address_follows(backend
     assert "A · base" in texts(at) and "helpful" not in texts(at).replace("2 experts", "")
 
 
-def test_the_address_restores_the_tray_with_scores(backend: Backend) -> None:
-    at = opened("helpful", backend.measured().ids[0], "000000000000")
+def test_the_address_restores_the_tray_with_scores(bench: Workbench) -> None:
+    at = opened("helpful", bench.measured().ids[0], "000000000000")
     assert not at.exception
     shown = texts(at)
     assert "A · helpful" in shown and "B · base" in shown
@@ -91,7 +93,7 @@ def test_the_address_restores_the_tray_with_scores(backend: Backend) -> None:
     assert "facts ↑  0.800 ± 0.020 [0.751, 0.841]" in shown
 
 
-def test_what_an_address_names_in_vain_is_shown_as_text_and_counted(backend: Backend) -> None:
+def test_what_an_address_names_in_vain_is_shown_as_text_and_counted(bench: Workbench) -> None:
     at = opened("\x1b[31m", *(f"none{each}" for each in range(40)))
     assert not at.exception
     shown = texts(at)
@@ -99,15 +101,15 @@ def test_what_an_address_names_in_vain_is_shown_as_text_and_counted(backend: Bac
     assert shown.count("This study has no ") == 20 and "Nor 21 more" in shown
 
 
-def test_a_full_tray_takes_no_more(backend: Backend) -> None:
+def test_a_full_tray_takes_no_more(bench: Workbench) -> None:
     at = opened("base", "target", "helpful", "terse")
     assert widget(at.selectbox, "Add a model or a point of the front").disabled
 
 
-def test_the_first_rows_are_asked_with_the_objectives_own_settings(backend: Backend) -> None:
-    at = answered(opened("base", "helpful"), backend)
-    payload = comparison(backend).handle.job.payload
-    rows = read_rows(backend.objectives[0], "explore")
+def test_the_first_rows_are_asked_with_the_objectives_own_settings(bench: Workbench) -> None:
+    at = answered(opened("base", "helpful"), bench)
+    payload = comparison(bench).handle.job.payload
+    rows = read_rows(bench.objectives[0], "explore")
     assert payload["prompts"] == [row.prompt for row in rows[:3]]
     assert (payload["temperature"], payload["max_new_tokens"], payload["chat"]) == (0, 64, False)
     assert "Answered." in texts(at)
@@ -117,8 +119,8 @@ def test_the_first_rows_are_asked_with_the_objectives_own_settings(backend: Back
     assert notes == ["2 tokens"] * 2 + ["cut after 64 tokens"] * 4
 
 
-def test_generated_text_is_data_of_the_component_and_nowhere_markup(backend: Backend) -> None:
-    at = answered(opened("base"), backend)
+def test_generated_text_is_data_of_the_component_and_nowhere_markup(bench: Workbench) -> None:
+    at = answered(opened("base"), bench)
     assert toy.HOSTILE in said(at)[0][0]
     elsewhere = [*at.markdown, *at.caption, *at.error, *at.get("html")]
     assert not any("onerror" in str(getattr(each, "value", "")) for each in elsewhere)
@@ -128,34 +130,34 @@ def test_generated_text_is_data_of_the_component_and_nowhere_markup(backend: Bac
         assert way not in source
 
 
-def test_typed_prompts_and_settings_are_asked(backend: Backend) -> None:
+def test_typed_prompts_and_settings_are_asked(bench: Workbench) -> None:
     at = opened("base", "helpful")
     widget(at.selectbox, "Prompts").select("typed").run()
     widget(at.text_area, "Prompts, one a line").set_value("one\n\n two \n")
     widget(at.number_input, "Temperature").set_value(0.7)
     widget(at.number_input, "Seed").set_value(5)
     widget(at.number_input, "Most new tokens").set_value(9)
-    at = answered(at, backend)
-    payload = comparison(backend).handle.job.payload
+    at = answered(at, bench)
+    payload = comparison(bench).handle.job.payload
     assert payload["prompts"] == ["one", "two"] and "stop" not in payload
     assert (payload["temperature"], payload["seed"], payload["max_new_tokens"]) == (0.7, 5, 9)
     assert payload["chat"] is True
 
     press(at, "Again with another seed")
-    until(lambda: comparison(backend).status.over)
-    assert comparison(backend).handle.job.payload == payload | {"seed": 6}
+    until(lambda: comparison(bench).status.over)
+    assert comparison(bench).handle.job.payload == payload | {"seed": 6}
     at.run()
     assert widget(at.number_input, "Seed").value == 6
     assert said(at)[0][0].endswith("base 6")
 
 
-def test_the_same_seed_again_is_not_offered_at_temperature_0(backend: Backend) -> None:
-    at = answered(opened("base"), backend)
+def test_the_same_seed_again_is_not_offered_at_temperature_0(bench: Workbench) -> None:
+    at = answered(opened("base"), bench)
     assert widget(at.button, "Again with another seed").disabled
     assert widget(at.button, "Stop").disabled
 
 
-def test_nothing_to_ask_is_said(backend: Backend) -> None:
+def test_nothing_to_ask_is_said(bench: Workbench) -> None:
     at = opened("base")
     widget(at.selectbox, "Prompts").select("typed").run()
     press(at, "Answer")
@@ -163,11 +165,11 @@ def test_nothing_to_ask_is_said(backend: Backend) -> None:
     widget(at.text_area, "Prompts, one a line").set_value("x\n" * 17)
     press(at, "Answer")
     assert "17 prompts: 16 can be answered at once." in texts(at)
-    assert not [name for name in backend._tasks if name.endswith(":compare")]
+    assert not [name for name in bench._tasks if name.endswith(":compare")]
 
 
-def test_differences_are_marked_against_the_column_chosen(backend: Backend) -> None:
-    at = answered(opened("base", "helpful"), backend)
+def test_differences_are_marked_against_the_column_chosen(bench: Workbench) -> None:
+    at = answered(opened("base", "helpful"), bench)
     widget(at.selectbox, "Differences").select("against A · base").run()
     first, second = drawn(at)["rows"][0]["cells"]
     assert {kind for kind, _ in first["pieces"]} == {"same"}
@@ -177,48 +179,48 @@ def test_differences_are_marked_against_the_column_chosen(backend: Backend) -> N
     ]
 
 
-def test_stop_keeps_what_was_written(backend: Backend, service: toy.Service) -> None:
+def test_stop_keeps_what_was_written(bench: Workbench, service: toy.Service) -> None:
     service.pause = 0.5
     at = opened("base", "helpful")
     press(at, "Answer")
-    until(lambda: comparison(backend).status.texts)
+    until(lambda: comparison(bench).status.texts)
     at.run()
     assert drawn(at)["writing"] and "Starting." in texts(at)
     press(at, "Stop")
-    until(lambda: comparison(backend).status.over)
+    until(lambda: comparison(bench).status.over)
     at.run()
     assert "Stopped. What was written before is kept." in texts(at)
     assert said(at)[0][0] and not said(at)[-1][1]
     assert [state for _, state in drawn(at)["heads"]] == ["stopped", "stopped"]
 
 
-def test_a_column_that_fails_is_said_beside_the_others(backend: Backend) -> None:
-    bad = resolve(Recipe("task_arithmetic", {"helpful": toy.REFUSED}), backend.names)
+def test_a_column_that_fails_is_said_beside_the_others(bench: Workbench) -> None:
+    bad = resolve(Recipe("task_arithmetic", {"helpful": toy.REFUSED}), bench.names)
     at = page("compare")
     at.session_state["tray"] = [
         bad,
-        resolve(Recipe("single", {}, {"model": "base"}), backend.names),
+        resolve(Recipe("single", {}, {"model": "base"}), bench.names),
     ]
-    at = answered(at.run(), backend)
+    at = answered(at.run(), bench)
     heads = [state for _, state in drawn(at)["heads"]]
     assert heads == ["failed: the logits are not finite", "done"]
     assert at.query_params["points"] == "task_arithmetic(helpful:1.23;terse:0),base"
 
 
 def test_a_worker_that_fails_is_said_with_its_reason(
-    backend: Backend, service: toy.Service, monkeypatch: pytest.MonkeyPatch
+    bench: Workbench, service: toy.Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: Any) -> None:
         raise RuntimeError("the device fell off")
 
     monkeypatch.setattr(service, "compare", fails)
-    at = answered(opened("base"), backend)
+    at = answered(opened("base"), bench)
     assert "The worker could not answer." in texts(at)
     assert "the device fell off" in texts(at)
 
 
-def test_a_reloaded_page_finds_its_answers_again(backend: Backend) -> None:
-    at = answered(opened("base", "helpful"), backend)
+def test_a_reloaded_page_finds_its_answers_again(bench: Workbench) -> None:
+    at = answered(opened("base", "helpful"), bench)
     job = at.query_params["answers"]
     before = said(at)
     at = opened("base", "helpful", answers=job)
@@ -228,18 +230,16 @@ def test_a_reloaded_page_finds_its_answers_again(backend: Backend) -> None:
     assert drawn(at)["heads"][1][1] == "not asked yet: press Answer"
 
 
-def give_values(backend: Backend, recipe: Recipe, values: list[float]) -> None:
-    [row] = [each for each in toy.score_rows(recipe, backend.study) if each["objective"] == "facts"]
-    backend.store.append([row | {"n": len(values), "values": values}])
+def give_values(bench: Workbench, recipe: Recipe, values: list[float]) -> None:
+    [row] = [each for each in toy.score_rows(recipe, bench.study) if each["objective"] == "facts"]
+    bench.store.append([row | {"n": len(values), "values": values}])
 
 
-def test_examples_show_where_columns_differ_and_become_prompts(backend: Backend) -> None:
-    rows = read_rows(backend.objectives[0], "explore")
-    models = [
-        resolve(Recipe("single", {}, {"model": m}), backend.names) for m in ("base", "helpful")
-    ]
-    give_values(backend, models[0], [0.0] * len(rows))
-    give_values(backend, models[1], [float(n in (2, 4)) for n in range(len(rows))])
+def test_examples_show_where_columns_differ_and_become_prompts(bench: Workbench) -> None:
+    rows = read_rows(bench.objectives[0], "explore")
+    models = [resolve(Recipe("single", {}, {"model": m}), bench.names) for m in ("base", "helpful")]
+    give_values(bench, models[0], [0.0] * len(rows))
+    give_values(bench, models[1], [float(n in (2, 4)) for n in range(len(rows))])
     at = opened("base", "helpful")
     assert f"2 of {len(rows)} differ; helpful right where base is wrong: 2." in texts(at)
     assert len(at.dataframe[0].value) == len(rows)
@@ -249,21 +249,21 @@ def test_examples_show_where_columns_differ_and_become_prompts(backend: Backend)
     assert list(table["line"]) == [rows[2].line, rows[4].line]
 
 
-def test_a_column_that_is_not_measured_is_said_and_evaluated(backend: Backend) -> None:
-    mixed = resolve(Recipe("task_arithmetic", {"helpful": 0.4}), backend.names)
+def test_a_column_that_is_not_measured_is_said_and_evaluated(bench: Workbench) -> None:
+    mixed = resolve(Recipe("task_arithmetic", {"helpful": 0.4}), bench.names)
     at = page("compare")
     at.session_state["tray"] = [mixed]
     at.run()
     assert "Not measured on facts: task_arithmetic(helpful 0.4)" in texts(at)
     press(at, "Evaluate")
-    until(lambda: point_id(mixed, toy.FAMILY) in backend.measured().row_of)
+    until(lambda: point_id(mixed, toy.FAMILY) in bench.measured().row_of)
 
 
-def test_a_column_measured_without_a_score_is_not_offered_again(backend: Backend) -> None:
-    mixed = resolve(Recipe("task_arithmetic", {"helpful": 0.4}), backend.names)
-    rows = toy.score_rows(mixed, backend.study)
+def test_a_column_measured_without_a_score_is_not_offered_again(bench: Workbench) -> None:
+    mixed = resolve(Recipe("task_arithmetic", {"helpful": 0.4}), bench.names)
+    rows = toy.score_rows(mixed, bench.study)
     rows[0] |= {"mean": None, "stderr": None, "low": None, "high": None, "error": "all logits 0"}
-    backend.store.append(rows)
+    bench.store.append(rows)
     at = page("compare")
     at.session_state["tray"] = [mixed]
     at.run()

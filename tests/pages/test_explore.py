@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cache.journal import NotSaved
-from pages.parts import state
-from pages.parts.backend import Backend
+from studio.workbench import Workbench
+from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
-from tests.pages.conftest import page, texts, until, widget
+from ui import frame as state
 
 
 def test_a_first_start_says_what_happens_until_there_are_points(home: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_first_start_says_what_happens_until_there_are_points(home: Path) -> N
     assert "base, target, helpful, terse" in texts(at)
 
 
-def test_header_names_study_family_numerics_and_counts(backend: Backend) -> None:
+def test_header_names_study_family_numerics_and_counts(bench: Workbench) -> None:
     at = page("explore").run()
     assert not at.exception
     shown = texts(at)
@@ -32,7 +32,7 @@ def test_header_names_study_family_numerics_and_counts(backend: Backend) -> None
     assert "worker ready" in shown
 
 
-def test_sliders_carry_the_experts_names_and_the_study_s_ranges(backend: Backend) -> None:
+def test_sliders_carry_the_experts_names_and_the_study_s_ranges(bench: Workbench) -> None:
     at = page("explore").run()
     assert [(each.label, each.min, each.max) for each in recipe_sliders(at)] == [
         ("helpful", 0.0, 1.5),
@@ -40,7 +40,7 @@ def test_sliders_carry_the_experts_names_and_the_study_s_ranges(backend: Backend
     ]
 
 
-def test_each_method_keeps_its_own_sliders(backend: Backend) -> None:
+def test_each_method_keeps_its_own_sliders(bench: Workbench) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(1.1).run()
     widget(at.selectbox, "Method").set_value("linear").run()
@@ -59,45 +59,45 @@ def export_links(at: AppTest) -> list[Any]:
     return [each.proto for each in at.get("page_link") if each.proto.label == "Export…"]
 
 
-def test_evaluate_measures_the_recipe_in_hand(backend: Backend) -> None:
+def test_evaluate_measures_the_recipe_in_hand(bench: Workbench) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(0.8).run()
     assert at.button(key="no_export").disabled and not export_links(at)
-    models = backend.measured().ids
+    models = bench.measured().ids
     at.button(key="evaluate").click().run()
-    until(lambda: backend.advance() or len(backend.measured()) == 5)
+    until(lambda: bench.advance() or len(bench.measured()) == 5)
     at.run()
     assert not at.exception
     assert at.button(key="evaluate").disabled
-    [new] = set(backend.measured().ids) - set(models)
+    [new] = set(bench.measured().ids) - set(models)
     [link] = export_links(at)
     assert link.query_string == f"point={new}"
     assert "5 points" in texts(at)
     assert "5 of 5" in texts(at) or "of 5 points on the front" in texts(at)
 
 
-def test_a_failed_recipe_is_shown_with_its_reason(backend: Backend) -> None:
+def test_a_failed_recipe_is_shown_with_its_reason(bench: Workbench) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(toy.REFUSED).run()
     at.button(key="evaluate").click().run()
-    until(lambda: backend.advance() or backend.measured().failures)
+    until(lambda: bench.advance() or bench.measured().failures)
     at.run()
     assert "4 points, 1 failed" in texts(at)
     assert "the logits are not finite" in texts(at)
 
 
-def test_cancel_stops_an_evaluation(backend: Backend, service: toy.Service) -> None:
+def test_cancel_stops_an_evaluation(bench: Workbench, service: toy.Service) -> None:
     service.pause = 30.0
     at = page("explore").run()
     at.button(key="evaluate").click().run()
     widget(at.button, "Cancel").click().run()
-    [name] = [name for name in backend._tasks if name.endswith(":evaluate")]
-    until(lambda: backend._tasks[name].status.over)
+    [name] = [name for name in bench._tasks if name.endswith(":evaluate")]
+    until(lambda: bench._tasks[name].status.over)
     at.run()
     assert "Cancelled" in texts(at)
 
 
-def test_parameters_take_effect_on_apply(backend: Backend) -> None:
+def test_parameters_take_effect_on_apply(bench: Workbench) -> None:
     at = page("explore").run()
     widget(at.selectbox, "Method").set_value("pcb").run()
     widget(at.number_input, "ratio").set_value(0.2)
@@ -106,7 +106,7 @@ def test_parameters_take_effect_on_apply(backend: Backend) -> None:
     assert at.session_state["hand"].parameters["pcb"]["ratio"] == 0.2
 
 
-def test_coefficients_that_cannot_be_used_are_said_and_not_submitted(backend: Backend) -> None:
+def test_coefficients_that_cannot_be_used_are_said_and_not_submitted(bench: Workbench) -> None:
     at = page("explore").run()
     widget(at.selectbox, "Method").set_value("linear").run()
     for slider in recipe_sliders(at):
@@ -117,7 +117,7 @@ def test_coefficients_that_cannot_be_used_are_said_and_not_submitted(backend: Ba
     assert not [each for each in at.button if each.label == "Evaluate"]
 
 
-def test_axes_and_front_follow_the_objectives_chosen(backend: Backend) -> None:
+def test_axes_and_front_follow_the_objectives_chosen(bench: Workbench) -> None:
     at = page("explore").run()
     at.selectbox(key="view:y").set_value("loss").run()
     at.selectbox(key="view:z").set_value("manners").run()
@@ -125,8 +125,8 @@ def test_axes_and_front_follow_the_objectives_chosen(backend: Backend) -> None:
     assert "on the front over facts ↑, loss ↓, manners ↑" in texts(at)
 
 
-def test_a_url_restores_method_point_and_axes(backend: Backend) -> None:
-    point = backend.measured().ids[2]
+def test_a_url_restores_method_point_and_axes(bench: Workbench) -> None:
+    point = bench.measured().ids[2]
     at = page("explore")
     at.query_params["point"] = point
     at.query_params["method"] = "pcb"
@@ -138,7 +138,7 @@ def test_a_url_restores_method_point_and_axes(backend: Backend) -> None:
     assert at.session_state["hand"].parameters["single"] == {"model": "helpful"}
 
 
-def test_a_url_of_a_point_that_is_gone_is_no_error(backend: Backend) -> None:
+def test_a_url_of_a_point_that_is_gone_is_no_error(bench: Workbench) -> None:
     at = page("explore")
     at.query_params["point"] = "000000000000"
     at.run()
@@ -146,7 +146,7 @@ def test_a_url_of_a_point_that_is_gone_is_no_error(backend: Backend) -> None:
     assert widget(at.selectbox, "Method").value == "task_arithmetic"
 
 
-def test_the_table_lists_every_point_with_its_front_members_marked(backend: Backend) -> None:
+def test_the_table_lists_every_point_with_its_front_members_marked(bench: Workbench) -> None:
     at = page("explore").run()
     [table] = at.dataframe
     assert len(table.value) == 4
@@ -172,14 +172,14 @@ def test_a_worker_that_failed_says_why_and_can_be_restarted(
     home: Path, service: toy.Service
 ) -> None:
     service.opens = False
-    backend = state.connect()
-    until(lambda: backend.advance() or backend.worker().name == "failed")
+    bench = state.connect()
+    until(lambda: bench.advance() or bench.worker().name == "failed")
     at = page("explore").run()
     assert "worker failed" in texts(at)
     assert "holds NaN" in texts(at)
     service.opens = True
     at.button(key="restart").click().run()
-    until(lambda: backend.advance() or len(backend.measured()) == 4)
+    until(lambda: bench.advance() or len(bench.measured()) == 4)
     at.run()
     assert not at.exception
     assert "worker failed" not in texts(at)
@@ -188,7 +188,7 @@ def test_a_worker_that_failed_says_why_and_can_be_restarted(
 def test_a_full_disk_is_said_where_a_study_is_opened(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full() -> Backend:
+    def full() -> Workbench:
         raise NotSaved("no room for the journal: the disk is full. Make room, then try again.")
 
     monkeypatch.setattr(state, "connect", full)

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from engine.recipe import Recipe, resolve
-from pages.parts.backend import Backend
-from tests.pages.conftest import page, texts, until
+from studio.workbench import Workbench
+from tests.app_fixtures import page, texts, until
 
 
-def test_scores_as_of_an_earlier_definition_are_told_and_measured_anew(backend: Backend) -> None:
+def test_scores_as_of_an_earlier_definition_are_told_and_measured_anew(bench: Workbench) -> None:
     assert "earlier definition" not in texts(page("explore").run())
-    assert backend.known is not None
-    [row, *_] = backend.store.scores(backend.known.family)
-    recipe = resolve(Recipe("task_arithmetic", {"helpful": 0.35}, {}), backend.names)
+    assert bench.known is not None
+    [row, *_] = bench.store.scores(bench.known.family)
+    recipe = resolve(Recipe("task_arithmetic", {"helpful": 0.35}, {}), bench.names)
     old = {
         "id": "0" * 64,
-        "point": backend.point_id(recipe),
+        "point": bench.point_id(recipe),
         "recipe": recipe.as_dict(),
         "objective_fingerprint": "1" * 64,
     }
-    backend.store.append([{**row, **old}])
-    backend.advance()
-    before = len(backend.measured())
+    bench.store.append([{**row, **old}])
+    bench.advance()
+    before = len(bench.measured())
     at = page("explore").run()
     assert not at.exception
     said = f"Scores as of an earlier definition, not shown and on no front: {row['objective']} of 1"
-    assert said in texts(at) and len(backend.measured()) == before
+    assert said in texts(at) and len(bench.measured()) == before
     at.button(key="measure_anew").click().run()
-    until(lambda: backend.advance() or len(backend.measured()) == before + 1)
+    until(lambda: bench.advance() or len(bench.measured()) == before + 1)
     at = page("explore").run()
     assert not at.exception
     assert "earlier definition" not in texts(at)

@@ -9,29 +9,29 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
-from pages.parts.backend import Backend
-from pages.parts.preference import Preference
-from pages.parts.view import axes_of
-from tests.pages.conftest import page, texts, until, widget
+from studio.decide.preference import Preference
+from studio.points.view import axes_of
+from studio.workbench import Workbench
+from tests.app_fixtures import page, texts, until, widget
 
 
-def measure(backend: Backend, recipes: list[Recipe]) -> None:
-    count = len(backend.measured()) + len(recipes)
-    backend.evaluate(recipes, "a test", "test")
-    until(lambda: backend.advance() or len(backend.measured()) == count)
+def measure(bench: Workbench, recipes: list[Recipe]) -> None:
+    count = len(bench.measured()) + len(recipes)
+    bench.evaluate(recipes, "a test", "test")
+    until(lambda: bench.advance() or len(bench.measured()) == count)
 
 
-def mix(backend: Backend, helpful: float, terse: float) -> Recipe:
+def mix(bench: Workbench, helpful: float, terse: float) -> Recipe:
     recipe = Recipe("task_arithmetic", {"helpful": helpful, "terse": terse})
-    return resolve(recipe, backend.names)
+    return resolve(recipe, bench.names)
 
 
 @pytest.fixture
-def swept(backend: Backend) -> Backend:
+def swept(bench: Workbench) -> Workbench:
     """Twelve points of task arithmetic beside the models."""
     grid = [(a, b) for a in (0.2, 0.5, 0.8, 1.1) for b in (0.3, 0.6, 0.9)]
-    measure(backend, [mix(backend, *each) for each in grid])
-    return backend
+    measure(bench, [mix(bench, *each) for each in grid])
+    return bench
 
 
 def readout(at: AppTest) -> dict[str, Any]:
@@ -44,21 +44,21 @@ def readout(at: AppTest) -> dict[str, Any]:
     raise AssertionError("there is no readout on the page")
 
 
-def test_too_few_points_are_said_and_the_missing_ones_can_be_measured(backend: Backend) -> None:
+def test_too_few_points_are_said_and_the_missing_ones_can_be_measured(bench: Workbench) -> None:
     at = page("explore").run()
     assert "Too few points to predict" in readout(at)["note"]
-    before = len(backend.measured())
+    before = len(bench.measured())
     button = at.button(key="missing")
     count = int(button.label.split()[1])
     button.click().run()
-    until(lambda: backend.advance() or len(backend.measured()) == before + count)
+    until(lambda: bench.advance() or len(bench.measured()) == before + count)
     at.run()
     assert not at.exception
     assert readout(at)["title"] == "Predicted, not measured"
     assert not [each for each in at.button if each.key == "missing"]
 
 
-def test_a_slider_moves_the_predicted_mark_and_a_measured_recipe_fills_it(swept: Backend) -> None:
+def test_a_slider_moves_the_predicted_mark_and_a_measured_recipe_fills_it(swept: Workbench) -> None:
     at = page("explore").run()
     first = readout(at)["mark"]
     assert first["kind"] == "predicted"
@@ -74,12 +74,12 @@ def test_a_slider_moves_the_predicted_mark_and_a_measured_recipe_fills_it(swept:
     assert readout(at)["mark"]["kind"] == "measured"
 
 
-def backend_has(backend: Backend, count: int) -> bool:
-    backend.advance()
-    return len(backend.measured()) == count
+def backend_has(bench: Workbench, count: int) -> bool:
+    bench.advance()
+    return len(bench.measured()) == count
 
 
-def test_a_surface_is_drawn_over_two_coefficients(swept: Backend) -> None:
+def test_a_surface_is_drawn_over_two_coefficients(swept: Workbench) -> None:
     at = page("explore").run()
     at.button_group(key="view:kind").set_value("Surface").run()
     assert not at.exception
@@ -92,7 +92,7 @@ def test_a_surface_is_drawn_over_two_coefficients(swept: Backend) -> None:
     assert "A surface needs a method with two coefficients" in texts(at)
 
 
-def test_parallel_shows_every_objective(swept: Backend) -> None:
+def test_parallel_shows_every_objective(swept: Workbench) -> None:
     at = page("explore")
     at.query_params["view"] = "parallel"
     at.run()
@@ -102,7 +102,7 @@ def test_parallel_shows_every_objective(swept: Backend) -> None:
     assert at.query_params["coefficients"] == "1"
 
 
-def test_bounds_filter_points_table_and_pick(swept: Backend) -> None:
+def test_bounds_filter_points_table_and_pick(swept: Workbench) -> None:
     measured = swept.measured()
     facts = measured.mean[:, measured.column("facts")]
     best = float(np.sort(facts)[-2])
@@ -120,7 +120,7 @@ def test_bounds_filter_points_table_and_pick(swept: Backend) -> None:
     assert "bounds" not in at.query_params
 
 
-def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Backend) -> None:
+def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Workbench) -> None:
     at = page("explore")
     at.query_params["prefer"] = "facts:1.00,manners:0.00"
     at.run()
@@ -139,7 +139,7 @@ def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Back
     assert "Why this one" in [each.label for each in at.expander]
 
 
-def test_the_address_says_what_is_shown_and_restores_it(swept: Backend) -> None:
+def test_the_address_says_what_is_shown_and_restores_it(swept: Workbench) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(0.77).run()
     at.selectbox(key="view:y").set_value("loss").run()
@@ -161,7 +161,7 @@ def test_the_address_says_what_is_shown_and_restores_it(swept: Backend) -> None:
     [{"method": "magic", "c": "helpful:1"}, {"method": "pcb", "c": "helpful"},
      {"method": "pcb", "c": "nobody:1"}, {"method": "pcb", "c": "helpful:nan"}],
 )  # fmt: skip
-def test_an_address_that_makes_no_sense_is_said(backend: Backend, asked: dict[str, str]) -> None:
+def test_an_address_that_makes_no_sense_is_said(bench: Workbench, asked: dict[str, str]) -> None:
     at = page("explore")
     for name, value in asked.items():
         at.query_params[name] = value
@@ -171,18 +171,18 @@ def test_an_address_that_makes_no_sense_is_said(backend: Backend, asked: dict[st
     assert widget(at.selectbox, "Method").value == "task_arithmetic"
 
 
-def test_nonsense_bounds_preferences_and_axes_of_an_address_are_ignored(backend: Backend) -> None:
+def test_nonsense_bounds_preferences_and_axes_of_an_address_are_ignored(bench: Workbench) -> None:
     at = page("explore")
     for name in ("bounds", "prefer", "x", "y", "z", "view", "colour", "knees"):
         at.query_params[name] = "<script>:9..x,,:"
     at.run()
     assert not at.exception
-    axes = axes_of(backend.objectives)[:2]
+    axes = axes_of(bench.objectives)[:2]
     kept = at.session_state["preference"][frozenset(axis.name for axis in axes)]
     assert isinstance(kept, Preference) and set(kept.weights.values()) == {0.5}
 
 
-def test_the_one_minute_path_is_dismissed_for_good(backend: Backend) -> None:
+def test_the_one_minute_path_is_dismissed_for_good(bench: Workbench) -> None:
     at = page("explore").run()
     assert "One minute." in texts(at)
     at.button(key="dismiss").click().run()

@@ -10,15 +10,15 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
 from engine.study import load_study
-from pages.parts import state
-from pages.parts.backend import Backend
+from studio.workbench import Workbench
+from tests.app_fixtures import OBJECTIVES, page, texts, until, widget
 from tests.engine.scoring.published import write
 from tests.families import FamilyFiles
-from tests.pages.conftest import OBJECTIVES, page, texts, until, widget
+from ui import frame as state
 
 
-def ended(backend: Backend, name: str) -> None:
-    until(lambda: any(s.endswith(name) and t.status.over for s, t in backend._tasks.items()))
+def ended(bench: Workbench, name: str) -> None:
+    until(lambda: any(s.endswith(name) and t.status.over for s, t in bench._tasks.items()))
 
 
 def press(at: AppTest, key: str) -> AppTest:
@@ -42,7 +42,7 @@ def own(family: FamilyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ho
     return path
 
 
-def test_the_family_is_shown_with_every_check(backend: Backend) -> None:
+def test_the_family_is_shown_with_every_check(bench: Workbench) -> None:
     at = page("models").run()
     assert not at.exception
     models = at.dataframe[0].value
@@ -57,10 +57,10 @@ def test_the_family_is_shown_with_every_check(backend: Backend) -> None:
     assert "Weight space at most" in shown and "Free in this machine's main memory" in shown
 
 
-def test_task_vectors_are_measured_once_and_kept(backend: Backend) -> None:
+def test_task_vectors_are_measured_once_and_kept(bench: Workbench) -> None:
     at = page("models").run()
     press(at, "measure_vectors")
-    ended(backend, ":geometry")
+    ended(bench, ":geometry")
     at = page("models").run()
     assert not at.exception
     assert "measure_vectors" not in [each.key for each in at.button]
@@ -73,7 +73,7 @@ def test_task_vectors_are_measured_once_and_kept(backend: Backend) -> None:
     assert not at.exception
 
 
-def test_a_study_file_is_opened_by_its_path(backend: Backend, own: Path, study: Path) -> None:
+def test_a_study_file_is_opened_by_its_path(bench: Workbench, own: Path, study: Path) -> None:
     at = page("models").run()
     widget(at.text_input, "Study file or its directory, on this server").set_value(str(own.parent))
     widget(at.button, "Open this study").click().run()
@@ -82,7 +82,7 @@ def test_a_study_file_is_opened_by_its_path(backend: Backend, own: Path, study: 
 
 
 @pytest.mark.parametrize("typed", ["/nowhere/study.yaml", "~nobody-here/x"])
-def test_a_path_that_leads_nowhere_is_said_and_kept(backend: Backend, typed: str) -> None:
+def test_a_path_that_leads_nowhere_is_said_and_kept(bench: Workbench, typed: str) -> None:
     at = page("models").run()
     field = widget(at.text_input, "Study file or its directory, on this server")
     field.set_value(typed)
@@ -128,7 +128,7 @@ def fill(at: AppTest, family: FamilyFiles, place: Path, **experts: str) -> None:
         at.text_input(key=f"expert_place:{row}").set_value(directory)
 
 
-def test_directories_become_a_study(backend: Backend, family: FamilyFiles, tmp_path: Path) -> None:
+def test_directories_become_a_study(bench: Workbench, family: FamilyFiles, tmp_path: Path) -> None:
     at = page("models").run()
     place = tmp_path / "new" / "trio"
     fill(at, family, place, one=str(family.experts["helpful"]), two=str(family.experts["terse"]))
@@ -154,7 +154,7 @@ def test_directories_become_a_study(backend: Backend, family: FamilyFiles, tmp_p
 
 
 def test_directories_that_do_not_fit_are_all_said_and_nothing_is_written(
-    backend: Backend, family: FamilyFiles, tmp_path: Path
+    bench: Workbench, family: FamilyFiles, tmp_path: Path
 ) -> None:
     at = page("models").run()
     (tmp_path / "pickled").mkdir()
@@ -174,7 +174,7 @@ def test_directories_that_do_not_fit_are_all_said_and_nothing_is_written(
 
 
 def test_a_new_study_may_start_with_an_objective_of_its_own(
-    backend: Backend, family: FamilyFiles, tmp_path: Path
+    bench: Workbench, family: FamilyFiles, tmp_path: Path
 ) -> None:
     at = page("models").run()
     fill(at, family, tmp_path / "new.yaml", one=str(family.experts["helpful"]))
@@ -196,14 +196,14 @@ def describe(at: AppTest, family: FamilyFiles, name: str = "more") -> None:
 
 
 def test_a_preview_shows_examples_and_saves_nothing(
-    own: Path, backend: Backend, family: FamilyFiles
+    own: Path, bench: Workbench, family: FamilyFiles
 ) -> None:
     before = own.read_text()
     at = page("models").run()
     describe(at, family)
     at.selectbox(key="preview_on").set_value("helpful")
     press(at, "preview")
-    ended(backend, ":preview")
+    ended(bench, ":preview")
     at.run()
     assert not at.exception
     shown = texts(at)
@@ -215,10 +215,10 @@ def test_a_preview_shows_examples_and_saves_nothing(
 
 
 def test_an_objective_is_added_and_measured_where_it_lacks(
-    own: Path, backend: Backend, family: FamilyFiles
+    own: Path, bench: Workbench, family: FamilyFiles
 ) -> None:
-    wanted = resolve(Recipe("task_arithmetic", {"helpful": 0.5, "terse": 0.25}), backend.names)
-    backend.evaluate([wanted], "Scoring", "here").handle.result(20)
+    wanted = resolve(Recipe("task_arithmetic", {"helpful": 0.5, "terse": 0.25}), bench.names)
+    bench.evaluate([wanted], "Scoring", "here").handle.result(20)
     at = page("models").run()
     describe(at, family)
     press(at, "add_objective")
@@ -230,7 +230,7 @@ def test_an_objective_is_added_and_measured_where_it_lacks(
         "more", "contains", {"ignore_case": True}, 8,
     )  # fmt: skip
     again = state.connect()
-    assert again is not backend
+    assert again is not bench
 
     def models_scored() -> bool:
         again.advance()
@@ -250,7 +250,7 @@ def test_an_objective_is_added_and_measured_where_it_lacks(
 
 
 def test_an_objective_that_cannot_be_added_leaves_the_file(
-    own: Path, backend: Backend, family: FamilyFiles
+    own: Path, bench: Workbench, family: FamilyFiles
 ) -> None:
     before = own.read_text()
     at = page("models").run()
@@ -262,7 +262,7 @@ def test_an_objective_that_cannot_be_added_leaves_the_file(
     assert at.text_input(key="objective:0:name").value == "facts"
 
 
-def test_fields_follow_the_scorer(backend: Backend) -> None:
+def test_fields_follow_the_scorer(bench: Workbench) -> None:
     at = page("models").run()
     scorer = at.selectbox(key="objective:0:scorer")
     assert "It is to maximize" in texts(at)
@@ -278,7 +278,7 @@ def test_fields_follow_the_scorer(backend: Backend) -> None:
 
 
 def test_data_are_shown_as_they_will_be_read_and_columns_chosen(
-    own: Path, backend: Backend, tmp_path: Path
+    own: Path, bench: Workbench, tmp_path: Path
 ) -> None:
     rows = [{"question": "a?", "query": f"b{n}?", "answer": "c", "kind": n % 2} for n in range(8)]
     path = write(tmp_path, ".csv", rows, zipped=True)

@@ -8,10 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
-from pages.parts import sweeping
-from pages.parts.backend import Backend
+from studio.sweeps import queue as sweeping
+from studio.workbench import Workbench
+from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
-from tests.pages.conftest import page, texts, until, widget
 
 SLOW = 2.0  # seconds a score; cancelled within a tenth of it
 
@@ -35,9 +35,9 @@ def started(at: AppTest) -> AppTest:
     return at
 
 
-def finished(backend: Backend) -> bool:
-    backend.advance()
-    queue = sweeping.queue(backend)
+def finished(bench: Workbench) -> bool:
+    bench.advance()
+    queue = sweeping.queue(bench)
     return queue is not None and not queue.of_state("running", "waiting")
 
 
@@ -49,7 +49,7 @@ def test_an_empty_page_says_what_to_do(home: Path) -> None:
     assert at.button(key="estimate").disabled
 
 
-def test_each_method_is_explained_with_the_points_its_grid_really_has(backend: Backend) -> None:
+def test_each_method_is_explained_with_the_points_its_grid_really_has(bench: Workbench) -> None:
     at = opened()
     at.multiselect(key="sweep_methods").set_value(["task_arithmetic", "linear"]).run()
     at.number_input(key="sweep_points").set_value(30).run()
@@ -64,7 +64,7 @@ def test_each_method_is_explained_with_the_points_its_grid_really_has(backend: B
     assert not at.number_input(key="sweep_seed").disabled
 
 
-def test_nothing_starts_before_its_estimate(backend: Backend) -> None:
+def test_nothing_starts_before_its_estimate(bench: Workbench) -> None:
     at = opened()
     assert not [each for each in at.button if each.label == "Start"]
     at.number_input(key="sweep_points").set_value(4).run()
@@ -74,7 +74,7 @@ def test_nothing_starts_before_its_estimate(backend: Backend) -> None:
     assert "3 new points (1 there already). About 21 s in all." in shown
     assert "task_arithmetic grid 4: 3 × 7.0 s a point, measured on one, 5.0 s once" in shown
     assert "Memory: up to 2.0 GB needed, 4.0 GB free" in shown
-    assert len(backend.measured()) == 5
+    assert len(bench.measured()) == 5
     assert at.button(key="estimate").label == "Estimate again"
     at.number_input(key="sweep_points").set_value(9).run()
     assert at.button(key="estimate").label == "Estimate"
@@ -82,13 +82,13 @@ def test_nothing_starts_before_its_estimate(backend: Backend) -> None:
     assert not [each for each in at.button if each.label == "Start"]
 
 
-def test_a_sweep_runs_and_is_listed(backend: Backend, service: toy.Service) -> None:
+def test_a_sweep_runs_and_is_listed(bench: Workbench, service: toy.Service) -> None:
     at = opened()
     at.multiselect(key="sweep_objectives").set_value(["facts", "loss"]).run()
     at.number_input(key="sweep_points").set_value(4).run()
     service.measured.clear()
     started(at)
-    until(lambda: finished(backend))
+    until(lambda: finished(bench))
     at.run()
     assert not at.exception
     assert len(service.measured) == len(set(service.measured)) == 8
@@ -98,7 +98,7 @@ def test_a_sweep_runs_and_is_listed(backend: Backend, service: toy.Service) -> N
     assert row["objectives"] == "facts, loss" and row["points"] == "4"
 
 
-def test_structural_parameters_reach_the_recipes(backend: Backend) -> None:
+def test_structural_parameters_reach_the_recipes(bench: Workbench) -> None:
     at = opened()
     at.multiselect(key="sweep_methods").set_value(["pcb"]).run()
     widget(at.number_input, "ratio").set_value(0.2).run()
@@ -106,17 +106,17 @@ def test_structural_parameters_reach_the_recipes(backend: Backend) -> None:
     at.selectbox(key="sweep_strategy").set_value("grid").run()
     estimated(at)
     assert "Every point of this sweep is measured." in texts(at)
-    assert backend.measured().recipes[-1].parameters["ratio"] == 0.2
+    assert bench.measured().recipes[-1].parameters["ratio"] == 0.2
 
 
-def test_a_form_without_methods_cannot_be_estimated(backend: Backend) -> None:
+def test_a_form_without_methods_cannot_be_estimated(bench: Workbench) -> None:
     at = opened()
     at.multiselect(key="sweep_methods").set_value([]).run()
     assert "Choose at least one method" in texts(at)
     assert at.button(key="estimate").disabled
 
 
-def test_the_form_is_kept_from_page_to_page(backend: Backend) -> None:
+def test_the_form_is_kept_from_page_to_page(bench: Workbench) -> None:
     at = opened()
     at.number_input(key="sweep_points").set_value(7).run()
     at.selectbox(key="sweep_strategy").set_value("sobol").run()
@@ -128,70 +128,70 @@ def test_the_form_is_kept_from_page_to_page(backend: Backend) -> None:
     assert at.selectbox(key="sweep_strategy").value == "sobol"
 
 
-def test_a_sweep_can_be_cancelled_and_resumed(backend: Backend, service: toy.Service) -> None:
+def test_a_sweep_can_be_cancelled_and_resumed(bench: Workbench, service: toy.Service) -> None:
     at = opened()
     at.number_input(key="sweep_points").set_value(4).run()
     estimated(at)
     service.pause = SLOW
     at.button(key="start").click().run()
     widget(at.button, "Cancel").click().run()
-    until(lambda: finished(backend))
+    until(lambda: finished(bench))
     at.run()
     assert "cancelled, 1 of 4 points: task_arithmetic grid 4" in texts(at)
     service.pause = 0.0
     widget(at.button, "Resume").click().run()
-    until(lambda: finished(backend))
+    until(lambda: finished(bench))
     at.run()
     assert not at.exception
-    assert len(backend.measured()) == 8
+    assert len(bench.measured()) == 8
     assert "No sweep runs." in texts(at)
 
 
 def test_a_waiting_sweep_is_shown_with_its_place_and_removed(
-    backend: Backend, service: toy.Service
+    bench: Workbench, service: toy.Service
 ) -> None:
     service.pause = SLOW
     for value in (0.1, 0.2):
-        recipe = resolve(Recipe("task_arithmetic", {"helpful": value}), backend.names)
+        recipe = resolve(Recipe("task_arithmetic", {"helpful": value}), bench.names)
         plan = [{"method": "task_arithmetic", "strategy": "grid", "points": 1}]
-        sweeping.enqueue(backend, plan, [recipe], ["facts"], {})
+        sweeping.enqueue(bench, plan, [recipe], ["facts"], {})
     at = opened()
     assert "0 of 1 points" in texts(at) and "1. in the queue: task_arithmetic grid 1" in texts(at)
     widget(at.button, "Remove").click().run()
     assert "in the queue" not in texts(at)
     widget(at.button, "Cancel").click().run()
-    until(lambda: finished(backend))
+    until(lambda: finished(bench))
 
 
 def test_failed_points_say_why_and_can_be_tried_again(
-    backend: Backend, service: toy.Service, monkeypatch: pytest.MonkeyPatch
+    bench: Workbench, service: toy.Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = resolve(Recipe("task_arithmetic", {"helpful": toy.REFUSED}), backend.names)
-    backend.evaluate([bad], "Scoring", "here").handle.result(20)
+    bad = resolve(Recipe("task_arithmetic", {"helpful": toy.REFUSED}), bench.names)
+    bench.evaluate([bad], "Scoring", "here").handle.result(20)
     at = opened()
     [failed] = [each for each in at.dataframe if "reason" in each.value]
     assert failed.value["reason"].tolist() == ["the logits are not finite"]
     assert failed.value["recipe"].tolist() == ["task_arithmetic(helpful 1.23)"]
     monkeypatch.setattr(toy, "REFUSED", None)
     at.button(key="again").click().run()
-    until(lambda: finished(backend))
+    until(lambda: finished(bench))
     at.run()
     assert not at.exception
     assert not [each for each in at.dataframe if "reason" in each.value]
-    assert not backend.measured().failures
+    assert not bench.measured().failures
 
 
-def test_a_score_that_is_no_number_is_told_and_not_tried_again(backend: Backend) -> None:
-    recipe = resolve(Recipe("task_arithmetic", {"helpful": 0.77}), backend.names)
+def test_a_score_that_is_no_number_is_told_and_not_tried_again(bench: Workbench) -> None:
+    recipe = resolve(Recipe("task_arithmetic", {"helpful": 0.77}), bench.names)
     lost = {"mean": None, "stderr": None, "low": None, "high": None, "error": "constant logits"}
-    backend.store.append([row | lost for row in toy.score_rows(recipe, backend.study)])
+    bench.store.append([row | lost for row in toy.score_rows(recipe, bench.study)])
     at = opened()
     [failed] = [each for each in at.dataframe if "reason" in each.value]
     assert "facts: constant logits" in failed.value["reason"].tolist()[0]
     assert not [each for each in at.button if each.key == "again"]
 
 
-def test_an_estimate_that_fails_says_why(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_that_fails_says_why(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toy, "REFUSED", 0.75)  # the middle of the range
     at = opened()
     at.number_input(key="sweep_points").set_value(1).run()
@@ -201,7 +201,7 @@ def test_an_estimate_that_fails_says_why(backend: Backend, monkeypatch: pytest.M
     assert not [each for each in at.button if each.label == "Start"]
 
 
-def test_a_cancelled_estimate_leaves_the_form(backend: Backend, service: toy.Service) -> None:
+def test_a_cancelled_estimate_leaves_the_form(bench: Workbench, service: toy.Service) -> None:
     service.pause = SLOW
     at = opened()
     at.button(key="estimate").click().run()

@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
-from pages.parts.backend import Backend
-from tests.pages.conftest import page, widget
+from studio.workbench import Workbench
+from tests.app_fixtures import page, widget
 
 ADD = "Put a model or a point of the front in"
 
@@ -33,7 +33,7 @@ def in_tray(at: AppTest) -> list[object]:
 
 
 @pytest.mark.parametrize("name", ["explore", "compare", "sweeps", "models", "export"])
-def test_every_page_fills_the_tray(backend: Backend, name: str) -> None:
+def test_every_page_fills_the_tray(bench: Workbench, name: str) -> None:
     at = page(name).run()
     assert label(at) == "Tray 0 of 4" and link(at).disabled
     widget(at.selectbox, ADD).select_index(2).run()
@@ -43,11 +43,11 @@ def test_every_page_fills_the_tray(backend: Backend, name: str) -> None:
     assert "helpful" not in widget(at.selectbox, ADD).options
 
 
-def test_what_is_in_the_tray_is_taken_out(backend: Backend) -> None:
+def test_what_is_in_the_tray_is_taken_out(bench: Workbench) -> None:
     at = page("sweeps")
     models = ("base", "helpful", "terse", "target")
     at.session_state["tray"] = [
-        resolve(Recipe("single", {}, {"model": name}), backend.names) for name in models
+        resolve(Recipe("single", {}, {"model": name}), bench.names) for name in models
     ]
     at.run()
     assert label(at) == "Tray 4 of 4" and widget(at.selectbox, ADD).disabled

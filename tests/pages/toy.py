@@ -14,8 +14,8 @@ from typing import Any
 
 from cache.rows import clean
 from engine.errors import ParetoscopeError, bad
+from engine.jobs.protocol import Job
 from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
-from engine.run.protocol import Job
 from engine.scoring.objectives import prepare
 from engine.search.designs import design
 from engine.study import Study, load_study, objective_of_document
@@ -63,7 +63,7 @@ def score_rows(recipe: Recipe, study: Study) -> list[dict[str, Any]]:
 
 
 class Service:
-    """`engine.run.protocol.Service` over `scores`.
+    """`engine.jobs.protocol.Service` over `scores`.
 
     Args:
         pause: seconds for each score.

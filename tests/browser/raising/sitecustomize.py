@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import Any
 
 WHERE = {
-    "pages.parts.steps": ("one_minute", "page"),
-    "pages.parts.controls": ("recipe_in_hand", "fragment"),
-    "pages.parts.tray": ("add", "callback"),
+    "pages.panels.explore.steps": ("one_minute", "page"),
+    "ui.recipe": ("recipe_in_hand", "fragment"),
+    "ui.tray": ("add", "callback"),
 }
 
 

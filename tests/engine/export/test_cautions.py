@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import headless
-from tests.engine.run.small import build_small_study, single
+from tests.engine.jobs.small import build_small_study, single
 
 HELD = "`report` rows were held back while the mixture was chosen"
 

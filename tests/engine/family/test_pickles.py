@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import headless
-from tests.engine.run.small import build_small_study
+from tests.engine.jobs.small import build_small_study
 
 PLANTED = (
     "pytorch_model.bin", "adapter_model.bin", "training_args.bin", "optimizer.pt", "scheduler.pt",

@@ -1,0 +1,228 @@
+"""The jobs "open", "evaluate" and "sweep": recipes in, one score row an objective out.
+
+    recipe ── compose ── evaluate ──► row ──► (texts to the blobs) ──► emit, as soon as it is there
+       └─ fails ──► failure row, and the next recipe
+
+Only what is missing is computed: a row's id says recipe, family, objective, split and numerics, and
+the payload lists the ids that are there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from cache.blobs import Blobs
+from cache.rows import score_id
+from engine.decoding.inputs import Tick
+from engine.errors import BadInput, ParetoscopeError, Problem, bad
+from engine.family.memory import memory_needed
+from engine.jobs.models import Models, study_of
+from engine.jobs.opened import OpenFamily
+from engine.jobs.protocol import Emit, is_out_of_memory
+from engine.recipe import Recipe, point_id
+from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
+from engine.scoring.objectives import copies_notes, objective_fingerprint, prepare
+from engine.scoring.registry import check_objective
+from engine.scoring.scores import Score
+from engine.study import Objective, Split, Study
+
+log = logging.getLogger(__name__)
+
+
+def open_study(
+    models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
+) -> Mapping[str, Any]:
+    """Check a study as a whole, and say how its scores are keyed.
+
+    Args:
+        payload: study: path of its file.
+
+    Returns:
+        family: fingerprint; objectives: name -> fingerprint; directions: name -> direction;
+        numerics; memory: bytes needed and there; names: {"experts", "has_target", "models"};
+        notes: what is allowed but worth knowing.
+    """
+    study = study_of(payload)
+    with models.families.use(study.family, tick) as opened:
+        tokenizer, names = opened.family.tokenizer, opened.family.names
+        template = tokenizer is not None and tokenizer.chat_template is not None
+        objectives = prepare(study, chat_template=template)
+        return {
+            "family": opened.fingerprint,
+            "objectives": _fingerprints(objectives, opened),
+            "directions": {each.name: each.direction for each in objectives},
+            "numerics": str(opened.composer.numerics),
+            "memory": memory_needed(opened.family, opened.composer.dtype.itemsize),
+            "names": {
+                "experts": list(names.experts),
+                "has_target": names.has_target,
+                "models": list(names.models),
+            },
+            "notes": [*opened.family.notes, *copies_notes(objectives)],
+        }
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Tells how far a recipe is, as one of several, of which others may be done before it."""
+
+    emit: Emit
+    done: int
+    total: int
+    index: int = 0
+
+    def __call__(self, note: ProgressNote) -> None:
+        rows = {"objective": note.objective, "rows": note.done, "of_rows": note.total}
+        places = {"done": self.done, "total": self.total, "index": self.index}
+        self.emit("progress", {**places, **rows})
+
+
+class Evaluation:
+    """Objectives, split and numerics that recipes are scored on.
+
+    Args:
+        blobs: keeps the texts.
+        have: ids of rows that are there already.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        opened: OpenFamily,
+        objectives: Sequence[Objective],
+        split: Split,
+        have: frozenset[str],
+    ) -> None:
+        self.opened = opened
+        self.objectives = objectives
+        self.split = split
+        self.have = have
+        self.numerics = str(opened.composer.numerics)
+        self.fingerprints = _fingerprints(objectives, opened)
+        self._blobs = blobs
+
+    def missing(self, recipe: Recipe) -> list[str]:
+        """Ids of the scores that a recipe lacks; objectives that say the same share one."""
+        point = point_id(recipe, self.opened.fingerprint)
+        ids = dict.fromkeys(self._id(point, each) for each in self.objectives)
+        return [each for each in ids if each not in self.have]
+
+    def rows(
+        self, recipe: Recipe, progress: Progress, tick: Tick, only: Collection[str]
+    ) -> Iterator[dict[str, Any]]:
+        """A score row for each id in `only`, as soon as it is there."""
+        point = point_id(recipe, self.opened.fingerprint)
+        found = {self._id(point, each): each for each in reversed(self.objectives)}
+        missing = [each for name, each in reversed(found.items()) if name in only]
+        composer = self.opened.composer
+        progress.emit("loading")
+        model = composer.compose(recipe, tick)
+        parked = self.opened.parked_seconds
+        for objective, score, metadata in evaluate(
+            model,
+            missing,
+            self.split,
+            base=lambda: composer.module("base"),
+            tick=tick,
+            progress=progress,
+        ):
+            lost, parked = self.opened.parked_seconds - parked, self.opened.parked_seconds
+            yield self._row(recipe, point, objective, score, metadata, lost)
+
+    def _id(self, point: str, objective: Objective) -> str:
+        return score_id(point, self.fingerprints[objective.name], self.split, self.numerics)
+
+    def _row(
+        self,
+        recipe: Recipe,
+        point: str,
+        objective: Objective,
+        score: Score,
+        metadata: Metadata,
+        parked_seconds: float,
+    ) -> dict[str, Any]:
+        name = self._id(point, objective)
+        return {
+            "kind": "score",
+            "id": name,
+            **self._common(recipe),
+            "objective": objective.name,
+            "objective_fingerprint": self.fingerprints[objective.name],
+            "scorer": objective.scorer,
+            **score.as_dict(),
+            **({} if score.error is None else {"error": score.error}),
+            "values": list(score.values),
+            "seconds": max(0.0, metadata["seconds"] - parked_seconds),
+            "tokens": metadata["tokens"],
+            "texts": self._keep(name, metadata["texts"]),
+            "at": time.time(),
+            "versions": {name: version(name) for name in ("torch", "transformers")},
+        }
+
+    def failure(self, recipe: Recipe, error: Exception) -> dict[str, Any]:
+        """The row that says why a recipe has no score."""
+        if not isinstance(error, ParetoscopeError):
+            log.error("%s could not be scored", recipe, exc_info=error)
+        return {
+            "kind": "failure",
+            **self._common(recipe),
+            "error": reason(error),
+            "at": time.time(),
+        }
+
+    def _common(self, recipe: Recipe) -> dict[str, Any]:
+        return {
+            "point": point_id(recipe, self.opened.fingerprint),
+            "recipe": recipe.as_dict(),
+            "family": self.opened.fingerprint,
+            "split": self.split,
+            "numerics": self.numerics,
+        }
+
+    def _keep(self, name: str, texts: Sequence[str] | None) -> str | None:
+        """The blob that holds the texts of a score; None where there are none, or no room."""
+        key = f"texts/{name}"
+        if texts is None or not self._blobs.put_text(key, json.dumps(list(texts))):
+            return None
+        return key
+
+
+def checked_objectives(study: Study, names: Sequence[str] | None) -> list[Objective]:
+    """Objectives by name, all where none is named, with direction and options filled in."""
+    chosen = study.select(list(names) if names else None)
+    problems: list[Problem] = []
+    found = []
+    for each in chosen:
+        try:
+            found.append(check_objective(each, study.path))
+        except BadInput as error:
+            problems.extend(error.problems)
+    if problems:
+        raise BadInput(*problems)
+    return found
+
+
+def split_of(payload: Mapping[str, Any]) -> Split:
+    split = payload.get("split", "explore")
+    if split == "explore" or split == "report":
+        return split
+    raise bad("split", f"there is no split {split!r}", "Use explore or report.")
+
+
+def reason(error: Exception) -> str:
+    """What a failure says: the error's message, with its type where it is not one of ours."""
+    if isinstance(error, ParetoscopeError):
+        return str(error)
+    if is_out_of_memory(error):
+        return f"out of memory ({str(error) or type(error).__name__})"
+    return f"{type(error).__name__}: {error}"
+
+
+def _fingerprints(objectives: Sequence[Objective], opened: OpenFamily) -> dict[str, str]:
+    return {each.name: objective_fingerprint(each, opened.tokenizer_hash) for each in objectives}

@@ -1,0 +1,71 @@
+"""What a job runs on: workspace, device, open families, kept texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.blobs import Blobs
+from engine.errors import bad
+from engine.family.device import pick_device
+from engine.jobs.imports import fetch_model_classes
+from engine.jobs.opened import OpenFamilies, OpenFamily
+from engine.recipe import Recipe, recipe_from_dict, resolve
+from engine.study import Study, load_study
+
+
+class Models:
+    """One for each executor, on one thread.
+
+    Args:
+        workspace: fingerprints are remembered and texts kept there.
+        device: "auto", "cpu", "cuda", …
+        compute_dtype: None for the device's default.
+
+    Raises:
+        BadInput: the device is not there.
+    """
+
+    def __init__(
+        self, workspace: Path, device: str = "auto", compute_dtype: str | None = None
+    ) -> None:
+        self.workspace = workspace
+        self.device = device
+        self.on_cpu = pick_device(device).type == "cpu"
+        self.families = OpenFamilies(workspace, device, compute_dtype)
+        self._blobs: Blobs | None = None
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where texts are kept; opened when first needed, by the thread that runs jobs."""
+        if self._blobs is None:
+            self._blobs = Blobs(self.workspace)
+        return self._blobs
+
+    def park(self) -> Callable[[], None]:
+        """Remember what is live; the function returned puts it back."""
+        return self.families.park()
+
+    def rest(self) -> None:
+        """Fetch what a job that runs a model needs."""
+        fetch_model_classes()
+
+    def close(self) -> None:
+        self.families.close()
+        if self._blobs is not None:
+            self._blobs.close()
+            self._blobs = None
+
+
+def study_of(payload: Mapping[str, Any]) -> Study:
+    """The study that a payload names by its file; raises `BadInput`."""
+    if not isinstance(payload.get("study"), str):
+        raise bad("job", "it names no study", "Give the path of a study file.")
+    return load_study(payload["study"])
+
+
+def recipe_of(data: Any, opened: OpenFamily, where: str = "recipe") -> Recipe:
+    """The recipe that a payload holds, resolved on a family; raises `BadInput`."""
+    recipe = data if isinstance(data, Recipe) else recipe_from_dict(data, where)
+    return resolve(recipe, opened.family.names, where)

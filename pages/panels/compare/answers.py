@@ -1,0 +1,113 @@
+"""The answers of a comparison: drawn while they grow, with Stop, another seed and differences."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from engine.jobs.executor import Status
+from engine.recipe import Recipe
+from studio.compare.comparing import Asked, grid, title
+from studio.workbench import Task
+from ui.components import declare
+from ui.recipe import anchored
+
+LOOK_SECONDS = 0.12
+FIRST_TEXT_SECONDS = 0.3
+"""How long the first drawing waits for a text: most are there sooner than the next look."""
+KEPT = 32
+NONE = "no differences marked"
+
+_answers = declare("answers", '<table class="answers"></table>')
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> OrderedDict[str, Task]:
+    """Job id -> comparison, the latest of all sessions: a reloaded page finds its answers again."""
+    return OrderedDict()
+
+
+def keep(task: Task) -> None:
+    """Remember a comparison for a reload; the address holds its job's id."""
+    kept = _kept()
+    kept[task.handle.id] = task
+    while len(kept) > KEPT:
+        kept.popitem(last=False)
+    st.query_params["answers"] = task.handle.id
+
+
+def kept(study: str) -> Task | None:
+    """The comparison that the address names, where this server still has it."""
+    task = _kept().get(st.query_params.get("answers", ""))
+    return task if task is not None and task.handle.job.payload["study"] == study else None
+
+
+def result_of(task: Task) -> Mapping[str, Any] | None:
+    """The result of a comparison that is done."""
+    return task.handle.result(0) if task.status.state == "done" else None
+
+
+def words(status: Status) -> str:
+    """Where a comparison stands, in one line."""
+    if status.state == "queued":
+        return "Waiting for the worker."
+    if status.state == "failed":
+        if status.failure == "cancelled":
+            return "Stopped. What was written before is kept."
+        return "This did not work. What was written before is kept."
+    done, total = status.progress.get("done", 0), status.progress.get("total", 0)
+    if status.state == "done":
+        return "Answered."
+    return f"Writing: {done} of {total} columns done." if total else "Starting."
+
+
+def show(task: Task, tray: Sequence[Recipe], again: Callable[[Task], None]) -> None:
+    """Draw a comparison; looks again by itself while it runs.
+
+    Args:
+        again: starts it with another seed.
+    """
+    running = not task.status.over
+    drawn: list[bool] = []
+
+    @st.fragment(run_every=LOOK_SECONDS if running else None)
+    def draw() -> None:
+        status = task.status if drawn else task.handle.first_text(FIRST_TEXT_SECONDS)
+        drawn.append(True)
+        asked = Asked.of(task.handle.job.payload)
+        with st.container(horizontal=True, vertical_alignment="center", key="answers_line"):
+            st.text(words(status), width="stretch")
+            against = _against(tray)
+            sampled = asked.settings.temperature > 0
+            if st.button("Stop", key="stop", disabled=status.over):
+                task.handle.cancel()
+            if st.button(
+                "Again with another seed", key="again", disabled=not status.over or not sampled,
+                help=None if sampled else "At temperature 0 an answer is always the same",
+            ):  # fmt: skip
+                again(task)
+                st.rerun()
+        if status.state == "failed" and status.failure != "cancelled":
+            st.error("The worker could not answer.", icon=":material/error:")
+            st.code(status.reason or "no reason was given", language=None, wrap_lines=True)
+        _answers(key="answers", data=grid(tray, asked, status, result_of(task), against))
+        if running and status.over:
+            st.rerun()
+
+    draw()
+
+
+def _against(tray: Sequence[Recipe]) -> Recipe | None:
+    """The column that words are compared with."""
+    options = [NONE, *(f"against {title(place, each)}" for place, each in enumerate(tray))]
+    kept = st.session_state.get("against", NONE)
+    key = f"against:{hash(tuple(options))}"
+    at = anchored(key, options.index(kept) if kept in options else 0)
+    chosen = st.selectbox(
+        "Differences", options, index=at, key=key, width=300, label_visibility="collapsed",
+    )  # fmt: skip
+    st.session_state["against"] = chosen
+    return None if chosen == NONE else tray[options.index(chosen) - 1]

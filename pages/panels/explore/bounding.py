@@ -1,0 +1,128 @@
+"""Bounds on objectives: a range slider each, whose ends set no bound.
+
+A slider's value is never set by code: one that is to show something else is another slider, by its
+key. What is bound is in `st.session_state["bounds"]`, there before a page is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from studio.decide.picking import as_bounds, mask
+from studio.decide.preference import Bounds
+from studio.points.view import SHARE, Axis, Measured
+
+Pair = tuple[float | None, float | None]
+
+NICE = (1.0, 2.0, 5.0, 10.0)
+TICKS = 100
+"""Steps of a slider, about."""
+
+
+def bounds() -> dict[str, Pair]:
+    """What is bound now, of this browser session."""
+    found: dict[str, Pair] = st.session_state.setdefault("bounds", {})
+    return found
+
+
+def bind(asked: Bounds) -> None:
+    """Put in bounds, in place of all there are; the sliders are made anew."""
+    st.session_state["bounds"] = {
+        name: pair for name, pair in asked.items() if pair != (None, None)
+    }
+    st.session_state["bounds_made"] = st.session_state.get("bounds_made", 0) + 1
+
+
+def ends(values: np.ndarray, unit: str, pair: Pair = (None, None)) -> tuple[float, float, float]:
+    """Lowest and highest value of a slider, and its step: what is measured and what is bound,
+    rounded outwards to round steps; 0 … 1 for shares.
+
+    Args:
+        values: float [k ≥ 1], finite.
+    """
+    if unit == SHARE:
+        return 0.0, 1.0, 0.01
+    known = [float(values.min()), float(values.max()), *(each for each in pair if each is not None)]
+    low, high = min(known), max(known)
+    span = high - low or abs(high) or 1.0
+    power = 10.0 ** math.floor(math.log10(span / TICKS))
+    step = power * next(each for each in NICE if each * power >= span / TICKS * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    digits = decimals(step)
+    last = max(last, first + 1)
+    return round(first * step, digits), round(last * step, digits), round(step, digits)
+
+
+def decimals(step: float) -> int:
+    """Digits after the point that a number on this grid has."""
+    return max(0, -math.floor(math.log10(step) + 1e-9))
+
+
+def _heard(key: str, name: str, low: float, high: float, on_change: Callable[[], Any]) -> None:
+    if key not in st.session_state:
+        return  # an answer of a slider that is no more
+    chosen = st.session_state[key]
+    pair = (
+        chosen[0] if chosen[0] > low else None,
+        chosen[1] if chosen[1] < high else None,
+    )
+    bounds().pop(name, None)
+    if pair != (None, None):
+        bounds()[name] = pair
+    on_change()
+
+
+def words(measured: Measured, axes: Sequence[Axis], asked: Bounds) -> str:
+    """What is bound, and how many points meet it."""
+    said = [
+        f"{each.name} {'at least' if each.kind == 'at_least' else 'at most'} {each.value:g}"
+        for each in as_bounds(axes, asked)
+    ]
+    if not said:
+        return "No bounds. A slider at its end sets none."
+    met = int(mask(measured, axes, asked).sum())
+    return f"{', '.join(said)}: {met} of {len(measured)} points."
+
+
+def bounds_panel(
+    measured: Measured, axes: Sequence[Axis], on_change: Callable[[], Any] = lambda: None
+) -> dict[str, Pair]:
+    """Draw a range slider for each objective that has points; what is bound.
+
+    Args:
+        on_change: called once the new bounds are in the state, before anything is drawn again.
+    """
+    made = st.session_state.get("bounds_made", 0)
+    with st.container(key="bounds_panel", gap=None):
+        for axis in axes:
+            values = measured.mean[:, measured.column(axis.name)]
+            values = values[np.isfinite(values)]
+            if not len(values):
+                continue
+            pair = bounds().get(axis.name, (None, None))
+            low, high, step = ends(values, axis.unit, pair)
+            key = f"bound:{axis.name}:{made}:{low:g}:{high:g}:{step:g}"
+            anchors = st.session_state.setdefault("bound_anchors", {})
+            if key not in st.session_state or key not in anchors:
+                first, last = (each if each is not None else end
+                               for each, end in zip(pair, (low, high), strict=True))  # fmt: skip
+                anchors[key] = min(max(first, low), high), max(min(last, high), low)
+            st.slider(
+                axis.label, low, high, anchors[key], step=step, key=key,
+                format=f"%.{decimals(step)}f", on_change=_heard,
+                args=(key, axis.name, low, high, on_change),
+            )  # fmt: skip
+        st.text(words(measured, axes, bounds()))
+        if bounds():
+            st.button("No bounds", key="no_bounds", on_click=_clear, args=(on_change,))
+    return bounds()
+
+
+def _clear(on_change: Callable[[], Any]) -> None:
+    bind({})
+    on_change()

@@ -1,0 +1,239 @@
+"""The chart panel of Explore: which view, over which axes, what is drawn and what is kept of it.
+
+    Trade-off   two or three objectives: measured points, front, models as they are
+    Surface     one objective over two coefficients, predicted, measured points on it
+    Parallel    all objectives at once, one line a point
+
+What was chosen is kept from page to page in one dictionary of the session, and in the address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from engine.front.decide import knees
+from engine.recipe import find_method
+from engine.search.surrogate import TooFew
+from pages.panels.explore import bounding
+from studio.charts import parallel, surface
+from studio.charts import tradeoff as figures
+from studio.decide.picking import frozen, mask
+from studio.decide.preference import Bounds, bounds_from_text, bounds_to_text
+from studio.points import predicting
+from studio.points.view import Axis, Measured
+from studio.points.words import front_words, rows
+from studio.shared import once
+from studio.workbench import Workbench
+from ui import components
+from ui import recipe as controls
+from ui.choices import NONE, choose, chosen_axes, kept, remember
+
+VIEWS = ("Trade-off", "Surface", "Parallel")
+FORMS = {"map": "heat map", "3d": "3-D"}
+
+
+def choose_view() -> str:
+    """Which of the views."""
+    if "kind" not in kept():
+        asked = st.session_state.get("addressed", {}).get("view", "").capitalize()
+        kept()["kind"] = asked if asked in VIEWS else VIEWS[0]
+    kind = st.segmented_control(
+        "View", VIEWS, default=controls.anchored("view:kind", kept()["kind"]), required=True,
+        key="view:kind", label_visibility="collapsed",
+    )  # fmt: skip
+    kept()["kind"] = kind
+    remember(view=kind.lower() if kind != VIEWS[0] else None)
+    return str(kind)
+
+
+def choose_axes(axes: Sequence[Axis]) -> list[Axis]:
+    """Selectboxes of two or three objectives."""
+    labels = {axis.name: axis.label for axis in axes} | {NONE: "none"}
+    first, second, third = st.columns(3)
+    names = [axis.name for axis in axes]
+    more: dict[str, Any] = {"on_change": repick}
+    choose(first, "Across", "x", names, names[0], labels.__getitem__, **more)
+    choose(second, "Up", "y", names, names[min(1, len(names) - 1)], labels.__getitem__, **more)
+    choose(
+        third, "Depth", "z", [NONE, *names], NONE, labels.__getitem__,
+        disabled=len(names) < 3, **more,
+    )  # fmt: skip
+    return chosen_axes(axes)
+
+
+def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
+    """Bounds on every objective, and what of the trade-off to show."""
+    if "bounded" not in st.session_state:
+        st.session_state["bounded"] = True
+        asked = st.session_state.get("addressed", {}).get("bounds", "")
+        bounding.bind(bounds_from_text(asked, [axis.name for axis in axes]))
+    count = len(bounding.bounds())
+    with st.popover(f"Bounds ({count})" if count else "Bounds", key="bounds"):
+        found = bounding.bounds_panel(measured, axes, repick)
+    with st.popover("Show", key="show"):
+        for name, label, words in (
+            ("hide_dominated", "Hide dominated", "Leave only the front and the models"),
+            ("knees", "Knees", "Mark where the front bends: much is given up on either side"),
+        ):
+            asked = st.session_state["addressed"].get(name) == "1"
+            now = kept().setdefault(name, asked)
+            key = f"view:{name}"
+            kept()[name] = st.toggle(label, controls.anchored(key, now), key=key, help=words)
+            remember(**{name: "1" if kept()[name] else None})
+    remember(bounds=bounds_to_text(found) or None)
+    return dict(found)
+
+
+def within(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> Measured:
+    """The points that meet the bounds, made again only when either changes."""
+    if not bounds:
+        return measured
+    key = ("within", tuple(axes), tuple(sorted(bounds.items())))
+    found: Measured = once(measured, key, lambda: measured.only(mask(measured, axes, bounds)))
+    return found
+
+
+def draw(
+    kind: str, bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds
+) -> components.Drawing | None:
+    """Choices of a view, and its figure as the chart takes it; None where it cannot be drawn."""
+    names = tuple(axis.name for axis in axes)
+    key: tuple[Any, ...] = (kind, tuple(sorted(bounds.items())), names)
+    if kind == "Surface":
+        return _surface(key, bench, measured, axes)
+    if kind == "Parallel":
+        return _parallel(key, bench, measured, axes, bounds)
+    chosen = choose_axes(axes)
+    key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
+    return packed(key, measured, lambda: _tradeoff(bench, measured, chosen, bounds))
+
+
+def _tradeoff(
+    bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds
+) -> dict[str, Any]:
+    front = measured.front_of(axes)
+    marked = None
+    if kept().get("knees") and front.any():
+        ranges = frozen(measured, axes, bench.names.models)
+        marked = front.copy()
+        marked[front] = knees(
+            measured.mean[front][:, [measured.column(axis.name) for axis in axes]],
+            [axis.maximize for axis in axes],
+            [ranges[axis.name] for axis in axes] if ranges else None,
+        )
+    return figures.tradeoff(
+        measured, axes, front,
+        bounds=bounds, knees=marked, hide_dominated=bool(kept().get("hide_dominated")),
+    )  # fmt: skip
+
+
+def _parallel(
+    key: tuple[Any, ...],
+    bench: Workbench,
+    measured: Measured,
+    axes: Sequence[Axis],
+    bounds: Bounds,
+) -> components.Drawing:
+    recipe = controls.in_hand(bench.names)
+    asked = st.session_state["addressed"].get("coefficients") == "1"
+    now = kept().setdefault("coefficients", asked)
+    at = controls.anchored("view:coefficients", now)
+    kept()["coefficients"] = st.toggle(
+        "Coefficients too", at, key="view:coefficients",
+        help="Axes for the coefficients of the recipe in hand; only points that have them",
+    )  # fmt: skip
+    remember(coefficients="1" if kept()["coefficients"] else None)
+    names = list(recipe.coefficients) if recipe is not None and kept()["coefficients"] else []
+    front = measured.front_of(axes)
+    found = measured.nearest(recipe) if recipe is not None else None
+    selected = measured.ids[found.row] if found is not None and found.exact else None
+
+    def make() -> dict[str, Any]:
+        return parallel.parallel(
+            measured, axes, front, coefficients=names, bounds=bounds, pick=selected
+        )
+
+    return packed((*key, tuple(names), selected), measured, make)
+
+
+def _surface(
+    key: tuple[Any, ...], bench: Workbench, measured: Measured, axes: Sequence[Axis]
+) -> components.Drawing | None:
+    recipe = controls.in_hand(bench.names)
+    names = list(recipe.coefficients) if recipe is not None else []
+    if recipe is None or len(names) < 2:
+        st.text("A surface needs a method with two coefficients or more: choose one on the right.")
+        return None
+    method = find_method(recipe.method)
+    labels = {axis.name: axis.label for axis in axes}
+    first, second, third, fourth = st.columns([1.3, 1, 1, 1])
+    objective = choose(first, "Objective", "objective", list(labels), axes[0].name,
+                       labels.__getitem__)  # fmt: skip
+    across = choose(second, "Across", "across", names, names[0])
+    rest = [name for name in names if name != across]
+    up = choose(third, "Up", "up", rest, rest[0])
+    form = choose(fourth, "Drawn as", "form", list(FORMS), "map", FORMS.__getitem__)
+    found = predicting.surfaces(bench.measured(), bench.objectives, recipe, bench.names).get(
+        objective
+    )
+    if found is None or isinstance(found, TooFew):
+        few = f": {found.have} of {found.need}" if found is not None else ""
+        st.text(f"Too few points of this method to predict a surface from{few}.")
+        st.text("Under Recipe, the button that measures the missing ones brings them.")
+        return None
+    fixed = {name: value for name, value in recipe.coefficients.items() if name not in (across, up)}
+    key += (objective, across, up, form, recipe.method, tuple(recipe.parameters.items()),
+            tuple(fixed.items()))  # fmt: skip
+    axis = next(each for each in axes if each.name == objective)
+    ranges = {name: bench.study.slider_range(method, name) for name in (across, up)}
+
+    def make() -> dict[str, Any]:
+        return surface.surface(
+            measured, axis, found, across, up, fixed, ranges, "3d" if form == "3d" else "map",
+            rows=measured.like(recipe),
+        )  # fmt: skip
+
+    return packed(key, measured, make)
+
+
+def follow() -> None:
+    """In a callback of the recipe's controls: these views show what is in hand, so they are drawn
+    again too: a surface its other coefficients, parallel axes the selected line."""
+    if kept().get("kind") in ("Surface", "Parallel"):
+        st.rerun(["recipe", "chart_panel"])
+
+
+def show_recipe() -> None:
+    """In a callback: another recipe is in hand."""
+    follow()
+    st.rerun("recipe")
+
+
+def repick() -> None:
+    """In a callback: other axes or bounds make another chart and another pick."""
+    st.rerun(["chart_panel", "preference"])
+
+
+def packed(
+    key: tuple[Any, ...], measured: Measured, make: Callable[[], dict[str, Any]]
+) -> components.Drawing:
+    """A figure of these points as the chart takes it, made once for all who look at them."""
+    found: components.Drawing = once(measured, key, lambda: components.drawing(make()))
+    return found
+
+
+def table(
+    measured: Measured, axes: Sequence[Axis], chosen: Sequence[Axis]
+) -> tuple[pd.DataFrame, str]:
+    """The points as rows and the front in words, made again only when points or axes change."""
+
+    def make() -> tuple[pd.DataFrame, str]:
+        front = measured.front_of(chosen)
+        return pd.DataFrame(rows(measured, axes, front)), front_words(measured, chosen, front)
+
+    found: tuple[pd.DataFrame, str] = once(measured, ("table", tuple(axes), tuple(chosen)), make)
+    return found

@@ -1,0 +1,130 @@
+"""What follows a hand on the weights: the front in the browser, the pad, the words of the pick.
+
+front    its members as bytes, sent when they change; finds the pick while a slider or the pad moves
+pad      a triangle of preferences over three objectives; on release its weights come back
+picked   a few hundred bytes at each change: the pick in words, its mark, the weights heard of
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from studio.decide.picking import Front, Pick
+from studio.decide.preference import Bounds, Preference
+from studio.points.view import Measured, recipe_text
+from ui.components import declare
+
+OBJECTIVES = 3
+"""Corners of a triangle."""
+
+MEMBERS = 2000
+"""Members of a front that are sent; of more, the best of each neighbourhood."""
+
+
+_front = declare("front", '<div class="front" hidden></div>')
+_pad = declare(
+    "pad",
+    '<div class="pad"><div class="corner top"></div><div class="triangle">'
+    '<canvas class="regions"></canvas><canvas class="region"></canvas>'
+    '<div class="handle" role="slider" tabindex="0" aria-valuemin="0" aria-valuemax="100"'
+    ' aria-roledescription="pad, moved with the arrow keys"></div></div>'
+    '<div class="bottom"><div class="corner left"></div><div class="corner right"></div></div>'
+    "</div>",
+)
+_picked = declare("picked", '<div class="picked" aria-live="polite"></div>')
+
+
+def thinned(terms: np.ndarray, limit: int = MEMBERS) -> np.ndarray:
+    """Rows of the terms [n, m] to send: all up to the limit; of more the one of least sum in each
+    cell of the finest grid that leaves no more than that. In order."""
+    rows, cells = np.arange(len(terms)), 128
+    if len(terms) <= limit:
+        return rows
+    low = terms.min(axis=0)
+    width = np.maximum(terms.max(axis=0) - low, 1e-12)
+    best_first = np.argsort(terms.sum(axis=1), kind="stable")
+    while len(rows) > limit:
+        cells //= 2
+        places = np.floor((terms[best_first] - low) / width * cells).astype(np.int64)
+        keys = places @ (cells + 1) ** np.arange(terms.shape[1])
+        rows = np.sort(best_first[np.unique(keys, return_index=True)[1]])
+    return rows
+
+
+def packed(measured: Measured, front: Front, bounds: Bounds, shown: int = OBJECTIVES) -> bytes:
+    """What a hand chooses among: the members of the front that the bounds leave, as JSON.
+
+    Numbers are in order of members, then of axes.
+
+    Args:
+        shown: how many of the front's axes have a weight, the first ones; one beyond them, which
+            only a bound lies on, is not sent.
+    """
+    places = front.eligible(bounds)
+    places = places[thinned(front.terms[places, :shown])]
+    axes, rows = front.axes[:shown], front.rows[places].tolist()
+    found: dict[str, Any] = {
+        "names": [axis.name for axis in axes],
+        "labels": [axis.label for axis in axes],
+        "beyond": len(front.axes) > shown,
+        "ids": [measured.ids[row] for row in rows],
+        "terms": front.terms[places, :shown].ravel().tolist(),
+        "values": front.values[places, :shown].ravel().tolist(),
+        "texts": [recipe_text(measured.recipes[row]) for row in rows],
+        "scores": [measured.score_text(row, axis.name) for row in rows for axis in axes],
+    }
+    text = json.dumps(found, allow_nan=False)
+    found["revision"] = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return json.dumps(found, allow_nan=False).encode()
+
+
+def front(data: bytes, *, key: str) -> None:
+    """Bring the members to the browser, as `packed` has them; nothing is to be seen."""
+    _front(key=key, data=data)
+
+
+def pad(names: Sequence[str], *, key: str, on_move: Callable[[], None]) -> None:
+    """Mount the pad over these objectives of the front; in the callback
+    `st.session_state[key]["moved"]` is {"weights": {objective: hundredths}, "turn": how often it
+    was moved}."""
+    _pad(key=key, data={"names": list(names)}, on_moved_change=on_move)
+
+
+def picked_data(
+    measured: Measured, pick: Pick, preference: Preference, turn: int, shown: Mapping[str, int]
+) -> dict[str, Any]:
+    """The pick in words, its mark on the chart and what sliders and pad are to follow.
+
+    Args:
+        turn, shown: the pad's last move and the hundredths of the sliders that this answers to.
+    """
+    axes = [axis for axis in pick.front.axes if axis.name in preference.weights]
+    return {
+        "title": recipe_text(measured.recipes[pick.row]),
+        "lines": [[axis.label, measured.score_text(pick.row, axis.name)] for axis in axes],
+        "mark": {
+            "label": "pick",
+            "point": measured.ids[pick.row],
+            "values": {
+                axis.name: float(measured.mean[pick.row, measured.column(axis.name)])
+                for axis in axes
+            },
+        },
+        "aimed": {
+            "weights": preference.hundredths,
+            "exact": dict(preference.exact or preference.weights),
+            "shown": dict(shown),
+            "locked": sorted(preference.locked),
+            "turn": turn,
+        },
+    }
+
+
+def picked(data: Mapping[str, Any]) -> None:
+    """Show the pick and mark it on the chart."""
+    _picked(key="picked", data=dict(data))

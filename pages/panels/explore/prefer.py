@@ -1,0 +1,240 @@
+"""The panel of a preference: a slider and a lock for each objective, the pad, and the pick.
+
+    sliders, pad ──► Preference of these objectives ──► pick ──► words, the chart's mark
+
+One preference is kept for each set of objectives, in `st.session_state["preference"]`. Moving one
+weight moves other sliders, which are there. Streamlit's browser follows a value that code puts in,
+but until it has heard of it, it sends the old one along with the next key press; taken for a move,
+that would undo the last one. So what each slider was told is remembered until the browser says it
+back (`Told`), and only another value is a move. No press is lost, and the focus stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from pages.panels.explore import pad
+from studio.decide.picking import Pick, bounded, frozen, pick
+from studio.decide.preference import STEPS, Bounds, Preference, equal, placed, rebalanced
+from studio.decide.why import why
+from studio.points.numbers import number
+from studio.points.view import Axis, Measured, axes_of
+from studio.workbench import Workbench
+from ui import tray
+
+
+@dataclass
+class Told:
+    """What the sliders of one set of objectives may show now.
+
+    Attributes:
+        values: objective -> hundredths that the browser may show, oldest first; the last is true.
+        turn: the pad's last move that was heard.
+        shown: objective -> hundredths that the browser's slider said last.
+    """
+
+    values: dict[str, list[int]] = field(default_factory=dict)
+    turn: int = 0
+    shown: dict[str, int] = field(default_factory=dict)
+
+
+def _names(axes: Sequence[Axis]) -> frozenset[str]:
+    return frozenset(axis.name for axis in axes)
+
+
+def preference(axes: Sequence[Axis]) -> Preference:
+    """The preference over these objectives; equal weights at first."""
+    kept = st.session_state.setdefault("preference", {})
+    return kept.setdefault(_names(axes), equal([axis.name for axis in axes]))
+
+
+def prefer(axes: Sequence[Axis], asked: Preference) -> None:
+    """Put in a preference over these objectives; sliders and pad follow."""
+    st.session_state.setdefault("preference", {})[_names(axes)] = asked
+
+
+def _told(axes: Sequence[Axis]) -> Told:
+    return st.session_state.setdefault("told", {}).setdefault(_names(axes), Told())
+
+
+def _key(kind: str, axes: Sequence[Axis], name: str) -> str:
+    return f"{kind}:{'/'.join(sorted(_names(axes)))}:{name}"
+
+
+def heard(told: Told, now: Preference, shown: Mapping[str, int]) -> Preference:
+    """The preference after what the browser says its sliders show, in hundredths.
+
+    A value that a slider was never told is a move. One that it showed before it was told another is
+    a move if it is the only sign of one: a person put it back; beside another move it is merely
+    late. A move proves that the browser spoke, so what it says of the others is what they show.
+
+    Args:
+        shown: without the sliders that are not yet on the page.
+    """
+    for name in now.names:
+        if name not in shown:
+            told.values.pop(name, None)
+        else:
+            told.values.setdefault(name, [now.hundredths[name]])
+    known = told.values
+    moved = [name for name in known if shown[name] not in known[name]]
+    late = [name for name in known if name not in moved and shown[name] != known[name][-1]]
+    moved = moved or (late if len(late) == 1 else [])
+    for name in known if moved else ():
+        if name not in moved:
+            del known[name][: known[name].index(shown[name])]
+            continue
+        # what is still on its way to it would be shown in place of the move: tell the move, too
+        known[name] = [*known[name][1:], shown[name]]
+        now = rebalanced(now, name, shown[name] / STEPS)
+    return now
+
+
+def tell(told: Told, now: Preference) -> dict[str, int]:
+    """The hundredths that sliders have to be told; they count as told."""
+    found = {}
+    for name, value in now.hundredths.items():
+        known = told.values.setdefault(name, [])
+        if not known or known[-1] != value:
+            known.append(value)
+        if len(known) > 1:
+            found[name] = value
+    return found
+
+
+def _hear(axes: Sequence[Axis]) -> Preference:
+    """The preference over these objectives, after what the browser's sliders say."""
+    keys = {axis.name: _key("weight", axes, axis.name) for axis in axes}
+    shown = {
+        name: round(st.session_state[key] * STEPS)
+        for name, key in keys.items()
+        if key in st.session_state
+    }
+    told = _told(axes)
+    told.shown = shown
+    now = heard(told, preference(axes), shown)
+    prefer(axes, now)
+    return now
+
+
+def _lock(axes: Sequence[Axis], name: str) -> None:
+    now = _hear(axes)  # a move that came along with the press is older than it
+    prefer(axes, now.lock(name, name not in now.locked))
+
+
+def _lock_button(axes: Sequence[Axis], name: str, locked: bool) -> None:
+    st.button(
+        f"Unlock {name}" if locked else f"Lock {name}",
+        key=_key("lock", axes, name),
+        icon=":material/lock:" if locked else ":material/lock_open:",
+        type="tertiary",
+        help="Let this weight give way again" if locked else "Keep this weight when another moves",
+        on_click=_lock,
+        args=(axes, name),
+    )
+
+
+def sliders(axes: Sequence[Axis]) -> Preference:
+    """One slider for each objective, a lock beside it; the preference they say."""
+    now = _hear(axes)
+    # Streamlit drops what a slider says in the run that disables it: a locked one is always told
+    telling = {**tell(_told(axes), now), **{name: now.hundredths[name] for name in now.locked}}
+    with st.container(key="weights", gap=None):
+        for axis in axes:
+            key, weight = _key("weight", axes, axis.name), now.weights[axis.name]
+            if axis.name in telling:
+                st.session_state[key] = weight
+            locked = axis.name in now.locked
+            with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+                st.slider(
+                    axis.label, 0.0, 1.0, None if axis.name in telling else weight,
+                    step=1 / STEPS, key=key, format="%.2f", disabled=locked,
+                )  # fmt: skip
+                if len(axes) > 2:  # of two a locked one would hold both
+                    _lock_button(axes, axis.name, locked)
+    return now
+
+
+def _moved(axes: Sequence[Axis], key: str) -> None:
+    """The pad was let go: its weights, with locks as they are here."""
+    said = st.session_state[key].get("moved") or {}
+    weights = {name: float(value) for name, value in (said.get("weights") or {}).items()}
+    if set(weights) == _names(axes):
+        prefer(axes, placed(preference(axes), weights))
+        _told(axes).turn = int(said["turn"])
+
+
+def _front(measured: Measured, found: Pick, axes: Sequence[Axis], bounds: Bounds) -> None:
+    """The front in the browser, and with three axes the pad over it."""
+    made = (found.front, len(axes), tuple(sorted(bounds.items())))
+    kept = st.session_state.get("packed")
+    if kept is None or kept[0][0] is not made[0] or kept[0][1:] != made[1:]:
+        kept = made, pad.packed(measured, found.front, bounds, len(axes))
+        st.session_state["packed"] = kept
+    pad.front(kept[1], key=_key("front", axes, ""))
+    if len(axes) == pad.OBJECTIVES:
+        key = _key("pad", axes, "")
+        pad.pad([axis.name for axis in axes], key=key, on_move=lambda: _moved(axes, key))
+
+
+def panel(
+    bench: Workbench,
+    measured: Measured,
+    axes: Sequence[Axis],
+    *,
+    on_take: Callable[[str], Any],
+    bounds: Bounds | None = None,
+) -> Pick | None:
+    """Draw the panel, for a fragment; the pick.
+
+    Args:
+        axes: the objectives shown, two or three; with three there is the pad.
+        on_take: called with the id of the point whose recipe is to go into the sliders.
+        bounds: on any of the study's objectives.
+    """
+    bounds = bounds or {}
+    every = axes_of(bench.objectives)
+    ranges = frozen(measured, every, bench.names.models)
+    ranges = ranges or frozen(measured, axes, bench.names.models)
+    compared = bounded(axes, every, bounds)
+    with st.container(key="preference_panel", gap="xsmall"):
+        now = sliders(axes)
+        found = pick(measured, axes, now, bounds, ranges, every)
+        if found is None:
+            missing = ", ".join(axis.label for axis in compared)
+            st.text(f"Nothing to pick from yet: no point has a score for each of {missing}.")
+            return None
+        _front(measured, found, axes, bounds)
+        told = _told(axes)
+        pad.picked(pad.picked_data(measured, found, now, told.turn, told.shown))
+        with st.container(key="unmet", gap=None):
+            for sentence in unmet_words(found):
+                st.text(sentence)
+        recipe, point = measured.recipes[found.row], measured.ids[found.row]
+        left, right = st.columns(2)
+        left.button(
+            "Take this recipe", key="take", width="stretch", on_click=on_take, args=(point,),
+            help="Put the pick's recipe into the sliders",
+        )  # fmt: skip
+        with right:
+            tray.toggle_button(recipe, "compare_pick")
+        with st.expander("Why this one", key="why"):
+            for sentence in why(measured, found, now, bounds):
+                st.text(sentence)
+    return found
+
+
+def unmet_words(found: Pick) -> list[str]:
+    """Which bounds the pick misses, and with what they would be met."""
+    if not found.unmet:
+        return []
+    missed = [
+        f"{each.name} {'at least' if each.closest < each.bound else 'at most'}"
+        f" {number(each.bound)}: the pick has {number(each.closest)}."
+        for each in found.unmet
+    ]
+    return ["No point of the front meets every bound; the pick comes closest.", *missed]

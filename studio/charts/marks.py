@@ -1,0 +1,189 @@
+"""What the figures share: colours, marks with errors and hover text, axes, the frame around them.
+
+A colour is written as the name of a Streamlit CSS variable ("--st-text-color"); the chart component
+puts in what the current theme says, so light and dark need no second figure. Blue and orange stay
+apart for every kind of colour blindness; grey, blue and orange differ in shape, size or outline
+too. Every trace a person can click carries the point's id first in `customdata`.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.recipe import Recipe
+from studio.points.numbers import how_sure
+from studio.points.view import SHARE, Axis, Measured, recipe_text
+
+MEASURED = "--st-gray-color"
+FRONT = "--st-primary-color"
+SINGLE = "--st-orange-color"
+TEXT = "--st-text-color"
+BACKGROUND = "--st-background-color"
+GRID = "--st-border-color-light"
+EDGE = "--st-border-color"
+FONT = "--st-font"
+CLEAR = "rgba(0,0,0,0)"
+
+OPACITY = 0.8
+"""Of the cloud: a single mark still stands 3 : 1 against the background of both themes."""
+
+FEW = 3
+"""Points below which an axis that fits them would show nothing but noise."""
+
+HEIGHT = 438
+
+SHAPES = {
+    "task_arithmetic": "circle",
+    "pcb": "triangle-up",
+    "linear": "triangle-down",
+    "ties": "cross",
+    "dare": "x",
+    "breadcrumbs": "pentagon",
+    "tsv": "hexagon",
+    "proxy_tuning": "triangle-left",
+    "logit_fusion": "triangle-right",
+    "dynamic_fusion": "hourglass",
+    "arm_guidance": "bowtie",
+    "dexperts": "hexagram",
+    "contrastive": "diamond-tall",
+    "guidance": "diamond-wide",
+}
+"""The mark of a method's points; squares, diamonds and stars are models as they are."""
+
+
+def rounded(values: np.ndarray) -> list[float]:
+    """Six digits below the largest value, at least six decimals: below any pixel, fewer bytes."""
+    top = np.abs(values).max(initial=0.0)
+    decimals = 6 - min(0, math.floor(math.log10(top))) if top else 6
+    return np.round(values, min(decimals, 300)).tolist()
+
+
+def by_interval(measured: Measured, rows: np.ndarray, column: int) -> np.ndarray:
+    """bool [rows]: proportions without a standard error above 0, known by their interval."""
+    known = np.isfinite(measured.low[rows, column] + measured.high[rows, column])
+    return known & ~(measured.stderr[rows, column] > 0)
+
+
+def bars(measured: Measured, rows: np.ndarray, column: int, colour: str) -> dict[str, Any]:
+    """Error bars: one standard error; the interval where a proportion has none above 0."""
+    up = np.nan_to_num(measured.stderr[rows, column])
+    found: dict[str, Any] = {"type": "data", "thickness": 1, "width": 0, "color": colour}
+    whole = by_interval(measured, rows, column)
+    if whole.any():
+        mean = measured.mean[rows, column]
+        down = np.where(whole, mean - measured.low[rows, column], up)
+        up = np.where(whole, measured.high[rows, column] - mean, up)
+        found |= {"symmetric": False, "arrayminus": rounded(np.maximum(down, 0.0))}
+    return found | {"array": rounded(np.maximum(up, 0.0))}
+
+
+def error_texts(measured: Measured, rows: np.ndarray, column: int) -> list[str]:
+    """What follows a mean in the hover text, as in `view.number`."""
+    columns = (measured.stderr, measured.low, measured.high)
+    known = zip(*(each[rows, column].tolist() for each in columns), strict=True)
+    return [how_sure(*each) for each in known]
+
+
+def _hover(recipe: Recipe) -> str:
+    """A recipe for a hover text; kept on it as `recipe_text` is: 10,000 take 30 ms."""
+    kept = vars(recipe)
+    if "hover" not in kept:
+        kept["hover"] = html.escape(recipe_text(recipe))
+    return str(kept["hover"])
+
+
+def points(
+    measured: Measured,
+    rows: np.ndarray,
+    axes: Sequence[Axis],
+    *,
+    name: str,
+    colour: str,
+    kind: str,
+    with_bars: bool,
+    **extra: Any,
+) -> dict[str, Any]:
+    """A trace of points with recipe, scores and errors on hover and the id for a click.
+
+    Args:
+        rows: int [k], every one with a score on each axis.
+    """
+    columns = [measured.column(axis.name) for axis in axes]
+    errors = [error_texts(measured, rows, column) for column in columns]
+    lines = [
+        f"{html.escape(axis.label)} %{{{letter}:.3f}}%{{customdata[{place}]}}"
+        for place, (letter, axis) in enumerate(zip("xyz", axes, strict=False), 1)
+    ]
+    listed = rows.tolist()
+    trace: dict[str, Any] = {
+        "type": kind,
+        "mode": "markers",
+        "name": name,
+        "customdata": list(zip((measured.ids[row] for row in listed), *errors, strict=True)),
+        "hovertext": [_hover(measured.recipes[row]) for row in listed],
+        # <extra> hides the trace's name
+        "hovertemplate": "<b>%{hovertext}</b><br>" + "<br>".join(lines) + "<extra></extra>",
+    }
+    for letter, column in zip("xyz", columns, strict=False):
+        trace[letter] = rounded(measured.mean[rows, column])
+        if with_bars:
+            trace[f"error_{letter}"] = bars(measured, rows, column, colour)
+    return trace | extra
+
+
+def flat_axis(axis: Axis, count: int) -> dict[str, Any]:
+    """An axis that fits its points; a share of examples shows all of 0 … 1 while there are few."""
+    whole = count < FEW and axis.unit == SHARE
+    limits: dict[str, Any] = {"range": [-0.03, 1.03]} if whole else {"autorange": True}
+    return limits | titled(axis.title) | {"zeroline": False}
+
+
+def titled(title: str) -> dict[str, Any]:
+    """How a flat axis looks."""
+    return {
+        "title": {"text": html.escape(title), "standoff": 6, "font": {"size": 13}},
+        "gridcolor": GRID,
+        "linecolor": GRID,
+        "tickfont": {"size": 11},
+        "automargin": True,
+    }
+
+
+def deep_axis(title: str) -> dict[str, Any]:
+    """An axis of a 3-D scene: no transparent colours, WebGL draws them opaque."""
+    return {
+        "title": {"text": html.escape(title), "font": {"size": 13}},
+        "gridcolor": EDGE,
+        "linecolor": EDGE,
+        "zeroline": False,
+        "tickfont": {"size": 11},
+        "backgroundcolor": CLEAR,
+    }
+
+
+def frame(revision: str, meta: dict[str, Any], deep: bool = False) -> dict[str, Any]:
+    """The layout around any chart.
+
+    Args:
+        revision: zoom and camera are kept while it stays the same.
+        meta: names of what the axes show, so that the marks over the chart find their place.
+    """
+    return {
+        "height": HEIGHT,
+        "margin": {"l": 8, "r": 8, "t": 30, "b": 8},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"family": FONT, "color": TEXT, "size": 13},
+        "hoverlabel": {"align": "left"},
+        "modebar": {"bgcolor": CLEAR, "color": MEASURED, "activecolor": TEXT},
+        "hovermode": "closest",
+        "dragmode": "orbit" if deep else "zoom",
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        "uirevision": revision,
+        "meta": meta,
+    }

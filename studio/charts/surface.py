@@ -1,0 +1,264 @@
+"""The surface of one objective over two coefficients: predicted, with the measured points on it.
+
+    map   filled contours with their values written on the lines; brighter is better
+    3d    the same as a sheet
+
+What a surrogate says is called predicted in the title and wherever a pointer stops; measured points
+are white marks with a dark edge, their values never blended into the colours below them.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from studio.charts import marks
+from studio.charts.marks import TEXT, rounded
+from studio.charts.thinning import thinned
+from studio.points.places import position_of
+from studio.points.view import Axis, Measured
+
+STEPS = 41
+"""Places along each coefficient: 0.04 apart on the usual sliders, 60 KB for the browser."""
+
+ON = 0.005
+"""Largest difference of the other coefficients of a point that lies on the plane drawn."""
+
+NEAR = 0.25
+"""Largest distance of the other coefficients at which a point is still drawn, faintly."""
+
+MOST = 1000
+"""Measured points drawn at most of those on the plane, and of those near it."""
+
+SCALE = [[0.0, "#7186b5"], [0.5, "#b9b6a0"], [1.0, "#ffe945"]]
+"""Blue to yellow with rising lightness, apart for every kind of colour blindness; its darkest end
+is light enough for dark words and edges on it, in both themes."""
+
+WIDE = 120
+"""Letters of the small print that fit on a line of the chart in a window 1280 wide."""
+
+INK = "#0b0d12"
+PAPER = "#ffffff"
+
+
+class SurrogateLike(Protocol):
+    """What is used of `engine.search.surrogate.Surrogate`."""
+
+    names: tuple[str, ...]
+    simplex: bool
+
+    def predict(self, positions: np.ndarray) -> Any:
+        """An object with mean, low, high, float64 [n] each, at positions [n, names]."""
+
+
+def _predicted(
+    surrogate: SurrogateLike, x_name: str, y_name: str, fixed: Mapping[str, float],
+    x: np.ndarray, y: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Mean, low, high, float64 [y, x]; NaN where all coefficients of a simplex are 0."""
+    across, up = np.meshgrid(x, y)
+    columns = {x_name: across.ravel(), y_name: up.ravel()}
+    positions = np.stack(
+        [columns.get(name, np.full(across.size, fixed.get(name, 0.0))) for name in surrogate.names],
+        axis=1,
+    )
+    found = np.full((3, len(positions)), np.nan)
+    there = np.ones(len(positions), dtype=bool)
+    if surrogate.simplex:  # nothing to share out
+        there = np.abs(positions.sum(axis=1)) > 1e-12
+    answer = surrogate.predict(positions[there])
+    for place, values in enumerate((answer.mean, answer.low, answer.high)):
+        found[place, there] = values
+    mean, low, high = found.reshape(3, *across.shape)
+    return mean, low, high
+
+
+def _on_plane(
+    measured: Measured, rows: np.ndarray, surrogate: SurrogateLike,
+    x_name: str, y_name: str, fixed: Mapping[str, float],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Where measured points stand on the plane, and how far off it.
+
+    A method that knows only proportions has a point wherever its shares are: it is moved along
+    them until its other coefficients have the sum of the fixed ones.
+
+    Returns:
+        float64 [rows, 2], x and y; float64 [rows], distance of the other coefficients, infinite
+        where no such place exists.
+    """
+    names = surrogate.names
+    places = [position_of(measured.recipes[row], names) for row in rows.tolist()]
+    position = np.array(places, dtype=float).reshape(len(rows), len(names))
+    others = [place for place, name in enumerate(names) if name not in (x_name, y_name)]
+    wanted = np.array([fixed.get(names[place], 0.0) for place in others], dtype=float)
+    if surrogate.simplex and wanted.sum() > 0:
+        total = position[:, others].sum(axis=1)
+        position = position * (wanted.sum() / np.where(total > 0, total, np.nan))[:, None]
+    distance = np.sqrt(((position[:, others] - wanted) ** 2).sum(axis=1))
+    at = position[:, [names.index(x_name), names.index(y_name)]]
+    return at, np.where(np.isnan(distance), np.inf, distance)
+
+
+def _points(
+    measured: Measured, rows: np.ndarray, at: np.ndarray, axis: Axis, near: bool, deep: bool
+) -> dict[str, Any]:
+    """Measured points on the plane, or fainter those beside it."""
+    trace = marks.points(
+        measured, rows, [axis],
+        name="measured, other coefficients differ" if near else "measured",
+        colour=TEXT, kind="scatter3d" if deep else "scatter", with_bars=False,
+        marker={
+            "color": PAPER,
+            "symbol": "circle",
+            "size": (3 if near else 5) if deep else (6 if near else 10),
+            "line": {"color": INK, "width": 1 if deep else 2},
+            "opacity": 0.55 if near else 1.0,
+        },
+    )  # fmt: skip
+    # the score, which `points` puts across, stands upright here
+    trace["hovertemplate"] = (
+        "<b>%{hovertext}</b><br>measured, "
+        f"{html.escape(axis.label)} %{{customdata[2]}}%{{customdata[1]}}<extra></extra>"
+    )
+    trace["customdata"] = [
+        (*known, f"{mean:.3f}") for known, mean in zip(trace["customdata"], trace["x"], strict=True)
+    ]
+    if deep:
+        trace["z"] = trace["x"]
+        trace["error_z"] = marks.bars(measured, rows, measured.column(axis.name), TEXT)
+    else:  # a coefficient of 0 lies on the edge
+        trace["cliponaxis"] = False
+    return trace | {"x": rounded(at[:, 0]), "y": rounded(at[:, 1])}
+
+
+def _words(
+    fixed: Mapping[str, float], others: Sequence[str], on: int, near: int, elsewhere: int
+) -> str:
+    """What the plane is and which points are not on it."""
+    held = ", ".join(f"{html.escape(name)} {fixed.get(name, 0.0):g}" for name in others)
+    text = f"With {held}. " if held else ""
+    text += f"{on} measured {'point' if on == 1 else 'points'} on it"
+    text += f", {near} near it drawn faintly" if near else ""
+    return text + (f", {elsewhere} elsewhere not drawn." if elsewhere else ".")
+
+
+def surface(
+    measured: Measured,
+    axis: Axis,
+    surrogate: SurrogateLike,
+    x_name: str,
+    y_name: str,
+    fixed: Mapping[str, float],
+    ranges: Mapping[str, tuple[float, float]],
+    kind: Literal["map", "3d"] = "map",
+    *,
+    rows: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Predicted scores on one objective over two coefficients, the others held.
+
+    Args:
+        surrogate: of this objective, for the method in hand.
+        x_name, y_name: two of the surrogate's coefficients.
+        fixed: values of the others as the sliders have them; a missing one is 0.
+        ranges: of the two, as the sliders have them.
+        rows: int [k], the points that this method's surface goes through; None takes those whose
+            recipes have exactly the surrogate's coefficients.
+
+    Returns:
+        {"data", "layout"} of plotly; `layout.meta` holds the coefficients of the axes and the
+        objective, so that the marks over the chart know where to go.
+    """
+    deep = kind == "3d"
+    if rows is None:
+        names = set(surrogate.names)
+        same = [set(each.coefficients) == names for each in measured.recipes]
+        rows = np.flatnonzero(np.array(same, dtype=bool))
+    rows = rows[np.isfinite(measured.mean[rows, measured.column(axis.name)])]
+    x, y = (np.linspace(*ranges[name], STEPS) for name in (x_name, y_name))
+    mean, low, high = _predicted(surrogate, x_name, y_name, fixed, x, y)
+
+    at, distance = _on_plane(measured, rows, surrogate, x_name, y_name, fixed)
+    ends = np.array([ranges[x_name], ranges[y_name]])
+    inside = ((at >= ends[:, 0] - ON) & (at <= ends[:, 1] + ON)).all(axis=1)
+    on = inside & (distance <= ON)
+    # one right behind a point on the plane would take its hover and its click
+    place = np.round(at, 2) @ np.array([1, 1j])
+    near = inside & ~on & (distance <= NEAR) & ~np.isin(place, place[on])
+
+    text = [
+        ["" if np.isnan(a) else f"{a:.3f} … {b:.3f}" for a, b in zip(*pair, strict=True)]
+        # plotly reads the text of a sheet across first, of a map up first
+        for pair in (zip(low.T, high.T, strict=True) if deep else zip(low, high, strict=True))
+    ]
+    predicted: dict[str, Any] = {
+        "type": "surface" if deep else "contour",
+        "name": "predicted",
+        "x": rounded(x),
+        "y": rounded(y),
+        "z": [[None if each != each else each for each in line] for line in _lines(mean)],
+        "text": text,
+        "colorscale": SCALE,
+        "reversescale": not axis.maximize,
+        "colorbar": {
+            "title": {"text": f"predicted<br>{html.escape(axis.label)}"
+                      + (f"<br>{html.escape(axis.unit)}" if axis.unit else ""),
+                      "font": {"size": 12}},
+            "thickness": 14,
+            "tickfont": {"size": 11},
+        },
+        "hovertemplate": f"{html.escape(x_name)} %{{x:.2f}}, {html.escape(y_name)} %{{y:.2f}}<br>"
+        f"predicted {html.escape(axis.label)} %{{z:.3f}}<br>"
+        "95 % model band %{text}<extra></extra>",
+    }  # fmt: skip
+    if not deep:
+        predicted |= {
+            "contours": {"coloring": "heatmap", "showlabels": True,
+                         "labelfont": {"size": 11, "color": INK}},
+            "line": {"color": INK, "width": 0.5},
+        }  # fmt: skip
+    data = [predicted]
+    for group, beside in ((near, True), (on, False)):
+        some = np.flatnonzero(group)
+        some = some[thinned(at[some], MOST)] if len(some) else some
+        if len(some):
+            data.append(_points(measured, rows[some], at[some], axis, beside, deep))
+
+    others = [name for name in surrogate.names if name not in (x_name, y_name)]
+    count, faint = int(on.sum()), int(near.sum())
+    meta = {"coefficients": [x_name, y_name], "objective": axis.name}
+    layout = marks.frame(f"surface/{axis.name}/{x_name}/{y_name}/{kind}", meta, deep)
+    words = _words(fixed, others, count, faint, len(rows) - count - faint)
+    better = "Brighter is better. " if not deep else ""
+    said = textwrap.wrap(better + words, WIDE)  # plotly breaks no line by itself
+    layout["title"] = {
+        "text": f"Predicted, not measured: {html.escape(axis.title)}",
+        "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.985, "yanchor": "top",
+        "pad": {"l": 8},
+        "subtitle": {"text": "<br>".join(said), "font": {"size": 12, "color": TEXT}},
+    }  # fmt: skip
+    layout["margin"] |= {"t": 60 + 16 * len(said)}
+    scale = "slider of" if surrogate.simplex else "coefficient of"
+    titles = [f"{scale} {name}" for name in (x_name, y_name)]
+    if deep:
+        layout["scene"] = {
+            "xaxis": marks.deep_axis(titles[0]),
+            "yaxis": marks.deep_axis(titles[1]),
+            "zaxis": marks.deep_axis(axis.label),
+            "camera": {"eye": {"x": -1.5, "y": -1.5, "z": 0.8}},
+        }
+    else:
+        for letter, title, name in zip("xy", titles, (x_name, y_name), strict=True):
+            limits = {"range": list(ranges[name]), "zeroline": False}
+            layout[f"{letter}axis"] = marks.titled(title) | limits
+    return {"data": data, "layout": layout}
+
+
+def _lines(values: np.ndarray) -> list[list[float]]:
+    """A grid as rows of numbers of a few digits; NaN stays."""
+    shift = rounded(np.nan_to_num(values).ravel())
+    grid = np.array(shift).reshape(values.shape)
+    return np.where(np.isnan(values), np.nan, grid).tolist()

@@ -1,0 +1,243 @@
+"""The trade-off's figure, a plain function from data to plotly: dictionaries, no drawing.
+
+cloud    measured points, a shape each method; thinned where there are too many to show
+front    larger, outlined; in the plane with the stair of what it dominates
+knees    a square around a front point where giving up a little more buys much less
+models   base, target and experts as they are, by name
+bounds   a dashed line on an axis, the excluded side shaded
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from studio.charts import marks
+from studio.charts.limits import Bounds, bound_shapes, planes
+from studio.charts.marks import BACKGROUND, FRONT, MEASURED, SINGLE, TEXT, rounded
+from studio.charts.thinning import DRAWN, thinned
+from studio.points.view import Axis, Measured
+
+WEBGL_FROM = 1500
+"""Points from which all is drawn with WebGL: without a GPU 10,000 take 0.3 s, in SVG 0.6. Its
+canvas lies over what is drawn in SVG, so front and models would vanish under the cloud."""
+
+BARS_UP_TO = 200
+"""Points up to which each has its error bars drawn; beyond, the front and the models have them."""
+
+SYMBOLS = {"base": "diamond", "target": "star"}
+
+
+def staircase(values: np.ndarray, maximize: Sequence[bool]) -> tuple[list[float], list[float], str]:
+    """The boundary of what the front dominates, in two objectives.
+
+    A straight line between two points would promise mixtures nobody measured; the stair says only
+    what follows from the points.
+
+    Args:
+        values: float [k, 2], the front's points.
+
+    Returns:
+        x, y sorted along x, and plotly's line shape.
+    """
+    order = np.lexsort((values[:, 1], values[:, 0]))
+    return rounded(values[order, 0]), rounded(values[order, 1]), "vh" if maximize[0] else "hv"
+
+
+def _cloud(
+    measured: Measured, rows: np.ndarray, drawn: np.ndarray, axes: Sequence[Axis], kind: str
+) -> list[dict[str, Any]]:
+    """The measured points beside front and models: one trace a method, so that each has its shape
+    and a legend entry that hides it."""
+    deep = kind == "scatter3d"
+    of_all, of_drawn = _by_method(measured, rows), _by_method(measured, drawn)
+    size = 3 if deep else 5 if len(drawn) > WEBGL_FROM else 8
+    traces = []
+    for method, group in (of_drawn or {"": drawn}).items():
+        name = "measured" if len(of_drawn) < 2 else f"measured, {html.escape(method)}"
+        if len(drawn) < len(rows):
+            name += f" ({len(group):,} of {len(of_all[method]):,} drawn)"
+        marker = {"color": MEASURED, "size": size, "opacity": marks.OPACITY}
+        if not deep:
+            marker["symbol"] = marks.SHAPES.get(method, "circle")
+        traces.append(
+            marks.points(
+                measured, group, axes,
+                name=name, colour=MEASURED, kind=kind,
+                with_bars=not deep and len(rows) <= BARS_UP_TO, marker=marker,
+            )
+        )  # fmt: skip
+    return traces
+
+
+def _by_method(measured: Measured, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Method -> its rows, in the order the methods first come."""
+    groups: dict[str, list[int]] = {}
+    for row in rows.tolist():
+        groups.setdefault(measured.recipes[row].method, []).append(row)
+    return {method: np.array(group) for method, group in groups.items()}
+
+
+def _stair(values: np.ndarray, axes: Sequence[Axis], kind: str) -> dict[str, Any]:
+    x, y, shape = staircase(values, [axis.maximize for axis in axes])
+    return {
+        "type": kind,
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "line": {"color": FRONT, "width": 1.5, "shape": shape},
+        "opacity": marks.OPACITY,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _front(measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str) -> dict[str, Any]:
+    deep, many = kind == "scatter3d", len(rows) > WEBGL_FROM
+    marker: dict[str, Any] = {"color": FRONT, "size": 5 if deep else 8 if many else 11}
+    if not deep:
+        shapes = [marks.SHAPES.get(measured.recipes[row].method, "circle") for row in rows.tolist()]
+        marker["symbol"] = shapes[0] if len(set(shapes)) == 1 else shapes
+        marker["line"] = {"color": TEXT, "width": 1}
+    return marks.points(
+        measured, rows, axes,
+        name="front", colour=FRONT, kind=kind, with_bars=not many, marker=marker,
+    )  # fmt: skip
+
+
+def _knees(values: np.ndarray, kind: str) -> dict[str, Any]:
+    """Open squares around points; hover and click go to the point inside."""
+    deep = kind == "scatter3d"
+    trace: dict[str, Any] = {
+        "type": kind,
+        "mode": "markers",
+        "name": "knee",
+        "hoverinfo": "skip",
+        "marker": {"color": TEXT, "size": 9 if deep else 19, "symbol": "square-open"}
+        | ({} if deep else {"line": {"color": TEXT, "width": 2}}),
+    }
+    return trace | {
+        letter: rounded(column) for letter, column in zip("xyz", values.T, strict=False)
+    }
+
+
+def _models(
+    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str, front: np.ndarray
+) -> dict[str, Any]:
+    """Base, target and experts as they are, each with its name; an outline where on the front."""
+    deep = kind == "scatter3d"
+    names = [str(measured.recipes[row].parameters["model"]) for row in rows.tolist()]
+    on_front = front[rows].tolist()
+    shapes = ["square" if deep else SYMBOLS.get(name, "square") for name in names]
+    if deep:
+        shapes = ["diamond" if name in SYMBOLS else "square" for name in names]
+    return marks.points(
+        measured, rows, axes,
+        name="models as they are", colour=SINGLE, kind=kind, with_bars=True,
+        mode="markers+text",
+        text=[
+            f"{html.escape(name)}{' (front)' if best else ''}"
+            for name, best in zip(names, on_front, strict=True)
+        ],
+        textposition="top center" if deep else "bottom center",
+        textfont={"color": TEXT, "size": 12},
+        marker={
+            "color": SINGLE,
+            "size": 6 if deep else 12,
+            "symbol": shapes,
+            "line": {"color": TEXT, "width": 1}
+            if deep
+            else {"color": FRONT, "width": [2.5 * best for best in on_front]},
+        },
+        **({} if deep else {"cliponaxis": False}),
+    )  # fmt: skip
+
+
+def _names(models: dict[str, Any]) -> list[dict[str, Any]]:
+    """The models' names over a dense cloud, where text needs a ground of its own; they leave the
+    trace."""
+    look = {
+        "showarrow": False,
+        "yshift": -17,
+        "bgcolor": BACKGROUND,
+        "opacity": 0.9,
+        "borderpad": 1,
+    }
+    models["mode"] = "markers"
+    places = zip(models["x"], models["y"], models.pop("text"), strict=True)
+    font = models.pop("textfont")
+    return [{"x": x, "y": y, "text": text, "font": font} | look for x, y, text in places]
+
+
+def tradeoff(
+    measured: Measured,
+    axes: Sequence[Axis],
+    front: np.ndarray,
+    *,
+    bounds: Bounds | None = None,
+    knees: np.ndarray | None = None,
+    hide_dominated: bool = False,
+    keep: Collection[str] = (),
+) -> dict[str, Any]:
+    """Two or three objectives against each other: the points, the front, the models as they are.
+
+    Args:
+        measured: the points to show; those outside the bounds are not among them.
+        axes: two or three; the front is over these.
+        front: bool [points], which are on it.
+        bounds: drawn where they are on one of the axes.
+        knees: bool [points], which of the front are knees.
+        hide_dominated: leave only the front and the models as they are.
+        keep: ids of points drawn however many there are.
+
+    Returns:
+        {"data", "layout"} of plotly; the names of the objectives are in `layout.meta`, so that the
+        marks over the chart know where to go.
+    """
+    deep = len(axes) == 3
+    columns = [measured.column(axis.name) for axis in axes]
+    shown = np.isfinite(measured.mean[:, columns]).all(axis=1)
+    values = measured.mean[:, columns]
+    singles, front = measured.singles & shown, front & shown
+    wanted = {axis.name: (bounds or {}).get(axis.name, (None, None)) for axis in axes}
+    cloud, best = np.flatnonzero(shown & ~front & ~singles), np.flatnonzero(front & ~singles)
+    drawn = cloud[:0]
+    if not hide_dominated:
+        kept = np.zeros(len(measured), dtype=bool)
+        kept[[measured.row_of[point] for point in keep if point in measured.row_of]] = True
+        drawn = cloud[thinned(values[cloud], DRAWN, kept[cloud])]
+    many = max(len(drawn), len(best)) > WEBGL_FROM
+    kind = "scatter3d" if deep else "scattergl" if many else "scatter"
+    data = [] if hide_dominated else _cloud(measured, cloud, drawn, axes, kind)
+    if not deep and front.any():
+        data.append(_stair(values[front], axes, kind))
+    data.append(_front(measured, best, axes, kind))
+    if knees is not None and (knees & front).any():
+        data.append(_knees(values[knees & front], kind))
+    data.append(_models(measured, np.flatnonzero(singles), axes, kind, front))
+    names = [axis.name for axis in axes]
+    layout = marks.frame("/".join(names), {"axes": names}, deep)
+    if deep:
+        layout["scene"] = {
+            f"{letter}axis": marks.deep_axis(axis.label)
+            for letter, axis in zip("xyz", axes, strict=True)
+        } | {"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.8}}}
+        for place, axis in enumerate(axes if shown.any() else ()):
+            data += planes(wanted[axis.name], values[shown], place)
+        return {"data": data, "layout": layout}
+    count = int(shown.sum())
+    if count < marks.FEW:  # what a person zooms to is kept from the first real view on
+        layout["uirevision"] += "/few"
+    if many:
+        layout["annotations"] = _names(data[-1])
+    layout["shapes"] = []
+    for place, (letter, axis) in enumerate(zip("xy", axes, strict=True)):
+        layout[f"{letter}axis"] = marks.flat_axis(axis, count)
+        if wanted[axis.name] != (None, None):
+            shapes, limits = bound_shapes(letter, wanted[axis.name], values[shown, place])
+            layout["shapes"] += shapes
+            layout[f"{letter}axis"]["autorangeoptions"] = limits
+    return {"data": data, "layout": layout}

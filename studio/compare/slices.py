@@ -1,0 +1,178 @@
+"""Examples of an objective, scored under several recipes: where they agree and where they do not.
+Pure; no widget.
+
+    store: values of each score row ─┐
+    blobs: texts, where kept         ├─► Examples ─┬─ differing, sentences
+    data:  rows of the explore split ┘             └─ table
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from cache.blobs import Blobs
+from engine.recipe import Recipe
+from engine.scoring.data import Row, read_rows
+from engine.scoring.registry import find_scorer
+from engine.study import Objective
+from studio.compare.comparing import LETTERS, prompt_of, prompt_text, short
+from studio.workbench import Workbench
+
+SENTENCES = 4
+"""Pairs of columns spoken of, those that differ most."""
+SAME = 0.0005
+"""Values closer than this look the same in the table."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The explore split of an objective under the columns.
+
+    Attributes:
+        names: of the columns, as sentences use them.
+        values: float64 [columns, rows]; NaN where a column is not measured, or a value is not
+            finite.
+        measured: whether each column has a score.
+        texts: each column's answers, None where none are kept.
+        maximize: whether a larger value is better.
+        proportion: whether values are 0 or 1.
+    """
+
+    rows: tuple[Row, ...]
+    names: tuple[str, ...]
+    values: np.ndarray
+    measured: tuple[bool, ...]
+    texts: tuple[tuple[str, ...] | None, ...]
+    maximize: bool
+    proportion: bool
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def columns(self) -> list[int]:
+        """The measured ones."""
+        return [column for column, there in enumerate(self.measured) if there]
+
+    @cached_property
+    def differing(self) -> np.ndarray:
+        """bool [rows]: whether two measured columns differ."""
+        if len(self.columns) < 2:
+            return np.zeros(len(self), dtype=bool)
+        kept = self.values[self.columns]
+        missing = np.isnan(kept)
+        low = np.where(missing, np.inf, kept).min(axis=0)
+        high = np.where(missing, -np.inf, kept).max(axis=0)
+        return (high - low > SAME) | (missing.any(axis=0) & ~missing.all(axis=0))
+
+    def better(self, one: int, other: int) -> np.ndarray:
+        """bool [rows]: where one column does better than another; right where the other is wrong,
+        for a proportion."""
+        sign = 1.0 if self.maximize else -1.0
+        return sign * (self.values[one] - self.values[other]) > SAME
+
+    def sentences(self) -> str:
+        """The counts in words: "42 of 300 differ; helpful right where harmless is wrong: 30."."""
+        if len(self.columns) < 2:
+            return ""
+        counts = [
+            (int(self.better(one, other).sum()), one, other)
+            for one, other in permutations(self.columns, 2)
+        ]
+        counts.sort(key=lambda each: -each[0])
+        pattern = "{} right where {} is wrong: {}" if self.proportion else "{} better than {}: {}"
+        parts = [f"{int(self.differing.sum())} of {len(self)} differ"]
+        parts += [
+            pattern.format(self.names[one], self.names[other], count)
+            for count, one, other in counts[:SENTENCES]
+            if count
+        ]
+        return "; ".join(parts) + "."
+
+    def word(self, value: float) -> str:
+        """A value in the table."""
+        if np.isnan(value):
+            return "no value"
+        if self.proportion:
+            return "right" if (value > 0.5) == self.maximize else "wrong"
+        return f"{value:.3f}"
+
+    def table(self, shown: Sequence[int]) -> dict[str, list[Any]]:
+        """Columns of the table over the rows shown: line, prompt, values, texts where kept."""
+        found: dict[str, list[Any]] = {
+            "line": [self.rows[row].line for row in shown],
+            "prompt": [prompt_text(prompt_of(self.rows[row])) for row in shown],
+        }
+        for column in self.columns:
+            letter = self.heading(column)
+            values = self.values[column]
+            found[letter] = [self.word(float(values[row])) for row in shown]
+        for column in self.columns:
+            texts = self.texts[column]
+            if texts is not None:
+                found[f"{self.heading(column)} says"] = [texts[row] for row in shown]
+        return found
+
+    def heading(self, column: int) -> str:
+        name = self.names[column]
+        return name if name == LETTERS[column] else f"{LETTERS[column]} {name}"
+
+
+def load(
+    bench: Workbench, objective: Objective, recipes: Sequence[Recipe], blobs: Blobs
+) -> Examples:
+    """Examples of an objective under recipes.
+
+    A row of values belongs to the data as it was measured; values of another length than the file
+    has now are left out, and count as not measured.
+
+    Raises:
+        BadInput: the data file cannot be read any more.
+    """
+    rows = read_rows(objective, "explore")
+    scorer = find_scorer(objective.scorer)
+    values = np.full((len(recipes), len(rows)), np.nan)
+    measured, texts = [], []
+    for column, recipe in enumerate(recipes):
+        row = _score_row(bench, objective, recipe)
+        there = row is not None and len(row.get("values") or ()) == len(rows)
+        measured.append(there)
+        texts.append(_texts(row, blobs, len(rows)) if there and row else None)
+        if there and row:
+            values[column] = [np.nan if each is None else each for each in row["values"]]
+    return Examples(
+        rows,
+        tuple(short(place, each) for place, each in enumerate(recipes)),
+        values,
+        tuple(measured),
+        tuple(texts),
+        objective.direction == "maximize",
+        scorer.proportion,
+    )
+
+
+def _score_row(bench: Workbench, objective: Objective, recipe: Recipe) -> dict[str, Any] | None:
+    known = bench.known
+    if known is None:
+        return None
+    found = bench.store.scores(
+        known.family,
+        objectives={objective.name: known.objectives[objective.name]},
+        numerics=known.numerics,
+        point=bench.point_id(recipe),
+    )
+    return found[-1] if found else None
+
+
+def _texts(row: dict[str, Any], blobs: Blobs, count: int) -> tuple[str, ...] | None:
+    """The answers that a score was made of; None where they were not kept."""
+    text = blobs.get_text(row["texts"]) if row.get("texts") else None
+    found = json.loads(text) if text else None
+    return tuple(map(str, found)) if isinstance(found, list) and len(found) == count else None

@@ -1,0 +1,111 @@
+"""Why this one: what limits the pick, and what it gains and gives up against its neighbours."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.front.decide import neighbours, trade
+from studio.decide.picking import Pick
+from studio.decide.preference import Bounds, Preference
+from studio.points.numbers import number
+from studio.points.view import SHARE, Axis, Measured, recipe_text
+
+SURE = 1.96
+"""Standard errors from which a difference is more than noise, at 95 %."""
+
+ERRORS = (
+    "± is one standard error of a difference, taken as if the two had answered different prompts;"
+    " they answered the same ones, so it is rather too large."
+)
+
+
+def _error(measured: Measured, row: int, column: int) -> float:
+    """Standard error of a score, NaN where there is none; from the interval where a proportion has
+    none above 0."""
+    error = float(measured.stderr[row, column])
+    interval = float(measured.high[row, column] - measured.low[row, column])
+    return interval / (2 * SURE) if not error > 0 and math.isfinite(interval) else error
+
+
+def difference(measured: Measured, axis: Axis, row: int, other: int, better: float) -> str:
+    """How much better or worse a point is than another on an objective, in its own units.
+
+    Args:
+        better: by how much it is better; below 0 it is worse.
+    """
+    if better == 0:
+        return f"the same on {axis.name}"
+    column = measured.column(axis.name)
+    error = math.hypot(_error(measured, row, column), _error(measured, other, column))
+    unit = "" if axis.unit in ("", SHARE) else f" {axis.unit}"
+    text = f"{number(abs(better), error)}{unit} {'better' if better > 0 else 'worse'}"
+    noise = " (within the noise)" if abs(better) < SURE * error else ""
+    return f"{text} on {axis.name}{noise}"
+
+
+def _against(measured: Measured, pick: Pick, other: int, better: np.ndarray) -> str:
+    """A sentence: the other's recipe, what the pick gains against it, what it gives up."""
+    pairs = list(zip(pick.front.axes, better.tolist(), strict=True))
+    pairs.sort(key=lambda pair: pair[1] <= 0)
+    parts = [difference(measured, axis, pick.row, other, gain) for axis, gain in pairs]
+    listed = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
+    return f"Against {recipe_text(measured.recipes[other])} it is {listed}."
+
+
+def _limit(measured: Measured, pick: Pick, preference: Preference) -> str:
+    """A sentence: the objective of the largest weighted term."""
+    front = pick.front
+    weights = np.array([preference.weights.get(name, 0.0) for name in front.names])
+    weighted = weights * front.terms[pick.place]
+    name = front.names[int(weighted.argmax())]
+    if weighted.max() <= 0:
+        return "On every objective with a weight it is as good as the best of the scale."
+    scale = front.ranges[name]
+    return (
+        f"What limits it most is {name}: {measured.score_text(pick.row, name)},"
+        f" on a scale from {number(scale.nadir)} (worst) to {number(scale.ideal)} (best)."
+    )
+
+
+def _reason(pick: Pick, preference: Preference, left: int) -> str:
+    """A sentence: what it is the best of, and how that is counted.
+
+    Args:
+        left: members of the front that the bounds leave.
+    """
+    count = len(pick.front.rows)
+    if pick.unmet:
+        return "No point of the front meets every bound; this one comes closest."
+    if count == 1:
+        return "It is the only point of the front."
+    if left == 1:
+        return f"Of the {count} points of the front only this one meets every bound."
+    meeting = f"{left} that meet every bound" if left < count else f"{count} points"
+    weights = ", ".join(f"{name} {each:.2f}" for name, each in preference.weights.items())
+    return (
+        f"Of the {meeting} of the front it is the one whose largest shortfall from the best is"
+        f" smallest, each objective counted by its weight ({weights})."
+    )
+
+
+def why(measured: Measured, pick: Pick, preference: Preference, bounds: Bounds) -> list[str]:
+    """Plain sentences for a person who asks why it is this point and not the one beside it."""
+    front = pick.front
+    left = set(front.eligible(bounds).tolist())
+    found = [_reason(pick, preference, len(left)), _limit(measured, pick, preference)]
+    beside = neighbours(
+        front.values,
+        front.maximize,
+        [front.ranges[name] for name in front.names],
+        np.arange(len(front.rows)),
+        pick.place,
+        [preference.weights.get(name, 0.0) for name in front.names],
+    )
+    for place in beside:
+        if place is not None:
+            better = -trade(front.values, front.maximize, pick.place, place)
+            against = _against(measured, pick, int(front.rows[place]), better)
+            found.append(against if place in left else f"{against} The bounds leave that one out.")
+    return [*found, ERRORS] if len(found) > 2 else found

@@ -1,0 +1,198 @@
+"""What the Export page knows: which points to offer, where one may go, what came of it before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import BadInput, Problem
+from engine.export.card import MANIFEST
+from engine.export.card import Measured as Shown
+from engine.export.directory import check_output, free_bytes
+from engine.export.plan import Plan, plan_export
+from engine.recipe import Recipe, recipe_from_dict
+from studio.points.numbers import ONE, number
+from studio.points.view import Axis, Measured, recipe_text
+from studio.workbench import Workbench
+
+FRONT_SHOWN = 100
+"""Members of the front in the list of points; the others are found by their ids."""
+
+SHORTEST = 4
+"""Letters of an id that are enough to look for it."""
+
+HISTORY_SHOWN = 100
+
+FORMS = {
+    "merged": "checkpoint",
+    "copy": "copy of a model",
+    "adapter": "LoRA adapter",
+    "decoding": "decoding folder",
+}
+
+
+def choices(
+    measured: Measured, axes: Sequence[Axis], tray: Iterable[Recipe], asked: str | None
+) -> list[str]:
+    """Ids to choose from, each once: the one asked for, the front over all objectives, the models
+    as they are, the tray. The front is cut at `FRONT_SHOWN`."""
+    front = np.flatnonzero(measured.front_of(axes))[:FRONT_SHOWN]
+    rows = [measured.row_of[asked]] if asked in measured.row_of else []
+    rows += [*front.tolist(), *np.flatnonzero(measured.singles).tolist()]
+    for recipe in tray:
+        found = measured.nearest(recipe)
+        if found is not None and found.exact:
+            rows.append(found.row)
+    return [measured.ids[row] for row in dict.fromkeys(rows)]
+
+
+def look_up(measured: Measured, text: str) -> tuple[str | None, str]:
+    """(the point that an id or its beginning names, or None; why there is none)."""
+    text = text.strip().lower()
+    if text in measured.row_of:
+        return text, ""
+    if len(text) < SHORTEST:
+        return None, f"Give at least {SHORTEST} letters of the id."
+    found = [each for each in measured.ids if each.startswith(text)]
+    if len(found) == 1:
+        return found[0], ""
+    if not found:
+        return None, f"This study has no point {text}."
+    return None, f"{len(found)} points begin with {text}: give more of the id."
+
+
+def score_table(
+    measured: Measured, point: str, axes: Sequence[Axis], reported: Iterable[Mapping[str, Any]]
+) -> list[dict[str, str]]:
+    """One row an objective: its score on the rows explored and on those held back.
+
+    Args:
+        reported: as `Workbench.reported` gives them.
+    """
+    row = measured.row_of[point]
+    held = {each["objective"]: each["score"] for each in reported}
+    rows = []
+    for axis in axes:
+        score = held.get(axis.name)
+        text = "not measured yet"
+        if score is not None:
+            keys = ("mean", "stderr", "low", "high")
+            text = number(*(np.nan if score[key] is None else score[key] for key in keys))
+            text = str(score.get("error") or text) + (ONE if score.get("note") else "")
+        rows.append(
+            {
+                "objective": axis.label,
+                "explored": measured.score_text(row, axis.name),
+                "held back": text,
+            }
+        )
+    return rows
+
+
+def foretell(bench: Workbench, recipe: Recipe, adapter: bool) -> Plan:
+    """What an export of a resolved recipe will write."""
+    shown = [
+        Shown(each.name, each.scorer, str(each.direction), "report", _PLACEHOLDER)
+        for each in bench.objectives
+    ]
+    return plan_export(bench.family, recipe, adapter=adapter, study=bench.study.name, scores=shown)
+
+
+_PLACEHOLDER = {"mean": 0.1234, "stderr": 0.0123, "n": 100, "low": 0.1234, "high": 0.1234}
+
+
+def default_place(workspace: Path, study: str, point: str) -> Path:
+    """A directory of its own for each export, in the workspace."""
+    first = workspace / "exports" / f"{study}-{point}"
+    place, count = first, 1
+    while place.exists():
+        count += 1
+        place = first.with_name(f"{first.name}-{count}")
+    return place
+
+
+def refusal(out: Path, needed: int = 0) -> Problem | None:
+    """Why nothing can be written there, seen before the engine starts; None where it can."""
+    if not out.is_absolute():
+        return Problem(str(out), "not an absolute path", "Start it with / or ~.")
+    try:
+        check_output(out, needed)
+    except BadInput as error:
+        return error.problems[0]
+    return None
+
+
+def room(out: Path, plan: Plan) -> str:
+    """What an export takes and what is free where it goes, in words."""
+    text = f"{size_text(plan.bytes)} in {len(plan.files)} files"
+    try:
+        return f"{text}; {size_text(free_bytes(out))} are free on that disk."
+    except OSError:  # refused in words of its own
+        return f"{text}."
+
+
+def listing(files: Iterable[tuple[str, int, bool]]) -> str:
+    """(name, bytes, whether about) as lines, the sizes in a column."""
+    found = [(name, ("about " if about else "") + size_text(size)) for name, size, about in files]
+    width = max((len(name) for name, _ in found), default=0)
+    right = max((len(size) for _, size in found), default=0)
+    return "\n".join(f"{name:<{width}}  {size:>{right}}" for name, size in found)
+
+
+def planned(plan: Plan) -> str:
+    """The files to come as lines."""
+    return listing((each.name, each.bytes, each.about) for each in plan.files)
+
+
+def written(record: Mapping[str, Any]) -> str:
+    """The files of an export that are there, as lines."""
+    out = Path(str(record["out"]))
+    found = [(name, out / name) for name in record.get("files") or ()]
+    return listing((name, path.stat().st_size, False) for name, path in found if path.is_file())
+
+
+def size_text(size: int) -> str:
+    """Bytes in words: 1.2 MB."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if size >= 1000**power:
+            return f"{size / 1000**power:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def is_there(record: Mapping[str, Any]) -> bool:
+    """Whether the export lies where it was written: its manifest names the same point."""
+    file = Path(str(record["out"])) / MANIFEST
+    try:
+        return f'"{record.get("point")}"' in file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def verified_text(record: Mapping[str, Any]) -> str:
+    """Whether an export was checked, in words."""
+    if not record.get("verified"):
+        return "not verified"
+    difference = record.get("max_logit_difference")
+    if difference is None:
+        return "Verified."
+    return f"Verified: largest difference of a logit {difference:.3g}."
+
+
+def history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the table of exports, newest first."""
+    return [
+        {
+            "when": datetime.fromtimestamp(float(each["at"])).strftime("%Y-%m-%d %H:%M"),
+            "study": str(each.get("study", "")),
+            "recipe": recipe_text(recipe_from_dict(each.get("recipe") or {})),
+            "as": FORMS.get(str(each.get("form")), ""),
+            "size": size_text(int(each.get("bytes") or 0)),
+            "checked": "yes" if each.get("verified") else "no",
+            "where": str(each["out"]) if is_there(each) else f"no longer there: {each['out']}",
+        }
+        for each in records[::-1][:HISTORY_SHOWN]
+    ]

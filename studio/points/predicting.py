@@ -1,0 +1,238 @@
+"""What the points of a method predict for a recipe that is not measured. Pure; no widget.
+
+    Measured ── points of one method and its parameters ──► a Surrogate an objective ──► mean, band
+             └─ models as they are, where they lie on the method's surface
+
+Surfaces are fitted once for the points there are and go with them; then a recipe is answered in a
+fraction of a millisecond. They are of one method under one set of parameters: another parameter is
+another surface.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from engine.recipe import Names, Recipe, find_method, resolve
+from engine.scoring.registry import find_scorer
+from engine.search.surrogate import (
+    Link,
+    Surrogate,
+    TooFew,
+    constant,
+    features,
+    fill,
+    fit,
+    informative,
+    parameters_needed,
+)
+from engine.study import Objective, Study
+from studio.points.places import shape_of
+from studio.points.view import Measured
+from studio.shared import once
+
+LOSSES = ("nll", "perplexity")
+"""Scorers whose score is above 0 and spans factors. `kl_to_base` is not one: at the base it is 0,
+and about there it grows with the square of the coefficients."""
+
+LEAST = {"kl_to_base": 0.0, "cost": 0.0}
+"""Scorers whose score is never below this, beside proportions and losses."""
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Which models as they are lie exactly on a method's surface.
+
+    Attributes:
+        zero: the model that zero coefficients are.
+        corners: whether one coefficient of 1 (times strength), the others 0, is that model; "alone"
+            where it is so in a family without a target only.
+    """
+
+    zero: Literal["base", "target"] | None
+    corners: bool | Literal["alone"]
+
+
+ANCHORS = {
+    # (1 − Σ c) θ0 + Σ c θ_i: both ends bit for bit
+    "task_arithmetic": Anchors("base", True),
+    # Σ c_i θ_i / Σ c, the base among them; zeros are refused
+    "linear": Anchors(None, True),
+    # of one model of weight 1 both kinds give that model's logits; zeros are refused
+    "logit_fusion": Anchors(None, True),
+    # θ0 + Σ c_i W_i with W_i a part of the task vector: a corner is not the expert
+    "pcb": Anchors("base", False),
+    # t + Σ c_i (e_i − b): where t is the base a corner is e_i, else it is not
+    "proxy_tuning": Anchors("target", "alone"),
+}
+"""A method that is not named here shares no point with the models as they are."""
+
+
+def link_of(objective: Objective) -> Link:
+    """On which scale an objective is fitted: by what its scorer's mean is."""
+    if find_scorer(objective.scorer).proportion:
+        return "logit"
+    return "log" if objective.scorer in LOSSES else "identity"
+
+
+def anchor(recipe: Recipe, model: str, names: Names | None = None) -> tuple[float, ...] | None:
+    """Where a model as it is lies on the surface of a recipe's method and parameters.
+
+    Args:
+        recipe: resolved; its own coefficients do not matter.
+        model: base, target or an expert.
+        names: of the family; without it nothing is taken for granted about a target.
+
+    Returns:
+        One number a coefficient, or None where the model is not on that surface.
+    """
+    found = ANCHORS.get(recipe.method)
+    if found is None:
+        return None
+    alone = names is not None and not names.has_target
+    zero = "base" if found.zero == "target" and alone else found.zero
+    if model == zero:
+        return (0.0,) * len(recipe.coefficients)
+    strength = recipe.parameters.get("strength", 1.0)
+    corners = alone if found.corners == "alone" else found.corners
+    if not corners or model not in recipe.coefficients or strength == 0.0:
+        return None
+    return tuple((name == model) / strength for name in recipe.coefficients)
+
+
+def _rows(measured: Measured, recipe: Recipe, names: Names | None) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the points on the recipe's surface, and where they lie, float64 [k, coefficients]."""
+    own, places = measured.like(recipe), measured.places_like(recipe)
+    singles = np.flatnonzero(measured.singles).tolist()
+    models = {row: str(measured.recipes[row].parameters.get("model")) for row in singles}
+    found = {row: anchor(recipe, model, names) for row, model in models.items()}
+    anchors = {row: place for row, place in found.items() if place is not None}
+    if not anchors:
+        return own, places
+    return (
+        np.concatenate([own, np.array(list(anchors), dtype=np.int64)]),
+        np.concatenate([places, np.array(list(anchors.values()))]),
+    )
+
+
+def _fitted(
+    measured: Measured, objective: Objective, recipe: Recipe, names: Names | None
+) -> Surrogate | TooFew:
+    column = measured.column(objective.name)
+    if objective.scorer == "cost":
+        own = measured.like(recipe)[(measured.places_like(recipe) != 0.0).all(axis=1)]
+        values = np.unique(measured.mean[own, column])
+        values = values[np.isfinite(values)]
+        if len(values) == 1:  # it jumps where a model drops out, and is the same everywhere else
+            simplex = find_method(recipe.method).simplex
+            return constant(tuple(recipe.coefficients), float(values[0]), len(own), simplex)
+    rows, places = _rows(measured, recipe, names)
+    try:
+        return fit(
+            tuple(recipe.coefficients),
+            places,
+            measured.mean[rows, column],
+            link=link_of(objective),
+            count=measured.n[rows, column],
+            stderr=measured.stderr[rows, column],
+            simplex=find_method(recipe.method).simplex,
+            least=LEAST.get(objective.scorer, -math.inf),
+        )
+    except TooFew as error:
+        return error.with_traceback(None)  # kept with the points: it holds no frame
+
+
+def surfaces(
+    measured: Measured, objectives: Iterable[Objective], recipe: Recipe, names: Names | None = None
+) -> dict[str, Surrogate | TooFew]:
+    """Objective -> its surface over the coefficients of a recipe's method, or why there is none.
+
+    Of the models as they are only those count that lie exactly on that surface.
+
+    Args:
+        objectives: checked ones; the study's.
+        recipe: resolved; its method and parameters say which surface.
+        names: of the family, from which it is known whether it has a target.
+
+    Returns:
+        Nothing for a method without coefficients.
+    """
+    if not recipe.coefficients:
+        return {}
+    objectives = tuple(objectives)
+    shape = shape_of(recipe), tuple(recipe.coefficients), names is not None and names.has_target
+    key = ("surfaces", *shape, names is None, tuple(each.name for each in objectives))
+
+    def make() -> dict[str, Surrogate | TooFew]:
+        return {each.name: _fitted(measured, each, recipe, names) for each in objectives}
+
+    found: dict[str, Surrogate | TooFew] = once(measured, key, make)
+    return dict(found)
+
+
+def predict(
+    measured: Measured, objectives: Iterable[Objective], recipe: Recipe, names: Names | None = None
+) -> dict[str, tuple[float, float, float]]:
+    """Objective -> (mean, low, high of the 95 % model band) at a recipe.
+
+    An objective without a surface is not in it; `too_few` says what is missing. Nor is one that is
+    known only where every coefficient counts, where one is 0. Arguments as for `surfaces`.
+    """
+    place = [list(recipe.coefficients.values())]
+    found = {}
+    for name, surface in surfaces(measured, objectives, recipe, names).items():
+        if isinstance(surface, Surrogate) and not (surface.inside and 0.0 in place[0]):
+            at = surface.predict(place)
+            found[name] = float(at.mean[0]), float(at.low[0]), float(at.high[0])
+    return found
+
+
+def too_few(
+    measured: Measured, objectives: Iterable[Objective], recipe: Recipe, names: Names | None = None
+) -> tuple[int, int] | None:
+    """(independent positions there, positions needed) of the objective that has fewest; None where
+    each has a surface. Arguments as for `surfaces`."""
+    found = surfaces(measured, objectives, recipe, names).values()
+    return min(((each.have, each.need) for each in found if isinstance(each, TooFew)), default=None)
+
+
+def missing_recipes(
+    measured: Measured,
+    objectives: Sequence[Objective],
+    recipe: Recipe,
+    study: Study,
+    names: Names,
+) -> list[Recipe]:
+    """The points to measure so that each objective gets a surface; none where each has one.
+
+    First points that are there but lack a score of these objectives, then new ones within the
+    slider ranges. The same points give the same answer; after a failure other new ones are tried
+    where there is a choice.
+
+    Raises:
+        BadInput: the study's ranges hold only mixtures that the method refuses.
+    """
+    if too_few(measured, objectives, recipe, names) is None:
+        return []
+    method = find_method(recipe.method)
+    labels = tuple(recipe.coefficients)
+    need = parameters_needed(len(labels), method.simplex)
+    rows, places = _rows(measured, recipe, names)
+    columns = [measured.column(each.name) for each in objectives]
+    whole = np.isfinite(measured.mean[rows][:, columns]).all(axis=1)
+    partly = np.flatnonzero(~whole)
+    again = partly[informative(places[whole], places[partly], need, method.simplex)]
+    known = np.concatenate([places[whole], places[again]])
+    found = [measured.recipes[row] for row in rows[again].tolist()]
+
+    have = int(np.linalg.matrix_rank(features(known, method.simplex))) if len(known) else 0
+    ranges = [study.slider_range(method, name) for name in labels]
+    new = fill(ranges, known, need - have, len(measured.failures), method.simplex)
+    for row in new.tolist():
+        mixture: Mapping[str, float] = dict(zip(labels, row, strict=True))
+        found.append(resolve(Recipe(recipe.method, mixture, recipe.parameters), names))
+    return found

@@ -1,0 +1,128 @@
+"""Measured points in words: the table, the line under the chart, the lines beside the sliders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.recipe import Recipe
+from studio.points.view import Axis, Measured
+
+PREDICTED = "Predicted, not measured"
+PREDICTED_NOTE = "Value and 95 % model band, from this method's points."
+
+TABLE = 1000
+"""Rows of the table at most: the front and the latest points."""
+
+
+def rows(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> list[dict[str, Any]]:
+    """The table under the chart: front members first, then the latest measured."""
+    order = np.concatenate([np.flatnonzero(front), np.flatnonzero(~front)[::-1]])[:TABLE]
+    scores = {}
+    for axis in axes:
+        scores[axis.label] = measured.score_texts(order, axis.name)
+    return [
+        {
+            "front": bool(front[row]),
+            "recipe": measured.text(row),
+            **{label: texts[place] for label, texts in scores.items()},
+            "point": measured.ids[row],
+        }
+        for place, row in enumerate(order.tolist())
+    ]
+
+
+def front_words(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> str:
+    """How many points are on the front, and how many the chart cannot show."""
+    over = ", ".join(axis.label for axis in axes)
+    text = f"{int(front.sum())} of {len(measured)} points on the front over {over}."
+    columns = [measured.column(axis.name) for axis in axes]
+    missing = int((~np.isfinite(measured.mean[:, columns])).any(axis=1).sum())
+    return f"{text} {missing} not shown: a score is missing." if missing else text
+
+
+def readout(
+    measured: Measured,
+    axes: Sequence[Axis],
+    recipe: Recipe,
+    predicted: Mapping[str, tuple[float, float, float]] | None = None,
+    few: tuple[int, int] | None = None,
+    failure: str | None = None,
+) -> dict[str, Any]:
+    """What stands beside the sliders, and the mark of the recipe in hand on the chart.
+
+    Args:
+        predicted: objective -> (mean, low, high) of the model band, where the surrogate has one.
+        few: points there and points needed, where there are too few to predict.
+        failure: why the recipe has no score, where it was tried.
+
+    Returns:
+        {"title", "note", "lines": [[objective, text]], "whole", "recipe", "coefficients",
+        "mark"}; the mark is
+        {"kind": "measured" | "predicted" | "nearest", "label", "values": {objective: value},
+        "bands": {objective: [low, high]}, "coefficients"} or None. A predicted number is always
+        called so, and never stands among measured ones.
+    """
+    found = measured.nearest(recipe)
+    answer = {"title": "Not measured yet: Evaluate", "note": "", "lines": [], "whole": False,
+              "recipe": recipe.key, "coefficients": dict(recipe.coefficients),
+              "mark": None}  # fmt: skip
+    if failure is not None:
+        answer |= {"title": "Failed: no score", "note": failure}
+    mark = {"bands": {}, "coefficients": dict(recipe.coefficients)}
+    if found is not None and found.exact:
+        whole = measured.complete(found.row)
+        return answer | {
+            "title": "Measured" if whole else "Measured in part: Evaluate",
+            "note": f"Point {measured.ids[found.row]}",
+            "lines": _lines(measured, axes, found.row),
+            "whole": whole,
+            "mark": mark
+            | {
+                "kind": "measured",
+                "label": "this recipe",
+                "values": _values(measured, axes, found.row),
+            },
+        }
+    if failure is not None:
+        return answer
+    if predicted:
+        lines = [
+            [axis.label, "{:.3f}, {:.3f} … {:.3f}".format(*predicted[axis.name])]
+            if axis.name in predicted
+            else [axis.label, "not predicted"]
+            for axis in axes
+        ]
+        return answer | {
+            "title": PREDICTED,
+            "note": PREDICTED_NOTE,
+            "lines": lines,
+            "mark": mark
+            | {
+                "kind": "predicted",
+                "label": "predicted",
+                "values": {name: each[0] for name, each in predicted.items()},
+                "bands": {name: list(each[1:]) for name, each in predicted.items()},
+            },
+        }
+    note = "Too few points to predict: {} of {}. ".format(*few) if few else ""
+    if found is None:
+        return answer | {"note": note}
+    label = f"nearest measured, {found.distance:.2f} away"
+    return answer | {
+        "note": f"{note}{label.capitalize()}: {measured.text(found.row)}",
+        "lines": _lines(measured, axes, found.row),
+        "mark": mark
+        | {"kind": "nearest", "label": label, "values": _values(measured, axes, found.row)},
+    }
+
+
+def _lines(measured: Measured, axes: Sequence[Axis], row: int) -> list[list[str]]:
+    return [[axis.label, measured.score_text(row, axis.name)] for axis in axes]
+
+
+def _values(measured: Measured, axes: Sequence[Axis], row: int) -> dict[str, float]:
+    values = {axis.name: float(measured.mean[row, measured.column(axis.name)]) for axis in axes}
+    return {name: value for name, value in values.items() if np.isfinite(value)}

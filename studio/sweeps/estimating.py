@@ -1,0 +1,185 @@
+"""Before a sweep starts: which recipes it would measure, and how long that takes.
+
+    form ── job "design" ──► recipes ── which are missing? ── job "estimate" ──► Estimate
+
+One point of each method is measured; its scores stay, and the sweep need not measure it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.recipe import Recipe, find_method, recipe_from_dict
+from studio.sweeps.sweep import lacking
+from studio.workbench import Task, Workbench
+
+TRIES = 3
+"""Recipes of a method that are tried until one can be measured."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a person asks for.
+
+    Attributes:
+        designs: {"method", "points", "strategy", "seed", "parameters"} each.
+        objectives: names.
+    """
+
+    designs: tuple[Mapping[str, Any], ...]
+    objectives: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is known of one design.
+
+    Attributes:
+        recipes: of the whole design; new of them are still to be measured.
+        seconds: a point, measured; None where nothing had to be, or nothing could.
+        prepare: seconds that the first point of the method took longer.
+        total: seconds for what is new.
+        error: why no time could be measured.
+    """
+
+    design: Mapping[str, Any]
+    recipes: tuple[Recipe, ...]
+    new: int
+    seconds: float | None = None
+    prepare: float = 0.0
+    total: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that the chosen methods need at their worst moment, and that there were before any
+    model was loaded."""
+
+    needed: int
+    available: int
+
+
+@dataclass
+class Estimating:
+    """One browser session's way to an estimate; `step` takes it on.
+
+    Attributes:
+        session: name under which its jobs run.
+        recipes, ids: of each design, once they are known.
+        timings: of each design that lacked a point, by its place.
+    """
+
+    form: Form
+    session: str
+    recipes: list[tuple[Recipe, ...]] | None = None
+    ids: list[tuple[str, ...]] = field(default_factory=list)
+    timings: dict[int, Mapping[str, Any]] | None = None
+    asked: list[int] = field(default_factory=list)
+    taken: str = ""
+
+    def start(self, bench: Workbench) -> None:
+        payload = {"designs": [dict(each) for each in self.form.designs]}
+        bench.submit("Placing the points", "design", payload, self.session)
+
+    def step(self, bench: Workbench) -> None:
+        """Take what the latest job brought, and ask for the next."""
+        task = self.task(bench)
+        if task is None or task.status.state != "done" or task.handle.id == self.taken:
+            return
+        result = task.handle.result(0)
+        self.taken = task.handle.id
+        if self.recipes is None:
+            self.recipes = [
+                tuple(recipe_from_dict(each) for each in group) for group in result["recipes"]
+            ]
+            self.ids = [tuple(map(bench.point_id, group)) for group in self.recipes]
+            self._measure(bench)
+        else:
+            self.timings = dict(zip(self.asked, result["timings"], strict=True))
+
+    def _measure(self, bench: Workbench) -> None:
+        groups = []
+        for place, recipes in enumerate(self.recipes or ()):
+            gaps = self._gaps(bench, place).sum(axis=1)
+            if gaps.any():  # the first that lacks most: it says how long each objective takes
+                chosen = np.argsort(-gaps, kind="stable")[: min(TRIES, int((gaps > 0).sum()))]
+                groups.append([recipes[index] for index in chosen.tolist()])
+                self.asked.append(place)
+        if not groups:
+            self.timings = {}
+            return
+        payload = {
+            "groups": [[each.as_dict() for each in group] for group in groups],
+            "objectives": list(self.form.objectives),
+            "have": bench.have(each for group in groups for each in group),
+        }
+        points = "1 point" if len(groups) == 1 else f"{len(groups)} points, one a method"
+        bench.submit(f"Measuring {points}", "estimate", payload, self.session)
+
+    def _gaps(self, bench: Workbench, place: int) -> np.ndarray:
+        """bool [recipes, objectives]: which scores of a design are not there."""
+        return lacking(bench.measured(), self.ids[place], self.form.objectives)
+
+    def task(self, bench: Workbench) -> Task | None:
+        return bench.task(self.session)
+
+    @property
+    def finished(self) -> bool:
+        return self.timings is not None
+
+    def busy(self, bench: Workbench) -> bool:
+        """Whether a job runs, or what it brought is not taken yet."""
+        task = self.task(bench)
+        if task is None or self.finished:
+            return False
+        return not task.status.over or task.status.state == "done"
+
+    def lines(self, bench: Workbench) -> list[Line]:
+        """The estimate, with what is measured by now."""
+        assert self.recipes is not None and self.timings is not None
+        found = []
+        for place, (design, recipes) in enumerate(
+            zip(self.form.designs, self.recipes, strict=True)
+        ):
+            gaps = self._gaps(bench, place)
+            new = int(gaps.any(axis=1).sum())
+            timing = self.timings.get(place)
+            if timing is None or timing["error"]:
+                error = None if timing is None else timing["error"]
+                found.append(Line(design, recipes, new, error=error))
+                continue
+            known = timing["objectives"]
+            seconds = timing["compose"] + sum(known.values())
+            # an objective that the measured point had already takes as long as the others do
+            usual = sum(known.values()) / max(1, len(known))
+            each = np.array([known.get(name, usual) for name in self.form.objectives])
+            total = timing["compose"] * new + float((gaps * each).sum())
+            found.append(Line(design, recipes, new, seconds, timing["prepare"], total))
+        return found
+
+
+def memory(bench: Workbench, methods: Sequence[str]) -> Memory | None:
+    """What the methods need, as the study was opened; None until it has been."""
+    task = bench.task("open")
+    if task is None or task.status.state != "done":
+        return None
+    found = task.handle.result(0).get("memory")
+    if not found:
+        return None
+    spaces = {find_method(name).space for name in methods}
+    needed = max(found[f"{space}_space_bytes"] for space in spaces)
+    return Memory(needed, found["available_bytes"])
+
+
+def expected(lines: Sequence[Line]) -> dict[str, float]:
+    """Method -> seconds a point, of what is still to be measured."""
+    return {
+        line.design["method"]: line.total / line.new
+        for line in lines
+        if line.total is not None and line.new
+    }

@@ -1,0 +1,231 @@
+"""Sweeps of a study: a queue, measured one after another in the worker, written to the journal.
+
+    enqueue ──► waiting ──► running ──► done | failed | cancelled
+                   ▲           └─ the app ends: unfinished
+                   └── resume ◄──────────────────┘  only what is missing is measured
+
+A sweep belongs to the workspace, not to a browser tab: the queue is kept once for each executor and
+study, and a thread moves it on when no page looks. Whether a point is there is asked of the points
+themselves, never of the queue, so nothing is measured twice, whoever measured it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from engine.errors import ParetoscopeError
+from engine.jobs.executor import Executor
+from engine.recipe import Recipe
+from studio.sweeps.pace import Pace
+from studio.sweeps.sweep import (
+    Run,
+    State,
+    Sweep,
+    ids_of,
+    lacking,
+    read,
+    recipes_of,
+    words_of,
+    write,
+    write_recipes,
+)
+from studio.workbench import Task, Workbench
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+ENDED_EARLY: tuple[State, ...] = ("unfinished", "failed", "cancelled")
+
+
+class Queue:
+    """The sweeps of one study on one executor, and what of them is in the journal."""
+
+    def __init__(self, bench: Workbench, family: str) -> None:
+        self.lock = threading.RLock()
+        self.family = family
+        self.sweeps = {each.id: each for each in read(bench, family)}
+
+    def of_state(self, *states: State) -> list[Sweep]:
+        """In the order in which they were put into the queue."""
+        with self.lock:
+            return [each for each in self.sweeps.values() if each.state in states]
+
+    @property
+    def resumable(self) -> list[Sweep]:
+        """Those that ended before they were whole, and that nobody has dismissed."""
+        return [each for each in self.of_state(*ENDED_EARLY) if not each.dismissed]
+
+    @property
+    def running(self) -> Sweep | None:
+        return next(iter(self.of_state("running")), None)
+
+
+_QUEUES: WeakKeyDictionary[Executor, dict[tuple[str, str], Queue]] = WeakKeyDictionary()
+_MAKING = threading.Lock()
+
+
+def queue(bench: Workbench) -> Queue | None:
+    """The queue of a study; None until its points can be known."""
+    if bench.known is None:
+        return None
+    key = (str(bench.study.path), bench.known.family)
+    with _MAKING:
+        queues = _QUEUES.setdefault(bench.executor, {})
+        if key not in queues:
+            queues[key] = Queue(bench, bench.known.family)
+        return queues[key]
+
+
+def enqueue(
+    bench: Workbench,
+    designs: Sequence[Mapping[str, Any]],
+    recipes: Iterable[Recipe],
+    objectives: Sequence[str],
+    expected: Mapping[str, float],
+) -> Sweep:
+    """Put a sweep at the end of the queue; it starts when those before it have ended.
+
+    Args:
+        recipes: resolved; in the order to be measured, each once.
+        expected: method -> seconds a point.
+    """
+    found = queue(bench)
+    assert found is not None, "the study is not open"
+    recipes = tuple(dict.fromkeys(recipes))
+    sweep = Sweep(
+        uuid.uuid4().hex[:12],
+        found.family,
+        tuple(dict(each) for each in designs),
+        tuple(objectives),
+        len(recipes),
+        time.time(),
+        dict(expected),
+        recipes=recipes,
+    )
+    with found.lock:
+        write_recipes(bench, sweep, recipes)
+        write(bench, sweep)
+        found.sweeps[sweep.id] = sweep
+    advance(bench)
+    return sweep
+
+
+def resume(bench: Workbench, sweep: Sweep) -> None:
+    """Back to the end of the queue, to measure what is missing."""
+    found = queue(bench)
+    assert found is not None
+    with found.lock:
+        if sweep not in found.resumable:
+            return
+        found.sweeps[sweep.id] = found.sweeps.pop(sweep.id)
+        sweep.state, sweep.reason = "waiting", ""
+        write(bench, sweep)
+    advance(bench)
+
+
+def cancel(bench: Workbench, sweep: Sweep) -> None:
+    """Stop it where it runs, take it out where it waits. Its points stay; it can be resumed."""
+    found = queue(bench)
+    assert found is not None
+    with found.lock:
+        if sweep.state == "waiting":
+            sweep.state = "cancelled"
+            write(bench, sweep)
+        elif sweep.run is not None:
+            sweep.run.cancelled = True
+            sweep.run.task.handle.cancel()
+
+
+def dismiss(bench: Workbench, sweep: Sweep) -> None:
+    """No longer offer to resume it."""
+    found = queue(bench)
+    assert found is not None
+    with found.lock:
+        sweep.dismissed = True
+        write(bench, sweep)
+
+
+def advance(bench: Workbench) -> None:
+    """Look at the running sweep; once it has ended, write that down and start the next."""
+    found = queue(bench)
+    if found is None:
+        return
+    with found.lock:
+        sweep = found.running
+        if sweep is not None and sweep.run is not None:
+            if not _look(sweep, sweep.run):
+                return
+            if not _end(sweep, sweep.run):
+                return  # the app is closing: what waits stays for the next start
+            write(bench, sweep)
+        waiting = found.of_state("waiting")
+        while waiting and found.running is None and bench.opened is not None:
+            _start(bench, waiting.pop(0))
+
+
+def _look(sweep: Sweep, run: Run) -> bool:
+    """Whether the job is over; keeps its pace."""
+    status = run.task.status
+    before = run.pace.active
+    run.pace.saw(status.state, int(status.progress.get("done", 0)), time.monotonic())
+    sweep.seconds += run.pace.active - before
+    return status.over
+
+
+def _end(sweep: Sweep, run: Run) -> bool:
+    """How the job ended; False where the executor was closed under it."""
+    status, sweep.run = run.task.status, None
+    sweep.expected = run.pace.points
+    if status.state == "done":
+        sweep.state, sweep.failed = "done", len(run.task.handle.result(0).get("errors") or ())
+    elif status.failure == "cancelled":
+        sweep.state = "cancelled" if run.cancelled else "unfinished"
+        return run.cancelled
+    else:
+        sweep.state, sweep.reason = "failed", status.reason or "no reason was given"
+    return True
+
+
+def _start(bench: Workbench, sweep: Sweep) -> None:
+    recipes = recipes_of(bench, sweep)
+    gaps = lacking(bench.measured(), ids_of(bench, sweep), sweep.objectives)
+    missing = [recipes[index] for index in np.flatnonzero(gaps.any(axis=1)).tolist()]
+    if not missing:
+        sweep.state, sweep.failed = "done", 0
+        write(bench, sweep)
+        return
+    payload = {
+        "recipes": [each.as_dict() for each in missing],
+        "objectives": list(sweep.objectives),
+        "split": "explore",
+        "have": bench.have(missing),
+    }
+    task = bench.submit(words_of(sweep), "sweep", payload, f"sweep:{sweep.id}", "sweep")
+    methods = [each.method for each in missing]
+    sweep.run = Run(task, tuple(missing), Pace(methods, sweep.expected, time.monotonic()))
+    sweep.state = "running"
+    write(bench, sweep)
+    name = f"sweep {sweep.id}"
+    threading.Thread(target=_follow, args=(bench, task), name=name, daemon=True).start()
+
+
+def _follow(bench: Workbench, task: Task) -> None:
+    """Keeps the pace of a job and moves the queue on, whether or not a page is open."""
+    try:
+        over = False
+        while not over:
+            with contextlib.suppress(TimeoutError, ParetoscopeError):
+                task.handle.result(LOOK_SECONDS)  # how it ended is in its status
+            over = task.status.over  # asked first: it may have ended before this thread began
+            advance(bench)
+    except ParetoscopeError:
+        log.exception("the queue of sweeps could not go on")

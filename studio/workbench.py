@@ -1,0 +1,300 @@
+"""The one door from the pages to store and engine: a study, its points, its jobs.
+
+    pages ──► Workbench ─┬─► Store      points, read again when another process wrote some
+                       └─► Executor   open, evaluate, export: in the worker, never in this process
+
+Imports neither Streamlit nor torch. Thread safe: several browser sessions share one bench.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import engine  # noqa: F401  (registers every method)
+from cache.rows import score_id
+from cache.store import Store
+from engine.family.compatibility import Family
+from engine.jobs.executor import Executor, Handle, Status
+from engine.jobs.protocol import Job, Priority
+from engine.jobs.reported import reported as report_rows
+from engine.recipe import Names, Recipe, point_id, resolve
+from engine.study import Objective, Study
+from studio.points.arrivals import Arrivals
+from studio.points.held import Held
+from studio.points.view import Measured, measure
+from studio.remembered import keys_before
+
+WorkerName = Literal["starting", "ready", "busy", "failed"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """How the study's scores are keyed: what the engine says when it has opened the study.
+
+    Attributes:
+        family: fingerprint of the family.
+        objectives: name -> fingerprint.
+        numerics: device kind, compute dtype and bucket version, as scores are keyed.
+    """
+
+    family: str
+    objectives: Mapping[str, str]
+    numerics: str
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """The worker in one word, and why where it failed."""
+
+    name: WorkerName
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job with what it is for, in words."""
+
+    what: str
+    handle: Handle
+
+    @property
+    def status(self) -> Status:
+        return self.handle.status()
+
+
+class Workbench:
+    """A study on a store and an executor.
+
+    Args:
+        objectives: checked, directions filled in.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        objectives: Sequence[Objective],
+        family: Family,
+        workspace: Path,
+        store: Store,
+        executor: Executor,
+    ) -> None:
+        self.study = study
+        self.objectives = tuple(objectives)
+        self.family = family
+        self.workspace = workspace
+        self.store = store
+        self.executor = executor
+        self.opened: Opened | None = None
+        before = keys_before(family, self.objectives, store, workspace)
+        self._remembered = Opened(*before) if before is not None else None
+        self._lock = threading.RLock()
+        self._tasks: dict[str, Task] = {}
+        self._measured: tuple[Any, Measured] | None = None
+        self._earlier: tuple[Any, dict[str, tuple[str, ...]]] | None = None
+        self._arrivals = Arrivals()
+        self.held = Held()
+        self._singles_asked = False
+
+    @property
+    def names(self) -> Names:
+        return self.study.family.names
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.objectives)
+
+    @property
+    def known(self) -> Opened | None:
+        """What the engine said, or until it has, what it said last time of the same files."""
+        return self.opened or self._remembered
+
+    # the worker
+
+    def advance(self) -> None:
+        """Called about once a second: open the study, then have the models as they are scored; read
+        what other processes wrote."""
+        with self._lock:
+            opening = self._tasks.get("open")
+            if opening is None:
+                self.submit("Opening the study", "open", {}, "open")
+            elif self.opened is None and opening.status.state == "done":
+                result = opening.handle.result(0)
+                self.opened = Opened(
+                    result["family"], dict(result["objectives"]), str(result["numerics"])
+                )
+            if self.opened is not None and not self._singles_asked:
+                self._singles_asked = True
+                self._score_singles()
+        self.store.refresh()
+
+    def _score_singles(self) -> None:
+        assert self.opened is not None
+        singles = [Recipe("single", {}, {"model": name}) for name in self.names.models]
+        recipes = {self.point_id(each): each for each in (resolve(e, self.names) for e in singles)}
+        scored = self._scored(self.opened, recipes)
+        missing = [
+            recipe
+            for point, recipe in recipes.items()
+            if set(scored.get(point, ())) < set(self.objective_names)
+        ]
+        if missing:
+            what = f"Scoring {', '.join(map(str, missing))}"
+            self.evaluate(missing, what, "singles", "sweep")  # makes way for what a person asks
+
+    def restart(self) -> None:
+        """Open the study again after a failure; the executor starts a new worker for it."""
+        with self._lock:
+            self._tasks.pop("open", None)
+            self._tasks.pop("singles", None)
+            self.opened = None
+            self._singles_asked = False
+        self.advance()
+
+    def worker(self) -> WorkerState:
+        """What the worker does now; why, where it failed."""
+        state = self.executor.state()
+        with self._lock:
+            opening = self._tasks.get("open")
+        if opening is not None and opening.status.state == "failed":
+            return WorkerState("failed", opening.status.reason or "")
+        if state == "stopped" and self.opened is not None:
+            return WorkerState("failed", self.executor.ended() or "the worker ended")
+        if self.opened is None or state in ("starting", "stopped"):
+            return WorkerState("starting")
+        return WorkerState("ready" if state == "idle" else "busy")
+
+    # points
+
+    @property
+    def version(self) -> int:
+        """Of the points as pages show them (see held.py)."""
+        return self._look()
+
+    def _look(self, newest: bool = False) -> int:
+        with self._lock:
+            tasks = list(self._tasks.values())
+        jobs = ((each.handle.job.priority, each.status.over) for each in tasks)
+        return self.held.look(self.store.version, time.monotonic(), jobs, newest=newest)
+
+    def measured(self) -> Measured:
+        """The study's points as columns; built again only when there are others to show."""
+        return self._measured_at(self._look())
+
+    def _measured_at(self, version: int) -> Measured:
+        opened = self.known
+        if opened is None:
+            return measure((), self.objective_names)
+        with self._lock:
+            key = (version, opened)
+            if self._measured is None or self._measured[0] != key:
+                objectives = {each: opened.objectives[each] for each in self.objective_names}
+                columns = self.store.columns(opened.family, objectives, "explore", opened.numerics)
+                scorers = {each.name: each.scorer for each in self.objectives}
+                self._measured = (key, self._arrivals.measured(columns, scorers))
+            return self._measured[1]
+
+    def earlier(self) -> dict[str, tuple[str, ...]]:
+        """Objective -> points with a score as of an earlier definition alone; asked again only when
+        rows came."""
+        opened = self.known
+        if opened is None:
+            return {}
+        with self._lock:
+            key = (self.store.version, opened)
+            if self._earlier is None or self._earlier[0] != key:
+                objectives = {each: opened.objectives[each] for each in self.objective_names}
+                found = self.store.earlier(opened.family, objectives, "explore", opened.numerics)
+                self._earlier = (key, found)
+            return self._earlier[1]
+
+    def point_id(self, recipe: Recipe) -> str:
+        """The id of a resolved recipe's point; only once points can be known."""
+        assert self.known is not None
+        return point_id(recipe, self.known.family)
+
+    def have(self, recipes: Iterable[Recipe]) -> list[str]:
+        """Ids of the score rows these recipes have, of those too that have no finite value."""
+        opened = self.opened
+        if opened is None:
+            return []
+        return [
+            score_id(point, opened.objectives[name], "explore", opened.numerics)
+            for point, names in self._scored(opened, map(self.point_id, recipes)).items()
+            for name in names
+        ]
+
+    def _scored(self, opened: Opened, points: Iterable[str]) -> dict[str, list[str]]:
+        """Of each of these points the objectives that were measured, a score or a reason why there
+        is none: neither is measured again by itself."""
+        wanted = dict.fromkeys(points)
+        objectives = {each: opened.objectives[each] for each in self.objective_names}
+        found = self.store.points(opened.family, objectives, "explore", opened.numerics, wanted)
+        return {each.id: list(each.scores) for each in found}
+
+    def reported(self, recipe: Recipe) -> list[dict[str, Any]]:
+        """The recipe's scores on the report split: measured once, at its first export."""
+        opened = self.opened
+        if opened is None:
+            return []
+        return report_rows(
+            self.store, opened.family, self.objectives, opened.objectives, opened.numerics,
+            self.point_id(recipe),
+        )  # fmt: skip
+
+    # jobs
+
+    def submit(
+        self,
+        what: str,
+        kind: str,
+        payload: Mapping[str, Any],
+        session: str,
+        priority: Priority = "interactive",
+    ) -> Task:
+        payload = {"study": str(self.study.path), **payload}
+        task = Task(what, self.executor.submit(Job(kind, payload, session, priority)))
+        with self._lock:
+            self._tasks[session] = task
+        return task
+
+    def task(self, session: str) -> Task | None:
+        """The latest job of a session; None where it has none."""
+        with self._lock:
+            return self._tasks.get(session)
+
+    def evaluate(
+        self,
+        recipes: Iterable[Recipe],
+        what: str,
+        session: str,
+        priority: Priority = "interactive",
+    ) -> Task:
+        """Score recipes on every objective; what is scored already is not run again."""
+        recipes = list(recipes)
+        payload = {
+            "recipes": [each.as_dict() for each in recipes],
+            "split": "explore",
+            "have": self.have(recipes),
+        }
+        return self.submit(what, "evaluate", payload, session, priority)
+
+    def export(self, recipe: Recipe, out: Path, *, adapter: bool, session: str) -> Task:
+        """Write a recipe's checkpoint to a directory on this machine."""
+        payload = {
+            "recipe": recipe.as_dict(),
+            "out": str(out),
+            "adapter": adapter,
+            "scores": self.reported(recipe),
+        }
+        return self.submit(f"Exporting {recipe}", "export", payload, session)
+
+    def adapter_only(self, recipe: Recipe) -> bool:
+        """Whether a recipe can leave as one LoRA adapter: task arithmetic over adapters alone."""
+        used = [name for name, value in recipe.coefficients.items() if value]
+        lora = all(self.family.experts[name].kind == "lora" for name in used)
+        return recipe.method == "task_arithmetic" and bool(used) and lora

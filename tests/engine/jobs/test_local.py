@@ -1,0 +1,274 @@
+"""What only a worker process can suffer: a kill, a hang, a memory limit, the death of its owner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import Cancelled, JobFailed
+from engine.jobs.executor import wait_until_ready
+from engine.jobs.local import LocalExecutor
+from engine.jobs.protocol import Job
+
+STUB = "tests.engine.jobs.stub_service:StubService"
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it did not come to pass"
+        time.sleep(0.005)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def rows() -> list[dict[str, Any]]:
+    return []
+
+
+@pytest.fixture
+def executor(tmp_path: Path, rows: list[dict[str, Any]]) -> Iterator[LocalExecutor]:
+    with LocalExecutor(tmp_path, on_rows=rows.extend, service=STUB) as made:
+        yield made
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[LocalExecutor]:
+    with LocalExecutor(tmp_path, service=STUB, hang_seconds=2.0) as made:
+        yield made
+
+
+def long_sweep(name: int = 0, count: int = 30) -> Job:
+    recipes = list(range(name, name + count))
+    return Job("sweep", {"recipes": recipes, "steps": 5, "seconds": 0.004}, "s", "sweep")
+
+
+def pid_of(executor: LocalExecutor) -> int:
+    wait_until_ready(executor)
+    pid = executor.pid
+    assert pid is not None
+    return pid
+
+
+def test_the_worker_starts_with_the_first_job(executor: LocalExecutor) -> None:
+    assert executor.pid is None and executor.state() == "stopped"
+    result = executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
+    assert result["pid"] == executor.pid != os.getpid()
+
+
+def test_the_worker_is_nice_and_its_key_is_not_in_its_arguments(executor: LocalExecutor) -> None:
+    executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
+    pid = pid_of(executor)
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    environment = Path(f"/proc/{pid}/environ").read_bytes()
+    assert executor._key.hex().encode() not in command + environment
+    assert b"OMP_WAIT_POLICY=PASSIVE" in environment
+    assert Path(executor._address).parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_killed_worker_fails_its_job_and_no_other(
+    executor: LocalExecutor, rows: list[dict[str, Any]]
+) -> None:
+    doomed, waiting = executor.submit(long_sweep(0)), executor.submit(long_sweep(100))
+    until(lambda: doomed.status().rows >= 3)
+    first = pid_of(executor)
+    os.kill(first, signal.SIGKILL)
+    start = time.monotonic()
+    with pytest.raises(JobFailed, match="killed, probably out of memory") as caught:
+        doomed.result(5)
+    assert "lost until you ask for it again" in str(caught.value)  # nobody else does
+    assert doomed.status().failure == "died"
+    assert time.monotonic() - start < 2
+    assert waiting.result(20)["points"] == [str(index) for index in range(100, 130)]
+    assert executor.pid != first
+    assert len({row["id"] for row in rows}) == len(rows), "a row was saved twice"
+
+
+def test_a_job_that_kills_the_worker_spares_the_sweep_it_parked(
+    executor: LocalExecutor, rows: list[dict[str, Any]]
+) -> None:
+    parked = executor.submit(long_sweep(0))
+    until(lambda: parked.status().rows >= 3)
+    killer = executor.submit(Job("die", {"code": 7}))
+    with pytest.raises(JobFailed, match="exit code 7"):
+        killer.result(10)
+    parked.result(20)
+    assert sorted(int(row["id"]) for row in rows) == list(range(30)), "lost, or evaluated twice"
+
+
+def test_an_idle_worker_that_is_killed_is_ready_again_in_time(executor: LocalExecutor) -> None:
+    executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
+    first = pid_of(executor)
+    os.kill(first, signal.SIGKILL)
+    start = time.monotonic()
+    until(lambda: executor.state() == "idle" and executor.pid not in (None, first))
+    assert time.monotonic() - start < 10
+    assert executor.submit(Job("evaluate", {"recipes": [1]})).result(20)["pid"] == executor.pid
+
+
+def test_a_stopped_worker_hangs(impatient: LocalExecutor) -> None:
+    doomed, waiting = impatient.submit(long_sweep(0, 1000)), impatient.submit(long_sweep(100))
+    until(lambda: doomed.status().state == "running")
+    start = time.monotonic()
+    os.kill(pid_of(impatient), signal.SIGSTOP)
+    with pytest.raises(JobFailed, match="hung: no step for 2 s"):
+        doomed.result(10)
+    assert doomed.status().failure == "hung"
+    assert 1.9 < time.monotonic() - start < 10
+    waiting.result(20)
+
+
+def test_a_job_without_a_quantum_hangs_though_the_worker_talks(impatient: LocalExecutor) -> None:
+    handle = impatient.submit(Job("stick"))
+    with pytest.raises(JobFailed, match="hung"):
+        handle.result(10)
+    impatient.submit(Job("evaluate", {"recipes": [1]})).result(20)
+
+
+def test_loading_may_take_longer_than_a_quantum(impatient: LocalExecutor) -> None:
+    impatient.submit(Job("load", {"seconds": 3.0})).result(10)
+
+
+def test_a_worker_that_cannot_start_fails_every_job_and_tries_again_later(tmp_path: Path) -> None:
+    with LocalExecutor(tmp_path, service="engine.jobs.nowhere:Service") as executor:
+        for _ in range(2):
+            with pytest.raises(JobFailed, match="nowhere"):
+                executor.submit(long_sweep()).result(20)
+    environment = {"PYTHONHOME": "/nowhere"}
+    with LocalExecutor(tmp_path, service=STUB, environment=environment) as executor:
+        with pytest.raises(JobFailed, match="did not start"):
+            executor.submit(long_sweep()).result(20)
+        assert executor.state() == "stopped"
+
+
+def test_a_long_temporary_directory_moves_the_socket_to_the_loopback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / ("long" * 30)
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    with LocalExecutor(tmp_path, service=STUB) as executor:
+        executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
+        assert executor._address[0] == "127.0.0.1"
+    assert list(place.iterdir()) == []
+
+
+def test_nobody_without_the_key_is_heard(executor: LocalExecutor) -> None:
+    executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
+    executor.close()
+    listening = LocalExecutor(Path("."), service=STUB)
+    with listening:
+        listening._start()
+        with pytest.raises((AuthenticationError, EOFError, OSError)):
+            Client(listening._address, authkey=b"guess")
+        with listening._connect() as connection:
+            assert connection.poll(5)
+
+
+def test_rows_in_flight_when_the_connection_breaks_come_once(
+    executor: LocalExecutor, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = []
+    connect = executor._connect
+    monkeypatch.setattr(
+        executor, "_connect", lambda: connections.append(connect()) or connections[-1]
+    )
+    handle = executor.submit(long_sweep(0, 60))
+    first = pid_of(executor)
+    for breaks in range(1, 6):
+        until(lambda breaks=breaks: handle.status().rows >= 8 * breaks)
+        broken = socket.socket(fileno=os.dup(connections[-1].fileno()))
+        broken.shutdown(socket.SHUT_RDWR)
+        broken.close()
+        until(lambda breaks=breaks: len(connections) > breaks)
+    assert len(handle.result(20)["points"]) == 60
+    assert executor.pid == first
+    assert [row["id"] for row in rows] == [str(index) for index in range(60)]
+
+
+OWNER = f"""
+import sys, time
+from engine.jobs.local import LocalExecutor
+from engine.jobs.protocol import Job
+executor = LocalExecutor({str(ROOT)!r}, service={STUB!r})
+handle = executor.submit(Job("evaluate", {{"recipes": [1], "steps": 10000, "seconds": 0.01}}))
+while handle.status().state != "running":
+    time.sleep(0.01)
+print(executor.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_worker_outlives_its_owner(how: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        assert alive(pid)
+        owner.send_signal(how)
+        owner.wait(10)
+    until(lambda: not alive(pid), 3)
+
+
+def test_closing_ends_the_worker_even_inside_a_step(executor: LocalExecutor) -> None:
+    handle = executor.submit(Job("load", {"seconds": 60}))
+    until(lambda: handle.status().state == "running")
+    pid = pid_of_running(executor)
+    executor.close()
+    assert not alive(pid)
+    assert handle.status().failure == "cancelled"
+
+
+def pid_of_running(executor: LocalExecutor) -> int:
+    until(lambda: executor.state() != "starting")
+    assert executor.pid is not None
+    return executor.pid
+
+
+def test_a_job_that_was_cancelled_stays_so_where_the_worker_dies_with_the_message(
+    executor: LocalExecutor,
+) -> None:
+    doomed, waiting = executor.submit(long_sweep(0, 1000)), executor.submit(long_sweep(100))
+    until(lambda: doomed.status().rows >= 1)
+    worker = pid_of(executor)
+    os.kill(worker, signal.SIGSTOP)
+    waiting.cancel()  # into a socket that nobody reads
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(JobFailed, match="killed"):
+        doomed.result(10)
+    with pytest.raises(Cancelled):
+        waiting.result(10)
+    assert waiting.status().rows == 0, "it ran after it was cancelled"
+    assert "killed" in executor.ended()
+
+
+def test_the_executor_says_why_the_worker_ended_and_not_what_a_job_said_last(
+    tmp_path: Path,
+) -> None:
+    with LocalExecutor(tmp_path, service="engine.jobs.nowhere:Service") as executor:
+        assert executor.ended() == ""
+        first = executor.submit(Job("evaluate"))
+        with pytest.raises(JobFailed):
+            first.result(20)
+        assert "nowhere" in executor.ended()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from engine.jobs.outbox import Outbox
+from engine.jobs.protocol import Event, unpack, unpack_event
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def outbox(clock: Clock) -> Outbox:
+    return Outbox(clock=clock)
+
+
+def taken(outbox: Outbox) -> list[Event]:
+    return [unpack_event(*unpack(frame)) for frame in outbox.due()[0]]
+
+
+def progress(done: int, job: str = "j") -> Event:
+    return Event("progress", job, {"done": done})
+
+
+def row(name: str) -> Event:
+    return Event("result", "j", {"row": {"id": name}})
+
+
+def test_of_progress_the_latest_goes_ten_times_a_second(outbox: Outbox, clock: Clock) -> None:
+    outbox.put(progress(1))
+    assert taken(outbox) == [progress(1)]
+    outbox.put(progress(2))
+    outbox.put(progress(3))
+    clock.now = 0.04
+    frames, wait = outbox.due()
+    assert frames == [] and wait == pytest.approx(0.06)
+    clock.now = 0.11
+    assert taken(outbox) == [progress(3)]
+    assert outbox.due() == ([], None)
+
+
+def test_jobs_are_thinned_apart(outbox: Outbox) -> None:
+    outbox.put(progress(1, "a"))
+    outbox.put(progress(1, "b"))
+    assert len(taken(outbox)) == 2
+
+
+def test_texts_of_all_outputs_share_a_message(outbox: Outbox, clock: Clock) -> None:
+    for index, text in (("0", "a"), ("1", "b"), ("0", "a c")):
+        outbox.put(Event("text", "j", {"texts": {index: text}}))
+    assert taken(outbox) == [Event("text", "j", {"texts": {"0": "a c", "1": "b"}})]
+    outbox.put(Event("text", "j", {"texts": {"1": "b d"}}))
+    assert taken(outbox) == []
+    clock.now = 0.031
+    assert taken(outbox) == [Event("text", "j", {"texts": {"1": "b d"}})]
+
+
+def test_the_last_progress_goes_before_the_end(outbox: Outbox) -> None:
+    outbox.put(progress(1))
+    outbox.due()
+    outbox.put(progress(2))
+    outbox.put(Event("done", "j"))
+    assert [event.kind for event in taken(outbox)] == ["progress", "done"]
+    assert outbox.due() == ([], None)
+
+
+def test_results_are_held_until_acknowledged_and_sent_again_in_order(outbox: Outbox) -> None:
+    for name in "abc":
+        outbox.put(row(name))
+    assert taken(outbox) == [row("a"), row("b"), row("c")]
+    outbox.acknowledge([2])
+    outbox.put(Event("accepted", "k"))
+    outbox.put(Event("done", "j"))
+    outbox.resend()
+    assert taken(outbox) == [Event("accepted", "k"), row("a"), row("c"), Event("done", "j")]
+    outbox.acknowledge([1, 3, 4, 99])
+    outbox.resend()
+    assert outbox.held == 0 and outbox.due() == ([], None)
+
+
+def test_numbers_rise(outbox: Outbox) -> None:
+    for name in "ab":
+        outbox.put(row(name))
+    assert [unpack(frame)[0]["number"] for frame in outbox.due()[0]] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["progress", "done", "result"])
+def test_what_cannot_be_said_is_refused_where_it_is_put(outbox: Outbox, kind: str) -> None:
+    with pytest.raises(ValueError):
+        outbox.put(Event(kind, "j", {"mean": math.nan}))  # type: ignore[arg-type]
+    assert outbox.due() == ([], None) and outbox.held == 0
+
+
+def test_waiting_until_sent_has_an_end(outbox: Outbox) -> None:
+    outbox.put(row("a"))
+    outbox.wait_until_sent(0.01)
+    outbox.due()
+    outbox.sent()
+    outbox.wait_until_sent(60)

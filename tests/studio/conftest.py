@@ -1,0 +1,5 @@
+"""The fixtures of the app's tests."""
+
+from tests.app_fixtures import bench, family, home, service, study
+
+__all__ = ["bench", "family", "home", "service", "study"]

@@ -1,0 +1,131 @@
+"""The pick: what the engine recommends over the points measured, bounds and frozen ranges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import engine  # noqa: F401
+from engine.front.preference import Bound, Range, recommend
+from engine.front.table import frozen_ranges, table_of
+from engine.recipe import Names, Recipe, resolve
+from studio.decide.picking import front_over, frozen, mask, pick
+from studio.decide.preference import Preference, equal, rebalanced
+from studio.points.view import Axis, Measured, measure
+from tests.studio.points.test_view import Point
+
+FACTS = Axis("facts", True)
+LOSS = Axis("loss", False)
+COST = Axis("cost", False)
+NAMES = Names(("helpful", "terse"))
+
+
+def points(values: list[tuple[float, ...]], names: tuple[str, ...] = ("facts", "loss")) -> Measured:
+    """Points without recipes; NaN for a score that is missing."""
+    mean = np.array(values, dtype=float)
+    return Measured(
+        names, tuple(f"p{i}" for i in range(len(mean))), (), mean, np.full(mean.shape, 0.02),
+        np.full(mean.shape, 40),
+    )  # fmt: skip
+
+
+def prefer(facts: float) -> Preference:
+    return rebalanced(equal(["facts", "loss"]), "facts", facts)
+
+
+TRADE = points([(0.1, 1.0), (0.5, 1.2), (0.9, 2.0), (0.4, 1.9), (np.nan, 0.1), (0.95, np.nan)])
+
+
+@pytest.mark.parametrize(("facts", "row"), [(1.0, 2), (0.0, 0), (0.5, 1)])
+def test_the_weights_decide_which_point_of_the_front(facts: float, row: int) -> None:
+    found = pick(TRADE, [FACTS, LOSS], prefer(facts))
+    assert found is not None and found.row == row
+    assert found.front.rows.tolist() == [0, 1, 2]
+    assert not found.unmet
+
+
+def test_it_is_what_the_engine_recommends() -> None:
+    rng = np.random.default_rng(3)
+    axes = [FACTS, LOSS, COST]
+    names = [axis.name for axis in axes]
+    values = rng.normal(size=(300, 3)).round(1)
+    measured = points(values.tolist(), ("facts", "loss", "cost"))
+    for _ in range(50):
+        weights = rng.multinomial(100, [1 / 3] * 3) / 100
+        preference = Preference(dict(zip(names, weights.tolist(), strict=True)))
+        low = float(rng.normal())
+        bounds = {"facts": (low, None), "loss": (None, 0.5)} if rng.random() < 0.5 else {}
+        found = pick(measured, axes, preference, bounds)
+        asked = [Bound("facts", "at_least", low), Bound("loss", "at_most", 0.5)] if bounds else []
+        maximize = [axis.maximize for axis in axes]
+        wanted = recommend(names, values, maximize, preference.weights, asked)
+        assert found is not None
+        assert (found.row, found.unmet) == (wanted.index, wanted.unmet)
+
+
+def test_nothing_to_pick_where_no_point_has_every_score() -> None:
+    measured = points([(0.1, np.nan), (np.nan, 1.0)])
+    assert pick(measured, [FACTS, LOSS], prefer(0.5)) is None
+    assert pick(measured, [FACTS], Preference({"facts": 1.0})) is not None
+
+
+def test_a_bound_moves_the_pick_and_an_unmet_one_is_named_with_what_is_closest() -> None:
+    found = pick(TRADE, [FACTS, LOSS], prefer(1.0), {"loss": (None, 1.5)})
+    assert found is not None and found.row == 1 and not found.unmet
+    found = pick(TRADE, [FACTS, LOSS], prefer(0.0), {"facts": (0.99, None)})
+    assert found is not None and found.row == 2
+    [missed] = found.unmet
+    assert (missed.name, missed.bound, missed.closest) == ("facts", 0.99, 0.9)
+
+
+def test_a_bound_on_an_objective_that_is_not_shown_counts() -> None:
+    measured = points(
+        [(0.9, 1.0, 5.0), (0.8, 1.1, 2.0), (0.2, 0.9, 4.0)], ("facts", "loss", "cost")
+    )
+    axes, every = [FACTS, LOSS], [FACTS, LOSS, COST]
+    found = pick(measured, axes, prefer(1.0), {"cost": (None, 3.0)}, every=every)
+    assert found is not None and found.row == 1
+    assert found.front.names == ("facts", "loss", "cost")
+    assert found.front.ranges["loss"] == Range(0.9, 1.0)  # of what is shown, as without the bound
+    found = pick(measured, axes, prefer(1.0), {}, every=every)
+    assert found is not None and found.row == 0
+
+
+def test_the_mask_is_of_points_that_meet_every_bound() -> None:
+    assert mask(TRADE, [FACTS, LOSS], {}).all()
+    found = mask(TRADE, [FACTS, LOSS], {"facts": (0.4, 0.9), "loss": (None, 1.9)})
+    assert found.tolist() == [False, True, False, True, False, False]
+
+
+def test_frozen_ranges_are_those_of_the_models_once_all_are_scored() -> None:
+    def model(name: str, facts: float, loss: float | None) -> Point:
+        recipe = resolve(Recipe("single", {}, {"model": name}), NAMES)
+        scores = {"facts": {"mean": facts}, "loss": {"mean": loss}}
+        return Point(name, recipe.as_dict(), scores)
+
+    some = [model("base", 0.2, 2.0), model("helpful", 0.6, 2.5)]
+    last = model("terse", 0.3, 1.5)
+    axes = [FACTS, LOSS]
+
+    def read(points: list[Point]) -> dict[str, Range] | None:
+        return frozen(measure(points, ("facts", "loss")), axes, NAMES.models)
+
+    assert read(some) is None
+    assert read([*some, model("terse", 0.3, None)]) is None
+    found = read([*some, last])
+    assert found == {"facts": Range(0.6, 0.2), "loss": Range(1.5, 2.5)}
+    directions = {"facts": "maximize", "loss": "minimize"}
+    assert found == frozen_ranges(table_of([*some, last], directions))
+
+
+def test_frozen_ranges_change_what_a_weight_means() -> None:
+    wide = {"facts": Range(1.0, 0.0), "loss": Range(0.0, 100.0)}
+    found = pick(TRADE, [FACTS, LOSS], prefer(0.5), ranges=wide)
+    assert found is not None and found.row == 2  # the loss hardly varies on this scale
+
+
+def test_the_front_is_found_once_for_the_points_there_are() -> None:
+    measured = points([(0.1, 1.0), (0.5, 1.2)])
+    first = front_over(measured, [FACTS, LOSS])
+    assert front_over(measured, (FACTS, LOSS)) is first
+    assert front_over(measured, [LOSS, FACTS]) is not first

@@ -1,0 +1,102 @@
+"""Why this one, in sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from studio.decide.picking import pick
+from studio.decide.preference import Preference
+from studio.decide.why import ERRORS, difference, why
+from studio.points.view import SHARE, Axis, Measured, measure
+from tests.studio.points.test_view import mix, scored
+
+FACTS = Axis("facts", True, SHARE)
+LOSS = Axis("loss", False, "nats a token")
+AXES = [FACTS, LOSS]
+EVEN = Preference({"facts": 0.5, "loss": 0.5})
+
+
+@pytest.fixture
+def measured() -> Measured:
+    points = [
+        scored(mix(0.1, 0.0), 0.200, 1.0, "low"),
+        scored(mix(0.2, 0.0), 0.610, 1.2, "mid"),
+        scored(mix(0.3, 0.0), 0.620, 1.6, "dear"),
+        scored(mix(0.4, 0.0), 0.900, 2.0, "high"),
+    ]
+    return measure(points, ("facts", "loss"))
+
+
+def sentences(
+    measured: Measured, bounds: dict[str, tuple[float | None, float | None]]
+) -> list[str]:
+    found = pick(measured, AXES, EVEN, bounds)
+    assert found is not None
+    return why(measured, found, EVEN, bounds)
+
+
+def test_what_it_gains_and_gives_up_against_both_neighbours(measured: Measured) -> None:
+    reason, limit, dear, low, errors = sentences(measured, {})
+    assert reason == (
+        "Of the 4 points of the front it is the one whose largest shortfall from the best is"
+        " smallest, each objective counted by its weight (facts 0.50, loss 0.50)."
+    )
+    assert limit == (
+        "What limits it most is facts: 0.610 ± 0.010,"
+        " on a scale from 0.200 (worst) to 0.900 (best)."
+    )
+    assert dear == (
+        "Against task_arithmetic(helpful 0.3) it is 0.400 ± 0.014 nats a token better on loss and"
+        " 0.010 ± 0.014 worse on facts (within the noise)."
+    )
+    assert low == (
+        "Against task_arithmetic(helpful 0.1) it is 0.410 ± 0.014 better on facts and"
+        " 0.200 ± 0.014 nats a token worse on loss."
+    )
+    assert errors == ERRORS
+
+
+def test_a_neighbour_that_the_bounds_leave_out_is_said_so(measured: Measured) -> None:
+    reason, _, dear, low, _ = sentences(measured, {"loss": (None, 1.3)})
+    assert reason.startswith("Of the 2 that meet every bound of the front")
+    assert dear.endswith("The bounds leave that one out.")
+    assert not low.endswith("The bounds leave that one out.")
+
+
+def test_only_one_left_and_none_that_meets_every_bound(measured: Measured) -> None:
+    assert sentences(measured, {"facts": (0.7, None)})[0] == (
+        "Of the 4 points of the front only this one meets every bound."
+    )
+    assert sentences(measured, {"facts": (0.95, None)})[0] == (
+        "No point of the front meets every bound; this one comes closest."
+    )
+
+
+def test_alone_on_the_front_it_has_no_neighbours() -> None:
+    only = measure([scored(mix(0.1, 0.0), 0.2, 1.0, "only")], ("facts", "loss"))
+    assert sentences(only, {}) == [
+        "It is the only point of the front.",
+        "On every objective with a weight it is as good as the best of the scale.",
+    ]
+
+
+def test_a_proportion_of_one_has_its_interval_for_an_error() -> None:
+    mean = np.array([[1.0], [0.9]])
+    measured = Measured(
+        ("facts",), ("a", "b"), (), mean, np.array([[0.0], [0.03]]), np.full((2, 1), 40),
+        {}, np.array([[0.912], [0.8]]), np.array([[1.0], [0.95]]),
+    )  # fmt: skip
+    said = difference(measured, FACTS, 0, 1, 0.1)
+    assert said == "0.100 ± 0.037 better on facts"
+    assert difference(measured, FACTS, 0, 1, 0.0) == "the same on facts"
+    assert difference(measured, FACTS, 1, 0, -0.05) == (
+        "0.050 ± 0.037 worse on facts (within the noise)"
+    )
+
+
+def test_without_errors_nothing_is_said_of_noise() -> None:
+    mean = np.array([[1.0], [2.0]])
+    cost = Axis("cost", False, "× the base's parameters")
+    measured = Measured(("cost",), ("a", "b"), (), mean, np.full((2, 1), np.nan), np.ones((2, 1)))
+    assert difference(measured, cost, 0, 1, 1.0) == "1.000 × the base's parameters better on cost"

@@ -1,0 +1,38 @@
+"""Progress in words and as a fraction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.jobs.executor import Status
+from ui.jobs import fraction, words
+
+NAMES = ("facts", "loss")
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        ({}, 0.0),
+        ({"done": 1, "total": 2}, 0.5),
+        ({"done": 0, "total": 1, "objective": "loss", "rows": 5, "of_rows": 10}, 0.75),
+        ({"done": 2, "total": 2}, 1.0),
+        ({"done": 0, "total": 1, "objective": "gone", "rows": 1, "of_rows": 0}, 0.0),
+    ],
+)
+def test_fraction_counts_recipes_then_objectives_then_rows(
+    progress: dict[str, Any], expected: float
+) -> None:
+    assert fraction(Status("running", progress), NAMES) == pytest.approx(expected)
+
+
+def test_words_say_where_a_job_stands() -> None:
+    progress = {"done": 1, "total": 4, "objective": "facts", "rows": 3, "of_rows": 9}
+    assert words(Status("running", progress)) == "1 of 4 done, facts 3 of 9 rows"
+    waiting = {"done": 3, "total": 4, "waiting": 1}
+    assert words(Status("running", waiting)) == "3 of 4 done, other processes measure the rest"
+    assert words(Status("queued")) == "waiting for the worker"
+    assert words(Status("parked")) == "parked while something else runs"
+    assert words(Status("running")) == "running"

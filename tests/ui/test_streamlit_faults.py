@@ -1,0 +1,146 @@
+"""Streamlit's faults with timers: what is heard of a click, waited for, told of a run's end."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
+
+from ui import streamlit_faults as mending
+
+EARLY = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+WHOLE = ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
+
+
+def said_by(*, timer: bool) -> ClientState:
+    """Two clicks, a button that was not clicked, a slider."""
+    found = ClientState(is_auto_rerun=timer)
+    for name, value in (
+        ("lock", {"trigger_value": True}),
+        ("idle", {"trigger_value": False}),
+        ("chart", {"json_trigger_value": '[{"event":"clicked"}]'}),
+    ):
+        found.widget_states.widgets.add(id=name, **value)  # type: ignore[arg-type]
+    found.widget_states.widgets.add(id="slider").double_array_value.data.append(0.5)
+    return found
+
+
+def heard(state: ClientState | None) -> list[str] | None:
+    """The widgets that Streamlit hears of."""
+    taken: list[Any] = []
+    mending.hear_once(lambda session, state: taken.append(state))(None, state)  # type: ignore[arg-type]
+    [found] = taken
+    return found and [each.id for each in found.widget_states.widgets]
+
+
+def test_a_timer_brings_no_click() -> None:
+    assert heard(said_by(timer=True)) == ["idle", "slider"]
+    assert heard(said_by(timer=False)) == ["lock", "idle", "chart", "slider"]
+    assert heard(None) is None
+
+
+class Ending:
+    """What is looked at of a session and of its thread."""
+
+    def __init__(self) -> None:
+        self._requests = ScriptRequests()
+        self._execing = True
+        self._scriptrunner: Ending | None = self
+        self._event_loop = asyncio.get_running_loop()
+
+
+def test_a_request_waits_in_turn_for_the_end_of_the_thread_before() -> None:
+    taken: list[tuple[str, bool]] = []
+    ask: Any = mending.wait_for_the_end(
+        lambda session, state: taken.append((state.page_name, session._scriptrunner is None))  # type: ignore[union-attr, arg-type]
+    )
+
+    async def go() -> None:
+        session = Ending()
+        ask(session, ClientState(page_name="while it runs"))
+        session._requests.request_stop()
+        ask(session, ClientState(page_name="stopped by hand"))
+        assert taken == [("while it runs", False), ("stopped by hand", False)]
+        session._execing = False
+        for name in ("one", "two"):
+            ask(session, ClientState(page_name=name))
+        await asyncio.sleep(0.02)
+        assert len(taken) == 2
+        session._scriptrunner = None
+        ask(session, ClientState(page_name="three"))
+        assert len(taken) == 2
+        while len(taken) < 5:
+            await asyncio.sleep(0.001)
+        ask(session, ClientState(page_name="four"))
+        assert taken[2:] == [(name, True) for name in ("one", "two", "three", "four")]
+
+    # in a thread of its own: the driver of the journeys keeps a loop running in the main one
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(asyncio.wait_for(go(), 20))).result()
+
+
+def test_a_message_that_fails_is_told_in_our_words() -> None:
+    plain = AppSession._create_exception_message
+    plain = getattr(plain, "__wrapped__", plain)
+    error = ValueError("somebody's /home")
+    theirs = plain(None, error).delta.new_element
+    assert theirs.HasField("exception")  # once it is not, `in_own_words` can go
+    ours = mending.in_own_words(plain)(None, error).delta.new_element  # type: ignore[arg-type]
+    assert ours.alert.body == mending.UNTAKEN and not ours.HasField("exception")
+
+
+def element(fragment: str, place: int, words: str) -> ForwardMsg:
+    message = ForwardMsg()
+    message.metadata.delta_path.extend([0, place])
+    message.delta.new_element.text.body = words
+    message.delta.fragment_id = fragment
+    return message
+
+
+def waiting(*drawn: str) -> ForwardMsgQueue:
+    """An element of each fragment, and the end of the run."""
+    queue = ForwardMsgQueue()
+    for place, fragment in enumerate(drawn):
+        queue.enqueue(element(fragment, place, "old"))
+    end = ForwardMsg()
+    end.script_finished = WHOLE
+    queue.enqueue(end)
+    return queue
+
+
+def told(queue: ForwardMsgQueue) -> list[str | int]:
+    """What the browser hears, in order: words of elements, and ends."""
+    return [
+        each.delta.new_element.text.body if each.HasField("delta") else each.script_finished
+        for each in queue.flush()
+    ]
+
+
+def test_what_waits_is_sent_before_what_a_fragment_says_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for kind, name in ((ForwardMsgQueue, "clear"), (AppSession, "request_rerun")):
+        plain = getattr(kind, name)
+        monkeypatch.setattr(kind, name, getattr(plain, "__wrapped__", plain))
+    queue = waiting("header", "recipe")
+    queue.clear(True, ["header"])
+    assert told(queue) == ["old", EARLY]  # once it is not, `keep_what_waits` can go
+    mending.mend()
+    once = AppSession.request_rerun
+    mending.mend()
+    assert AppSession.request_rerun is once
+    for again in (["header"], ["recipe"], ["header", "recipe"]):
+        queue = waiting("header", "recipe")
+        queue.clear(True, again)
+        queue.enqueue(element("header", 0, "new"))
+        assert told(queue) == ["old", "old", WHOLE, "new"]
+    queue = waiting("header", "recipe")
+    queue.clear(True)
+    assert told(queue) == [EARLY]

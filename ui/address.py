@@ -1,0 +1,117 @@
+"""A recipe in the address of Explore and the tray in that of Compare, both ways: a link leads back.
+
+Explore  method=pcb & c=helpful:1,harmless:0.6 & p=ratio:0.2
+Compare  points=base,0123456789ab,pcb(helpful:1;harmless:0.6)(ratio:0.2)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from engine.errors import BadInput, bad
+from engine.recipe import METHODS, Names, Recipe, find_method, resolve
+from studio.compare.comparing import model_recipe
+from studio.points.view import Measured
+from ui.recipe import default_parameters
+
+MIXTURE = re.compile(r"(\w+)\(([^()]*)\)(?:\(([^()]*)\))?")
+"""Method, coefficients and parameters of a recipe in the tray."""
+
+
+def of_recipe(recipe: Recipe, names: Names) -> dict[str, str | None]:
+    """The parameters of an address that name a resolved recipe; None where nothing need be said."""
+    method = METHODS[recipe.method]
+    standard = default_parameters(method, names)
+    coefficients = [f"{name}:{value:.6g}" for name, value in recipe.coefficients.items()]
+    parameters = [
+        f"{name}:{value:.6g}" if isinstance(value, float) else f"{name}:{value}"
+        for name, value in recipe.parameters.items()
+        if value != standard.get(name) or recipe.method == "single"
+    ]
+    return {
+        "method": recipe.method,
+        "c": ",".join(coefficients) or None,
+        "p": ",".join(parameters) or None,
+    }
+
+
+def to_recipe(asked: Mapping[str, str], names: Names) -> Recipe | None:
+    """The resolved recipe that an address names; None where it names none.
+
+    Raises:
+        BadInput: it names one that this study cannot make.
+    """
+    if "method" not in asked:
+        return None
+    method = find_method(asked["method"], "address")
+    kinds = {each.name: each.kind for each in method.parameters}
+    parameters = {
+        name: value if kinds.get(name) in ("choice", "model") else _number(name, value)
+        for name, value in _pairs(asked.get("p", ""))
+    }
+    coefficients = {name: _number(name, value) for name, value in _pairs(asked.get("c", ""))}
+    if not coefficients and method.takes_coefficients:
+        return None
+    return resolve(Recipe(method.name, coefficients, parameters), names, "address")
+
+
+def of_tray(
+    recipes: Iterable[Recipe], measured: Measured, names: Names, point_of: Callable[[Recipe], str]
+) -> str:
+    """The tray as an address holds it: models by name, measured recipes by their point's id, others
+    in full."""
+
+    def text(recipe: Recipe) -> str:
+        if recipe.method == "single":
+            return str(recipe.parameters["model"])
+        if (point := point_of(recipe)) in measured.row_of:
+            return point
+        said = of_recipe(recipe, names)
+        c, p = ((said[each] or "").replace(",", ";") for each in ("c", "p"))
+        return f"{recipe.method}({c})" + (f"({p})" if p else "")
+
+    return ",".join(map(text, recipes))
+
+
+def to_tray(text: str, measured: Measured, names: Names) -> tuple[list[Recipe], list[str]]:
+    """Recipes that an address names, and what this study does not know."""
+    found: list[Recipe | None] = []
+    parts = [part for part in text.split(",") if part]
+    for part in parts:
+        if part in names.models:
+            found.append(model_recipe(part, names))
+        elif part in measured.row_of:
+            found.append(measured.recipes[measured.row_of[part]])
+        else:
+            found.append(_mixture(part, names))
+    unknown = [part for part, each in zip(parts, found, strict=True) if each is None]
+    return [each for each in found if each is not None], unknown
+
+
+def _mixture(text: str, names: Names) -> Recipe | None:
+    read = MIXTURE.fullmatch(text)
+    if read is None:
+        return None
+    method, c, p = (each.replace(";", ",") for each in read.groups(""))
+    try:
+        return to_recipe({"method": method, "c": c, "p": p}, names)
+    except BadInput:
+        return None
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    found = []
+    for part in filter(None, text.split(",")):
+        name, colon, value = part.rpartition(":")
+        if not colon:
+            raise bad("address", f"{part!r} is not name:value", "Use a link that the app made.")
+        found.append((name, value))
+    return found
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise bad("address", f"{name}: {value!r} is not a number") from None

@@ -1,0 +1,68 @@
+"""What is chosen for the chart: kept in the session from page to page, and in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from studio.points.view import Axis
+from ui.recipe import anchored
+
+NONE = "–"  # no objective can have this name
+
+
+def remember(**values: str | None) -> None:
+    """Keep the address a way back to this view."""
+    for name, value in values.items():
+        if st.query_params.get(name) == value:
+            continue
+        if value is not None:
+            st.query_params[name] = value
+        else:
+            del st.query_params[name]
+
+
+def kept() -> dict[str, Any]:
+    """What was chosen for the chart, of this browser session."""
+    found: dict[str, Any] = st.session_state.setdefault("view", {})
+    return found
+
+
+def choose(
+    place: DeltaGenerator,
+    label: str,
+    name: str,
+    options: Sequence[str],
+    default: str,
+    shown: Callable[[str], str] = str,
+    **extra: Any,
+) -> str:
+    """A selectbox whose choice is kept, and first taken from the address."""
+    if kept().get(name) not in options:
+        asked = st.session_state.get("addressed", {}).get(name)
+        kept()[name] = asked if asked in options else default
+    at = anchored(f"view:{name}", options.index(kept()[name]))
+    at = at if at < len(options) else 0
+    kept()[name] = place.selectbox(
+        label, options, index=at, key=f"view:{name}", label_visibility="collapsed",
+        format_func=lambda each: f"{label}: {shown(each)}", **extra,
+    )  # fmt: skip
+    remember(**{name: kept()[name] if kept()[name] != NONE else None})
+    return str(kept()[name])
+
+
+def chosen_axes(axes: Sequence[Axis]) -> list[Axis]:
+    """The two or three objectives on the axes, without drawing anything."""
+    by_name = {axis.name: axis for axis in axes}
+    names = list(by_name)
+
+    def chosen(name: str) -> str | None:
+        asked = st.session_state.get("addressed", {}).get(name)
+        found = st.session_state.get(f"view:{name}") or kept().get(name) or asked
+        return found if found in by_name else None
+
+    x, y = chosen("x") or names[0], chosen("y") or names[min(1, len(names) - 1)]
+    return [by_name[name] for name in dict.fromkeys((x, y, chosen("z"))) if name is not None]

@@ -1,0 +1,288 @@
+"""What every page starts with: configuration, the study, the header. One call: `enter`.
+
+A page may be entered past app.py (until the first `st.navigation` of a server process Streamlit
+runs pages/*.py directly), so nothing a page needs is set up anywhere else.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from cache.damage import told
+from cache.store import Store
+from engine import unfinished
+from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, shown
+from engine.jobs.executor import Executor
+from engine.private import tighten
+from engine.replacing import clean_beside
+from engine.study_file import study_file
+from studio.opening import read_study, remember_study
+from studio.points.view import Measured
+from studio.sweeps import queue as sweeping
+from studio.workbench import Workbench, WorkerState
+from ui import streamlit_faults as mending
+from ui import tray, tray_menu, unforeseen
+from ui.place import Place
+
+ROOT = Path(__file__).resolve().parents[1]
+POLL_SECONDS = 1.0
+
+WORKER_WORDS = {
+    "starting": "worker starting",
+    "ready": "worker ready",
+    "busy": "worker busy",
+    "failed": "worker failed",
+}
+WORKER_COLOURS = {"starting": "gray", "ready": "green", "busy": "blue", "failed": "red"}
+
+
+def workspace() -> Path:
+    """`$PARETOSCOPE_HOME`, else ~/.paretoscope."""
+    return Path(os.environ.get("PARETOSCOPE_HOME") or "~/.paretoscope").expanduser().absolute()
+
+
+def demo_path() -> Path:
+    """The shipped demo's study file in the workspace, written there at first use, with points."""
+    from engine.demo import demo_in
+
+    return demo_in(workspace())
+
+
+def study_path() -> Path:
+    """The study of this browser session: what the URL names, else what was opened in it, else
+    `$PARETOSCOPE_STUDY`, else the demo. Raises `BadInput` where it is no path."""
+    asked = st.query_params.get("study")
+    if asked:
+        st.session_state["study"] = asked
+    chosen = st.session_state.get("study") or os.environ.get("PARETOSCOPE_STUDY")
+    if not chosen:
+        return demo_path()
+    return study_file(chosen, Path.cwd())
+
+
+def choose_study(path: Path) -> None:
+    """Open another study in this browser session, on Explore. Ends this run of the page."""
+    kept = ("session", "entered", "plotly")
+    for name in [each for each in st.session_state if each not in kept]:
+        del st.session_state[name]
+    st.session_state["study"] = str(path)
+    st.switch_page(page("explore"), query_params={"study": str(path)})
+
+
+@st.cache_resource(show_spinner=False)
+def _settled() -> bool:
+    """Once per server process: what is imported stays, so the collector may skip it."""
+    mending.mend()
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
+    return True
+
+
+@st.cache_resource(show_spinner=False)
+def _engine(home: Path) -> tuple[Store, Executor]:
+    """Store and executor of a workspace, one of each per server process."""
+    from engine.jobs.local import LocalExecutor
+
+    tighten(home)
+    unfinished.clean(home)
+    store = Store.open(home)
+    executor = LocalExecutor(
+        home,
+        device=os.environ.get("PARETOSCOPE_DEVICE") or "auto",
+        compute_dtype=os.environ.get("PARETOSCOPE_COMPUTE_DTYPE") or None,
+        on_rows=store.append,
+        claims=store.claims,
+    )
+    atexit.register(store.close)
+    atexit.register(executor.close)
+    return store, executor
+
+
+@st.cache_resource(show_spinner="Reading the study")
+def _backend(path: Path, changed: int, home: Path) -> Workbench:
+    """The bench of a study file; a changed file is read anew. A refusal is not remembered."""
+    clean_beside(path)
+    study, objectives, family = read_study(path)
+    store, executor = _engine(home)
+    remember_study(store, study)
+    return Workbench(study, objectives, family, home, store, executor)
+
+
+def connect() -> Workbench:
+    """The bench of the study chosen; raises `BadInput` with every problem."""
+    path = study_path()
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _backend(path, changed, workspace())
+
+
+def store() -> Store:
+    """The store of the workspace, whatever study is open."""
+    return _engine(workspace())[0]
+
+
+def session() -> str:
+    """A name of this browser session, under which its jobs run."""
+    return st.session_state.setdefault("session", uuid.uuid4().hex)
+
+
+def page(name: str) -> Path:
+    """The file of a page, for links between pages."""
+    return ROOT / "pages" / f"{name}.py"
+
+
+def navigation() -> st.Page:
+    """The pages of the app; `/explore` is the first page's second address."""
+    st.session_state["navigated"] = True
+    return st.navigation(
+        [
+            st.Page(page("explore"), title="Explore", url_path="start", default=True),
+            st.Page(page("explore"), title="Explore", url_path="explore", visibility="hidden"),
+            st.Page(page("compare"), title="Compare"),
+            st.Page(page("sweeps"), title="Sweeps"),
+            st.Page(page("models"), title="Models"),
+            st.Page(page("export"), title="Export"),
+        ],
+        position="top",
+    )
+
+
+def show_problems(problems: Sequence[Problem]) -> None:
+    """The first problems: where, what, what to do. Shown as text, never as Markdown."""
+    for problem in first_problems(problems):
+        with st.container(border=True, gap="xsmall"):
+            st.text(problem.where)
+            st.code(problem.what, language=None, wrap_lines=True)
+            if problem.fix:
+                st.text(problem.fix)
+
+
+def header_text(bench: Workbench, measured: Measured) -> tuple[str, str]:
+    """Family and numerics, and the counts, in words."""
+    names = bench.names
+    experts = f"{len(names.experts)} expert{'s' if len(names.experts) != 1 else ''}"
+    family = f"base, {experts}" + (", target" if names.has_target else "")
+    if bench.known is not None:
+        device, dtype, *_ = bench.known.numerics.split("/")
+        family += f" · {device}, {dtype}"
+    counts = f"{len(measured)} point{'s' if len(measured) != 1 else ''}"
+    if measured.failures:
+        counts += f", {len(measured.failures)} failed"
+    return family, counts
+
+
+def _damages(store: Store) -> None:
+    """How much of the workspace is damaged and set aside, and what that was; nothing for none."""
+    found = store.damages
+    if found:
+        with st.popover(f"{len(found)} damaged, set aside", type="tertiary", key="damages"):
+            st.text("Everything else is there. Set aside, the newest last:")
+            lines = shown("\n".join(told(store.workspace, found)), lines=True, most=None)
+            st.code(lines, language=None, wrap_lines=True)
+
+
+def _seen(bench: Workbench, worker: WorkerState) -> tuple[object, ...]:
+    """What the pages show of the bench; a change draws them again."""
+    singles = bench.task("singles")
+    return (
+        bench.version,
+        bench.opened,
+        worker.name == "failed",
+        singles is not None and singles.status.over,
+        tuple(tray.tray()),
+    )
+
+
+@st.fragment(run_every=POLL_SECONDS, key="header")
+def _header(bench: Workbench, place: Place, drawn: list[bool]) -> None:
+    """One line on every page, and the pulse of the app: once a second it looks for what is new.
+
+    A pulse of the page before, come late, has emptied the browser's page (see place.py): the page
+    is then asked for again, whole.
+    """
+    if drawn and place.left:
+        st.switch_page(page(place.name), query_params=place.parameters)
+    bench.held.here(session(), time.monotonic())
+    bench.advance()
+    sweeping.advance(bench)
+    worker = bench.worker()
+    seen = _seen(bench, worker)
+    before = st.session_state.get("seen")
+    if drawn and before != seen:
+        points_alone = before is not None and before[1:] == seen[1:]
+        if not points_alone or bench.held.turn(session(), time.monotonic()):
+            st.rerun()
+        seen = before
+    else:
+        bench.held.level(session())
+    drawn.append(True)
+    st.session_state["seen"] = seen
+    family, counts = header_text(bench, bench.measured())
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="medium", key="study_header"
+    ):
+        st.text(bench.study.name, width="content")
+        st.text(family, width="content")
+        st.text(counts, width="content")
+        _damages(bench.store)
+        st.badge(WORKER_WORDS[worker.name], color=WORKER_COLOURS[worker.name])
+        if worker.name == "failed" and st.button("Restart worker", key="restart", type="tertiary"):
+            bench.restart()
+            st.rerun()
+    if worker.name == "failed":
+        st.error("The worker failed. Points measured so far are safe.", icon=":material/error:")
+        st.code(worker.reason, language=None, wrap_lines=True)
+
+
+def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
+    """Configure the page, open the study and draw the header; every page calls this first.
+
+    Where the study cannot be opened, each problem is shown and the page ends here.
+
+    Args:
+        otherwise: drawn below the problems, before the page ends.
+    """
+    st.set_page_config(
+        page_title=f"{title} · Paretoscope",
+        # a local file: an icon by name would be fetched from the network
+        page_icon=ROOT / "ui" / "components" / "icon.svg",
+        layout="wide",
+    )
+    if not st.session_state.pop("navigated", False):
+        navigation()
+        st.session_state.pop("navigated")
+        if st.session_state.setdefault("entered", False) is False:
+            st.session_state["entered"] = True
+            st.rerun()  # through app.py, now that the pages are known
+    st.html(ROOT / "ui" / "components" / "style.css")
+    _settled()
+    try:
+        bench = connect()
+        st.query_params["study"] = str(bench.study.path)  # an address leads back to its study
+    except ParetoscopeError as error:
+        unforeseen.show_kept()
+        st.error("This study cannot be opened.", icon=":material/error:")
+        if isinstance(error, BadInput):
+            show_problems(error.problems)
+        else:  # the workspace takes nothing
+            st.code(str(error), language=None, wrap_lines=True)
+        st.text("Mend it, then reload this page.")
+        if otherwise is None:
+            st.page_link(page("models"), label="Open another study")
+        else:
+            otherwise()
+        st.stop()
+    with st.container(horizontal=True, vertical_alignment="center", key="top_line"):
+        with st.container():
+            _header(bench, Place.here(title.lower()), [])
+        tray_menu.menu(bench, page("compare"))
+    unforeseen.show_kept()
+    return bench

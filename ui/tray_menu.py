@@ -1,0 +1,66 @@
+"""The tray in the header of every page: what is in it, out with it, models and front points in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from engine.recipe import Recipe
+from studio.compare import comparing
+from studio.points.view import axes_of
+from studio.workbench import Workbench
+from ui import tray
+from ui.choices import chosen_axes
+
+
+def _add(key: str, options: Sequence[Recipe]) -> None:
+    chosen = st.session_state[key]
+    if chosen is not None:
+        tray.add(options[chosen])
+    st.session_state["add_generation"] = st.session_state.get("add_generation", 0) + 1
+
+
+def adder(bench: Workbench, name: str, label: str) -> None:
+    """A selectbox of the models and the points of the front, to put into the tray.
+
+    Args:
+        name: of this selectbox among those on a page.
+        label: what it says.
+    """
+    measured = bench.measured()
+    full = len(tray.tray()) >= tray.LIMIT
+    axes = chosen_axes(axes_of(bench.objectives))
+    offered = comparing.offered(measured, axes, bench.names)
+    options = [each for each in offered if each not in tray.tray()]
+    over = ", ".join(axis.label for axis in axes)
+    key = f"{name}:{st.session_state.get('add_generation', 0)}"
+    st.selectbox(
+        label, range(len(options)), index=None, key=key,
+        format_func=lambda place: str(comparing.recipe_text(options[place])),
+        placeholder="The tray is full" if full else f"{len(options)} to choose from",
+        disabled=full, on_change=_add, args=(key, options),
+        help=f"The front over {over}, as on Explore. Any other recipe: Compare beside its sliders",
+    )  # fmt: skip
+
+
+def menu(bench: Workbench, compare: Path) -> None:
+    """The tray as a popover.
+
+    Args:
+        compare: the page that shows the answers.
+    """
+    recipes = tray.tray()
+    with st.popover(f"Tray {len(recipes)} of {tray.LIMIT}", key="tray_menu", width="content"):
+        if not recipes:
+            st.text("Recipes whose answers to compare: up to four.")
+        for place, recipe in enumerate(recipes):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(str(comparing.recipe_text(recipe)), width="stretch")
+                st.button(
+                    f"Remove {place + 1}", key=f"tray_out:{recipe.key}", type="tertiary",
+                    on_click=tray.remove, args=(recipe,),
+                )  # fmt: skip
+        adder(bench, "tray_add", "Put a model or a point of the front in")
+        st.page_link(compare, label="Compare their answers", disabled=not recipes)
