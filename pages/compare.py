@@ -137,8 +137,11 @@ def evaluate(recipes: Sequence[Recipe]) -> None:
 def scoreless(recipe: Recipe, objective: Objective) -> bool:
     """Whether it was measured and has no score: its card says why, and a new try says the same."""
     found = measured.nearest(recipe)
-    exact = found is not None and found.exact
-    return exact and measured.without(found.row, objective.name) is not None
+    return (
+        found is not None
+        and found.exact
+        and measured.without(found.row, objective.name) is not None
+    )
 
 
 def missing(recipes: Sequence[Recipe], objective: Objective) -> None:

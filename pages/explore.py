@@ -169,10 +169,11 @@ def recipe_panel() -> None:
     if not exact and recipe.coefficients:
         asked = (measured, bench.objectives, recipe, bench.names)
         predicted, few = predicting.predict(*asked), predicting.too_few(*asked)
-    point = measured.ids[found.row] if exact else None
+    point = measured.ids[found.row] if found is not None and exact else None
     if "restored" in st.session_state:
         charting.remember(point=point, **address.of_recipe(recipe, bench.names))
-    actions(recipe, point, exact and measured.complete(found.row))
+    whole = found is not None and exact and measured.complete(found.row)
+    actions(recipe, point, whole)
     known = predicting.surfaces(measured, bench.objectives, recipe, bench.names)
     components.readout(
         readout(measured, axes, recipe, predicted, few, failure_of(measured, recipe)),

@@ -81,7 +81,7 @@ def document_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """An item of `objectives:` from the form's values; what is at its default is left out."""
     scorer = find_scorer(str(values["scorer"]))
     options = {each.name: each.default for each in scorer.options}
-    found = {"name": str(values["name"]).strip()}
+    found: dict[str, Any] = {"name": str(values["name"]).strip()}
     if scorer.kind != "none":
         found["data"] = str(values.get("data") or "").strip()
     found["scorer"] = scorer.name
@@ -89,10 +89,10 @@ def document_of(values: Mapping[str, Any]) -> dict[str, Any]:
         if name in found or name in ("data", "report_data") or value is None:
             continue
         default = scorer.direction if name == "direction" else {**DEFAULTS, **options}.get(name)
-        value = list(value) if isinstance(value, tuple) else value
+        said = list(value) if isinstance(value, tuple) else value
         default = list(default) if isinstance(default, tuple) else default
-        if value != default and value not in ("", []):
-            found[name] = value
+        if said != default and said not in ("", []):
+            found[name] = said
     return found
 
 
@@ -159,7 +159,7 @@ def _count(objective: Objective) -> Counted:
 
 def _end(node: yaml.Node) -> tuple[int, int]:
     """(line, column) behind the last thing that a node says."""
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
         return node.end_mark.line, node.end_mark.column
     parts = [each for pair in node.value for each in (pair if isinstance(pair, tuple) else (pair,))]
     return max(_end(each) for each in parts)

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -35,13 +36,19 @@ from ui.place import Place
 ROOT = Path(__file__).resolve().parents[1]
 POLL_SECONDS = 1.0
 
+Colour = Literal["gray", "green", "blue", "red"]
 WORKER_WORDS = {
     "starting": "worker starting",
     "ready": "worker ready",
     "busy": "worker busy",
     "failed": "worker failed",
 }
-WORKER_COLOURS = {"starting": "gray", "ready": "green", "busy": "blue", "failed": "red"}
+WORKER_COLOURS: dict[str, Colour] = {
+    "starting": "gray",
+    "ready": "green",
+    "busy": "blue",
+    "failed": "red",
+}
 
 
 def workspace() -> Path:
@@ -215,12 +222,12 @@ def _header(bench: Workbench, place: Place, drawn: list[bool]) -> None:
     sweeping.advance(bench)
     worker = bench.worker()
     seen = _seen(bench, worker)
-    before = st.session_state.get("seen")
+    before: tuple[object, ...] | None = st.session_state.get("seen")
     if drawn and before != seen:
         points_alone = before is not None and before[1:] == seen[1:]
         if not points_alone or bench.held.turn(session(), time.monotonic()):
             st.rerun()
-        seen = before
+        seen = before or seen
     else:
         bench.held.level(session())
     drawn.append(True)

@@ -31,7 +31,8 @@ def file_here() -> str:
     """The file of the page that this run belongs to; empty where Streamlit knows no pages yet."""
     context = get_script_run_ctx()
     pages = context.pages_manager.get_pages() if context is not None else {}
-    return pages.get(running(), {}).get("script_path", "")
+    here = pages.get(running())
+    return here["script_path"] if here else ""
 
 
 @dataclass(frozen=True)

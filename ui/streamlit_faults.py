@@ -92,7 +92,7 @@ def _is_ending(session: AppSession) -> bool:
     """Whether the session's thread is through, and what it said is not yet all heard."""
     runner = session._scriptrunner
     stopped = runner is not None and runner._requests._state is ScriptRequestType.STOP
-    return stopped and not runner._execing
+    return runner is not None and stopped and not runner._execing
 
 
 def wait_for_the_end(ask: Ask) -> Ask:
@@ -167,10 +167,10 @@ def go_on(call: Call) -> Call:
 def mend() -> None:
     """Put all in their place; a second call does nothing."""
     if not hasattr(ForwardMsgQueue.clear, "__wrapped__"):
-        ForwardMsgQueue.clear = keep_what_waits(ForwardMsgQueue.clear)  # type: ignore[method-assign]
+        ForwardMsgQueue.clear = keep_what_waits(ForwardMsgQueue.clear)  # type: ignore[method-assign,assignment]
         ask = wait_for_the_end(hear_once(AppSession.request_rerun))
-        AppSession.request_rerun = ask  # type: ignore[method-assign]
+        AppSession.request_rerun = ask  # type: ignore[method-assign,assignment]
         create = in_own_words(AppSession._create_exception_message)
-        AppSession._create_exception_message = create  # type: ignore[method-assign]
+        AppSession._create_exception_message = create  # type: ignore[method-assign,assignment]
         call = go_on(SessionState._run_callback_and_record_rerun)
-        SessionState._run_callback_and_record_rerun = call  # type: ignore[method-assign]
+        SessionState._run_callback_and_record_rerun = call  # type: ignore[method-assign,assignment]

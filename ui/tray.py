@@ -30,6 +30,14 @@ def remove(recipe: Recipe) -> None:
         tray().remove(recipe)
 
 
+def toggle(recipe: Recipe) -> None:
+    """Remove a recipe that is there, else add it."""
+    if recipe in tray():
+        remove(recipe)
+    else:
+        add(recipe)
+
+
 def toggle_button(recipe: Recipe, key: str, *, disabled: bool = False) -> None:
     """A button that puts a recipe into the tray or takes it out; says how full the tray is."""
     there = recipe in tray()
@@ -43,6 +51,6 @@ def toggle_button(recipe: Recipe, key: str, *, disabled: bool = False) -> None:
         help="The tray is full: take one out on Compare" if full
         else f"Take it out of the tray, which has {len(tray())} of {LIMIT}" if there
         else "Put it into the tray; Compare shows the answers of up to four side by side",
-        on_click=remove if there else add,
+        on_click=toggle,
         args=(recipe,),
     )  # fmt: skip

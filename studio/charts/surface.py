@@ -48,8 +48,11 @@ PAPER = "#ffffff"
 class SurrogateLike(Protocol):
     """What is used of `engine.search.surrogate.Surrogate`."""
 
-    names: tuple[str, ...]
-    simplex: bool
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def simplex(self) -> bool: ...
 
     def predict(self, positions: np.ndarray) -> Any:
         """An object with mean, low, high, float64 [n] each, at positions [n, names]."""
