@@ -19,7 +19,7 @@ from pages.panels.compare import answers, asking
 from pages.panels.compare.asking import TYPED, Ask
 from studio.compare import comparing, slices
 from studio.points.view import Measured, axes_of
-from studio.workbench import Task
+from studio.task import Task
 from ui import address, jobs, tray, tray_menu
 from ui import frame as state
 from ui.recipe import anchored

@@ -15,7 +15,7 @@ from engine.recipe import Recipe, resolve
 from studio.export import exports
 from studio.export.serving import limits, serving
 from studio.points.view import Measured, axes_of
-from studio.workbench import Task
+from studio.task import Task
 from ui import frame as state
 from ui import jobs
 from ui.recipe import anchored

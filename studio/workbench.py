@@ -19,7 +19,7 @@ import engine  # noqa: F401  (registers every method)
 from cache.rows import score_id
 from cache.store import Store
 from engine.family.compatibility import Family
-from engine.jobs.executor import Executor, Handle, Status
+from engine.jobs.executor import Executor
 from engine.jobs.protocol import Job, Priority
 from engine.jobs.reported import reported as report_rows
 from engine.recipe import Names, Recipe, point_id, resolve
@@ -28,6 +28,7 @@ from studio.points.arrivals import Arrivals
 from studio.points.held import Held
 from studio.points.view import Measured, measure
 from studio.remembered import keys_before
+from studio.task import Task
 
 WorkerName = Literal["starting", "ready", "busy", "failed"]
 
@@ -53,18 +54,6 @@ class WorkerState:
 
     name: WorkerName
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A job with what it is for, in words."""
-
-    what: str
-    handle: Handle
-
-    @property
-    def status(self) -> Status:
-        return self.handle.status()
 
 
 class Workbench:
@@ -120,8 +109,8 @@ class Workbench:
         what other processes wrote."""
         with self._lock:
             opening = self._tasks.get("open")
-            if opening is None:
-                self.submit("Opening the study", "open", {}, "open")
+            if opening is None or opening.status.failure == "cancelled":
+                self.submit("Opening the study", "open", {}, "open", of_browser=False)
             elif self.opened is None and opening.status.state == "done":
                 result = opening.handle.result(0)
                 self.opened = Opened(
@@ -160,8 +149,9 @@ class Workbench:
         state = self.executor.state()
         with self._lock:
             opening = self._tasks.get("open")
-        if opening is not None and opening.status.state == "failed":
-            return WorkerState("failed", opening.status.reason or "")
+        status = opening.status if opening is not None else None
+        if status is not None and status.failure not in (None, "cancelled"):
+            return WorkerState("failed", status.reason or "")
         if state == "stopped" and self.opened is not None:
             return WorkerState("failed", self.executor.ended() or "the worker ended")
         if self.opened is None or state in ("starting", "stopped"):
@@ -255,9 +245,13 @@ class Workbench:
         payload: Mapping[str, Any],
         session: str,
         priority: Priority = "interactive",
+        of_browser: bool = True,
     ) -> Task:
+        """Start a job, known by its session from then on; one that is not of a browser's session
+        replaces no other, of another study either."""
         payload = {"study": str(self.study.path), **payload}
-        task = Task(what, self.executor.submit(Job(kind, payload, session, priority)))
+        job = Job(kind, payload, session if of_browser else None, priority)
+        task = Task(what, self.executor.submit(job))
         with self._lock:
             self._tasks[session] = task
         return task

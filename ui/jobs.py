@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.jobs.executor import Status
-from studio.workbench import Task, Workbench
+from studio.task import Task
+from studio.workbench import Workbench
 
 LOOK_SECONDS = 0.4
 

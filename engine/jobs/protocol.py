@@ -53,15 +53,16 @@ class Job:
     Attributes:
         kind: "open", "evaluate", "compare", … (see `engine.jobs.service`).
         payload: what to do, as JSON.
-        session: the place in the app that asks. A session has one interactive job running and one
-            waiting; a newer one replaces the one that waits. Panes that must not replace each
-            other's work use different sessions.
+        session: the place in a person's browser that asks. It has one interactive job running and
+            one waiting; a newer one replaces the one that waits. Panes that must not replace each
+            other's work use different sessions. None where no such place asks: such a job waits its
+            turn and is never replaced.
         priority: "interactive" parks a running "sweep".
     """
 
     kind: str
     payload: Mapping[str, Any] = field(default_factory=dict)
-    session: str = "main"
+    session: str | None = None
     priority: Priority = "interactive"
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 

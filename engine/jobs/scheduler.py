@@ -98,8 +98,8 @@ class Scheduler:
         self.state: State = "loading"
 
     def submit(self, job: Job) -> None:
-        """Queue a job; one that waits for the same session is superseded. A job already known is
-        left as it is."""
+        """Queue a job; one that waits for the same browser session is superseded. A job already
+        known is left as it is."""
         with self._changed:
             if job.id in self._known:
                 return
@@ -113,7 +113,7 @@ class Scheduler:
                 place = [
                     index
                     for index, each in enumerate(self._interactive)
-                    if each.session == job.session
+                    if job.session is not None and each.session == job.session
                 ]
                 if place:
                     superseded = self._interactive[place[0]]

@@ -15,7 +15,8 @@ import numpy as np
 
 from engine.recipe import Recipe, find_method, recipe_from_dict
 from studio.sweeps.sweep import lacking
-from studio.workbench import Task, Workbench
+from studio.task import Task
+from studio.workbench import Workbench
 
 TRIES = 3
 """Recipes of a method that are tried until one can be measured."""

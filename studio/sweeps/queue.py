@@ -38,7 +38,8 @@ from studio.sweeps.sweep import (
     write,
     write_recipes,
 )
-from studio.workbench import Task, Workbench
+from studio.task import Task
+from studio.workbench import Workbench
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ import numpy as np
 from engine.recipe import Recipe
 from studio.points.view import Measured
 from studio.sweeps.pace import Pace
-from studio.workbench import Task, Workbench
+from studio.task import Task
+from studio.workbench import Workbench
 
 State = Literal["waiting", "running", "done", "failed", "cancelled", "unfinished"]
 

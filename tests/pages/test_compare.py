@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, point_id, resolve
 from engine.scoring.data import read_rows
-from studio.workbench import Task, Workbench
+from studio.task import Task
+from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
 from ui import components

@@ -8,7 +8,8 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from studio.export.exports import size_text
-from studio.workbench import Task, Workbench
+from studio.task import Task
+from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
 from tests.families import FamilyFiles
 from tests.pages import toy

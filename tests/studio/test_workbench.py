@@ -131,6 +131,43 @@ def test_a_study_the_engine_refuses_says_why_and_can_be_tried_again(
     assert bench.worker().name in ("ready", "busy")
 
 
+def test_studies_that_are_opened_at_once_all_open(
+    bench: Workbench, study: Path, service: toy.Service
+) -> None:
+    """As after a restart, when tabs on several studies come back while the worker still starts."""
+    texts = [study.read_text().replace("name: facts", f"name: facts{k}") for k in range(3)]
+    service.pause = 0.4
+    busy = bench.evaluate([recipe(bench, 0.1, 0.2)], "Scoring", "here")
+    until(lambda: busy.status.state == "running")
+    benches = []
+    for k, text in enumerate(texts):
+        path = study.with_name(f"study{k}.yaml")
+        path.write_text(text)
+        benches.append(Workbench(*read_study(path), bench.workspace, bench.store, bench.executor))
+    for each in benches:
+        each.advance()
+    assert [each.worker().name for each in benches] == ["starting"] * 3
+    busy.handle.cancel()
+    until(lambda: all([each.advance() or each.opened for each in benches]))
+    assert not any(each.worker().reason for each in benches)
+
+
+def test_an_opening_that_was_cancelled_is_asked_for_again_and_no_failure_of_the_worker(
+    bench: Workbench, service: toy.Service
+) -> None:
+    service.pause = 0.4
+    busy = bench.evaluate([recipe(bench, 0.1, 0.2)], "Scoring", "here")
+    until(lambda: busy.status.state == "running")
+    bench.restart()
+    opening = bench.task("open")
+    assert opening is not None
+    opening.handle.cancel()
+    until(lambda: opening.status.over)
+    assert bench.worker() == WorkerState("starting")
+    busy.handle.cancel()
+    until(lambda: bench.advance() or bench.opened is not None)
+
+
 def test_adapters_leave_as_adapters_only_by_task_arithmetic(bench: Workbench) -> None:
     assert not bench.adapter_only(recipe(bench, 1.0, 0.5))
     assert not bench.adapter_only(resolve(Recipe("single", {}, {"model": "base"}), bench.names))

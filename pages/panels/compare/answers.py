@@ -11,7 +11,7 @@ import streamlit as st
 from engine.jobs.executor import Status
 from engine.recipe import Recipe
 from studio.compare.comparing import Asked, grid, title
-from studio.workbench import Task
+from studio.task import Task
 from ui.components import declare
 from ui.recipe import anchored
 

@@ -23,7 +23,8 @@ from studio.study_editor import (
     scorers,
     texts_of,
 )
-from studio.workbench import Task, Workbench
+from studio.task import Task
+from studio.workbench import Workbench
 from ui import frame as state
 from ui import jobs
 

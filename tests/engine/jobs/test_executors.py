@@ -135,7 +135,7 @@ class TestExecutor:
         wait_until_ready(executor)
         running = executor.submit(Job("evaluate", {"recipes": [0], "steps": 100, "seconds": 0.003}))
         until(lambda: running.status().state == "running")
-        mine = [executor.submit(Job("evaluate", {"recipes": [index]})) for index in range(4)]
+        mine = [executor.submit(Job("evaluate", {"recipes": [k]}, "mine")) for k in range(4)]
         other = executor.submit(Job("evaluate", {"recipes": [9]}, session="other"))
         assert running.result(10)["points"] == ["0"]
         for superseded in mine[:-1]:

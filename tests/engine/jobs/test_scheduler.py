@@ -63,7 +63,7 @@ class Bench:
             if not self.left:
                 self.scheduler.stop()
 
-    def submit(self, name: str, steps: int, session: str = "s", sweep: bool = False) -> Job:
+    def submit(self, name: str, steps: int, session: str | None = "s", sweep: bool = False) -> Job:
         priority = "sweep" if sweep else "interactive"
         job = Job("k", {"name": name, "steps": steps}, session, priority, id=name)
         self.left += 1
@@ -100,6 +100,13 @@ def test_a_newer_request_takes_the_place_in_line_of_the_one_it_replaces(bench: B
     bench.submit("c", 1, "mine")
     assert bench.run() == "c b close"
     assert bench.ended() == {"a": "cancelled", "c": "done", "b": "done"}
+
+
+def test_what_no_browser_session_asks_for_takes_nobodys_place(bench: Bench) -> None:
+    bench.submit("a", 1, None)
+    bench.submit("b", 1, None)
+    assert bench.run() == "a b close"
+    assert set(bench.ended().values()) == {"done"}
 
 
 def test_a_sweep_is_parked_at_a_quantum_and_put_back(bench: Bench) -> None:

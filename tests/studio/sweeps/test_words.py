@@ -9,7 +9,7 @@ from engine.recipe import Recipe
 from studio.sweeps.pace import Pace
 from studio.sweeps.sweep import Run, Sweep
 from studio.sweeps.words import running_words
-from studio.workbench import Task
+from studio.task import Task
 
 RECIPES = tuple(Recipe("task_arithmetic", {"helpful": value}) for value in (0.25, 0.5, 0.75))
 
