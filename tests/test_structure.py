@@ -188,6 +188,7 @@ def test_the_app_side_never_imports_torch() -> None:
     ("module", "unwanted"),
     [
         ("engine.export.mergefile", {"transformers", "peft", "accelerate", "duckdb", "pyarrow"}),
+        ("engine.__main__", {"torch", "numpy", "duckdb", "pyarrow", "pydantic", "rich"}),
         ("engine.commands.merging", {"torch", "numpy", "duckdb", "pyarrow"}),
         ("engine.commands.checking", {"torch", "transformers", "duckdb", "pyarrow"}),
     ],

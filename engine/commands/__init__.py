@@ -7,9 +7,9 @@ when the command runs: `merge` needs no database, `check` no worker.
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 _MODULES = {
@@ -25,6 +25,6 @@ _MODULES = {
 }
 
 
-def find_command(name: str) -> Callable[[Namespace], Any]:
+def find_command(name: str) -> Callable[[SimpleNamespace], Any]:
     """The function of a command: arguments -> its document, or an iterator of them."""
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

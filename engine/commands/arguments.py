@@ -1,8 +1,7 @@
-"""What the text of an argument may be; every function raises argparse's own error."""
+"""What the text of an argument may be; every function raises `ValueError` with what is wrong."""
 
 from __future__ import annotations
 
-import argparse
 import math
 
 
@@ -11,14 +10,14 @@ def names(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
-def number(text: str) -> float:
+def number(text: str | float) -> float:
     """A finite number."""
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        raise ValueError(f"{text!r} is not a number") from None
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not finite")
+        raise ValueError(f"{text!r} is not finite")
     return value
 
 
@@ -31,24 +30,24 @@ def pair(text: str) -> tuple[str, float]:
     """A name and a number: `name=value`."""
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+        raise ValueError(f"{text!r} is not of the form name=value")
     return name, number(value)
 
 
-def whole(text: str) -> int:
+def whole(text: str | int) -> int:
     """A whole number from 0 to 2^62."""
     try:
         value = int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        raise ValueError(f"{text!r} is not a whole number") from None
     if not 0 <= value < 1 << 62:
-        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 2^62")
+        raise ValueError(f"{text!r} is not from 0 to 2^62")
     return value
 
 
-def count(text: str) -> int:
+def count(text: str | int) -> int:
     """A whole number from 1 on."""
     value = whole(text)
     if not value:
-        raise argparse.ArgumentTypeError("expected 1 or more, got 0")
+        raise ValueError("expected 1 or more, got 0")
     return value

@@ -3,8 +3,8 @@ where a class has to be tried that nobody tried before."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from engine.decoding.opening import feedings
@@ -18,7 +18,7 @@ from engine.scoring.objectives import data_notes, prepare
 from engine.study import load_study
 
 
-def check(args: Namespace) -> dict[str, Any]:
+def check(args: SimpleNamespace) -> dict[str, Any]:
     """Every problem of a study and what is worth knowing, from headers, tokenizers and data."""
     try:
         study = load_study(args.study)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from types import SimpleNamespace
 from typing import Any
 
 from engine.commands.merging import output_path
@@ -12,7 +12,7 @@ from engine.private import share
 from engine.recipe import point_id
 
 
-def export(args: Namespace) -> dict[str, Any]:
+def export(args: SimpleNamespace) -> dict[str, Any]:
     """Write a point to a directory, its report scores measured once."""
     from engine.export.directory import check_output
 
@@ -45,7 +45,7 @@ def export(args: Namespace) -> dict[str, Any]:
         return {key: result[key] for key in ("out", "files", "verified", "max_logit_difference")}
 
 
-def demo(args: Namespace) -> dict[str, Any]:
+def demo(args: SimpleNamespace) -> dict[str, Any]:
     """Write the shipped study, or train it anew."""
     from engine.demo import write_demo
 

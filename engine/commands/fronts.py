@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from engine.scoring.intervals import with_intervals
 
 @contextlib.contextmanager
 def _opened(
-    args: Namespace,
+    args: SimpleNamespace,
 ) -> Iterator[tuple[Table, Mapping[str, Range] | None, Mapping[str, str]]]:
     """The points asked for, and the frozen ranges and scorers where they are a study's."""
     if args.csv is not None:
@@ -72,13 +72,13 @@ def _measured(session: Session, numerics: str | None) -> tuple[Table, dict[str, 
     return table, frozen_ranges(table_of(singles, directions).select(session.args.objectives))
 
 
-def front(args: Namespace) -> dict[str, Any]:
+def front(args: SimpleNamespace) -> dict[str, Any]:
     """The non-dominated points."""
     with _opened(args) as (table, ranges, _):
         return front_report(table, args.objectives, args.reference, ranges)
 
 
-def recommend(args: Namespace) -> dict[str, Any]:
+def recommend(args: SimpleNamespace) -> dict[str, Any]:
     """The front point that serves a preference best."""
     bounds = [Bound(name, "at_least", value) for name, value in args.at_least]
     bounds += [Bound(name, "at_most", value) for name, value in args.at_most]

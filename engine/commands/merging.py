@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from engine.errors import bad
@@ -17,7 +17,7 @@ def output_path(text: str) -> Path:
         raise bad(text, f"is not a path ({error})", "Give another output.") from None
 
 
-def merge(args: Namespace) -> dict[str, Any]:
+def merge(args: SimpleNamespace) -> dict[str, Any]:
     """Merge what a file asks for."""
     from engine.export.mergefile import merge as merge_file
     from engine.export.shards import parse_size

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from cache.point import Point
@@ -17,7 +17,7 @@ from engine.scoring.intervals import with_intervals
 from engine.study_file import variables_of
 
 
-def generate(args: Namespace) -> dict[str, Any]:
+def generate(args: SimpleNamespace) -> dict[str, Any]:
     """Answers of one recipe to prompts."""
     with Session(args) as session:
         (recipe,) = session.recipes()
@@ -39,7 +39,7 @@ def generate(args: Namespace) -> dict[str, Any]:
         return {"recipe": result["recipe"], "outputs": result["outputs"]}
 
 
-def _variables(args: Namespace) -> Mapping[str, Any]:
+def _variables(args: SimpleNamespace) -> Mapping[str, Any]:
     """The variables of --template-kwargs."""
     given, where = args.template_kwargs, "--template-kwargs"
     if given is None:
@@ -53,7 +53,7 @@ def _variables(args: Namespace) -> Mapping[str, Any]:
     return dict(variables_of(value, where))
 
 
-def evaluate(args: Namespace) -> dict[str, Any]:
+def evaluate(args: SimpleNamespace) -> dict[str, Any]:
     """Scores of recipes or points; what is there already is not computed again."""
     with Session(args) as session:
         return evaluated(session, session.recipes(), args.split, [e.name for e in session.chosen()])
@@ -113,7 +113,7 @@ def documents_of(
     return documents
 
 
-def sweep(args: Namespace) -> Iterator[dict[str, Any]]:
+def sweep(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
     """Evaluate a design; each point when its scores are on disk, then the count."""
     from engine.search.designs import design
 

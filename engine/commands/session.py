@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from cache.damage import told
@@ -63,7 +63,7 @@ progress = Progress()
 class Session:
     """A study opened for one command: its family, objectives, store and executor."""
 
-    def __init__(self, args: Namespace, *, executor: str = "inline") -> None:
+    def __init__(self, args: SimpleNamespace, *, executor: str = "inline") -> None:
         self.args = args
         self.study = load_study(args.study)
         self.family = open_family(self.study.family)

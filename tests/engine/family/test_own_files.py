@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_a_link_out_of_the_directory_is_named_with_where_it_points(
     assert problem.where == str(files.base)
     assert "tokenizer_config.json is a link" in problem.what and str(secret) in problem.what
     study = files.study("helpful")
-    found = check(Namespace(study=str(study), workspace=tmp_path / "workspace"))
+    found = check(SimpleNamespace(study=str(study), workspace=tmp_path / "workspace"))
     assert not found["ok"] and str(secret) in str(found["problems"])
 
 

@@ -1,0 +1,209 @@
+"""The command line's words: every command with its arguments and options, and what runs them.
+
+    python -m engine evaluate STUDY --recipe a.yaml b.yaml --point 0123456789ab
+
+An option that takes several values takes them one after another or by its name each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+
+from engine.commands.arguments import count, names, number, numbers, pair, whole
+
+NAME = "python -m engine"
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def _is_option(word: str) -> bool:
+    """Whether a word begins an option; a negative number is a value."""
+    return word.startswith("-") and not word[1:2].isdigit() and word != "-"
+
+
+class Several(click.Option):
+    """An option with as many values as follow it."""
+
+    def __init__(self, name: str, *, metavar: str, **settings: Any) -> None:
+        super().__init__([name], multiple=True, metavar=f"{metavar} …", **settings)
+
+
+class Command(click.Command):
+    """A command whose options take several values, and which knows the order of --recipe and
+    --point: `wanted` holds ("recipe" or "point", value) as they were given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        args = list(self._spread(args))
+        try:
+            rest = super().parse_args(ctx, list(args))
+        except click.UsageError as error:  # the parser's own say nothing of their command
+            error.ctx = error.ctx or ctx
+            raise
+        if "recipe" in ctx.params:
+            values = {each: iter(ctx.params.pop(each)) for each in ("recipe", "point")}
+            _, _, order = self.make_parser(ctx).parse_args(list(args))
+            ctx.params["wanted"] = [
+                (str(each.name), next(values[each.name])) for each in order if each.name in values
+            ]
+        return rest
+
+    def _spread(self, args: Sequence[str]) -> Iterator[str]:
+        """`--prompt a b` as `--prompt a --prompt b`."""
+        several = {name for each in self.params if isinstance(each, Several) for name in each.opts}
+        last, valued = "", True
+        for place, each in enumerate(args):
+            if each == "--":
+                yield from args[place:]
+                return
+            if _is_option(each) or not last:
+                name, separator, _ = each.partition("=")
+                last, valued = (name if name in several else ""), bool(separator)
+                yield each
+                continue
+            if valued:
+                yield last
+            valued = True
+            yield each
+
+
+def _common() -> list[click.Parameter]:
+    return [
+        click.Option(["--json"], is_flag=True, help="One JSON document on standard output."),
+        click.Option(
+            ["--workspace"], type=Path, metavar="DIR",
+            help="Default: $PARETOSCOPE_HOME or ~/.paretoscope.",
+        ),
+        click.Option(["--device"], default="auto", help="auto, cpu or cuda.", metavar="DEVICE"),
+        click.Option(
+            ["--compute-dtype"], metavar="DTYPE",
+            help="float32, bfloat16 or float16. Default: by device.",
+        ),
+    ]  # fmt: skip
+
+
+def _option(name: str, help: str, **settings: Any) -> click.Option:
+    shown = settings.get("default") not in (None, False) and "is_flag" not in settings
+    return click.Option([name], help=help, show_default=shown, **settings)
+
+
+def _argument(name: str, **settings: Any) -> click.Argument:
+    return click.Argument([name.lower()], metavar=name, **settings)
+
+
+def _wanted(kind: Callable[..., click.Option]) -> list[click.Parameter]:
+    return [
+        kind("--recipe", help="A recipe file.", metavar="FILE"),
+        kind("--point", help="A point's id.", metavar="ID"),
+    ]
+
+
+def _one(name: str, **settings: Any) -> click.Option:
+    """Given once; a second one is refused by name."""
+    return click.Option([name], multiple=True, **settings)
+
+
+def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
+    """The application of all commands.
+
+    Args:
+        run: takes a command's name and its arguments, gives its exit code.
+    """
+    app = click.Group(
+        "paretoscope", help="Paretoscope without its app.", context_settings=CONTEXT,
+        no_args_is_help=True,
+    )  # fmt: skip
+
+    def add(name: str, help: str, *params: click.Parameter, several: bool | None = None) -> None:
+        def callback(**given: Any) -> int:
+            return run(name, SimpleNamespace(several=several, **given))
+
+        every = [*params, *_common()]
+        app.add_command(
+            Command(name, params=every, callback=callback, help=help, context_settings=CONTEXT)
+        )
+
+    study = _argument("STUDY")
+    objectives = _option("--objectives", "Names with commas between them.", type=names)
+    add(
+        "merge", "Merge what a merge file or mergekit YAML asks for.",
+        _argument("CONFIG"), _argument("OUT"),
+        _option("--dtype", "base, float32, bfloat16 or float16.", default="base", metavar="DTYPE"),
+        _option("--shard-size", "The largest file.", default="5GB", metavar="SIZE"),
+        _option("--memory", "What the merge holds at a time.", default="8GB", metavar="SIZE"),
+    )  # fmt: skip
+    add(
+        "generate", "Show the answers of one recipe.",
+        study, *_wanted(_one),
+        Several("--prompt", required=True, metavar="TEXT", help="What is asked."),
+        _option("--chat", "Wrap each prompt in the chat template.", is_flag=True),
+        _option("--template-kwargs", "Variables of the chat template.", metavar="JSON"),
+        _option("--max-new-tokens", "The longest answer.", type=count, default=64, metavar="N"),
+        _option("--temperature", "0: greedy.", type=number, default=0.0, metavar="T"),
+        _option("--top-p", "Sample from this share.", type=number, default=1.0, metavar="P"),
+        _option("--top-k", "0: all tokens.", type=whole, default=0, metavar="K"),
+        _option("--seed", "Of the sampling.", type=whole, default=0, metavar="S"),
+        Several("--stop", metavar="TEXT", help="Texts that end an answer."),
+        several=False,
+    )  # fmt: skip
+    add(
+        "evaluate", "Score recipes or points.",
+        study, *_wanted(Several), objectives,
+        _option(
+            "--split", "Which part of the data.",
+            type=click.Choice(("explore", "report")), default="explore",
+        ),
+        several=True,
+    )  # fmt: skip
+    add(
+        "sweep", "Score many points of a method, chosen by a design.",
+        study,
+        Several("--method", required=True, metavar="METHOD", help="As in a recipe."),
+        _option("--points", "How many a method.", type=count, required=True, metavar="N"),
+        _option(
+            "--strategy", "Spread evenly, or every combination of equal steps.",
+            type=click.Choice(("sobol", "grid")), default="sobol",
+        ),
+        objectives,
+        _option("--seed", "Of sobol.", type=whole, default=0, metavar="S"),
+        _option(
+            "--executor", "A process of its own, or this one.",
+            type=click.Choice(("local", "inline")), default="local",
+        ),
+    )  # fmt: skip
+    points = (
+        click.Argument(["study"], metavar="[STUDY]", required=False),
+        _option("--csv", "A table of points in place of a study.", type=Path, metavar="FILE"),
+        _option("--directions", "max or min, an objective each.", type=names, metavar="NAMES"),
+        objectives,
+    )
+    add(
+        "front", "List the points that no other point dominates.", *points,
+        _option("--reference", "Of the hypervolume, a value an objective.", type=numbers,
+                metavar="NUMBERS"),
+    )  # fmt: skip
+    limit: dict[str, Any] = {"type": pair, "metavar": "name=value"}
+    add(
+        "recommend", "Name the front's point that serves a preference best.", *points,
+        Several("--weight", required=True, help="What an objective counts.", **limit),
+        Several("--at-least", help="Lower bounds.", **limit),
+        Several("--at-most", help="Upper bounds.", **limit),
+    )  # fmt: skip
+    add(
+        "export", "Write a point as a checkpoint, an adapter or a decoding folder.",
+        study, *_wanted(_one), _argument("OUT"),
+        _option("--adapter", "A LoRA adapter, exact.", is_flag=True),
+        _option("--verify", "Always done; still accepted.", is_flag=True),
+        several=False,
+    )  # fmt: skip
+    add("check", "Tell every problem of a study before anything heavy starts.", study)
+    add(
+        "demo", "Write the shipped study, or train it anew.",
+        _argument("DIR"),
+        _option("--train", "Rebuild the models from their seed.", is_flag=True),
+        _option("--seed", "Of the training.", type=whole, default=0, metavar="S"),
+    )  # fmt: skip
+    return app
