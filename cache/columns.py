@@ -34,6 +34,7 @@ class Columns:
         seconds: float64 [points], what the scores of each took together.
         scored: bool [points, objectives], whether there is a score (its mean may be NaN).
         table: float64 [5, points, objectives], NUMBERS of each score; NaN where there is none.
+        shipped: bool [points, objectives], whether a score came with the program.
     """
 
     names: tuple[str, ...]
@@ -44,6 +45,7 @@ class Columns:
     seconds: np.ndarray
     scored: np.ndarray
     table: np.ndarray
+    shipped: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,6 +67,7 @@ class Columns:
             np.concatenate([self.seconds, news.seconds])[order],
             np.concatenate([self.scored, news.scored])[order],
             np.concatenate([self.table, news.table], axis=1).take(order, axis=1),
+            np.concatenate([self.shipped, news.shipped])[order],
         )
 
     def points(self, parsed: dict[str, Mapping[str, Any]]) -> list[Point]:
@@ -115,5 +118,5 @@ def join(
         recipes = points_text(index, found.numbers, "coalesce(recipe, '{}')", only is None)
     return Columns(
         tuple(objectives), found.ids, recipes, found.errors, found.at, found.seconds, found.scored,
-        found.table,
+        found.table, found.shipped,
     )  # fmt: skip

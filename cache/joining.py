@@ -17,6 +17,9 @@ import numpy as np
 
 from cache.index import NEWEST, UNKNOWN, Index
 
+SHIPPED = "demo-"
+"""How the sources of rows begin that came with the program (`engine.demo.points`)."""
+
 NUMBERS = ("mean", "stderr", "low", "high", "n")
 RANGE = 1 << 15
 
@@ -39,6 +42,7 @@ class Joined:
         errors: point id -> why it last failed, or why it has no value of an objective.
         scored: bool [points, objectives], whether there is a score (its mean may be NaN).
         table: float64 [names of numbers, points, objectives]; NaN where there is none.
+        shipped: bool [points, objectives], whether a score came with the program (`SHIPPED`).
     """
 
     ids: np.ndarray
@@ -48,6 +52,7 @@ class Joined:
     errors: Mapping[str, str]
     scored: np.ndarray
     table: np.ndarray
+    shipped: np.ndarray
 
 
 def join_points(
@@ -78,8 +83,8 @@ def join_points(
         numbers = sorted(index.points_of(only))
         ranges = [np.array(numbers, np.int64)] if numbers else []
     found = [scan.cells(each) for each in ranges] or [scan.cells(np.empty(0, np.int64))]
-    points, at, seconds, scored, table = (
-        np.concatenate(each, axis=-2 if place == 4 else 0)
+    points, at, seconds, scored, shipped, table = (
+        np.concatenate(each, axis=-2 if place == 5 else 0)
         for place, each in enumerate(zip(*found, strict=True))
     )
     ids = points_text(index, points, "id", only is None)
@@ -95,6 +100,7 @@ def join_points(
         {known[point]: why for point, why in reasons.items() if point in known},
         scored[order][:, places],
         table[:, order][:, :, places],
+        shipped[order][:, places],
     )
 
 
@@ -145,6 +151,8 @@ class _Scan:
         self.index, self.names, self.prints = index, tuple(names), [*map(index.text, prints)]
         self.score, self.failure = index.text("score"), index.text("failure")
         keys = zip(("family", "split", "numerics"), (family, split, numerics), strict=True)
+        sent = [str(each) for each in index.numbers.starting(SHIPPED)]
+        self.shipped = f"lines.source IN ({', '.join(sent)})" if sent else "false"
         self.where = " AND ".join(f"{name} = {index.text(text)}" for name, text in keys)
         self.which = np.full(max(self.prints, default=0) + 2, UNKNOWN)  # the last one is no text's
         for column, number in enumerate(self.prints):
@@ -154,17 +162,18 @@ class _Scan:
         self.without: dict[tuple[int, int], str] = {}
 
     def cells(self, points: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(points, first time, seconds, scored, numbers) of those of `points`, in increasing order,
-        that have a score of an objective or failed."""
+        """(points, first time, seconds, scored, shipped, numbers) of those of `points`, in
+        increasing order, that have a score of an objective or failed."""
         shape = len(points), len(self.prints)
         at, failed = np.full(shape[0], np.inf), np.zeros(shape[0], dtype=bool)
-        scored = np.zeros(shape, dtype=bool)
+        scored, shipped = np.zeros((2, *shape), dtype=bool)
         table = np.full((len(self.names) + 1, *shape), np.nan)
         if len(points):
-            self._scatter(points, at, failed, scored, table)
+            self._scatter(points, at, failed, scored, shipped, table)
         kept = np.flatnonzero(scored.any(axis=1) | failed)
         seconds = np.nan_to_num(table[-1]).sum(axis=1)
-        return points[kept], at[kept], seconds[kept], scored[kept], table[:-1, kept]
+        known = points[kept], at[kept], seconds[kept], scored[kept], shipped[kept]
+        return *known, table[:-1, kept]
 
     def _asked(self, select: str, more: str, points: np.ndarray, newest: str = "") -> Asked:
         """Columns of the lines of points; the newest of each combination of columns `newest`."""
@@ -185,6 +194,7 @@ class _Scan:
         at: np.ndarray,
         failed: np.ndarray,
         scored: np.ndarray,
+        shipped: np.ndarray,
         table: np.ndarray,
     ) -> None:
         width = scored.shape[1]
@@ -192,6 +202,7 @@ class _Scan:
         select = f"point, objective_fingerprint AS print, {', '.join(numbers)}"
         kinds = f"kind IN ({self.score}, {self.failure})"
         also = f'kind = {self.failure} AS failure, "at", error IS NOT NULL AS wrong'
+        also += f", {self.shipped} AS shipped"
         found = self._asked(f"{select}, {also}", kinds, points)
         rows = np.searchsorted(points, found["point"])
         np.minimum.at(at, rows, _floats(found["at"]))
@@ -202,16 +213,16 @@ class _Scan:
         last[cell] = np.arange(len(cell))  # of a cell with several rows one stays
         flat = table.reshape(len(table), -1)
         scored.reshape(-1)[cell] = True
+        shipped.reshape(-1)[cell] = np.asarray(found["shipped"])[mine]
         for place, name in enumerate(numbers):
             flat[place, cell] = _floats(found[name])[mine]
         doubtful = (last[cell] != np.arange(len(cell))) | np.asarray(found["wrong"])[mine]
         if doubtful.any():
             again = points[np.unique(rows[mine][doubtful])]
             score = f"kind = {self.score}"
-            newest = self._asked(
-                f"{select}, error", score, again, newest="point, objective_fingerprint"
-            )
-            self._settle(points, newest, flat, width)
+            settled = f"{select}, error, {self.shipped} AS shipped"
+            newest = self._asked(settled, score, again, newest="point, objective_fingerprint")
+            self._settle(points, newest, flat, shipped.reshape(-1), width)
         failures = np.asarray(found["failure"])
         if failures.any():
             self._failures(points, failed, points[np.unique(rows[failures])])
@@ -220,11 +231,14 @@ class _Scan:
         """Which column each row belongs to, UNKNOWN where it has another fingerprint or none."""
         return self.which[np.minimum(np.ma.filled(found["print"], UNKNOWN), len(self.which) - 1)]
 
-    def _settle(self, points: np.ndarray, newest: Asked, flat: np.ndarray, width: int) -> None:
+    def _settle(
+        self, points: np.ndarray, newest: Asked, flat: np.ndarray, shipped: np.ndarray, width: int
+    ) -> None:
         """Put the newest row of some cells in their place, and keep why one has no value."""
         column = self._columns(newest)
         mine = np.flatnonzero(column != UNKNOWN)
         rows = np.searchsorted(points, newest["point"])[mine]
+        shipped[rows * width + column[mine]] = np.asarray(newest["shipped"])[mine]
         for place, name in enumerate((*self.names, "seconds")):
             flat[place, rows * width + column[mine]] = _floats(newest[name])[mine]
         errors = newest["error"][mine].tolist()

@@ -49,6 +49,10 @@ class Numbers:
                 self._texts = dict(cursor.execute("SELECT text, key FROM texts").fetchall())
         return self._texts
 
+    def starting(self, beginning: str) -> list[int]:
+        """The numbers of the texts that begin so."""
+        return [key for text, key in [*self.texts.items()] if text.startswith(beginning)]
+
     @property
     def known_points(self) -> dict[str, int] | None:
         """Id -> number of every point, None until rows were written: reading it takes a while."""

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cache.compaction import compact
+from cache.joining import SHIPPED
 from cache.segments import METADATA, SCHEMA, list_segments, read_segment
 from cache.tables import NAMES, columns
 from engine.demo.write import POINTS, write_demo
@@ -57,7 +58,7 @@ def collect(workspace: Path, out: Path) -> int:
     count = rows.num_rows
     scores = json.dumps(rows.select(["id", "mean"]).to_pydict()).encode()
     # its own name for every content: a workspace takes from a source only what it does not have
-    source = f"demo-{hashlib.sha256(scores).hexdigest()[:12]}"
+    source = f"{SHIPPED}{hashlib.sha256(scores).hexdigest()[:12]}"
     replaced = {
         "texts": pa.nulls(count, pa.string()),
         "source": pa.array([source] * count, pa.string()),

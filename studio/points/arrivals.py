@@ -48,12 +48,12 @@ class Arrivals:
             found = interval_columns(names, numbers["mean"], numbers["stderr"], numbers["n"])
             numbers["low"], numbers["high"] = found
             exact = frozenset(each for each, name in scorers.items() if SCORERS[name].exact)
-        ids, recipes, failures = columns.ids, columns.recipes, {}
+        ids, recipes, shipped, failures = columns.ids, columns.recipes, columns.shipped, {}
         there = np.isfinite(numbers["mean"]).any(axis=1)
         if not there.all():
             missing = ids[~there].tolist()
             failures = {name: columns.errors[name] for name in missing if name in columns.errors}
-            ids, recipes = ids[there], recipes[there]
+            ids, recipes, shipped = ids[there], recipes[there], shipped[there]
             numbers = {name: each[there] for name, each in numbers.items()}
         n = np.nan_to_num(numbers.pop("n")).astype(np.int64)
         reasons = {name: why for name, why in columns.errors.items() if name not in failures}
@@ -63,7 +63,7 @@ class Arrivals:
             met = tuple(self._recipes[entries].tolist())
         return Followed(
             columns.names, met_ids, met, n=n, failures=failures, **numbers, exact=exact,
-            reasons=reasons,
+            reasons=reasons, shipped=shipped,
             arrivals=self, entries=entries,
         )  # fmt: skip
 

@@ -119,6 +119,7 @@ class Measured:
         low, high: float64 [points, objectives]; the 95 % interval, NaN where there is none.
         exact: objectives that are counted, not estimated from examples.
         reasons: point id -> "objective: why; …", of what was measured and has no value.
+        shipped: bool [points, objectives]; scores that came with the demo, not measured here.
     """
 
     names: tuple[str, ...]
@@ -132,11 +133,12 @@ class Measured:
     high: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     exact: frozenset[str] = frozenset()
     reasons: Mapping[str, str] = field(default_factory=dict)
+    shipped: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=bool))
 
     def __post_init__(self) -> None:
-        for name in ("low", "high"):  # where none were given, none are known
+        for name, none in (("low", np.nan), ("high", np.nan), ("shipped", False)):  # not given
             if getattr(self, name).shape != self.mean.shape:
-                object.__setattr__(self, name, np.full(self.mean.shape, np.nan))
+                object.__setattr__(self, name, np.full(self.mean.shape, none))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -144,12 +146,12 @@ class Measured:
     def only(self, mask: np.ndarray) -> Measured:
         """The points of a mask (bool [points]), in the same order; the failures are kept."""
         chosen = mask.tolist()
-        columns = (self.mean, self.stderr, self.n, self.low, self.high)
-        mean, stderr, n, low, high = (column[mask] for column in columns)
+        columns = (self.mean, self.stderr, self.n, self.low, self.high, self.shipped)
+        mean, stderr, n, low, high, shipped = (column[mask] for column in columns)
         ids, recipes = tuple(compress(self.ids, chosen)), tuple(compress(self.recipes, chosen))
         found = Measured(
             self.names, ids, recipes, mean, stderr, n, self.failures, low, high, self.exact,
-            self.reasons,
+            self.reasons, shipped,
         )  # fmt: skip
         vars(found)["singles"] = self.singles[mask]
         return found
@@ -234,8 +236,7 @@ class Measured:
 
     def nearest(self, recipe: Recipe) -> Nearest | None:
         """The measured point closest in coefficients: of the same method and parameters where that
-        has points, else of all. None where nothing is measured.
-        """
+        has points, else of all. None where nothing is measured."""
         if not len(self):
             return None
         shape = shape_of(recipe)
@@ -290,8 +291,7 @@ def measure(
             known[point.id] = recipe_from_dict(point.recipe)
         recipes.append(known[point.id])
         numbers.append([[score.get(each) for each in COLUMNS] for score in scores])
-    # None becomes NaN
-    table = np.array(numbers, dtype=float).reshape(len(ids), len(names), len(COLUMNS))
+    table = np.array(numbers, dtype=float).reshape(len(ids), len(names), len(COLUMNS))  # None: NaN
     mean, stderr, low, high, n = (np.ascontiguousarray(each) for each in np.moveaxis(table, 2, 0))
     count = np.nan_to_num(n).astype(np.int64)
     return Measured(

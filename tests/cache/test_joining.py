@@ -141,6 +141,33 @@ def test_points_are_those_of_a_plain_join(full: Store) -> None:
                 assert asked == [each for each in found if each.id in some]
 
 
+def test_a_score_is_shipped_where_its_newest_row_came_with_the_program(
+    full: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = lines_of(full)
+    source = min(row["source"] for row in lines)
+    before = full.columns("fam", PRINTS, "explore", "cpu/1")
+    assert not before.shipped.any()
+    monkeypatch.setattr(joining, "SHIPPED", source)
+    found = join(full._follower._index, "fam", PRINTS, "explore", "cpu/1")
+    wanted = plain(lines, "fam", "explore", "cpu/1")
+    assert found.shipped.tolist() == [
+        [
+            name in (scores := wanted[point]["scores"]) and scores[name]["source"] == source
+            for name in PRINTS
+        ]
+        for point in found.ids
+    ]
+    assert found.shipped.any() and not found.shipped[found.scored].all()
+    some = found.ids[::2].tolist()
+    assert before.updated(
+        join(full._follower._index, "fam", PRINTS, "explore", "cpu/1", some), some
+    ).shipped.tolist() == [
+        [bool(each) and point in some for each in row]
+        for point, row in zip(found.ids, found.shipped, strict=True)
+    ]
+
+
 def test_a_value_that_does_not_exist_is_there_with_its_reason(full: Store) -> None:
     columns = full.columns("fam", PRINTS, "explore", "cpu/1")
     nothing = columns.scored & ~np.isfinite(columns.table[0])

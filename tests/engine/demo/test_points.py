@@ -135,6 +135,28 @@ def test_a_workspace_gets_demo_and_points_once(tmp_path: Path, keys: dict[str, A
     assert not [each for each in home.iterdir() if each.name.startswith(".demo-")]
 
 
+def test_what_is_measured_here_is_told_from_what_was_shipped(
+    tmp_path: Path, keys: dict[str, Any], rows: list[dict[str, Any]]
+) -> None:
+    demo_in(tmp_path)
+    recipe = resolve(Recipe("task_arithmetic", {"helpful": 0.625}), STUDY.family.names)
+    own = {**rows[0], "point": point_id(recipe, keys["family"]), "recipe": recipe.as_dict()}
+    own = {
+        name: each
+        for name, each in own.items()
+        if name not in ("id", "versions", "source", "position")
+    }
+    with Store.open(tmp_path) as store:
+        asked = keys["family"], keys["objectives"], "explore", keys["numerics"]
+        found = store.columns(*asked)
+        assert found.shipped.all() and len(found)
+        store.append([own])
+        found = store.columns(*asked)
+        assert not found.shipped[found.ids == own["point"]].any()
+        assert found.shipped[found.ids != own["point"]].all()
+        assert found.shipped.shape == found.scored.shape
+
+
 def test_several_may_come_first(tmp_path: Path, keys: dict[str, Any]) -> None:
     home, found = tmp_path / "home", []
     ready = threading.Barrier(4)
