@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
-from pages.panels.explore import bounding, charting, earlier, prefer, steps
+from pages.panels.explore import bounding, charting, earlier, prefer, steps, table
 from studio.charts import live
 from studio.decide.preference import from_text, to_text
 from studio.points import predicting
@@ -54,13 +54,6 @@ def clicked() -> None:
     charting.show_recipe()
 
 
-def picked() -> None:
-    chosen = st.session_state["table"]["selection"]["rows"]
-    if chosen:
-        load_point(st.session_state["table_ids"][chosen[0]])
-    charting.show_recipe()
-
-
 @st.fragment(key="chart_panel")
 def chart_panel() -> None:
     measured = bench.measured()
@@ -76,31 +69,12 @@ def chart_panel() -> None:
     earlier.show(bench, start)
     if not len(measured):
         jobs.first_steps(bench)
-    elif not len(shown):
-        st.text("No point meets every bound: loosen one under Bounds.")
-    else:
-        points_table(shown, len(measured))
 
 
-def points_table(shown: Measured, of: int) -> None:
-    """The points as a table: a row's recipe is loaded by choosing it."""
-    table, words = charting.table(shown, axes, charting.chosen_axes(axes))
-    if len(shown) < of:
-        words += f" {of - len(shown)} points do not meet the bounds."
-    words += " ± is one standard error, [ ] a 95 % interval."
-    with st.container(key="words"):
-        st.text(f"{words} A click loads a point's recipe.")
-    st.session_state["table_ids"] = table["point"].tolist()
-    st.dataframe(
-        table, key="table", on_select=picked, selection_mode="single-row", hide_index=True,
-        height=min(38 + 35 * len(table), 420),
-        column_config={
-            "front": st.column_config.CheckboxColumn(
-                "front", help="On the front over the axes chosen above"
-            ),
-            "recipe": st.column_config.TextColumn("recipe", width="large"),
-        },
-    )  # fmt: skip
+@st.fragment(key="table_panel")
+def table_panel() -> None:
+    if len(bench.measured()):
+        table.panel(bench, axes, taken)
 
 
 def start(recipes: list[Recipe], what: str) -> None:
@@ -216,3 +190,4 @@ with narrow:
         preference_panel()
 with wide:
     chart_panel()
+    table_panel()

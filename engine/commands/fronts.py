@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.commands.session import Session
 from engine.errors import bad
+from engine.front.csv_file import read_csv
 from engine.front.pareto import as_maximize
 from engine.front.preference import Bound, Range
 from engine.front.table import (
@@ -18,7 +19,6 @@ from engine.front.table import (
     front_report,
     frozen_ranges,
     point_document,
-    read_csv,
     recommend_report,
     table_of,
 )
@@ -34,7 +34,7 @@ def _opened(
     if args.csv is not None:
         if args.study is not None:
             raise bad("front", "both a study and --csv are given", "Give one of them.")
-        yield read_csv(args.csv, args.directions or ()), None, {}
+        yield read_csv(args.csv, args.directions or (), args.objectives), None, {}
         return
     if args.study is None:
         raise bad("front", "neither a study nor --csv is given", "Give one of them.")

@@ -1,17 +1,13 @@
 """Points as a table, and the two documents made from it: the front and a recommendation.
 
-CSV file ──► read_csv ──────┐
+CSV file (csv_file.py) ─────┐
 points of a study ──► Table ┴──► front_report, recommend_report ──► JSON documents
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,9 +22,6 @@ from engine.front.pareto import (
     reference_point,
 )
 from engine.front.preference import Bound, Range, ranges_of, recommend
-from engine.plain_file import read_plain
-
-MOST_BYTES = 1_000_000_000
 
 
 class Measured(Protocol):
@@ -111,102 +104,6 @@ def table_of(points: Iterable[Measured], directions: Mapping[str, str]) -> Table
         np.where(np.isfinite(values), values, np.nan),
         np.array([point.error is not None for point in points], dtype=bool),
         lambda row: point_document(points[row]),
-    )
-
-
-def _number(cell: str) -> float:
-    """A cell's value; NaN for an empty, non-numeric or non-finite one."""
-    try:
-        value = float(cell) if "_" not in cell else math.nan
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
-
-
-def _header(
-    cells: list[str], directions: Sequence[str], where: str
-) -> tuple[list[str], int | None]:
-    names = [cell.strip() for cell in cells]
-    for name in names:
-        if not name:
-            raise bad(where, "a column has no name", "Name every objective in the first line.")
-        if names.count(name) > 1:
-            raise bad(where, f"two columns are named {name!r}", "Rename one.")
-    id_column = names.index("id") if "id" in names else None
-    objectives = [name for name in names if name != "id"]
-    if not objectives:
-        raise bad(where, "there is no column of an objective", "Add one beside id.")
-    if len(directions) != len(objectives):
-        raise bad(
-            where,
-            f"{len(objectives)} objectives ({', '.join(objectives)}),"
-            f" but {len(directions)} directions",
-            "Give one of max, min for each objective, in the order of the columns.",
-        )
-    return objectives, id_column
-
-
-def read_csv(path: str | Path, directions: Sequence[str]) -> Table:
-    """Read a CSV file: a point a row, a header of objective names, an optional column `id`.
-
-    Without ids the row number from 0 is the id. An empty or non-numeric cell is a failed score.
-    Blank lines are passed over.
-
-    Args:
-        directions: max or min for each objective, in the order of the columns.
-
-    Raises:
-        BadInput: with file and line: no such file, not a table, ids that repeat, directions that do
-            not fit.
-    """
-    path = Path(path)
-    maximize = as_maximize(directions, "--directions")
-    ids: list[str] = []
-    rows: list[list[float]] = []
-    seen: dict[str, int] = {}
-    try:
-        text = read_plain(path, MOST_BYTES, fix="Give a CSV file.").decode("utf-8-sig")
-        with io.StringIO(text, newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = next((cells for cells in reader if cells), None)
-            if header is None:
-                raise bad(str(path), "the file is empty", "The first line names the objectives.")
-            names, id_column = _header(header, directions, f"{path}:{reader.line_num}")
-            for cells in reader:
-                if not cells:
-                    continue
-                where = f"{path}:{reader.line_num}"
-                if len(cells) != len(header):
-                    raise bad(
-                        where,
-                        f"{len(cells)} cells, and the header has {len(header)}",
-                        "Leave a cell empty where a score is missing.",
-                    )
-                each = str(len(ids)) if id_column is None else cells.pop(id_column).strip()
-                if not each:
-                    raise bad(where, "this point has no id", "Give it one, or drop the column.")
-                if each in seen:
-                    raise bad(where, f"id {each!r} is also in line {seen[each]}", "Rename one.")
-                seen[each] = reader.line_num
-                ids.append(each)
-                rows.append([_number(cell) for cell in cells])
-    except csv.Error as error:
-        raise bad(f"{path}:{reader.line_num}", f"not CSV ({error})") from error
-    except UnicodeDecodeError as error:
-        raise bad(str(path), f"not UTF-8 text (byte {error.start})", "Save it as UTF-8.") from error
-    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    blank = {"stderr": None, "n": None, "low": None, "high": None}
-
-    def document(row: int) -> dict[str, Any]:
-        scores = {
-            name: {"mean": value, **blank}
-            for name, value in zip(names, rows[row], strict=True)
-            if not math.isnan(value)
-        }
-        return {"id": ids[row], "recipe": None, "scores": scores, "seconds": None, "error": None}
-
-    return Table(
-        tuple(names), maximize, tuple(ids), values, np.ones(len(rows), dtype=bool), document
     )
 
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from engine.recipe import Recipe
 from studio.points.numbers import how_sure
-from studio.points.view import SHARE, Axis, Measured, recipe_text
+from studio.points.recipes import recipe_text
+from studio.points.view import SHARE, Axis, Measured
 
 MEASURED = "--st-gray-color"
 FRONT = "--st-primary-color"

@@ -20,7 +20,8 @@ from studio.charts import marks
 from studio.charts.limits import Bounds, Pair
 from studio.charts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT
 from studio.charts.thinning import thinned
-from studio.points.view import Axis, Measured, recipe_text
+from studio.points.recipes import recipe_text
+from studio.points.view import Axis, Measured
 
 LINES = 1000
 """Lines drawn at most: more are a carpet, and slow."""

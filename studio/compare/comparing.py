@@ -19,7 +19,8 @@ import numpy as np
 from engine.jobs.executor import Status
 from engine.recipe import Names, Recipe, resolve
 from engine.scoring.data import Row
-from studio.points.view import Axis, Measured, recipe_text
+from studio.points.recipes import recipe_text
+from studio.points.view import Axis, Measured
 
 LETTERS = "ABCD"
 PROMPTS = 16

@@ -10,7 +10,8 @@ from engine.front.decide import neighbours, trade
 from studio.decide.picking import Pick
 from studio.decide.preference import Bounds, Preference
 from studio.points.numbers import number
-from studio.points.view import SHARE, Axis, Measured, recipe_text
+from studio.points.recipes import recipe_text
+from studio.points.view import SHARE, Axis, Measured
 
 SURE = 1.96
 """Standard errors from which a difference is more than noise, at 95 %."""

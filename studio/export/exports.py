@@ -16,7 +16,8 @@ from engine.export.directory import check_output, free_bytes
 from engine.export.plan import Plan, plan_export
 from engine.recipe import Recipe, recipe_from_dict
 from studio.points.numbers import ONE, number
-from studio.points.view import Axis, Measured, recipe_text
+from studio.points.recipes import recipe_text
+from studio.points.view import Axis, Measured
 from studio.workbench import Workbench
 
 FRONT_SHOWN = 100

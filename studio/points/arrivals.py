@@ -11,12 +11,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
 
 from cache.columns import NUMBERS, Columns
-from engine.recipe import recipe_from_dict
+from engine.recipe import Recipe, recipe_from_dict
 from engine.scoring.intervals import interval_columns
 from engine.scoring.registry import SCORERS
 from studio.points.places import position_of, shape_of
@@ -33,6 +34,8 @@ class Arrivals:
         self._shape_codes: dict[tuple[Any, ...], int] = {}
         self._codes = np.empty(0, dtype=np.int64)
         self._positions: dict[tuple[str, ...], np.ndarray] = {}
+        self._names: dict[str, None] = {}
+        self._coefficients = np.empty((0, 0))
 
     def measured(self, columns: Columns, scorers: Mapping[str, str] | None = None) -> Measured:
         """What `studio.points.view.measure` makes of the same points one by one.
@@ -80,6 +83,9 @@ class Arrivals:
             codes = [
                 self._shape_codes.setdefault(shape_of(each), len(self._shape_codes)) for each in met
             ]
+            for each in met:
+                self._names.update(dict.fromkeys(each.coefficients))
+            self._coefficients = _below(self._coefficients, met, tuple(self._names))
             self._recipes = np.concatenate([self._recipes, found])
             self._codes = np.concatenate([self._codes, codes])
         return entries
@@ -102,6 +108,41 @@ class Arrivals:
                 found = self._positions[names] = np.concatenate([found, news])
         return found[entries]
 
+    def coefficients(self, entries: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names, and float64 [entries, names]: what recipes say, NaN where one lacks the name."""
+        with self._lock:
+            return tuple(self._names), self._coefficients[entries]
+
+
+def _below(above: np.ndarray, recipes: Sequence[Recipe], names: tuple[str, ...]) -> np.ndarray:
+    """The coefficients of recipes below those of others, which may have had fewer names."""
+    wide = np.full((len(above), len(names)), np.nan)
+    wide[:, : above.shape[1]] = above
+    rows = [[each.coefficients.get(name, np.nan) for name in names] for each in recipes]
+    return np.concatenate([wide, np.array(rows).reshape(len(recipes), len(names))])
+
+
+def coefficients(measured: Measured) -> tuple[tuple[str, ...], np.ndarray]:
+    """The names that points have, and float64 [points, names] as their recipes say them."""
+    if isinstance(measured, Followed):
+        names, values = measured.arrivals.coefficients(measured.entries)
+    else:
+        names = tuple(
+            dict.fromkeys(name for each in measured.recipes for name in each.coefficients)
+        )
+        values = _below(np.empty((0, 0)), measured.recipes, names)
+    there = np.isfinite(values).any(axis=0)
+    return tuple(compress(names, there.tolist())), values[:, there]
+
+
+def kinds(measured: Measured) -> tuple[np.ndarray, list[Recipe]]:
+    """int64 [points], which method with which parameters each is, and a recipe of each kind."""
+    codes, recipes = np.zeros(len(measured), np.int64), []
+    for rows in measured.shapes.values():
+        codes[rows] = len(recipes)
+        recipes.append(measured.recipes[rows[0]])
+    return codes, recipes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Followed(Measured):
@@ -122,17 +163,17 @@ class Followed(Measured):
     @cached_property
     def singles(self) -> np.ndarray:
         found = np.zeros(len(self), dtype=bool)
-        for (method, _), rows in self._shapes.items():
+        for (method, _), rows in self.shapes.items():
             found[rows] = method == "single"
         return found
 
     @cached_property
-    def _shapes(self) -> dict[tuple[Any, ...], np.ndarray]:
+    def shapes(self) -> dict[tuple[Any, ...], np.ndarray]:
         return self.arrivals.shapes(self.entries)
 
     def _positions(self, shape: tuple[Any, ...] | None, names: tuple[str, ...]) -> np.ndarray:
         key = (shape, names)
         if key not in self._places:
-            entries = self.entries if shape is None else self.entries[self._shapes[shape]]
+            entries = self.entries if shape is None else self.entries[self.shapes[shape]]
             self._places[key] = self.arrivals.positions(entries, names)
         return self._places[key]

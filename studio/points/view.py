@@ -16,11 +16,12 @@ import numpy as np
 
 from engine.errors import shown
 from engine.front.pareto import front_mask
-from engine.recipe import METHODS, Recipe, recipe_from_dict
+from engine.recipe import Recipe, recipe_from_dict
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
 from studio.points.numbers import ONE, REASON, number, reason_of
 from studio.points.places import Nearest, position_of, shape_of
+from studio.points.recipes import recipe_text
 
 SHARE = "share of examples"
 COLUMNS = ("mean", "stderr", "low", "high", "n")
@@ -78,32 +79,6 @@ def axes_of(objectives: Iterable[Objective]) -> tuple[Axis, ...]:
         unit = SHARE if scorer.proportion else UNITS.get(each.scorer, "")
         found.append(Axis(each.name, each.direction == "maximize", unit))
     return tuple(found)
-
-
-def recipe_text(recipe: Recipe) -> str:
-    """One line: method, coefficients that are not 0, parameters that are not the default.
-
-    Kept on the recipe, which is frozen and shown again with every new point: 10,000 take 60 ms.
-    """
-    kept = vars(recipe)
-    if "text" not in kept:
-        kept["text"] = _recipe_text(recipe)
-    return str(kept["text"])
-
-
-def _recipe_text(recipe: Recipe) -> str:
-    text = str(recipe)
-    method = METHODS.get(recipe.method)
-    if method is None or recipe.method == "single":
-        return text
-    values = [(each.name, recipe.parameters.get(each.name, each.default), each.default)
-              for each in method.parameters]  # fmt: skip
-    extra = [
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value, default in values
-        if value != default
-    ]
-    return f"{text} [{', '.join(extra)}]" if extra else text
 
 
 @dataclass(frozen=True)
@@ -170,7 +145,7 @@ class Measured:
         return recipe_text(self.recipes[row])
 
     @cached_property
-    def _shapes(self) -> dict[tuple[Any, ...], np.ndarray]:
+    def shapes(self) -> dict[tuple[Any, ...], np.ndarray]:
         """Method and parameters -> rows."""
         rows: dict[tuple[Any, ...], list[int]] = {}
         for row, each in enumerate(self.recipes):
@@ -186,7 +161,7 @@ class Measured:
         """float64 [rows of that shape, names]; of every row where the shape is None."""
         key = (shape, names)
         if key not in self._places:
-            rows = range(len(self)) if shape is None else self._shapes[shape]
+            rows = range(len(self)) if shape is None else self.shapes[shape]
             self._places[key] = np.array([position_of(self.recipes[row], names) for row in rows])
         return self._places[key]
 
@@ -227,12 +202,12 @@ class Measured:
 
     def like(self, recipe: Recipe) -> np.ndarray:
         """int [k]: the rows of points of the recipe's method and parameters, in order."""
-        return self._shapes.get(shape_of(recipe), np.empty(0, dtype=np.int64))
+        return self.shapes.get(shape_of(recipe), np.empty(0, dtype=np.int64))
 
     def places_like(self, recipe: Recipe) -> np.ndarray:
         """float64 [k, coefficients]: where the points of `like` stand, in their order."""
         shape, names = shape_of(recipe), tuple(recipe.coefficients)
-        return self._positions(shape, names) if shape in self._shapes else np.empty((0, len(names)))
+        return self._positions(shape, names) if shape in self.shapes else np.empty((0, len(names)))
 
     def nearest(self, recipe: Recipe) -> Nearest | None:
         """The measured point closest in coefficients: of the same method and parameters where that
@@ -241,13 +216,13 @@ class Measured:
             return None
         shape = shape_of(recipe)
         names = tuple(recipe.coefficients)
-        same = shape in self._shapes
+        same = shape in self.shapes
         if not names:
-            return Nearest(int(self._shapes[shape][0]), 0.0, True) if same else None
+            return Nearest(int(self.shapes[shape][0]), 0.0, True) if same else None
         positions = self._positions(shape if same else None, names)
         distance = np.sqrt(((positions - np.array(position_of(recipe, names))) ** 2).sum(axis=1))
         best = int(distance.argmin())
-        row = int(self._shapes[shape][best]) if same else best
+        row = int(self.shapes[shape][best]) if same else best
         return Nearest(row, float(distance[best]), same and bool(distance[best] < 1e-9))
 
     def front_of(self, axes: Sequence[Axis]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Measured points in words: the table, the line under the chart, the lines beside the sliders."""
+"""Measured points in words: the line under the chart, the lines beside the sliders."""
 
 from __future__ import annotations
 
@@ -8,36 +8,17 @@ from typing import Any
 import numpy as np
 
 from engine.recipe import Recipe
+from studio.counted import counted
 from studio.points.view import Axis, Measured
 
 PREDICTED = "Predicted, not measured"
 PREDICTED_NOTE = "Value and 95 % model band, from this method's points."
 
-TABLE = 1000
-"""Rows of the table at most: the front and the latest points."""
-
-
-def rows(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> list[dict[str, Any]]:
-    """The table under the chart: front members first, then the latest measured."""
-    order = np.concatenate([np.flatnonzero(front), np.flatnonzero(~front)[::-1]])[:TABLE]
-    scores = {}
-    for axis in axes:
-        scores[axis.label] = measured.score_texts(order, axis.name)
-    return [
-        {
-            "front": bool(front[row]),
-            "recipe": measured.text(row),
-            **{label: texts[place] for label, texts in scores.items()},
-            "point": measured.ids[row],
-        }
-        for place, row in enumerate(order.tolist())
-    ]
-
 
 def front_words(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> str:
     """How many points are on the front, and how many the chart cannot show."""
     over = ", ".join(axis.label for axis in axes)
-    text = f"{int(front.sum())} of {len(measured)} points on the front over {over}."
+    text = f"{int(front.sum()):,} of {counted(len(measured), 'point')} on the front over {over}."
     columns = [measured.column(axis.name) for axis in axes]
     missing = int((~np.isfinite(measured.mean[:, columns])).any(axis=1).sum())
     return f"{text} {missing} not shown: a score is missing." if missing else text

@@ -11,7 +11,8 @@ import numpy as np
 from engine.jobs.executor import Status
 from engine.recipe import Recipe, recipe_from_dict
 from studio.points.numbers import number
-from studio.points.view import Axis, recipe_text
+from studio.points.recipes import recipe_text
+from studio.points.view import Axis
 from studio.sweeps.figure import Curve
 from studio.sweeps.pace import duration
 from studio.sweeps.queue import Queue

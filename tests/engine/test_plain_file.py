@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import BadInput
-from engine.front.table import read_csv
+from engine.front.csv_file import read_csv
 from engine.plain_file import read_plain
 
 

@@ -151,7 +151,9 @@ def test_the_table_lists_every_point_with_its_front_members_marked(bench: Workbe
     [table] = at.dataframe
     assert len(table.value) == 4
     assert table.value["front"].sum() >= 1
-    assert table.value["facts ↑"].iloc[0].endswith("± 0.020 [0.444, 0.556]")
+    base = table.value[table.value["parameters"] == "base"].iloc[0]
+    assert base["facts"] == 0.5 and base["facts stderr"] == 0.02 and base["facts n"] == 300
+    assert [round(base[f"facts {end}"], 3) for end in ("low", "high")] == [0.444, 0.556]
 
 
 def test_a_broken_study_lists_each_problem(

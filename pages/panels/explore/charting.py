@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from engine.front.decide import knees
@@ -25,7 +24,6 @@ from studio.decide.picking import frozen, mask
 from studio.decide.preference import Bounds, bounds_from_text, bounds_to_text
 from studio.points import predicting
 from studio.points.view import Axis, Measured
-from studio.points.words import front_words, rows
 from studio.shared import once
 from studio.workbench import Workbench
 from ui import components
@@ -200,22 +198,28 @@ def _surface(
     return packed(key, measured, make)
 
 
+def _views() -> list[str]:
+    """The chart, where its view shows the recipe in hand: a surface its other coefficients,
+    parallel axes the selected line."""
+    return ["chart_panel"] if kept().get("kind") in ("Surface", "Parallel") else []
+
+
 def follow() -> None:
-    """In a callback of the recipe's controls: these views show what is in hand, so they are drawn
-    again too: a surface its other coefficients, parallel axes the selected line."""
-    if kept().get("kind") in ("Surface", "Parallel"):
-        st.rerun(["recipe", "chart_panel"])
+    """In a callback of the recipe's controls: what else shows the recipe is drawn again; the table
+    when the recipe was that of a point, whose row is marked."""
+    rows = ["table_panel"] if st.session_state.get("marked") is not None else []
+    if _views() or rows:
+        st.rerun(["recipe", *_views(), *rows])
 
 
 def show_recipe() -> None:
     """In a callback: another recipe is in hand."""
-    follow()
-    st.rerun("recipe")
+    st.rerun(["recipe", *_views(), "table_panel"])
 
 
 def repick() -> None:
-    """In a callback: other axes or bounds make another chart and another pick."""
-    st.rerun(["chart_panel", "preference"])
+    """In a callback: other axes or bounds make another chart, table and pick."""
+    st.rerun(["chart_panel", "table_panel", "preference"])
 
 
 def packed(
@@ -223,17 +227,4 @@ def packed(
 ) -> components.Drawing:
     """A figure of these points as the chart takes it, made once for all who look at them."""
     found: components.Drawing = once(measured, key, lambda: components.drawing(make()))
-    return found
-
-
-def table(
-    measured: Measured, axes: Sequence[Axis], chosen: Sequence[Axis]
-) -> tuple[pd.DataFrame, str]:
-    """The points as rows and the front in words, made again only when points or axes change."""
-
-    def make() -> tuple[pd.DataFrame, str]:
-        front = measured.front_of(chosen)
-        return pd.DataFrame(rows(measured, axes, front)), front_words(measured, chosen, front)
-
-    found: tuple[pd.DataFrame, str] = once(measured, ("table", tuple(axes), tuple(chosen)), make)
     return found

@@ -16,7 +16,8 @@ import numpy as np
 
 from studio.decide.picking import Front, Pick
 from studio.decide.preference import Bounds, Preference
-from studio.points.view import Measured, recipe_text
+from studio.points.recipes import recipe_text
+from studio.points.view import Measured
 from ui.components import declare
 
 OBJECTIVES = 3

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from engine.errors import BadInput
+from engine.front.csv_file import read_csv
 from engine.front.preference import Bound, Range
 from engine.front.table import (
     front_report,
     frozen_ranges,
-    read_csv,
     recommend_report,
     table_of,
 )
@@ -199,3 +199,20 @@ def test_ranges_freeze_once_every_single_has_every_score():
         "a": Range(ideal=0.7, nadir=0.1),
         "b": Range(ideal=5.0, nadir=9.0),
     }
+
+
+def test_columns_beside_the_objectives_named_are_passed_over(csv_file) -> None:
+    path = csv_file("id,method,a,a stderr,b\nx,linear,1,0.1,5\ny,pcb,2,,4\nz,pcb,1,0.1,6\n")
+    table = read_csv(path, ["max", "min"], ["b", "a"])  # directions in the order of the columns
+    assert table.names == ("a", "b") and table.ids == ("x", "y", "z")
+    assert front_report(table, ["b", "a"])["front"] == ["y"]
+    with pytest.raises(BadInput, match="4 objectives"):
+        read_csv(path, ["max", "min"])
+    with pytest.raises(BadInput, match="4 objectives"):
+        read_csv(path, ["max", "min"], ["a", "c"])
+
+
+def test_all_columns_are_objectives_where_there_is_a_direction_for_each(csv_file) -> None:
+    path = csv_file("a,b,c\n1,5,0\n2,4,1\n")
+    table = read_csv(path, ["max", "min", "max"], ["b"])
+    assert table.names == ("a", "b", "c")

@@ -12,8 +12,9 @@ import pytest
 import engine  # noqa: F401
 from engine.recipe import Names, Recipe, resolve
 from studio.points.numbers import number
-from studio.points.view import Axis, Measured, axes_of, measure, recipe_text
-from studio.points.words import front_words, readout, rows
+from studio.points.recipes import recipe_text
+from studio.points.view import Axis, Measured, axes_of, measure
+from studio.points.words import front_words, readout
 
 NAMES = Names(("helpful", "terse"))
 FACTS = Axis("facts", True, "share of examples")
@@ -148,13 +149,6 @@ def test_a_missing_score_is_said_and_gets_no_place_on_the_chart(measured: Measur
     assert shown["title"] == "Measured in part: Evaluate"
 
 
-def test_table_has_front_first_and_errors_beside_every_score(measured: Measured) -> None:
-    table = rows(measured, AXES, measured.front_of(AXES))
-    assert [line["front"] for line in table] == [True, True, True, False, False]
-    assert table[0]["facts ↑"] == "0.200 ± 0.010"
-    assert {line["point"] for line in table} == set(measured.ids)
-
-
 def test_words_count_front_and_what_cannot_be_shown(measured: Measured) -> None:
     text = front_words(measured, AXES, measured.front_of(AXES))
     assert text.startswith("3 of 5 points on the front over facts ↑, loss ↓.")
@@ -257,8 +251,7 @@ def test_an_objective_without_a_value_is_told_with_its_reason() -> None:
     assert found.score_text(2, "loss") == "not measured"
     assert [found.complete(row) for row in range(3)] == [True, True, False]
     assert found.only(np.array([True, False, False])).score_text(0, "loss") == f"no score: {why}"
-    table = rows(found, AXES, np.zeros(3, dtype=bool))
-    assert [each["loss ↓"] for each in table][::-1][0] == f"no score: {why}"
+    assert found.score_text(0, "loss") == f"no score: {why}"
     assert readout(found, AXES, mix(0.0, 1.0))["title"] == "Measured"
     assert found.failures == {"dead": dead.error}
     told = readout(found, AXES, mix(0.3, 1.0), failure=found.failures["dead"])

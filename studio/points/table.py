@@ -1,0 +1,175 @@
+"""The points as a table: numbers as numbers, a row a point, without a Python loop over all of them.
+
+    id  star  name  front  method  parameters
+    coefficient NAME …                              as the recipe says them
+    OBJECTIVE  OBJECTIVE stderr  … n  … low  … high     of each objective; low, high: 95 %
+
+The same columns are shown and saved as CSV. Headers do not change with what is filtered, and those
+of the objectives are their names, as `front --csv` reads them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from cache.arrow import numbers, pa, texts
+from engine.errors import shown
+from studio.points.arrivals import coefficients, kinds
+from studio.points.numbers import REASON
+from studio.points.recipes import parameters_text
+from studio.points.view import Axis, Measured
+from studio.shared import once
+
+MOST = 25_000
+"""Rows shown at most: the front and the latest points. A file has them all."""
+
+NO_SCORE = "no score"
+OF_SCORE = ("stderr", "n", "low", "high")
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What the table is narrowed to.
+
+    Attributes:
+        methods: of any of these; of every where there are none.
+    """
+
+    methods: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        """How many conditions there are."""
+        return bool(self.methods)
+
+
+def methods_of(measured: Measured) -> list[str]:
+    """The methods that points have, in the order in which they came."""
+    return list(dict.fromkeys(each.method for each in kinds(measured)[1]))
+
+
+def matching(measured: Measured, sought: Sought) -> np.ndarray:
+    """bool [points]: which are sought."""
+    found = np.ones(len(measured), dtype=bool)
+    if sought.methods:
+        codes, recipes = kinds(measured)
+        found &= np.array([each.method in sought.methods for each in recipes], dtype=bool)[codes]
+    return found
+
+
+def in_order(front: np.ndarray, sought: np.ndarray, most: int | None = MOST) -> np.ndarray:
+    """Rows of the points to list: the front first, then the latest.
+
+    Args:
+        front: bool [points].
+        sought: bool [points], the others are left out.
+    """
+    first, rest = np.flatnonzero(front & sought), np.flatnonzero(~front & sought)[::-1]
+    return np.concatenate([first, rest])[:most]
+
+
+def header(objective: str, of: str) -> str:
+    """The column of an objective's standard error, count or interval."""
+    return f"{objective} {of}"
+
+
+def coefficient(name: str) -> str:
+    """The column of a coefficient; an expert may be called like an objective."""
+    return f"coefficient {name}"
+
+
+def columns(
+    measured: Measured,
+    axes: Sequence[Axis],
+    front: np.ndarray,
+    rows: np.ndarray,
+    *,
+    certain: bool = True,
+) -> pa.Table:
+    """The table of some rows.
+
+    Args:
+        front: bool [points].
+        rows: int [k], in the order in which they are listed.
+        certain: whether to say a standard error of 0 where the interval knows better: no example
+            failed, which is not certainty.
+    """
+    codes, recipes = kinds(measured)
+    kind = codes[rows]
+    said = {
+        "method": [each.method for each in recipes],
+        "parameters": [parameters_text(each) for each in recipes],
+    }
+    found: list[tuple[str, pa.Array]] = [
+        ("id", _ids(measured).take(numbers(rows))),
+        ("front", _truths(front[rows])),
+    ]
+    for name, words in said.items():
+        place = {word: number for number, word in enumerate(dict.fromkeys(words))}
+        which = np.array([place[word] for word in words], np.int32)
+        each = pa.DictionaryArray.from_arrays(numbers(which[kind]), texts(list(place)))
+        found.append((name, each))
+    names, values = coefficients(measured)
+    for name, column in zip(names, values[rows].T, strict=True):
+        found.append((coefficient(name), _known(column)))
+    if measured.reasons:
+        found.append((NO_SCORE, _reasons(measured, rows)))
+    own = len(found)
+    for axis in axes:
+        at = measured.column(axis.name)
+        found.append((axis.name, _known(measured.mean[rows, at])))
+        for of in OF_SCORE:
+            score = getattr(measured, of)[rows, at]
+            there = score > 0 if of == "n" else np.isfinite(score)
+            if of == "stderr" and not certain:
+                there &= (score > 0) | np.isnan(measured.low[rows, at])
+            found.append((header(axis.name, of), numbers(score, there)))
+    taken = {name for name, _ in found[own:]}
+    headers = [_beside(taken, name) for name, _ in found[:own]]
+    return pa.Table.from_arrays(
+        [each for _, each in found], headers + [name for name, _ in found[own:]]
+    )
+
+
+def to_csv(table: pa.Table) -> bytes:
+    """A table as a file: every digit of a number, an empty cell where there is none."""
+    for place, name in enumerate(table.column_names):
+        if pa.types.is_dictionary(table.schema.field(place).type):
+            table = table.set_column(place, name, table.column(place).cast(pa.string()))
+    file = io.BytesIO()
+    import_module("pyarrow.csv").write_csv(table, file)
+    return file.getvalue()
+
+
+def _beside(taken: Collection[str], name: str) -> str:
+    """A header that no objective has."""
+    while name in taken:
+        name = f"point {name}"
+    return name
+
+
+def _reasons(measured: Measured, rows: np.ndarray) -> pa.Array:
+    """Why there is no score, of the points that lack one."""
+    reasons = np.full(len(measured), "", dtype=object)
+    for point, why in measured.reasons.items():
+        if point in measured.row_of:
+            reasons[measured.row_of[point]] = shown(why, most=REASON)
+    return texts(reasons[rows].tolist())
+
+
+def _ids(measured: Measured) -> pa.Array:
+    found: pa.Array = once(measured, "ids", lambda: texts(measured.ids))
+    return found
+
+
+def _known(values: np.ndarray) -> pa.Array:
+    return numbers(values, np.isfinite(values))
+
+
+def _truths(values: np.ndarray) -> pa.Array:
+    packed = pa.py_buffer(np.packbits(values, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, packed])
