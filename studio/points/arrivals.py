@@ -137,7 +137,8 @@ def coefficients(measured: Measured) -> tuple[tuple[str, ...], np.ndarray]:
 
 def kinds(measured: Measured) -> tuple[np.ndarray, list[Recipe]]:
     """int64 [points], which method with which parameters each is, and a recipe of each kind."""
-    codes, recipes = np.zeros(len(measured), np.int64), []
+    codes = np.zeros(len(measured), np.int64)
+    recipes: list[Recipe] = []
     for rows in measured.shapes.values():
         codes[rows] = len(recipes)
         recipes.append(measured.recipes[rows[0]])

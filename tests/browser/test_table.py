@@ -1,0 +1,90 @@
+"""The table of points, by mouse: a click anywhere on a row, on the chart, on a header."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.driver import POINT_ON_SCREEN, Served, points, slider, wait_for_chart
+
+pytestmark = pytest.mark.browser
+
+HEAD, ROW = 36, 35
+"""Pixels of the header and of a row."""
+
+
+def grid(page: Page) -> Locator:
+    """What the table says of itself to those who do not see it."""
+    return page.locator(".st-key-table table[role=grid]")
+
+
+def column(page: Page, name: str) -> list[str]:
+    """What stands in a column, from the top, of the rows in sight."""
+    heads = grid(page).locator("th").all_text_contents()
+    [place] = [place for place, head in enumerate(heads) if name in head]  # an arrow is before it
+    rows = grid(page).locator("tbody tr").all()
+    return [each.locator("td").nth(place).text_content() or "" for each in rows]
+
+
+def marked(page: Page) -> Locator:
+    return grid(page).locator("tbody tr[aria-selected=true]")
+
+
+def press(page: Page, across: float, row: int) -> None:
+    """Click into the table; row -1 is the header."""
+    box = page.locator(".st-key-table canvas").first.bounding_box()
+    assert box is not None
+    down = HEAD / 2 if row < 0 else HEAD + ROW * (row + 0.5)
+    page.mouse.click(box["x"] + across, box["y"] + down)
+
+
+def test_a_row_is_chosen_anywhere_and_by_the_chart(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome)
+    wait_for_chart(page)
+    page.get_by_text("worker ready").wait_for()
+    selected = page.locator(".st-key-selected_point")
+    expect(selected).to_contain_text("A click on a row or on the chart")
+    grid(page).wait_for(state="attached")
+    page.locator(".st-key-table").scroll_into_view_if_needed()
+    chosen = []
+    for row, across in ((2, 300), (4, 500), (1, 20)):  # on a score, on another, on the box
+        press(page, across, row)
+        expect(marked(page)).to_have_attribute("aria-rowindex", str(row + 2))
+        expect(marked(page)).to_have_count(1)
+        expect(page.locator(".readout")).to_contain_text("Point ")
+        point = page.locator(".readout").inner_text().split("Point ")[1].split()[0]
+        expect(selected).to_contain_text(f"point {point}")
+        page.wait_for_url(f"**point={point}**")
+        chosen.append(point)
+    assert len(set(chosen)) == 3
+
+    other = next(each for each in points(page) if each not in chosen)
+    x, y = page.evaluate(POINT_ON_SCREEN, other)
+    page.locator(".tradeoff").scroll_into_view_if_needed()
+    x, y = page.evaluate(POINT_ON_SCREEN, other)
+    page.mouse.click(x, y)
+    expect(selected).not_to_contain_text(chosen[-1])
+    point = page.locator(".readout").inner_text().split("Point ")[1].split()[0]
+    expect(selected).to_contain_text(f"point {point}")
+
+    slider(page, "helpful").press("ArrowRight")
+    expect(selected).to_contain_text("A click on a row or on the chart")
+    expect(marked(page)).to_have_count(0)
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_a_header_sorts_by_number(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome)
+    wait_for_chart(page)
+    page.locator(".st-key-table").scroll_into_view_if_needed()
+    grid(page).wait_for(state="attached")
+    head = grid(page).locator("th").all_text_contents()
+    assert head.index("facts ↑") < head.index("refusals ↑")
+    first = column(page, "facts ↑")[0]
+    press(page, 225, -1)
+    expect(grid(page).locator("tbody tr").first.locator("td").nth(2)).not_to_have_text(first)
+    values = [float(each) for each in column(page, "facts ↑")]
+    assert values == sorted(values) and values[0] != values[-1]
+    assert page.complaints == []
+    page.context.close()
