@@ -10,6 +10,7 @@ from pages.panels.explore import bounding, charting, earlier, prefer, steps, tab
 from studio.charts import live
 from studio.decide.preference import from_text, to_text
 from studio.points import predicting
+from studio.points.numbers import counted
 from studio.points.view import Measured, axes_of
 from studio.points.words import readout
 from ui import address, components, jobs, tray
@@ -115,10 +116,11 @@ def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:
         bench.measured(), bench.objectives, recipe, bench.study, bench.names
     )
     if missing:
+        points = counted(len(missing), "point")
         st.button(
-            f"Measure {len(missing)} points to predict from", key="missing", width="stretch",
+            f"Measure {points} to predict from", key="missing", width="stretch",
             help=f"This method has {few[0]} of the {few[1]} points that a prediction needs",
-            on_click=start, args=(missing, f"Scoring {len(missing)} points of {recipe.method}"),
+            on_click=start, args=(missing, f"Scoring {points} of {recipe.method}"),
         )  # fmt: skip
 
 

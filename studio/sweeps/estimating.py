@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.recipe import Recipe, find_method, recipe_from_dict
+from studio.sweeps.sizes import Size
 from studio.sweeps.sweep import lacking
 from studio.task import Task
 from studio.workbench import Workbench
@@ -33,6 +34,31 @@ class Form:
 
     designs: tuple[Mapping[str, Any], ...]
     objectives: tuple[str, ...]
+
+
+def form_of(filled: Mapping[str, Any], sizes: Mapping[str, Size]) -> Form | None:
+    """The form from what is filled in; None while it lacks a method or an objective.
+
+    Args:
+        filled: "methods", "objectives", "strategy", "seed", and "parameters" by method.
+        sizes: of each method's design. A grid is asked for as large as it will be.
+    """
+    if not filled["methods"] or not filled["objectives"]:
+        return None
+    designs = []
+    for name in filled["methods"]:
+        defaults = {each.name: each.default for each in find_method(name).parameters}
+        values = filled["parameters"].get(name, {})
+        designs.append(
+            {
+                "method": name,
+                "points": sizes[name].same,
+                "strategy": filled["strategy"],
+                "seed": int(filled["seed"]) if filled["strategy"] == "sobol" else 0,
+                "parameters": {k: v for k, v in values.items() if v != defaults[k]},
+            }
+        )
+    return Form(tuple(designs), tuple(filled["objectives"]))
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def hypervolume_figure(found: Curve) -> dict[str, Any]:
                 "y": [float(f"{volume:.6g}") for volume in found.volumes],
                 "line": {"color": LINE, "width": 2, "shape": "hv"},
                 "marker": {"color": LINE, "size": 8},
-                "hovertemplate": "%{y:.4g} after %{x} points<extra></extra>",
+                "hovertemplate": "hypervolume %{y:.4g}<br>points measured %{x}<extra></extra>",
                 "showlegend": False,
             }
         ],

@@ -1,23 +1,24 @@
-"""Sweeps in words: the line under the bar, the table of past sweeps, the points that failed."""
+"""Sweeps in words: an estimate, the line under the bar, the table of past sweeps."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from engine.jobs.executor import Status
-from engine.recipe import Recipe, recipe_from_dict
-from studio.points.numbers import number
+from studio.export.exports import size_text
+from studio.points.numbers import counted, number
 from studio.points.recipes import recipe_text
 from studio.points.view import Axis
+from studio.sweeps.estimating import Line, Memory
 from studio.sweeps.figure import Curve
 from studio.sweeps.pace import duration
 from studio.sweeps.queue import Queue
-from studio.sweeps.sweep import Run, Sweep, words_of
-from studio.workbench import Workbench
+from studio.sweeps.sweep import Run, Sweep, design_words, words_of
 
 STATES = {
     "waiting": "waiting",
@@ -48,7 +49,7 @@ def left_words(run: Run, status: Status) -> str:
 
 def running_words(sweep: Sweep, run: Run, status: Status, there: int) -> str:
     """Where a running sweep stands: points there, what is measured now, time left."""
-    parts = [f"{there} of {sweep.count} points", left_words(run, status)]
+    parts = [f"{there} of {counted(sweep.count, 'point')}", left_words(run, status)]
     index = int(status.progress.get("index", status.progress.get("done", 0)))
     if status.state == "running" and status.progress.get("waiting"):
         parts.append("other processes measure the rest")
@@ -63,14 +64,15 @@ def running_words(sweep: Sweep, run: Run, status: Status, there: int) -> str:
 
 
 def past_rows(queue: Queue) -> list[dict[str, Any]]:
-    """The table of sweeps that are over, the newest first."""
+    """The table of sweeps that are over, the newest first; numbers and times are numbers."""
     over = queue.of_state("done", "failed", "cancelled", "unfinished")
     return [
         {
-            "when": when(each.created),
+            "when": datetime.fromtimestamp(each.created),
             "methods": words_of(each),
-            "points": f"{each.count}" + (f", {each.failed} failed" if each.failed else ""),
-            "time": duration(each.seconds) if each.seconds else "",
+            "points": each.count,
+            "failed": each.failed,
+            "minutes": round(each.seconds / 60, 2) if each.seconds else None,
             "state": STATES[each.state],
             "objectives": ", ".join(each.objectives),
         }
@@ -78,19 +80,28 @@ def past_rows(queue: Queue) -> list[dict[str, Any]]:
     ]
 
 
-def failed_points(bench: Workbench) -> list[tuple[Recipe, str, str, bool]]:
-    """Recipe, its text and the reason of each point that failed or has no value of an objective,
-    and whether there is anything to try again: a score that is no number stays none."""
-    known = bench.known
-    if known is None:
-        return []
-    points = bench.store.points(known.family, known.objectives, "explore", known.numerics)
-    found = []
-    for point in points:
-        if point.error is not None:
-            recipe = recipe_from_dict(point.recipe)
-            again = any(each.name not in point.scores for each in bench.objectives)
-            found.append((recipe, recipe_text(recipe), point.error, again))
+def estimate_words(lines: Sequence[Line], need: Memory | None) -> list[str]:
+    """An estimate as lines of text, the sum first."""
+    new, whole = sum(line.new for line in lines), sum(len(line.recipes) for line in lines)
+    text = f"{counted(new, 'new point')} ({whole - new} there already)."
+    if not new:
+        return [f"{text} Every point of this sweep is measured."]
+    found = [text]
+    if not any(line.new and line.total is None for line in lines):
+        found[0] += f" About {duration(sum(line.total or 0.0 for line in lines))} in all."
+    for line in lines:
+        if line.seconds is None or not line.new:
+            continue
+        once = f", {duration(line.prepare)} once to prepare" if line.prepare >= 0.1 else ""
+        found.append(
+            f"{design_words(line.design)}: {line.new} × {duration(line.seconds)} a point,"
+            f" measured on one{once}."
+        )
+    if need is not None:
+        found.append(
+            f"Memory: up to {size_text(need.needed)} needed,"
+            f" {size_text(need.available)} free when the study was opened."
+        )
     return found
 
 
@@ -100,6 +111,6 @@ def reference_words(curve: Curve, axes: Sequence[Axis], reference: np.ndarray) -
         f"{axis.label} {number(float(value))}" for axis, value in zip(axes, reference, strict=True)
     )
     return (
-        f"Hypervolume {curve.volumes[-1]:.4g} after {curve.counts[-1]} points, in the order"
-        f" measured. Reference, 10 % beyond the worst model as it is: {corner}."
+        f"Hypervolume {curve.volumes[-1]:.4g} after {counted(curve.counts[-1], 'point')}, in the"
+        f" order measured. Reference, 10 % beyond the worst model as it is: {corner}."
     )

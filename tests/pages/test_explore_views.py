@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
 from studio.decide.preference import Preference
+from studio.points import predicting
 from studio.points.view import axes_of
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
@@ -56,6 +57,14 @@ def test_too_few_points_are_said_and_the_missing_ones_can_be_measured(bench: Wor
     assert not at.exception
     assert readout(at)["title"] == "Predicted, not measured"
     assert not [each for each in at.button if each.key == "missing"]
+
+
+def test_one_missing_point_is_not_one_points(bench: Workbench) -> None:
+    asked = (bench.objectives, mix(bench, 0.5, 0.5), bench.study, bench.names)
+    missing = predicting.missing_recipes(bench.measured(), *asked)
+    measure(bench, missing[1:])
+    button = page("explore").run().button(key="missing")
+    assert button.label == "Measure 1 point to predict from"
 
 
 def test_a_slider_moves_the_predicted_mark_and_a_measured_recipe_fills_it(swept: Workbench) -> None:

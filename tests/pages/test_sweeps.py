@@ -16,8 +16,10 @@ from tests.pages import toy
 SLOW = 2.0  # seconds a score; cancelled within a tenth of it
 
 
-def opened() -> AppTest:
+def opened(design: str = "grid") -> AppTest:
     at = page("sweeps").run()
+    if design == "grid":
+        at.selectbox(key="sweep_strategy").set_value("grid").run()
     assert not at.exception
     return at
 
@@ -41,8 +43,26 @@ def finished(bench: Workbench) -> bool:
     return queue is not None and not queue.of_state("running", "waiting")
 
 
+def test_a_sweep_is_spread_evenly_unless_a_grid_is_asked_for(bench: Workbench) -> None:
+    """By default a grid of 25 was one point with five experts."""
+    at = opened("sobol")
+    assert at.selectbox(key="sweep_strategy").value == "sobol"
+    assert [each.label for each in at.expander] == [
+        "task_arithmetic: 32 points over 2 coefficients"
+    ]
+    assert "not 32" not in texts(at)
+    at.selectbox(key="sweep_strategy").set_value("grid").run()
+    assert (
+        "task_arithmetic: 25 points, not 32: 5 levels for each of 2 coefficients."
+        " The next finer one has 36 points."
+    ) in texts(at)
+    at.number_input(key="sweep_points").set_value(3).run()
+    assert "task_arithmetic: 1 point, not 3: 1 level for each of" in texts(at)
+    assert "Points a method, at most" in {each.label for each in at.number_input}
+
+
 def test_an_empty_page_says_what_to_do(home: Path) -> None:
-    at = opened()
+    at = opened("sobol")
     shown = texts(at)
     assert "No sweep runs." in shown and "Choose methods" in shown
     assert "once the models are scored" in shown
@@ -95,7 +115,7 @@ def test_a_sweep_runs_and_is_listed(bench: Workbench, service: toy.Service) -> N
     assert {name for _, name in service.measured} == {"facts", "loss"}
     row = at.dataframe[-1].value.iloc[0]
     assert row["methods"] == "task_arithmetic grid 4" and row["state"] == "done"
-    assert row["objectives"] == "facts, loss" and row["points"] == "4"
+    assert row["objectives"] == "facts, loss" and row["points"] == 4
 
 
 def test_structural_parameters_reach_the_recipes(bench: Workbench) -> None:
@@ -156,7 +176,7 @@ def test_a_waiting_sweep_is_shown_with_its_place_and_removed(
         plan = [{"method": "task_arithmetic", "strategy": "grid", "points": 1}]
         sweeping.enqueue(bench, plan, [recipe], ["facts"], {})
     at = opened()
-    assert "0 of 1 points" in texts(at) and "1. in the queue: task_arithmetic grid 1" in texts(at)
+    assert "0 of 1 point ·" in texts(at) and "1. in the queue: task_arithmetic grid 1" in texts(at)
     widget(at.button, "Remove").click().run()
     assert "in the queue" not in texts(at)
     widget(at.button, "Cancel").click().run()

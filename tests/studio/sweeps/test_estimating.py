@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from engine.method import METHODS
 from engine.recipe import Recipe, resolve
-from pages.panels.sweeps.form import estimate_words, grid_words
-from studio.sweeps.estimating import Estimating, Form, Line, Memory, expected, memory
+from studio.sweeps.estimating import Estimating, Form, Line, Memory, expected, form_of, memory
+from studio.sweeps.sizes import Size
+from studio.sweeps.words import estimate_words
 from studio.workbench import Workbench
 from tests.app_fixtures import until
 from tests.pages import toy
@@ -100,16 +98,18 @@ def test_an_estimate_in_words() -> None:
     assert "in all" not in estimate_words(failed, None)[0]
 
 
-@pytest.mark.parametrize(
-    ("method", "points", "words"),
-    [
-        ("task_arithmetic", 10, "9 points, 3 levels each"),
-        ("task_arithmetic", 3, "1 point, 1 level each"),
-        ("linear", 10, "10 points, a lattice of mixtures"),
-        ("linear", 9, "6 points, a lattice of mixtures"),
-    ],
-)
-def test_a_grid_says_how_many_points_it_really_has(
-    bench: Workbench, method: str, points: int, words: str
-) -> None:
-    assert grid_words(bench.study, METHODS[method], points) == words
+def test_a_grid_is_asked_for_as_large_as_it_will_be() -> None:
+    """ "pcb grid 25" was the name of a sweep of 8 points."""
+    filled = {
+        "methods": ["pcb"],
+        "objectives": ["facts"],
+        "strategy": "grid",
+        "seed": 5,
+        "parameters": {"pcb": {"ratio": 0.2, "variant": "main"}},
+    }
+    sizes = {"pcb": Size("pcb", 25, 8, 3, 2, same=8)}
+    found = form_of(filled, sizes)
+    assert found is not None
+    [design] = found.designs
+    assert design == plan("pcb", 8) | {"parameters": {"ratio": 0.2}}
+    assert form_of(filled | {"methods": []}, sizes) is None

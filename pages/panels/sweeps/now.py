@@ -1,0 +1,79 @@
+"""What is measured now, what waits for its turn, and what can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from studio.points.numbers import counted
+from studio.sweeps import queue as sweeping
+from studio.sweeps.sweep import Sweep, there, words_of
+from studio.sweeps.words import running_words, when
+from studio.workbench import Workbench
+from ui import jobs
+
+LOOK_SECONDS = 0.5
+
+
+def panel(bench: Workbench) -> None:
+    """A fixed height, so that nothing below moves."""
+    queue = sweeping.queue(bench)
+    active = queue is not None and bool(queue.of_state("running", "waiting"))
+
+    @st.fragment(run_every=LOOK_SECONDS if active else None, key="sweep_now")
+    def show() -> None:
+        sweeping.advance(bench)
+        running = queue.running if queue is not None else None
+        waiting = queue.of_state("waiting") if queue is not None else []
+        resumable = queue.resumable if queue is not None else []
+        with st.container(height=172, border=True, key="sweep_running", gap="xsmall"):
+            if running is not None:
+                _running(bench, running)
+            for place, sweep in enumerate(waiting, 1):
+                _line(bench, sweep, f"{place}. in the queue", {"Remove": sweeping.cancel})
+            for sweep in resumable:
+                stands = f"{sweep.state}, {there(bench, sweep)} of {counted(sweep.count, 'point')}"
+                actions = {"Resume": sweeping.resume, "Dismiss": sweeping.dismiss}
+                _line(bench, sweep, stands, actions)
+                if sweep.reason:
+                    st.code(sweep.reason, language=None, wrap_lines=True)
+            if running is None and not waiting and not resumable:
+                st.text("No sweep runs.")
+                st.text("1. Choose methods, objectives and a design on the left.")
+                st.text("2. Estimate: one point is measured, and you see how long the sweep takes.")
+                st.text("3. Start. You can close the page: the sweep goes on, and resumes later.")
+        if active and running is None and not waiting:
+            st.rerun()
+
+    show()
+
+
+def _line(
+    bench: Workbench,
+    sweep: Sweep,
+    stands: str,
+    actions: Mapping[str, Callable[[Workbench, Sweep], None]],
+) -> None:
+    """A sweep that does not run, and what can be done with it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(f"{stands}: {words_of(sweep)}, {when(sweep.created)}", width="stretch")
+        for label, act in actions.items():
+            if st.button(label, key=f"{label}:{sweep.id}"):
+                act(bench, sweep)
+                st.rerun()
+
+
+def _running(bench: Workbench, sweep: Sweep) -> None:
+    run = sweep.run
+    if run is None:
+        return
+    status = run.task.status
+    part = jobs.fraction(status, sweep.objectives) * len(run.recipes)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(words_of(sweep), width="stretch")
+        if st.button("Cancel", key=f"cancel:{sweep.id}", disabled=run.cancelled):
+            sweeping.cancel(bench, sweep)
+            st.rerun()
+    st.progress(min(1.0, (sweep.count - len(run.recipes) + part) / sweep.count))
+    st.text(running_words(sweep, run, status, there(bench, sweep)))

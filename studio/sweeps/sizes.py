@@ -1,0 +1,95 @@
+"""How many points a design has, said while the form is filled in; nothing is measured.
+
+sobol   as many as are asked for
+grid    levels^k, levels = floor(N^(1/k)), k coefficients: of 25 asked for, 8 over 3
+        coefficients and 1 over 5; on a simplex the finest lattice of at most N mixtures
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.method import Method
+from engine.search.designs import design, levels
+from engine.study import Study
+from studio.points.numbers import counted
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of one method's design.
+
+    Attributes:
+        asked: points asked for.
+        points: that the design has.
+        coefficients: sliders that it goes over.
+        levels: values of each of them; 0 where there are none: sobol, or a lattice of mixtures.
+        lattice: whether the points are a lattice of mixtures.
+        same: what to ask for so that this very design comes, and no more is promised.
+    """
+
+    method: str
+    asked: int
+    points: int
+    coefficients: int
+    levels: int = 0
+    lattice: bool = False
+    same: int = 0
+
+
+def size_of(study: Study, method: Method, points: int, strategy: str) -> Size:
+    """The size of a method's design over the slider ranges of a study."""
+    names = method.coefficient_names(study.family.names)
+    count = len(names)
+    mixtures = method.simplex and method.name not in study.ranges
+    if strategy != "grid":
+        ranges = [study.slider_range(method, name) for name in names]
+        fixed = count == 1 if mixtures else all(low == high for low, high in ranges)
+        return Size(method.name, points, 1 if fixed else points, count, same=points)
+    real = len(design(study, method.name, points, "grid"))
+    if mixtures:
+        return Size(method.name, points, real, count, lattice=True, same=real)
+    steps = levels(points, count)
+    return Size(method.name, points, real, count, steps, same=steps**count)
+
+
+def size_words(size: Size) -> str:
+    """Beside the method's name: "8 points, 2 levels each over 3 coefficients"."""
+    words = counted(size.points, "point")
+    if size.lattice:
+        words += ", a lattice of mixtures"
+    elif size.levels:
+        words += f", {counted(size.levels, 'level')} each"
+    return f"{words} over {counted(size.coefficients, 'coefficient')}"
+
+
+def shortfalls(sizes: Sequence[Size]) -> list[str]:
+    """Under the number asked for: a line for each method whose design has fewer points, with how
+    many the next finer grid takes."""
+    found = []
+    for size in sizes:
+        if size.points >= size.asked:
+            continue
+        text = f"{size.method}: {counted(size.points, 'point')}, not {size.asked}"
+        if size.levels:
+            text += (
+                f": {counted(size.levels, 'level')} for each of"
+                f" {counted(size.coefficients, 'coefficient')}"
+            )
+        finer = _finer(size)
+        found.append(f"{text}." + (f" The next finer one has {finer} points." if finer else ""))
+    return found
+
+
+def _finer(size: Size) -> int:
+    """Points of the grid with one more level, or of the next finer lattice; 0 where none is."""
+    if size.levels:
+        return int((size.levels + 1) ** size.coefficients)
+    if not size.lattice or size.coefficients == 1:
+        return 0
+    steps = 1
+    while math.comb(steps + size.coefficients - 1, size.coefficients - 1) <= size.points:
+        steps += 1
+    return math.comb(steps + size.coefficients - 1, size.coefficients - 1)
