@@ -20,8 +20,8 @@ from pages.panels.compare.asking import TYPED, Ask
 from studio.compare import comparing, slices
 from studio.points.view import Measured, axes_of
 from studio.task import Task
-from ui import address, jobs, tray, tray_menu
 from ui import frame as state
+from ui import jobs, tray, tray_menu
 from ui.recipe import anchored
 
 bench = state.enter("Compare")
@@ -37,31 +37,13 @@ def blobs(workspace: str) -> Blobs:
     return Blobs(workspace)
 
 
-def restore(measured: Measured) -> None:
-    """Once a session: the tray that the address names. A point waits until points can be known."""
-    asked = st.session_state.setdefault("compare_address", st.query_params.get("points", ""))
-    if "compare_restored" not in st.session_state and bench.known is not None:
-        found, unknown = address.to_tray(asked, measured, bench.names)
-        for each in found:
-            tray.add(each)
-        st.session_state["compare_restored"] = unknown
-    unknown = st.session_state.get("compare_restored", ())
+def tell_unknown() -> None:
+    """What the address names for the tray and this study does not know."""
+    unknown = st.session_state.get("tray_unknown", ())
     for name in unknown[:MOST]:
         st.text(f"This study has no {shown(name, most=80)}.")
     if len(unknown) > MOST:
         st.text(f"Nor {len(unknown) - MOST} more that the address names.")
-
-
-def remember(measured: Measured) -> None:
-    """Keep the address a way back to this tray."""
-    if "compare_restored" not in st.session_state:
-        return
-    text = address.of_tray(tray.tray(), measured, bench.names, bench.point_id)
-    if text:
-        if st.query_params.get("points") != text:
-            st.query_params["points"] = text
-    elif "points" in st.query_params:
-        del st.query_params["points"]
 
 
 def choose_objective() -> Objective:
@@ -197,8 +179,7 @@ def examples(objective: Objective, ask: Ask) -> None:
 
 
 measured = bench.measured()
-restore(measured)
-remember(measured)
+tell_unknown()
 left, middle, right = st.columns([2, 1, 1])
 with left:
     tray_menu.adder(bench, "add", "Add a model or a point of the front")

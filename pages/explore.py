@@ -13,7 +13,7 @@ from studio.points import predicting
 from studio.points.numbers import counted
 from studio.points.view import Measured, axes_of
 from studio.points.words import readout
-from ui import address, components, jobs, tray
+from ui import address, components, jobs, tray, undo
 from ui import frame as state
 from ui import recipe as controls
 
@@ -133,7 +133,10 @@ def failure_of(measured: Measured, recipe: Recipe) -> str | None:
 def recipe_panel() -> None:
     measured = bench.measured()
     with st.container(key="controls"):
-        recipe, refusal = controls.recipe_in_hand(bench.study, bench.names, charting.follow)
+        recipe, refusal = controls.recipe_in_hand(
+            bench.study, bench.names, charting.follow,
+            lambda: undo.buttons(bench.study, bench.names, charting.follow),
+        )  # fmt: skip
     if recipe is None:
         st.text(refusal)
         return

@@ -1,7 +1,7 @@
-"""A recipe in the address of Explore and the tray in that of Compare, both ways: a link leads back.
+"""A recipe in the address of Explore and the tray in that of all pages, both ways: links lead back.
 
 Explore  method=pcb & c=helpful:1,harmless:0.6 & p=ratio:0.2
-Compare  points=base,0123456789ab,pcb(helpful:1;harmless:0.6)(ratio:0.2)
+Tray     points=base,0123456789ab,pcb(helpful:1;harmless:0.6)(ratio:0.2)
 """
 
 from __future__ import annotations
@@ -9,14 +9,42 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
 from engine.errors import BadInput, bad
 from engine.recipe import METHODS, Names, Recipe, find_method, resolve
 from studio.compare.comparing import model_recipe
 from studio.points.view import Measured
-from ui.recipe import default_parameters
+from studio.workbench import Workbench
+from ui import tray
+from ui.recipe import Hand, default_parameters, hand
 
 MIXTURE = re.compile(r"(\w+)\(([^()]*)\)(?:\(([^()]*)\))?")
 """Method, coefficients and parameters of a recipe in the tray."""
+
+
+TAKEN_UP = (
+    "addressed", "restored", "address_refused", "preferred", "view", "bounded",
+    "tray_address", "tray_unknown",
+)  # fmt: skip
+"""What a session keeps of the address that it began with, by its names in the session's state."""
+
+
+def take_up_again() -> None:
+    """A person went back or forward: the address is taken up as at first; sliders and choices are
+    made anew, since a widget that is there keeps what it shows."""
+    for name in TAKEN_UP:
+        st.session_state.pop(name, None)
+    st.session_state["view_turn"] = st.session_state.get("view_turn", 0) + 1
+    st.session_state["hand"] = Hand(generation=hand().generation + 1)
+    st.session_state.pop("tray", None)
+
+
+def came_back() -> bool:
+    """Whether this run is the browser's way back or forward to an address it had before."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def of_recipe(recipe: Recipe, names: Names) -> dict[str, str | None]:
@@ -87,6 +115,25 @@ def to_tray(text: str, measured: Measured, names: Names) -> tuple[list[Recipe], 
             found.append(_mixture(part, names))
     unknown = [part for part, each in zip(parts, found, strict=True) if each is None]
     return [each for each in found if each is not None], unknown
+
+
+def keep_tray(bench: Workbench) -> None:
+    """The tray follows the address once a session, when points can be known; from then on the
+    address follows the tray, on every page, so that a reload or a link brings it back."""
+    measured = bench.measured()
+    asked = st.session_state.setdefault("tray_address", st.query_params.get("points", ""))
+    if "tray_unknown" not in st.session_state:
+        if bench.known is None and asked:
+            return
+        found, unknown = to_tray(asked, measured, bench.names)
+        for each in found:
+            tray.add(each)
+        st.session_state["tray_unknown"] = unknown
+    text = of_tray(tray.tray(), measured, bench.names, bench.point_id) if tray.tray() else ""
+    if text and st.query_params.get("points") != text:
+        st.query_params["points"] = text
+    elif not text and "points" in st.query_params:
+        del st.query_params["points"]
 
 
 def _mixture(text: str, names: Names) -> Recipe | None:

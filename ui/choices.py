@@ -14,6 +14,13 @@ from ui.recipe import anchored
 NONE = "–"  # no objective can have this name
 
 
+def view_key(name: str) -> str:
+    """The key of a choice's widget: another after the address was taken up anew, since a widget
+    that is there keeps what it shows."""
+    turn = st.session_state.get("view_turn", 0)
+    return f"view:{name}:{turn}" if turn else f"view:{name}"
+
+
 def remember(**values: str | None) -> None:
     """Keep the address a way back to this view."""
     for name, value in values.items():
@@ -44,10 +51,10 @@ def choose(
     if kept().get(name) not in options:
         asked = st.session_state.get("addressed", {}).get(name)
         kept()[name] = asked if asked in options else default
-    at = anchored(f"view:{name}", options.index(kept()[name]))
+    at = anchored(view_key(name), options.index(kept()[name]))
     at = at if at < len(options) else 0
     kept()[name] = place.selectbox(
-        label, options, index=at, key=f"view:{name}", label_visibility="collapsed",
+        label, options, index=at, key=view_key(name), label_visibility="collapsed",
         format_func=lambda each: f"{label}: {shown(each)}", **extra,
     )  # fmt: skip
     remember(**{name: kept()[name] if kept()[name] != NONE else None})
@@ -61,7 +68,7 @@ def chosen_axes(axes: Sequence[Axis]) -> list[Axis]:
 
     def chosen(name: str) -> str | None:
         asked = st.session_state.get("addressed", {}).get(name)
-        found = st.session_state.get(f"view:{name}") or kept().get(name) or asked
+        found = st.session_state.get(view_key(name)) or kept().get(name) or asked
         return found if found in by_name else None
 
     x, y = chosen("x") or names[0], chosen("y") or names[min(1, len(names) - 1)]

@@ -29,8 +29,8 @@ from studio.opening import read_study, remember_study
 from studio.points.view import Measured
 from studio.sweeps import queue as sweeping
 from studio.workbench import Workbench, WorkerState
+from ui import address, tray, tray_menu, unforeseen
 from ui import streamlit_faults as mending
-from ui import tray, tray_menu, unforeseen
 from ui.place import Place
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -271,6 +271,8 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
             st.rerun()  # through app.py, now that the pages are known
     st.html(ROOT / "ui" / "components" / "style.css")
     _settled()
+    if address.came_back():
+        address.take_up_again()
     try:
         bench = connect()
         st.query_params["study"] = str(bench.study.path)  # an address leads back to its study
@@ -290,6 +292,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
     with st.container(horizontal=True, vertical_alignment="center", key="top_line"):
         with st.container():
             _header(bench, Place.here(title.lower()), [])
+        address.keep_tray(bench)
         tray_menu.menu(bench, page("compare"))
     unforeseen.show_kept()
     return bench

@@ -125,10 +125,7 @@ def choose_method() -> Method:
         "Method", names, index=at, key=key, label_visibility="collapsed",
         format_func=lambda each: f"Method: {each}",
     )  # fmt: skip
-    method = find_method(hand().method)
-    with st.container(key="method_words"):
-        st.text(f"{method.summary} {method.source}.")
-    return method
+    return find_method(hand().method)
 
 
 def sliders(
@@ -205,15 +202,25 @@ def in_hand(names: Names) -> Recipe | None:
 
 
 def recipe_in_hand(
-    study: Study, names: Names, on_change: Callable[[], Any] | None = None
+    study: Study,
+    names: Names,
+    on_change: Callable[[], Any] | None = None,
+    beside: Callable[[], Any] = lambda: None,
 ) -> tuple[Recipe | None, str]:
     """Draw the controls; the resolved recipe, or None and why it cannot be used.
 
     Args:
         on_change: called when a slider was moved, before anything is drawn again.
+        beside: draws what stands beside the method, once the sliders have been heard.
     """
-    method = choose_method()
+    row = st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="method_row")
+    with row:
+        method = choose_method()
+    with st.container(key="method_words"):
+        st.text(f"{method.summary} {method.source}.")
     coefficients = sliders(study, method, names, on_change)
+    with row:
+        beside()
     parameters = parameter_form(method, names)
     try:
         return resolve(Recipe(method.name, coefficients, parameters), names, "this recipe"), ""

@@ -28,7 +28,7 @@ from studio.shared import once
 from studio.workbench import Workbench
 from ui import components
 from ui import recipe as controls
-from ui.choices import NONE, choose, chosen_axes, kept, remember
+from ui.choices import NONE, choose, chosen_axes, kept, remember, view_key
 
 VIEWS = ("Trade-off", "Surface", "Parallel")
 FORMS = {"map": "heat map", "3d": "3-D"}
@@ -40,8 +40,8 @@ def choose_view() -> str:
         asked = st.session_state.get("addressed", {}).get("view", "").capitalize()
         kept()["kind"] = asked if asked in VIEWS else VIEWS[0]
     kind = st.segmented_control(
-        "View", VIEWS, default=controls.anchored("view:kind", kept()["kind"]), required=True,
-        key="view:kind", label_visibility="collapsed",
+        "View", VIEWS, default=controls.anchored(view_key("kind"), kept()["kind"]), required=True,
+        key=view_key("kind"), label_visibility="collapsed",
     )  # fmt: skip
     kept()["kind"] = kind
     remember(view=kind.lower() if kind != VIEWS[0] else None)
@@ -79,7 +79,7 @@ def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
         ):
             asked = st.session_state["addressed"].get(name) == "1"
             now = kept().setdefault(name, asked)
-            key = f"view:{name}"
+            key = view_key(name)
             kept()[name] = st.toggle(label, controls.anchored(key, now), key=key, help=words)
             remember(**{name: "1" if kept()[name] else None})
     remember(bounds=bounds_to_text(found) or None)
@@ -139,9 +139,9 @@ def _parallel(
     recipe = controls.in_hand(bench.names)
     asked = st.session_state["addressed"].get("coefficients") == "1"
     now = kept().setdefault("coefficients", asked)
-    at = controls.anchored("view:coefficients", now)
+    at = controls.anchored(view_key("coefficients"), now)
     kept()["coefficients"] = st.toggle(
-        "Coefficients too", at, key="view:coefficients",
+        "Coefficients too", at, key=view_key("coefficients"),
         help="Axes for the coefficients of the recipe in hand; only points that have them",
     )  # fmt: skip
     remember(coefficients="1" if kept()["coefficients"] else None)
