@@ -77,7 +77,7 @@ def study_path() -> Path:
 
 def choose_study(path: Path) -> None:
     """Open another study in this browser session, on Explore. Ends this run of the page."""
-    kept = ("session", "entered", "plotly")
+    kept = ("session", "entered")
     for name in [each for each in st.session_state if each not in kept]:
         del st.session_state[name]
     st.session_state["study"] = str(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from cache.store import Store
 from tests.browser.driver import Served, moved, points, redrawn, slider, wait_for_chart
@@ -103,4 +103,37 @@ def test_a_browser_asks_for_what_it_misses_until_it_comes(shipped: Served, chrom
         turn_to(page, "Explore")
         assert wait_for_chart(page) == revision
         page.wait_for_function("window.Plotly && window.paretoscope.plotly")
+    page.context.close()
+
+
+def test_plotly_comes_once_by_its_own_address_and_after_a_fault_again(
+    shipped: Served, chrome: Browser
+) -> None:
+    frames: list[int] = []
+    faults = [True, True]
+
+    def prepare(page: Page) -> None:
+        page.on(
+            "websocket",
+            lambda each: each.on("framereceived", lambda payload: frames.append(len(payload))),
+        )
+        page.route(
+            "**/plotly.min.js", lambda r: r.abort() if faults and faults.pop() else r.continue_()
+        )
+
+    page = shipped.open(chrome, prepare=prepare)
+    wait_for_chart(page)
+    assert not faults
+    page.unroute_all()  # what is routed is never kept
+    page.reload()
+    wait_for_chart(page)
+    page.reload()
+    wait_for_chart(page)
+    sent = page.evaluate(
+        "performance.getEntriesByType('resource').filter(each => each.name.includes('plotly'))"
+        ".map(each => each.transferSize)"
+    )
+    assert sent == [0], "it was fetched again"
+    assert max(frames) < 1_000_000
+    assert all("plotly.min.js" in each or "ERR_FAILED" in each for each in page.complaints)
     page.context.close()

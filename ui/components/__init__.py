@@ -1,6 +1,6 @@
-"""The inline components: plotly.js once per session, the chart, the lines beside the sliders.
+"""The inline components: plotly.js, the chart, the lines beside the sliders.
 
-library   4.8 MB of plotly.js from the installed package, sent once
+library   says where plotly.js is (ui/library.py); the browser fetches it once and keeps it
 chart     the figure as bytes, sent once a revision; the browser keeps what it has drawn
 surfaces  what the browser predicts from while a slider moves: some kilobytes, for a method's points
 readout   a few hundred bytes at each move of a slider: text, and where the chart's mark stands
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+from ui import library as plotly_js
 
 HERE = Path(__file__).parent
 
@@ -49,18 +51,9 @@ _readout = declare("readout", '<div class="readout" aria-live="polite"></div>')
 _surfaces = declare("surfaces")
 
 
-@st.cache_resource
-def _plotly_js() -> bytes:
-    import plotly
-
-    return (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes()
-
-
 def library() -> None:
-    """Bring plotly.js to the browser, once per session: no CDN, works offline."""
-    data = b"" if st.session_state.get("plotly") else _plotly_js()
-    st.session_state["plotly"] = True
-    _library(key="library", data=data)
+    """Have the browser fetch plotly.js from this server: no CDN, works offline."""
+    _library(key="library", data=plotly_js.path())
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
     """Mount the chart; in the callback `st.session_state[key]["clicked"]` is the point clicked.
 
     A figure is sent once, then only named: the browser keeps its charts while pages come and go. It
-    asks for a figure, or for plotly.js, that did not arrive.
+    asks for a figure that did not arrive.
     """
     sent: dict[str, str] = st.session_state.setdefault("sent", {})
     text = drawing.text if sent.get(key) != drawing.revision else b""
@@ -94,9 +87,6 @@ def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
 
     def send_again() -> None:
         sent.pop(key, None)
-        if st.session_state[key].get("missing") == "plotly":
-            st.session_state.pop("plotly", None)
-            st.rerun()  # the whole page: the chart's fragment does not bring it
 
     head = json.dumps([key, drawing.revision]).encode()
     _chart(

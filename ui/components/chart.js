@@ -24,10 +24,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (end + 1 < data.length) root.figure = { revision, text: text(data.subarray(end + 1)) };
   // What did not arrive, as when a newer run overtook the one that sent it, is asked for until it comes; never in the
   // task of a click: Streamlit hears only one fragment of what is said at once. What arrives is not acknowledged.
-  const missing = () => {
-    if (!shared.plotly && !shared.loading) return "plotly";
-    return root.figure?.revision === revision ? null : "figure";
-  };
+  const missing = () => (root.figure?.revision === revision ? null : "figure");
   const ask = (later, next) => {
     root.asking = setTimeout(() => {
       if (!missing() || !root.isConnected) return;

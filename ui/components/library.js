@@ -1,16 +1,27 @@
-// Makes plotly.js, sent as bytes from the installed package, available to the charts of this window. A chart asks for
-// it where it did not arrive (see chart.js).
+// Brings plotly.js to this window by its address (ui/library.py), and asks again where it did not come.
+const FIRST_WAIT = 250; // milliseconds, doubled each time
+
 export default function ({ data }) {
   const shared = (window.paretoscope ??= { waiting: [] });
-  if (shared.plotly || shared.loading || !data?.length) return;
-  shared.loading = true;
-  const script = document.createElement("script");
-  script.src = URL.createObjectURL(new Blob([data], { type: "text/javascript" }));
-  script.onload = () => {
-    URL.revokeObjectURL(script.src);
-    shared.loading = false;
-    shared.plotly = window.Plotly;
-    for (const draw of shared.waiting.splice(0)) draw();
+  shared.source = data; // a server that was restarted may have another version
+  const bring = (wait) => {
+    if (shared.plotly || shared.loading) return;
+    shared.loading = true;
+    const script = document.createElement("script");
+    script.src = shared.source;
+    script.onload = () => {
+      shared.loading = false;
+      shared.plotly = window.Plotly;
+      for (const draw of shared.waiting.splice(0)) draw();
+    };
+    script.onerror = () => {
+      script.remove();
+      setTimeout(() => {
+        shared.loading = false;
+        bring(2 * wait);
+      }, wait);
+    };
+    document.head.appendChild(script);
   };
-  document.head.appendChild(script);
+  bring(FIRST_WAIT);
 }
