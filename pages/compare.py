@@ -21,7 +21,7 @@ from studio.compare import comparing, slices
 from studio.points.view import Measured, axes_of
 from studio.task import Task
 from ui import frame as state
-from ui import jobs, tray, tray_menu
+from ui import jobs, steps, tray, tray_menu
 from ui.recipe import anchored
 
 bench = state.enter("Compare")
@@ -204,6 +204,8 @@ cards(measured, objective)
 task = bench.task(job) or answers.kept(str(bench.study.path))
 if task is not None:
     answers.show(task, list(tray.tray()), lambda task: again(ask, task))
+    if len(tray.tray()) > 1 and task.status.state == "done":
+        steps.take(bench, "compare")
 else:
     st.text("Press Answer: every column answers the same prompts.")
 jobs.activity(bench, (evaluation,))

@@ -16,6 +16,7 @@ from studio.points.words import readout
 from ui import address, components, jobs, tray, undo
 from ui import frame as state
 from ui import recipe as controls
+from ui import steps as first_steps
 
 bench = state.enter("Explore")
 axes = axes_of(bench.objectives)
@@ -129,12 +130,19 @@ def failure_of(measured: Measured, recipe: Recipe) -> str | None:
     return measured.failures.get(bench.point_id(recipe)) if measured.failures else None
 
 
+def slid() -> None:
+    """A slider was moved; the first time in a workspace the checklist ticks it."""
+    if first_steps.take(bench, "slider"):
+        st.rerun(["recipe", "chart_panel", steps.FRAGMENT])
+    charting.follow()
+
+
 @st.fragment(key="recipe")
 def recipe_panel() -> None:
     measured = bench.measured()
     with st.container(key="controls"):
         recipe, refusal = controls.recipe_in_hand(
-            bench.study, bench.names, charting.follow,
+            bench.study, bench.names, slid,
             lambda: undo.buttons(bench.study, bench.names, charting.follow),
         )  # fmt: skip
     if recipe is None:
@@ -176,7 +184,10 @@ def preference_panel() -> None:
         if found is not None:
             prefer.prefer(chosen, found)
     prefer.panel(bench, bench.measured(), chosen, on_take=taken, bounds=bounding.bounds())
-    charting.remember(prefer=to_text(prefer.preference(chosen)))
+    now = prefer.preference(chosen)
+    charting.remember(prefer=to_text(now))
+    if first_steps.watch(bench, "prefer", "/".join(sorted(now.names)), to_text(now)):
+        st.rerun()
 
 
 components.library()

@@ -29,7 +29,7 @@ from studio.opening import read_study, remember_study
 from studio.points.view import Measured
 from studio.sweeps import queue as sweeping
 from studio.workbench import Workbench, WorkerState
-from ui import address, tray, tray_menu, unforeseen
+from ui import address, help_menu, tray, tray_menu, unforeseen
 from ui import streamlit_faults as mending
 from ui.place import Place
 
@@ -293,6 +293,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
         with st.container():
             _header(bench, Place.here(title.lower()), [])
         address.keep_tray(bench)
+        help_menu.menu(bench, page("explore"))
         tray_menu.menu(bench, page("compare"))
     unforeseen.show_kept()
     return bench

@@ -191,15 +191,6 @@ def test_nonsense_bounds_preferences_and_axes_of_an_address_are_ignored(bench: W
     assert isinstance(kept, Preference) and set(kept.weights.values()) == {0.5}
 
 
-def test_the_one_minute_path_is_dismissed_for_good(bench: Workbench) -> None:
-    at = page("explore").run()
-    assert "One minute." in texts(at)
-    at.button(key="dismiss").click().run()
-    assert "One minute." not in texts(at)
-    other = page("explore").run()
-    assert "One minute." not in texts(other)
-
-
 def test_the_table_is_narrowed_to_methods_and_sorts_numbers(swept: Workbench) -> None:
     at = page("explore").run()
     table = at.dataframe[0].value
