@@ -113,12 +113,13 @@ def fill(study: Path, workspace: Path, points: int, examples: int, spread: float
     import cache.journal
     import engine  # noqa: F401  (registers the methods)
     from engine.commands.session import Session
+    from studio.remembered import fingerprints_of
 
     given = argparse.Namespace(
         study=study, workspace=workspace, objectives=None, device="cpu", compute_dtype=None
     )
     with Session(given) as session:
-        family, prints = session.family_fingerprint, session.objective_fingerprints
+        family, prints = fingerprints_of(session.family, session.objectives, workspace)
     cache.journal.BATCH = BATCH  # an fsync a hundred rows would be most of the time
     journal = cache.journal.Journal(workspace / "journal")
     rows = rows_of(family, prints, points, examples, spread)

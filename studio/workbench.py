@@ -112,25 +112,24 @@ class Workbench:
             if opening is None or opening.status.failure == "cancelled":
                 self.submit("Opening the study", "open", {}, "open", of_browser=False)
             elif self.opened is None and opening.status.state == "done":
-                result = opening.handle.result(0)
-                self.opened = Opened(
-                    result["family"], dict(result["objectives"]), str(result["numerics"])
-                )
+                self.take_opened(opening.handle.result(0))
             if self.opened is not None and not self._singles_asked:
                 self._singles_asked = True
                 self._score_singles()
         self.store.refresh()
 
+    def take_opened(self, result: Mapping[str, Any]) -> None:
+        """Take what the job "open" says."""
+        self.opened = Opened(result["family"], dict(result["objectives"]), result["numerics"])
+
+    @property
+    def singles(self) -> list[Recipe]:
+        """The models unmerged, as recipes."""
+        models = (Recipe("single", {}, {"model": each}) for each in self.names.models)
+        return [resolve(each, self.names) for each in models]
+
     def _score_singles(self) -> None:
-        assert self.opened is not None
-        singles = [Recipe("single", {}, {"model": name}) for name in self.names.models]
-        recipes = {self.point_id(each): each for each in (resolve(e, self.names) for e in singles)}
-        scored = self._scored(self.opened, recipes)
-        missing = [
-            recipe
-            for point, recipe in recipes.items()
-            if set(scored.get(point, ())) < set(self.objective_names)
-        ]
+        missing = self.lacking(self.singles, self.objective_names)
         if missing:
             what = f"Scoring {', '.join(map(str, missing))}"
             self.evaluate(missing, what, "singles", "sweep")  # makes way for what a person asks
@@ -207,23 +206,30 @@ class Workbench:
         assert self.known is not None
         return point_id(recipe, self.known.family)
 
-    def have(self, recipes: Iterable[Recipe]) -> list[str]:
+    def lacking(self, recipes: Iterable[Recipe], objectives: Iterable[str]) -> list[Recipe]:
+        """Those that were not measured on each of these objectives; a reason why there is no score
+        is there, and is not asked for again by itself."""
+        by_id = {self.point_id(each): each for each in recipes}
+        scored, wanted = self._scored(by_id), set(objectives)
+        return [each for point, each in by_id.items() if wanted - set(scored.get(point, ()))]
+
+    def have(self, recipes: Iterable[Recipe], split: str = "explore") -> list[str]:
         """Ids of the score rows these recipes have, of those too that have no finite value."""
         opened = self.opened
         if opened is None:
             return []
         return [
-            score_id(point, opened.objectives[name], "explore", opened.numerics)
-            for point, names in self._scored(opened, map(self.point_id, recipes)).items()
+            score_id(point, opened.objectives[name], split, opened.numerics)
+            for point, names in self._scored(map(self.point_id, recipes), split).items()
             for name in names
         ]
 
-    def _scored(self, opened: Opened, points: Iterable[str]) -> dict[str, list[str]]:
-        """Of each of these points the objectives that were measured, a score or a reason why there
-        is none: neither is measured again by itself."""
-        wanted = dict.fromkeys(points)
-        objectives = {each: opened.objectives[each] for each in self.objective_names}
-        found = self.store.points(opened.family, objectives, "explore", opened.numerics, wanted)
+    def _scored(self, points: Iterable[str], split: str = "explore") -> dict[str, list[str]]:
+        """Of each of these points the objectives that were measured."""
+        opened = self.opened
+        assert opened is not None
+        prints = {each: opened.objectives[each] for each in self.objective_names}
+        found = self.store.points(opened.family, prints, split, opened.numerics, {*points})
         return {each.id: list(each.scores) for each in found}
 
     def reported(self, recipe: Recipe) -> list[dict[str, Any]]:
@@ -277,14 +283,14 @@ class Workbench:
         }
         return self.submit(what, "evaluate", payload, session, priority)
 
+    def export_payload(self, recipe: Recipe, out: Path, *, adapter: bool) -> dict[str, Any]:
+        """What the job "export" takes: the report scores that are there with it."""
+        scores = self.reported(recipe)
+        return {"recipe": recipe.as_dict(), "out": str(out), "adapter": adapter, "scores": scores}
+
     def export(self, recipe: Recipe, out: Path, *, adapter: bool, session: str) -> Task:
         """Write a recipe's checkpoint to a directory on this machine."""
-        payload = {
-            "recipe": recipe.as_dict(),
-            "out": str(out),
-            "adapter": adapter,
-            "scores": self.reported(recipe),
-        }
+        payload = self.export_payload(recipe, out, adapter=adapter)
         return self.submit(f"Exporting {recipe}", "export", payload, session)
 
     def adapter_only(self, recipe: Recipe) -> bool:

@@ -7,9 +7,7 @@ from typing import Any
 
 from engine.commands.merging import output_path
 from engine.commands.session import Session, progress
-from engine.jobs.reported import reported
 from engine.private import share
-from engine.recipe import point_id
 
 
 def export(args: SimpleNamespace) -> dict[str, Any]:
@@ -23,25 +21,9 @@ def export(args: SimpleNamespace) -> dict[str, Any]:
         from engine.export.point import check_export  # imports torch: bad input is told sooner
 
         check_export(recipe, session.family, out, adapter=args.adapter)
-        numerics = str(session.run("open", {})["numerics"])
-        family = session.family_fingerprint
-        known = reported(
-            session.store,
-            family,
-            session.objectives,
-            session.objective_fingerprints,
-            numerics,
-            point_id(recipe, family),
-        )
-        result = session.run(
-            "export",
-            {
-                "recipe": recipe.as_dict(),
-                "out": str(out),
-                "adapter": args.adapter,
-                "scores": known,
-            },
-        )
+        session.open()
+        payload = session.export_payload(recipe, out, adapter=args.adapter)
+        result = session.run("export", payload)
         return {key: result[key] for key in ("out", "files", "verified", "max_logit_difference")}
 
 

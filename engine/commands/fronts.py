@@ -22,7 +22,6 @@ from engine.front.table import (
     recommend_report,
     table_of,
 )
-from engine.recipe import Recipe, point_id, resolve
 from engine.scoring.intervals import with_intervals
 
 
@@ -39,21 +38,21 @@ def _opened(
     if args.study is None:
         raise bad("front", "neither a study nor --csv is given", "Give one of them.")
     with Session(args) as session:
-        numerics = session.numerics_there()
-        session.tell_earlier(numerics)
-        table, ranges = _measured(session, numerics)
+        session.tell_earlier()
+        table, ranges = _measured(session)
         yield table, ranges, session.scorers
 
 
-def _measured(session: Session, numerics: str | None) -> tuple[Table, dict[str, Range] | None]:
+def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
     """A study's points as columns, and its frozen ranges once all its models are scored."""
     directions = {each.name: str(each.direction) for each in session.objectives}
-    found = session.means(numerics)
-    if numerics is None or found is None:
+    known = session.known
+    if known is None:
         return table_of([], directions), None
+    found = session.store.means(known.family, known.objectives, "explore", known.numerics)
 
     def document(row: int) -> dict[str, Any]:
-        (point,) = session.points(numerics, only=[ids[row]])
+        (point,) = session.points([ids[row]])
         return point_document(point)
 
     ids = found.ids.tolist()
@@ -63,10 +62,8 @@ def _measured(session: Session, numerics: str | None) -> tuple[Table, dict[str, 
     maximize = as_maximize(tuple(directions.values()))
     table = Table(tuple(directions), maximize, ids, found.table[0], failed, document)
     table = table.select(session.args.objectives)
-    names = session.study.family.names
-    models = [resolve(Recipe("single", {}, {"model": each}), names) for each in names.models]
-    wanted = [point_id(each, session.family_fingerprint) for each in models]
-    singles = session.points(numerics, only=wanted)
+    models = session.singles
+    singles = session.points([session.point_id(each) for each in models])
     if len(singles) < len(models):
         return table, None
     return table, frozen_ranges(table_of(singles, directions).select(session.args.objectives))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from cache.point import Point
 from cache.rows import score_id
-from engine.commands.session import Session, cancelling, progress
+from engine.commands.session import Session, progress
 from engine.errors import bad
 from engine.front.table import point_document
-from engine.recipe import Recipe, point_id, resolve
+from engine.jobs.protocol import Event
+from engine.recipe import Recipe, point_id
 from engine.scoring.intervals import with_intervals
+from engine.search.designs import design
 from engine.study_file import variables_of
+from studio.sweeps import queue
+from studio.workbench import Workbench
+
+END_SECONDS = 3.0
+"""How long an interrupted sweep may take to end."""
 
 
 def generate(args: SimpleNamespace) -> dict[str, Any]:
@@ -56,27 +64,26 @@ def _variables(args: SimpleNamespace) -> Mapping[str, Any]:
 def evaluate(args: SimpleNamespace) -> dict[str, Any]:
     """Scores of recipes or points; what is there already is not computed again."""
     with Session(args) as session:
-        return evaluated(session, session.recipes(), args.split, [e.name for e in session.chosen()])
+        return evaluated(session, session.recipes(), args.split, session.chosen())
 
 
 def evaluated(
     session: Session, recipes: Sequence[Recipe], split: str, objectives: Sequence[str]
 ) -> dict[str, Any]:
     """The points of `recipes` over `objectives`, evaluated where they are not yet."""
-    numerics = str(session.run("open", {})["numerics"])
+    family = session.open().family
     session.run(
         "evaluate",
         {
             "recipes": [each.as_dict() for each in recipes],
             "objectives": list(objectives),
             "split": split,
-            "have": session.have(recipes, split, numerics),
+            "have": session.have(recipes, split),
         },
     )
-    family = session.family_fingerprint
-    ids = [point_id(each, family) for each in recipes]
-    documents = documents_of(session, numerics, split, objectives, ids)
-    session.tell_earlier(numerics, split)
+    ids = [session.point_id(each) for each in recipes]
+    documents = documents_of(session, split, objectives, ids)
+    session.tell_earlier(split)
     return {
         "points": [
             documents.get(point) or _failed(each, family)
@@ -92,17 +99,13 @@ def _failed(recipe: Recipe, family: str) -> dict[str, Any]:
 
 
 def documents_of(
-    session: Session,
-    numerics: str,
-    split: str,
-    objectives: Sequence[str],
-    only: Collection[str],
+    session: Session, split: str, objectives: Sequence[str], only: Collection[str]
 ) -> dict[str, dict[str, Any]]:
     """Point id -> its JSON document, of the points named, with the scores of the objectives
     named."""
     session.store.refresh()
     documents = {}
-    for point in session.points(numerics, split, only):
+    for point in session.points(only, split):
         document = point_document(point)
         scores = with_intervals(document["scores"], session.scorers)
         document["scores"] = {name: scores[name] for name in objectives if name in scores}
@@ -114,47 +117,75 @@ def documents_of(
 
 
 def sweep(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
-    """Evaluate a design; each point when its scores are on disk, then the count."""
-    from engine.search.designs import design
+    """Evaluate a design; each point when its scores are on disk, then the count.
 
+    It stands in the workspace's queue as the app's sweeps do, and what was left unfinished of the
+    same designs goes on.
+    """
     with Session(args, executor=args.executor) as session:
-        if args.strategy == "suggest":
-            raise bad("--strategy", "suggest is not part of this version", "Use grid or sobol.")
-        recipes = [
-            recipe
-            for method in args.method
-            for recipe in design(session.study, method, args.points, args.strategy, args.seed)
-        ]
-        recipes = list(dict.fromkeys(recipes))
-        names = session.study.family.names
-        singles = [resolve(Recipe("single", {}, {"model": model}), names) for model in names.models]
-        objectives = [each.name for each in session.chosen()]
-        numerics = str(session.run("open", {})["numerics"])
-        every = [*singles, *recipes]
-        have = session.have(every, "explore", numerics)
-        handle = session.submit(
-            "sweep",
-            {
-                "recipes": [each.as_dict() for each in every],
-                "objectives": objectives,
-                "split": "explore",
-                "have": have,
-            },
-            "sweep",
-        )
-        printed = _Printed(session, recipes, objectives, numerics, have)
-        with cancelling(handle):
-            yield from printed.ready()
-            for event in handle.events():
-                if event.kind == "result":
-                    yield from printed.arrived(event.data["row"])
-                elif event.kind == "there":
-                    yield from printed.elsewhere(event.data["point"])
-                elif event.kind == "progress":
-                    progress.job(event.data)
-            handle.result()
+        designs = [_design(method, args) for method in args.method]
+        found = (recipe for each in designs for recipe in design(session.study, **each))
+        recipes = list(dict.fromkeys(found))
+        objectives = session.chosen()
+        session.open()
+        models = session.lacking(session.singles, objectives)
+        if models:
+            given = [each.as_dict() for each in models]
+            payload = {"recipes": given, "objectives": objectives, "have": session.have(models)}
+            session.run("sweep", payload)
+        printed = _Printed(session, recipes, objectives)
+        yield from printed.ready()
+        if printed.waiting:
+            with contextlib.closing(swept(session, designs, recipes, objectives)) as events:
+                for event in events:
+                    if event.kind == "result":
+                        yield from printed.arrived(event.data["row"])
+                    elif event.kind == "there":
+                        yield from printed.elsewhere(event.data["point"])
+                    elif event.kind == "progress":
+                        progress.job(event.data)
         yield from printed.rest()
         yield {"done": True, "points": len(recipes), "failed": printed.failed}
+
+
+def _design(method: str, args: SimpleNamespace) -> dict[str, Any]:
+    seed = args.seed if args.strategy == "sobol" else 0
+    return {
+        "method": method, "points": args.points, "strategy": args.strategy, "seed": seed,
+        "parameters": {},
+    }  # fmt: skip
+
+
+def swept(
+    bench: Workbench,
+    designs: Sequence[Mapping[str, Any]],
+    recipes: Sequence[Recipe],
+    objectives: Sequence[str],
+) -> Generator[Event]:
+    """The events of a sweep in the queue, one that was left unfinished where there is one.
+
+    Closing it, or an interrupt, cancels the sweep; the queue knows how it ended.
+    """
+    found = queue.queue(bench)
+    assert found is not None
+    wanted = tuple(recipes)
+    left = (each for each in found.resumable if queue.same(bench, each, wanted, objectives))
+    sweep = next(left, None)
+    if sweep is not None:
+        queue.resume(bench, sweep)
+    if sweep is None or sweep.elsewhere:
+        sweep = queue.enqueue(bench, designs, wanted, objectives, {})
+    task = bench.task(f"sweep:{sweep.id}")
+    if task is None:  # another process has measured all of it meanwhile
+        return
+    try:
+        yield from task.handle.events()
+    except BaseException:
+        queue.cancel(bench, sweep)
+        raise
+    finally:
+        queue.finish(bench, sweep, END_SECONDS)
+    task.handle.result()
 
 
 class _Printed:
@@ -165,20 +196,20 @@ class _Printed:
     """
 
     def __init__(
-        self,
-        session: Session,
-        recipes: Sequence[Recipe],
-        objectives: Sequence[str],
-        numerics: str,
-        have: Collection[str],
+        self, session: Session, recipes: Sequence[Recipe], objectives: Sequence[str]
     ) -> None:
-        self.session, self.objectives, self.numerics = session, objectives, numerics
-        family, there = session.family_fingerprint, frozenset(have)
-        prints = [session.objective_fingerprints[name] for name in objectives]
-        self.waiting = {point_id(each, family): each for each in recipes}
+        self.session, self.objectives = session, objectives
+        opened = session.opened
+        assert opened is not None
+        there = frozenset(session.have(recipes))
+        prints = [opened.objectives[name] for name in objectives]
+        self.family = opened.family
+        self.waiting = {session.point_id(each): each for each in recipes}
         self.missing = {
             point: {
-                each for each in prints if score_id(point, each, "explore", numerics) not in there
+                each
+                for each in prints
+                if score_id(point, each, "explore", opened.numerics) not in there
             }
             for point in self.waiting
         }
@@ -208,7 +239,7 @@ class _Printed:
         documents = self._documents(list(self.waiting))
         for point, recipe in self.waiting.items():
             self.failed += 1
-            yield documents.get(point) or _failed(recipe, self.session.family_fingerprint)
+            yield documents.get(point) or _failed(recipe, self.family)
 
     def _complete(self, points: Sequence[str]) -> Iterator[dict[str, Any]]:
         documents = self._documents(points)
@@ -222,4 +253,4 @@ class _Printed:
     def _documents(self, points: Sequence[str]) -> dict[str, dict[str, Any]]:
         if not points:
             return {}
-        return documents_of(self.session, self.numerics, "explore", self.objectives, points)
+        return documents_of(self.session, "explore", self.objectives, points)

@@ -1,12 +1,13 @@
 """Sweeps of a study: a queue, measured one after another in the worker, written to the journal.
 
     enqueue ──► waiting ──► running ──► done | failed | cancelled
-                   ▲           └─ the app ends: unfinished
+                   ▲           └─ its process ends: unfinished
                    └── resume ◄──────────────────┘  only what is missing is measured
 
-A sweep belongs to the workspace, not to a browser tab: the queue is kept once for each executor and
-study, and a thread moves it on when no page looks. Whether a point is there is asked of the points
-themselves, never of the queue, so nothing is measured twice, whoever measured it.
+A sweep belongs to the workspace, not to a browser tab or a shell: the queue is kept once for each
+executor and study, knows what other processes sweep (`elsewhere`), and a thread moves it on when no
+page looks. Whether a point is there is asked of the points themselves, never of the queue, so
+nothing is measured twice, whoever measured it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
+from cache.living import Living
 from engine.errors import ParetoscopeError
 from engine.jobs.executor import Executor
 from engine.recipe import Recipe
@@ -30,10 +30,9 @@ from studio.sweeps.sweep import (
     Run,
     State,
     Sweep,
-    ids_of,
-    lacking,
     read,
     recipes_of,
+    update,
     words_of,
     write,
     write_recipes,
@@ -44,21 +43,27 @@ from studio.workbench import Workbench
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
+GOING_ON: tuple[State, ...] = ("waiting", "running")
 ENDED_EARLY: tuple[State, ...] = ("unfinished", "failed", "cancelled")
 
 
 class Queue:
-    """The sweeps of one study on one executor, and what of them is in the journal."""
+    """The sweeps of one study on one executor, and what of them and of others is in the journal."""
 
     def __init__(self, bench: Workbench, family: str) -> None:
         self.lock = threading.RLock()
         self.family = family
-        self.sweeps = {each.id: each for each in read(bench, family)}
+        self.sweeps: dict[str, Sweep] = {}
+        self.living = Living(bench.workspace / "claims")
+        self._own: set[str] = set()
+        self._version = -1
+        self.refresh(bench)
 
     def of_state(self, *states: State) -> list[Sweep]:
-        """In the order in which they were put into the queue."""
+        """Those that no other process has, in the order in which they were put into the queue."""
         with self.lock:
-            return [each for each in self.sweeps.values() if each.state in states]
+            found = self.sweeps.values()
+            return [each for each in found if each.state in states and not each.elsewhere]
 
     @property
     def resumable(self) -> list[Sweep]:
@@ -68,6 +73,50 @@ class Queue:
     @property
     def running(self) -> Sweep | None:
         return next(iter(self.of_state("running")), None)
+
+    @property
+    def elsewhere(self) -> list[Sweep]:
+        """Those that run or wait in another process."""
+        with self.lock:
+            return [each for each in self.sweeps.values() if each.elsewhere]
+
+    def take(self, sweep: Sweep) -> bool:
+        """Put a sweep at the end; False where another process has just taken it."""
+        sweep.elsewhere = not self.living.hold(sweep.id)
+        if not sweep.elsewhere:
+            self._own.add(sweep.id)
+            self.sweeps.pop(sweep.id, None)
+            self.sweeps[sweep.id] = sweep
+        return not sweep.elsewhere
+
+    def ended(self, sweep: Sweep) -> None:
+        """A sweep of this process is over, as was written; anybody may resume it."""
+        self._own.discard(sweep.id)
+        self.living.let_go(sweep.id)
+
+    def refresh(self, bench: Workbench) -> None:
+        """Look at what other processes wrote of their sweeps, and which of them live."""
+        with self.lock:
+            self._read(bench)
+            theirs = [self.sweeps[each] for each in self.sweeps.keys() - self._own]
+            for each in theirs:
+                each.elsewhere = each.state in GOING_ON and self.living.elsewhere(each.id)
+            ended = [each for each in theirs if each.state in GOING_ON and not each.elsewhere]
+            if ended:  # how, may have been written since
+                bench.store.refresh()
+                self._read(bench)
+            for each in ended:
+                each.state = "unfinished" if each.state in GOING_ON else each.state
+
+    def _read(self, bench: Workbench) -> None:
+        version = bench.store.version
+        if version == self._version:
+            return
+        self._version = version
+        for each in read(bench, self.family):
+            known = self.sweeps.setdefault(each.id, each)
+            if known is not each and each.id not in self._own:
+                update(known, each)
 
 
 _QUEUES: WeakKeyDictionary[Executor, dict[tuple[str, str], Queue]] = WeakKeyDictionary()
@@ -114,8 +163,8 @@ def enqueue(
     )
     with found.lock:
         write_recipes(bench, sweep, recipes)
+        found.take(sweep)
         write(bench, sweep)
-        found.sweeps[sweep.id] = sweep
     advance(bench)
     return sweep
 
@@ -125,12 +174,28 @@ def resume(bench: Workbench, sweep: Sweep) -> None:
     found = queue(bench)
     assert found is not None
     with found.lock:
-        if sweep not in found.resumable:
+        if sweep not in found.resumable or not found.take(sweep):
             return
-        found.sweeps[sweep.id] = found.sweeps.pop(sweep.id)
         sweep.state, sweep.reason = "waiting", ""
         write(bench, sweep)
     advance(bench)
+
+
+def same(
+    bench: Workbench, sweep: Sweep, recipes: tuple[Recipe, ...], objectives: Sequence[str]
+) -> bool:
+    """Whether a sweep measures just this."""
+    return sweep.objectives == tuple(objectives) and recipes_of(bench, sweep) == recipes
+
+
+def finish(bench: Workbench, sweep: Sweep, seconds: float) -> None:
+    """Wait until a running sweep has ended and is written down; for a process that ends then."""
+    run = sweep.run
+    if run is not None:
+        with contextlib.suppress(TimeoutError, ParetoscopeError):
+            run.task.handle.result(seconds)  # how it ended is in its status
+        advance(bench)
+        run.follower.join(seconds)
 
 
 def cancel(bench: Workbench, sweep: Sweep) -> None:
@@ -141,6 +206,7 @@ def cancel(bench: Workbench, sweep: Sweep) -> None:
         if sweep.state == "waiting":
             sweep.state = "cancelled"
             write(bench, sweep)
+            found.ended(sweep)
         elif sweep.run is not None:
             sweep.run.cancelled = True
             sweep.run.task.handle.cancel()
@@ -161,16 +227,19 @@ def advance(bench: Workbench) -> None:
     if found is None:
         return
     with found.lock:
+        found.refresh(bench)
         sweep = found.running
         if sweep is not None and sweep.run is not None:
             if not _look(sweep, sweep.run):
                 return
             if not _end(sweep, sweep.run):
+                found.living.let_go_all()
                 return  # the app is closing: what waits stays for the next start
             write(bench, sweep)
+            found.ended(sweep)
         waiting = found.of_state("waiting")
         while waiting and found.running is None and bench.opened is not None:
-            _start(bench, waiting.pop(0))
+            _start(bench, found, waiting.pop(0))
 
 
 def _look(sweep: Sweep, run: Run) -> bool:
@@ -196,13 +265,12 @@ def _end(sweep: Sweep, run: Run) -> bool:
     return True
 
 
-def _start(bench: Workbench, sweep: Sweep) -> None:
-    recipes = recipes_of(bench, sweep)
-    gaps = lacking(bench.measured(), ids_of(bench, sweep), sweep.objectives)
-    missing = [recipes[index] for index in np.flatnonzero(gaps.any(axis=1)).tolist()]
+def _start(bench: Workbench, found: Queue, sweep: Sweep) -> None:
+    missing = bench.lacking(recipes_of(bench, sweep), sweep.objectives)
     if not missing:
         sweep.state, sweep.failed = "done", 0
         write(bench, sweep)
+        found.ended(sweep)
         return
     payload = {
         "recipes": [each.as_dict() for each in missing],
@@ -212,11 +280,11 @@ def _start(bench: Workbench, sweep: Sweep) -> None:
     }
     task = bench.submit(words_of(sweep), "sweep", payload, f"sweep:{sweep.id}", "sweep")
     methods = [each.method for each in missing]
-    sweep.run = Run(task, tuple(missing), Pace(methods, sweep.expected, time.monotonic()))
-    sweep.state = "running"
+    pace = Pace(methods, sweep.expected, time.monotonic())
+    follower = threading.Thread(target=_follow, args=(bench, task), daemon=True)
+    sweep.run, sweep.state = Run(task, tuple(missing), pace, follower), "running"
     write(bench, sweep)
-    name = f"sweep {sweep.id}"
-    threading.Thread(target=_follow, args=(bench, task), name=name, daemon=True).start()
+    follower.start()
 
 
 def _follow(bench: Workbench, task: Task) -> None:

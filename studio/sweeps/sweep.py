@@ -7,6 +7,7 @@ kind "sweep_recipes/ID"   its recipes, written once: a study file that changes l
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,17 +34,19 @@ KEPT = (
 
 @dataclass
 class Run:
-    """A sweep's job while it runs: what it was asked for, and how fast it goes."""
+    """A sweep's job while it runs: what it was asked for, how fast it goes, and the thread that
+    looks."""
 
     task: Task
     recipes: tuple[Recipe, ...]
     pace: Pace
+    follower: threading.Thread
     cancelled: bool = False
 
 
 @dataclass(eq=False)
 class Sweep:
-    """A sweep, as its queue knows it; changed only under the queue's lock.
+    """A sweep, as a queue knows it; changed only under the queue's lock.
 
     Attributes:
         family: fingerprint of the family that its points are on.
@@ -54,6 +57,7 @@ class Sweep:
         expected: method -> seconds a point, as the estimate measured it.
         failed: recipes that failed when it last ran.
         dismissed: whether a person said that it need not be resumed.
+        elsewhere: whether another living process has it, a shell's or another app's.
         recipes, ids: None until they are needed.
     """
 
@@ -69,6 +73,7 @@ class Sweep:
     seconds: float = 0.0
     failed: int = 0
     dismissed: bool = False
+    elsewhere: bool = False
     recipes: tuple[Recipe, ...] | None = None
     ids: tuple[str, ...] | None = None
     run: Run | None = None
@@ -92,8 +97,7 @@ def write_recipes(bench: Workbench, sweep: Sweep, recipes: Iterable[Recipe]) -> 
 
 
 def read(bench: Workbench, family: str) -> list[Sweep]:
-    """The sweeps of a study, in the order of their last change; what ran or waited when the app
-    ended is unfinished."""
+    """The sweeps of a study as the journal has them, in the order of their last change."""
     found = []
     for row in bench.store.records(KIND, family):
         if row["study"] != str(bench.study.path):
@@ -101,8 +105,6 @@ def read(bench: Workbench, family: str) -> list[Sweep]:
         sweep = Sweep(family=family, count=row["recipes"], **{name: row[name] for name in KEPT})
         sweep.designs, sweep.objectives = tuple(sweep.designs), tuple(sweep.objectives)
         sweep.reason = row["error"] or ""
-        if sweep.state in ("waiting", "running"):
-            sweep.state = "unfinished"
         found.append(sweep)
     return found
 
@@ -161,6 +163,12 @@ def lacking(measured: Measured, ids: Sequence[str], objectives: Sequence[str]) -
         name = measured.names[columns[column]]
         found[place, column] = measured.without(int(rows[place]), name) is None
     return found
+
+
+def update(sweep: Sweep, newer: Sweep) -> None:
+    """What another process wrote of a sweep since it was read."""
+    for name in (*KEPT, "reason"):
+        setattr(sweep, name, getattr(newer, name))
 
 
 def there(bench: Workbench, sweep: Sweep) -> int:

@@ -26,7 +26,7 @@ STATES = {
     "done": "done",
     "failed": "failed",
     "cancelled": "cancelled",
-    "unfinished": "unfinished: the app ended",
+    "unfinished": "interrupted",
 }
 
 

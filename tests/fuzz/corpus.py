@@ -22,11 +22,11 @@ import yaml
 from cache.blobs import Blobs
 from cache.compaction import compact
 from cache.store import Store
-from engine.commands.session import fingerprints_of
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, point_id
 from engine.scoring.objectives import prepare
 from engine.study import load_study
+from studio.remembered import fingerprints_of
 from tests import families
 from tests.engine.jobs.small import build_small_study
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cache.living import Living
 from engine.recipe import Recipe, resolve
 from studio.sweeps import queue as sweeping
+from studio.sweeps.sweep import Sweep, write, write_recipes
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
@@ -165,6 +167,30 @@ def test_a_sweep_can_be_cancelled_and_resumed(bench: Workbench, service: toy.Ser
     assert not at.exception
     assert len(bench.measured()) == 8
     assert "No sweep runs." in texts(at)
+
+
+def test_a_sweep_of_a_shell_is_shown_and_when_it_is_killed_can_be_resumed(
+    bench: Workbench, home: Path
+) -> None:
+    assert bench.known is not None
+    recipe = resolve(Recipe("task_arithmetic", {"helpful": 0.3}), bench.names)
+    plan = ({"method": "task_arithmetic", "strategy": "sobol", "points": 1, "seed": 3},)
+    sweep = Sweep("5e11", bench.known.family, plan, ("facts",), 1, 1.7e9, state="running")
+    write_recipes(bench, sweep, [recipe])
+    write(bench, sweep)
+    shell = Living(home / "claims")
+    assert shell.hold(sweep.id)
+    at = opened()
+    assert "running in another process, 0 of 1 point: task_arithmetic sobol 1 seed 3" in texts(at)
+    assert not [each for each in at.button if each.label in ("Resume", "Cancel", "Remove")]
+    shell.let_go_all()
+    at.run()
+    assert "interrupted, 0 of 1 point: task_arithmetic sobol 1 seed 3" in texts(at)
+    widget(at.button, "Resume").click().run()
+    until(lambda: finished(bench))
+    assert "No sweep runs." in texts(at.run())
+    [past] = [each for each in at.dataframe if "state" in each.value]
+    assert past.value["state"].tolist() == ["done"]
 
 
 def test_a_waiting_sweep_is_shown_with_its_place_and_removed(

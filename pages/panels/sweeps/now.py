@@ -9,7 +9,7 @@ import streamlit as st
 from studio.points.numbers import counted
 from studio.sweeps import queue as sweeping
 from studio.sweeps.sweep import Sweep, there, words_of
-from studio.sweeps.words import running_words, when
+from studio.sweeps.words import STATES, running_words, when
 from studio.workbench import Workbench
 from ui import jobs
 
@@ -19,7 +19,7 @@ LOOK_SECONDS = 0.5
 def panel(bench: Workbench) -> None:
     """A fixed height, so that nothing below moves."""
     queue = sweeping.queue(bench)
-    active = queue is not None and bool(queue.of_state("running", "waiting"))
+    active = queue is not None and bool(queue.of_state("running", "waiting") or queue.elsewhere)
 
     @st.fragment(run_every=LOOK_SECONDS if active else None, key="sweep_now")
     def show() -> None:
@@ -27,23 +27,27 @@ def panel(bench: Workbench) -> None:
         running = queue.running if queue is not None else None
         waiting = queue.of_state("waiting") if queue is not None else []
         resumable = queue.resumable if queue is not None else []
+        elsewhere = queue.elsewhere if queue is not None else []
         with st.container(height=172, border=True, key="sweep_running", gap="xsmall"):
             if running is not None:
                 _running(bench, running)
             for place, sweep in enumerate(waiting, 1):
                 _line(bench, sweep, f"{place}. in the queue", {"Remove": sweeping.cancel})
+            for sweep in elsewhere:
+                points = f"{there(bench, sweep)} of {counted(sweep.count, 'point')}"
+                _line(bench, sweep, f"{sweep.state} in another process, {points}", {})
             for sweep in resumable:
-                stands = f"{sweep.state}, {there(bench, sweep)} of {counted(sweep.count, 'point')}"
+                points = f"{there(bench, sweep)} of {counted(sweep.count, 'point')}"
                 actions = {"Resume": sweeping.resume, "Dismiss": sweeping.dismiss}
-                _line(bench, sweep, stands, actions)
+                _line(bench, sweep, f"{STATES[sweep.state]}, {points}", actions)
                 if sweep.reason:
                     st.code(sweep.reason, language=None, wrap_lines=True)
-            if running is None and not waiting and not resumable:
+            if not (running or waiting or resumable or elsewhere):
                 st.text("No sweep runs.")
                 st.text("1. Choose methods, objectives and a design on the left.")
                 st.text("2. Estimate: one point is measured, and you see how long the sweep takes.")
                 st.text("3. Start. You can close the page: the sweep goes on, and resumes later.")
-        if active and running is None and not waiting:
+        if active and not (running or waiting or elsewhere):
             st.rerun()
 
     show()

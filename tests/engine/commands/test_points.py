@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cache.store import Store
+from engine.commands import points
+from engine.commands.session import Session
+from studio.sweeps.queue import queue
+from studio.sweeps.sweep import ids_of, there
+from studio.sweeps.words import past_rows
 from tests import headless
 from tests.families import FamilyFiles, build_tied_family
 
@@ -51,3 +57,47 @@ def test_a_sweep_prints_each_point_once_and_resumes(
     assert {each["id"] for each in points} <= {each["id"] for each in more[:-1]}
     front = headless.run(tmp_path, "front", study).document
     assert front["points"] == len(more) - 1 + 2 and front["incomplete"] == len(more) - len(again)
+
+
+def test_a_sweep_of_a_shell_stands_among_those_of_the_app(
+    files: FamilyFiles, tmp_path: Path
+) -> None:
+    study = files.study("helpful", objectives=OBJECTIVES, name="shown")
+    *printed, _ = sweep(tmp_path, study, 3, "--seed", "2")
+    sweep(tmp_path, study, 3, "--seed", "2")  # nothing was missing: no sweep of its own
+    given = SimpleNamespace(study=study, workspace=tmp_path, device="cpu", compute_dtype=None)
+    with Session(given) as bench:
+        found = queue(bench)
+        assert found is not None
+        [row] = past_rows(found)
+        assert (row["state"], row["points"], row["objectives"]) == ("done", 3, "pick, more")
+        assert row["methods"] == "linear sobol 3 seed 2"
+        [shown] = found.sweeps.values()
+        assert {*ids_of(bench, shown)} == {each["id"] for each in printed}
+        assert there(bench, shown) == 3
+
+
+def test_an_interrupted_sweep_of_a_shell_can_be_resumed(
+    files: FamilyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = files.study("helpful", objectives=OBJECTIVES, name="stopped")
+    words = ("sweep", study, "--method", "linear", "--points", 4, "--executor", "inline")
+    with monkeypatch.context() as patch:
+
+        def stop(*_: object) -> Any:
+            raise KeyboardInterrupt
+
+        patch.setattr(points._Printed, "arrived", stop)
+        ran = headless.run(tmp_path, *words)
+    assert (ran.code, ran.out) == (130, "") and "interrupted" in ran.err
+    given = SimpleNamespace(study=study, workspace=tmp_path, device="cpu", compute_dtype=None)
+    with Session(given) as bench:
+        found = queue(bench)
+        assert found is not None
+        [left] = found.resumable
+        assert left.state in ("cancelled", "unfinished") and left.count == 4
+    assert headless.run(tmp_path, *words).code == 0
+    with Session(given) as bench:
+        found = queue(bench)
+        assert found is not None and found.resumable == []
+        assert [(each.id, each.state) for each in found.sweeps.values()] == [(left.id, "done")]

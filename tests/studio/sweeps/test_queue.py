@@ -50,6 +50,13 @@ def restarted(bench: Workbench) -> Iterator[tuple[Workbench, toy.Service]]:
         yield again, service
 
 
+def dies(bench: Workbench) -> None:
+    """What the kernel does for a process that ends."""
+    queue = sweeping.queue(bench)
+    assert queue is not None
+    queue.living.let_go_all()
+
+
 def test_a_sweep_measures_its_recipes_on_its_objectives(
     bench: Workbench, service: toy.Service
 ) -> None:
@@ -120,6 +127,7 @@ def test_after_an_end_of_the_app_a_sweep_is_unfinished_and_resumes(
     running = put(bench, 0.1, 0.2, 0.3)
     waiting = put(bench, 0.4)
     bench.store.append(toy.score_rows(recipes(bench, 0.1)[0], bench.study))
+    dies(bench)
     with restarted(bench) as (again, fresh):
         queue = sweeping.queue(again)
         assert queue is not None
@@ -139,6 +147,64 @@ def test_after_an_end_of_the_app_a_sweep_is_unfinished_and_resumes(
     sweeping.cancel(bench, waiting)
     sweeping.cancel(bench, running)
     until(lambda: idle(bench))
+
+
+def test_a_sweep_of_another_process_is_seen_until_it_ends_or_dies(
+    bench: Workbench, service: toy.Service
+) -> None:
+    with restarted(bench) as (shell, theirs):
+        here = sweeping.queue(bench)
+        assert here is not None
+        theirs.pause = SLOW
+        sweep, waiting = put(shell, 0.1, 0.2), put(shell, 0.3)
+        sweeping.advance(bench)
+        found = {each.id: each for each in here.elsewhere}
+        assert [each.state for each in found.values()] == ["running", "waiting"]
+        assert found[sweep.id] is not sweep and found[sweep.id].designs == sweep.designs
+        assert here.resumable == [] and here.running is None
+        mine = put(bench, 0.4)  # and it holds up nothing here
+        until(lambda: mine.state == "done")
+        sweeping.cancel(shell, waiting)
+        theirs.pause = 0.0
+        until(lambda: sweeping.advance(bench) or not here.elsewhere)
+        states = {each.id: each.state for each in here.sweeps.values()}
+        assert states == {sweep.id: "done", waiting.id: "cancelled", mine.id: "done"}
+
+        theirs.pause = SLOW
+        killed = put(shell, 0.5)
+        sweeping.advance(bench)
+        assert [each.id for each in here.elsewhere] == [killed.id]
+        dies(shell)  # and writes nothing
+        sweeping.advance(bench)
+        [left] = [each for each in here.resumable if each.id == killed.id]
+        assert left.state == "unfinished"
+        sweeping.resume(bench, left)
+        until(lambda: left.state == "done")
+        there_too = sweeping.queue(shell)
+        assert there_too is not None
+        until(lambda: not there_too.living.elsewhere(killed.id))
+        sweeping.cancel(shell, killed)
+        until(lambda: killed.run is None)
+
+
+def test_only_one_process_resumes_a_sweep(bench: Workbench, service: toy.Service) -> None:
+    service.pause = SLOW
+    first = put(bench, 0.1)
+    sweeping.cancel(bench, first)
+    until(lambda: first.state == "cancelled")
+    with restarted(bench) as (shell, theirs):
+        theirs.pause = SLOW
+        there_too = sweeping.queue(shell)
+        assert there_too is not None
+        [same] = there_too.resumable
+        sweeping.resume(shell, same)
+        sweeping.resume(bench, first)  # it has not looked since
+        assert same.state == "running" and first.elsewhere
+        sweeping.advance(bench)
+        assert first.elsewhere and first.state == "running"
+        sweeping.cancel(shell, same)
+        until(lambda: sweeping.advance(bench) or not first.elsewhere)
+        assert first.state == "cancelled"
 
 
 def test_an_executor_that_is_closed_leaves_its_sweep_unfinished(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from threading import current_thread
 from typing import Any, cast
 
 import numpy as np
@@ -22,7 +23,7 @@ RECIPES = tuple(Recipe("task_arithmetic", {"helpful": value}) for value in (0.25
 
 def line(progress: dict[str, Any], there: int) -> str:
     sweep = Sweep("s", "f", (), ("facts",), len(RECIPES), 0.0)
-    run = Run(cast(Task, None), RECIPES, Pace(["task_arithmetic"] * 3, {}, 0.0))
+    run = Run(cast(Task, None), RECIPES, Pace(["task_arithmetic"] * 3, {}, 0.0), current_thread())
     return running_words(sweep, run, Status("running", progress), there)
 
 
@@ -65,5 +66,5 @@ def test_one_point_is_not_one_points() -> None:
     found = curve(values, [True], reference)
     assert "after 1 point, in" in reference_words(found, [Axis("facts", True)], reference)
     sweep = Sweep("s", "f", (), ("facts",), 1, 0.0)
-    run = Run(cast(Task, None), RECIPES[:1], Pace(["task_arithmetic"], {}, 0.0))
+    run = Run(cast(Task, None), RECIPES[:1], Pace(["task_arithmetic"], {}, 0.0), current_thread())
     assert running_words(sweep, run, Status("queued"), 0).startswith("0 of 1 point ·")
