@@ -162,8 +162,9 @@ def recipe_panel() -> None:
     whole = found is not None and exact and measured.complete(found.row)
     actions(recipe, point, whole)
     known = predicting.surfaces(measured, bench.objectives, recipe, bench.names)
+    numerics = bench.known.numerics if bench.known is not None else ""
     components.readout(
-        readout(measured, axes, recipe, predicted, few, failure_of(measured, recipe)),
+        readout(measured, axes, recipe, predicted, few, failure_of(measured, recipe), numerics),
         live.packed(measured, axes, known),
     )
     offer_missing(recipe, few)

@@ -17,6 +17,7 @@ import numpy as np
 
 from engine.recipe import Recipe
 from studio.points.numbers import how_sure
+from studio.points.origin import WORDS, origins
 from studio.points.recipes import recipe_text
 from studio.points.view import SHARE, Axis, Measured
 
@@ -121,11 +122,18 @@ def points(
         for place, (letter, axis) in enumerate(zip("xyz", axes, strict=False), 1)
     ]
     listed = rows.tolist()
+    known: list[Any] = [[measured.ids[row] for row in listed], *errors]
+    where = [WORDS[each] for each in origins(measured, rows).tolist()]
+    if len(set(where)) > 1:
+        known.append(where)
+        lines.append(f"%{{customdata[{len(known) - 1}]}}")
+    else:
+        lines += where[:1]
     trace: dict[str, Any] = {
         "type": kind,
         "mode": "markers",
         "name": name,
-        "customdata": list(zip((measured.ids[row] for row in listed), *errors, strict=True)),
+        "customdata": list(zip(*known, strict=True)),
         "hovertext": [_hover(measured.recipes[row]) for row in listed],
         # <extra> hides the trace's name
         "hovertemplate": "<b>%{hovertext}</b><br>" + "<br>".join(lines) + "<extra></extra>",

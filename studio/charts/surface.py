@@ -123,12 +123,11 @@ def _points(
         },
     )  # fmt: skip
     # the score, which `points` puts across, stands upright here
-    trace["hovertemplate"] = (
-        "<b>%{hovertext}</b><br>measured, "
-        f"{html.escape(axis.label)} %{{customdata[2]}}%{{customdata[1]}}<extra></extra>"
-    )
+    old, new = "%{x:.3f}%{customdata[1]}", "%{customdata[1]}"
+    trace["hovertemplate"] = trace["hovertemplate"].replace(old, new)
     trace["customdata"] = [
-        (*known, f"{mean:.3f}") for known, mean in zip(trace["customdata"], trace["x"], strict=True)
+        (point, f"{mean:.3f}{error}", *rest)
+        for (point, error, *rest), mean in zip(trace["customdata"], trace["x"], strict=True)
     ]
     if deep:
         trace["z"] = trace["x"]

@@ -2,6 +2,7 @@
 
     id  star  name  front  method  parameters
     coefficient NAME …                              as the recipe says them
+    measured                                        here, or shipped with the demo
     OBJECTIVE  OBJECTIVE stderr  … n  … low  … high     of each objective; low, high: 95 %
 
 The same columns are shown and saved as CSV. Headers do not change with what is filtered, and those
@@ -21,6 +22,7 @@ from cache.arrow import numbers, pa, texts
 from engine.errors import shown
 from studio.points.arrivals import coefficients, kinds
 from studio.points.numbers import REASON
+from studio.points.origin import WORDS, origins
 from studio.points.recipes import parameters_text
 from studio.points.view import Axis, Measured
 from studio.shared import once
@@ -28,6 +30,7 @@ from studio.shared import once
 MOST = 25_000
 """Rows shown at most: the front and the latest points. A file has them all."""
 
+MEASURED = "measured"
 NO_SCORE = "no score"
 OF_SCORE = ("stderr", "n", "low", "high")
 
@@ -116,6 +119,10 @@ def columns(
     names, values = coefficients(measured)
     for name, column in zip(names, values[rows].T, strict=True):
         found.append((coefficient(name), _known(column)))
+    where = pa.DictionaryArray.from_arrays(
+        numbers(origins(measured, rows).astype(np.int32)), texts(WORDS)
+    )
+    found.append((MEASURED, where))
     if measured.reasons:
         found.append((NO_SCORE, _reasons(measured, rows)))
     own = len(found)

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.recipe import Recipe
 from studio.counted import counted
+from studio.points.origin import origin_words
 from studio.points.view import Axis, Measured
 
 PREDICTED = "Predicted, not measured"
@@ -31,6 +32,7 @@ def readout(
     predicted: Mapping[str, tuple[float, float, float]] | None = None,
     few: tuple[int, int] | None = None,
     failure: str | None = None,
+    numerics: str = "",
 ) -> dict[str, Any]:
     """What stands beside the sliders, and the mark of the recipe in hand on the chart.
 
@@ -38,6 +40,7 @@ def readout(
         predicted: objective -> (mean, low, high) of the model band, where the surrogate has one.
         few: points there and points needed, where there are too few to predict.
         failure: why the recipe has no score, where it was tried.
+        numerics: as scores are keyed; with them a measured point says where it was measured.
 
     Returns:
         {"title", "note", "lines": [[objective, text]], "whole", "recipe", "coefficients",
@@ -54,10 +57,11 @@ def readout(
         answer |= {"title": "Failed: no score", "note": failure}
     mark = {"bands": {}, "coefficients": dict(recipe.coefficients)}
     if found is not None and found.exact:
+        whence = f". {origin_words(measured, found.row, numerics)}" if numerics else ""
         whole = measured.complete(found.row)
         return answer | {
             "title": "Measured" if whole else "Measured in part: Evaluate",
-            "note": f"Point {measured.ids[found.row]}",
+            "note": f"Point {measured.ids[found.row]}{whence}",
             "lines": _lines(measured, axes, found.row),
             "whole": whole,
             "mark": mark

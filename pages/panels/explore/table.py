@@ -184,6 +184,9 @@ def _ordered(names: Sequence[str], axes: Sequence[Axis]) -> list[str]:
 def _configured(names: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:
     column = st.column_config
     found: dict[str, Any] = {
+        table.MEASURED: column.TextColumn(
+            "measured", help="On this machine, or before: shipped with the demo"
+        ),
         names[1]: column.CheckboxColumn("front", help="On the front over the axes chosen above"),
     }
     for axis in axes:

@@ -108,7 +108,7 @@ def test_a_point_behind_one_on_the_plane_does_not_take_its_click() -> None:
 def test_a_measured_point_says_its_own_score_and_stands_at_it_in_depth() -> None:
     on = drawn(POINTS, StandIn(), {"c": 0.2}, "3d")["data"][-1]
     assert on["z"] == [0.5, 0.5] and on["error_z"]["array"] == [0.02, 0.02]
-    assert on["customdata"][0] == (POINTS.ids[0], " ± 0.020", "0.500")
+    assert on["customdata"][0] == (POINTS.ids[0], "0.500 ± 0.020")
     assert "measured" in on["hovertemplate"]
 
 
