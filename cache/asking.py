@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cache.index import NEWEST, OLDEST, Index
+from cache.numbered import UNKNOWN
 from cache.rows import FIELDS, unpack
 
 _NAMED = "lines JOIN (SELECT key, text AS source FROM texts) AS named ON lines.source = named.key"
@@ -77,8 +78,9 @@ def scores(
 
 def records(index: Index, kind: str, family: str | None = None) -> list[dict[str, Any]]:
     """Rows of a kind, the newest of each id, oldest first."""
-    where = f"kind = {index.text(kind)}"
-    rows = _rows(index, where, "id", True)
+    if index.text(kind) == UNKNOWN:
+        return []
+    rows = _rows(index, f"kind = {index.text(kind)}", "id", True)
     return [row for row in rows if family is None or row["family"] == family]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from engine.errors import BadInput
@@ -17,6 +19,7 @@ from ui import address, components, jobs, tray, undo
 from ui import frame as state
 from ui import recipe as controls
 from ui import steps as first_steps
+from ui.choices import visible
 
 bench = state.enter("Explore")
 axes = axes_of(bench.objectives)
@@ -64,7 +67,7 @@ def chart_panel() -> None:
     ):
         kind = charting.choose_view()
         bounds = charting.filters(measured, axes)
-    shown = charting.within(measured, axes, bounds)
+    shown = charting.within(visible(bench), axes, bounds)
     data = charting.draw(kind, bench, shown, axes, bounds)
     if data is not None:
         components.chart(data, key="chart", on_click=clicked)
@@ -84,6 +87,13 @@ def start(recipes: list[Recipe], what: str) -> None:
     st.rerun()
 
 
+def evaluate(recipe: Recipe) -> None:
+    """Measure the recipe in hand: its point is one that a person asked for."""
+    point = bench.point_id(recipe)
+    bench.remarks.say({point: replace(bench.remarks.of(point), asked=True)})
+    start([recipe], f"Scoring {recipe}")
+
+
 def actions(recipe: Recipe, point: str | None, whole: bool) -> None:
     """What can be done with the recipe in hand."""
     left, middle, right = st.columns(3, gap="xsmall")
@@ -91,7 +101,7 @@ def actions(recipe: Recipe, point: str | None, whole: bool) -> None:
         "Evaluate", key="evaluate", type="primary", width="stretch",
         disabled=whole or bench.opened is None,
         help="Measured already" if whole else None,
-        on_click=start, args=([recipe], f"Scoring {recipe}"),
+        on_click=evaluate, args=(recipe,),
     )  # fmt: skip
     with middle:
         tray.toggle_button(recipe, "compare_recipe")
@@ -184,7 +194,7 @@ def preference_panel() -> None:
         found = from_text(asked, [axis.name for axis in chosen])
         if found is not None:
             prefer.prefer(chosen, found)
-    prefer.panel(bench, bench.measured(), chosen, on_take=taken, bounds=bounding.bounds())
+    prefer.panel(bench, visible(bench), chosen, on_take=taken, bounds=bounding.bounds())
     now = prefer.preference(chosen)
     charting.remember(prefer=to_text(now))
     if first_steps.watch(bench, "prefer", "/".join(sorted(now.names)), to_text(now)):

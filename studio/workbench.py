@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import engine  # noqa: F401  (registers every method)
+from cache.columns import Columns
 from cache.rows import score_id
 from cache.store import Store
 from engine.family.compatibility import Family
@@ -26,6 +27,7 @@ from engine.recipe import Names, Recipe, point_id, resolve
 from engine.study import Objective, Study
 from studio.points.arrivals import Arrivals
 from studio.points.held import Held
+from studio.points.remarks import Remarks, names_of
 from studio.points.view import Measured, measure
 from studio.remembered import keys_before
 from studio.task import Task
@@ -83,10 +85,11 @@ class Workbench:
         self._remembered = Opened(*before) if before is not None else None
         self._lock = threading.RLock()
         self._tasks: dict[str, Task] = {}
-        self._measured: tuple[Any, Measured] | None = None
+        self._measured: tuple[Any, Columns | None, Measured] = ((), None, measure((), ()))
         self._earlier: tuple[Any, dict[str, tuple[str, ...]]] | None = None
         self._arrivals = Arrivals()
         self.held = Held()
+        self.remarks = Remarks(store, study.path)
         self._singles_asked = False
 
     @property
@@ -178,14 +181,17 @@ class Workbench:
         opened = self.known
         if opened is None:
             return measure((), self.objective_names)
+        key = (version, opened, names_of(self.remarks.all()))
         with self._lock:
-            key = (version, opened)
-            if self._measured is None or self._measured[0] != key:
+            before, columns, found = self._measured
+            if before != key:
                 objectives = {each: opened.objectives[each] for each in self.objective_names}
-                columns = self.store.columns(opened.family, objectives, "explore", opened.numerics)
-                scorers = {each.name: each.scorer for each in self.objectives}
-                self._measured = (key, self._arrivals.measured(columns, scorers))
-            return self._measured[1]
+                now = self.store.columns(opened.family, objectives, "explore", opened.numerics)
+                if now is not columns or before[1:] != key[1:]:  # else what came are no points
+                    scorers = {each.name: each.scorer for each in self.objectives}
+                    found = self._arrivals.measured(now, scorers, key[2])
+                self._measured = (key, now, found)
+            return found
 
     def earlier(self) -> dict[str, tuple[str, ...]]:
         """Objective -> points with a score as of an earlier definition alone; asked again only when

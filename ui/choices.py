@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from studio.points.view import Axis
+from studio.points.remarks import hidden_of
+from studio.points.view import Axis, Measured
+from studio.shared import once
+from studio.workbench import Workbench
 from ui.recipe import anchored
 
 NONE = "–"  # no objective can have this name
@@ -73,3 +77,17 @@ def chosen_axes(axes: Sequence[Axis]) -> list[Axis]:
 
     x, y = chosen("x") or names[0], chosen("y") or names[min(1, len(names) - 1)]
     return [by_name[name] for name in dict.fromkeys((x, y, chosen("z"))) if name is not None]
+
+
+def visible(bench: Workbench) -> Measured:
+    """The study's points without those that a person has hidden, unless these are to be seen."""
+    measured = bench.measured()
+    hidden = hidden_of(bench.remarks.all(), measured.row_of)
+    if not hidden or kept().get("show_hidden"):
+        return measured
+
+    def make() -> Measured:
+        return measured.only(np.array([point not in hidden for point in measured.ids]))
+
+    found: Measured = once(measured, ("visible", hidden), make)
+    return found

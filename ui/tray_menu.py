@@ -9,10 +9,11 @@ import streamlit as st
 
 from engine.recipe import Recipe
 from studio.compare import comparing
+from studio.points.titles import titled
 from studio.points.view import axes_of
 from studio.workbench import Workbench
 from ui import tray
-from ui.choices import chosen_axes
+from ui.choices import chosen_axes, visible
 
 
 def _add(key: str, options: Sequence[Recipe]) -> None:
@@ -29,7 +30,7 @@ def adder(bench: Workbench, name: str, label: str) -> None:
         name: of this selectbox among those on a page.
         label: what it says.
     """
-    measured = bench.measured()
+    measured = visible(bench)
     full = len(tray.tray()) >= tray.LIMIT
     axes = chosen_axes(axes_of(bench.objectives))
     offered = comparing.offered(measured, axes, bench.names)
@@ -38,7 +39,7 @@ def adder(bench: Workbench, name: str, label: str) -> None:
     key = f"{name}:{st.session_state.get('add_generation', 0)}"
     st.selectbox(
         label, range(len(options)), index=None, key=key,
-        format_func=lambda place: str(comparing.recipe_text(options[place])),
+        format_func=lambda place: titled(bench, options[place]),
         placeholder="The tray is full" if full else f"{len(options)} to choose from",
         disabled=full, on_change=_add, args=(key, options),
         help=f"The front over {over}, as on Explore. Any other recipe: Compare beside its sliders",
@@ -57,7 +58,7 @@ def menu(bench: Workbench, compare: Path) -> None:
             st.text("Recipes whose answers to compare: up to four.")
         for place, recipe in enumerate(recipes):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.text(str(comparing.recipe_text(recipe)), width="stretch")
+                st.text(titled(bench, recipe), width="stretch")
                 st.button(
                     f"Remove {place + 1}", key=f"tray_out:{recipe.key}", type="tertiary",
                     on_click=tray.remove, args=(recipe,),

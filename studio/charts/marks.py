@@ -134,7 +134,9 @@ def points(
         "mode": "markers",
         "name": name,
         "customdata": list(zip(*known, strict=True)),
-        "hovertext": [_hover(measured.recipes[row]) for row in listed],
+        "hovertext": [_hover(measured.recipes[row]) for row in listed]
+        if not measured.called
+        else [html.escape(measured.text(row)) for row in listed],
         # <extra> hides the trace's name
         "hovertemplate": "<b>%{hovertext}</b><br>" + "<br>".join(lines) + "<extra></extra>",
     }

@@ -20,7 +20,6 @@ from studio.charts import marks
 from studio.charts.limits import Bounds, Pair
 from studio.charts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT
 from studio.charts.thinning import thinned
-from studio.points.recipes import recipe_text
 from studio.points.view import Axis, Measured
 
 LINES = 1000
@@ -201,7 +200,7 @@ def _lines(
         for line, row in zip(those.tolist(), rows[those].tolist(), strict=True):
             y += [*np.round(heights[line], 4).tolist(), None]
             ids += [(measured.ids[row],)] * len(across)
-            texts += [html.escape(recipe_text(measured.recipes[row]))] * len(across)
+            texts += [html.escape(measured.text(row))] * len(across)
         trace = {
             "type": "scatter",
             "mode": "lines+markers",

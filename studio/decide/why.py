@@ -10,7 +10,6 @@ from engine.front.decide import neighbours, trade
 from studio.decide.picking import Pick
 from studio.decide.preference import Bounds, Preference
 from studio.points.numbers import number
-from studio.points.recipes import recipe_text
 from studio.points.view import SHARE, Axis, Measured
 
 SURE = 1.96
@@ -52,7 +51,7 @@ def _against(measured: Measured, pick: Pick, other: int, better: np.ndarray) -> 
     pairs.sort(key=lambda pair: pair[1] <= 0)
     parts = [difference(measured, axis, pick.row, other, gain) for axis, gain in pairs]
     listed = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
-    return f"Against {recipe_text(measured.recipes[other])} it is {listed}."
+    return f"Against {measured.text(other)} it is {listed}."
 
 
 def _limit(measured: Measured, pick: Pick, preference: Preference) -> str:

@@ -37,12 +37,18 @@ class Arrivals:
         self._names: dict[str, None] = {}
         self._coefficients = np.empty((0, 0))
 
-    def measured(self, columns: Columns, scorers: Mapping[str, str] | None = None) -> Measured:
+    def measured(
+        self,
+        columns: Columns,
+        scorers: Mapping[str, str] | None = None,
+        called: Mapping[str, str] | None = None,
+    ) -> Measured:
         """What `studio.points.view.measure` makes of the same points one by one.
 
         Args:
             scorers: objective -> its scorer, which says what interval a score has; without them
                 the intervals are those that were stored.
+            called: point id -> what a person calls it.
         """
         numbers = dict(zip(NUMBERS, columns.table, strict=True))
         exact: frozenset[str] = frozenset()
@@ -66,7 +72,7 @@ class Arrivals:
             met = tuple(self._recipes[entries].tolist())
         return Followed(
             columns.names, met_ids, met, n=n, failures=failures, **numbers, exact=exact,
-            reasons=reasons, shipped=shipped,
+            reasons=reasons, shipped=shipped, called=called or {},
             arrivals=self, entries=entries,
         )  # fmt: skip
 

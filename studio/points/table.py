@@ -1,6 +1,6 @@
 """The points as a table: numbers as numbers, a row a point, without a Python loop over all of them.
 
-    id  star  name  front  method  parameters
+    id  name  star  note  front  method  parameters
     coefficient NAME …                              as the recipe says them
     measured                                        here, or shipped with the demo
     OBJECTIVE  OBJECTIVE stderr  … n  … low  … high     of each objective; low, high: 95 %
@@ -12,7 +12,7 @@ of the objectives are their names, as `front --csv` reads them.
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -24,6 +24,7 @@ from studio.points.arrivals import coefficients, kinds
 from studio.points.numbers import REASON
 from studio.points.origin import WORDS, origins
 from studio.points.recipes import parameters_text
+from studio.points.remarks import Remark
 from studio.points.view import Axis, Measured
 from studio.shared import once
 
@@ -41,13 +42,19 @@ class Sought:
 
     Attributes:
         methods: of any of these; of every where there are none.
+        text: that the name, the note or the id of a point holds; any where it is empty.
+        starred: whether those with a star alone are sought.
+        mine: whether those alone that a person has dealt with (`Remark.mine`).
     """
 
     methods: frozenset[str] = frozenset()
+    text: str = ""
+    starred: bool = False
+    mine: bool = False
 
     def __len__(self) -> int:
         """How many conditions there are."""
-        return bool(self.methods)
+        return sum(map(bool, (self.methods, self.text, self.starred, self.mine)))
 
 
 def methods_of(measured: Measured) -> list[str]:
@@ -55,12 +62,28 @@ def methods_of(measured: Measured) -> list[str]:
     return list(dict.fromkeys(each.method for each in kinds(measured)[1]))
 
 
-def matching(measured: Measured, sought: Sought) -> np.ndarray:
+def matching(measured: Measured, sought: Sought, remarks: Mapping[str, Remark]) -> np.ndarray:
     """bool [points]: which are sought."""
     found = np.ones(len(measured), dtype=bool)
     if sought.methods:
         codes, recipes = kinds(measured)
         found &= np.array([each.method in sought.methods for each in recipes], dtype=bool)[codes]
+    if sought.starred:
+        found &= _where(measured, (point for point, each in remarks.items() if each.star))
+    if sought.mine:
+        found &= _where(measured, (point for point, each in remarks.items() if each.mine))
+    if sought.text:
+        text = sought.text.casefold()
+        said = {point: f"{each.name}\n{each.note}".casefold() for point, each in remarks.items()}
+        ids = (point for point in measured.ids if text in point or text in said.get(point, ""))
+        found &= _where(measured, ids)
+    return found
+
+
+def _where(measured: Measured, points: Iterable[str]) -> np.ndarray:
+    """bool [points]: which are among these."""
+    found = np.zeros(len(measured), dtype=bool)
+    found[[measured.row_of[point] for point in points if point in measured.row_of]] = True
     return found
 
 
@@ -90,6 +113,7 @@ def columns(
     axes: Sequence[Axis],
     front: np.ndarray,
     rows: np.ndarray,
+    remarks: Mapping[str, Remark],
     *,
     certain: bool = True,
 ) -> pa.Table:
@@ -103,15 +127,20 @@ def columns(
     """
     codes, recipes = kinds(measured)
     kind = codes[rows]
-    said = {
+    made = {
         "method": [each.method for each in recipes],
         "parameters": [parameters_text(each) for each in recipes],
     }
+    known = {point: each for point, each in remarks.items() if point in measured.row_of}
+    star = _where(measured, (point for point, each in known.items() if each.star))
     found: list[tuple[str, pa.Array]] = [
         ("id", _ids(measured).take(numbers(rows))),
+        ("name", _few(measured, {point: each.name for point, each in known.items()}, rows)),
+        ("star", _truths(star[rows])),
+        ("note", _few(measured, {point: each.note for point, each in known.items()}, rows)),
         ("front", _truths(front[rows])),
     ]
-    for name, words in said.items():
+    for name, words in made.items():
         place = {word: number for number, word in enumerate(dict.fromkeys(words))}
         which = np.array([place[word] for word in words], np.int32)
         each = pa.DictionaryArray.from_arrays(numbers(which[kind]), texts(list(place)))
@@ -124,7 +153,12 @@ def columns(
     )
     found.append((MEASURED, where))
     if measured.reasons:
-        found.append((NO_SCORE, _reasons(measured, rows)))
+        said = {
+            point: shown(why, most=REASON)
+            for point, why in measured.reasons.items()
+            if point in measured.row_of
+        }
+        found.append((NO_SCORE, _few(measured, said, rows)))
     own = len(found)
     for axis in axes:
         at = measured.column(axis.name)
@@ -159,13 +193,13 @@ def _beside(taken: Collection[str], name: str) -> str:
     return name
 
 
-def _reasons(measured: Measured, rows: np.ndarray) -> pa.Array:
-    """Why there is no score, of the points that lack one."""
-    reasons = np.full(len(measured), "", dtype=object)
-    for point, why in measured.reasons.items():
-        if point in measured.row_of:
-            reasons[measured.row_of[point]] = shown(why, most=REASON)
-    return texts(reasons[rows].tolist())
+def _few(measured: Measured, said: Mapping[str, str], rows: np.ndarray) -> pa.Array:
+    """A text of few points, empty of the others."""
+    words = list(dict.fromkeys(["", *said.values()]))
+    codes = np.zeros(len(measured), np.int32)
+    for point, text in said.items():
+        codes[measured.row_of[point]] = words.index(text)
+    return pa.DictionaryArray.from_arrays(numbers(codes[rows]), texts(words))
 
 
 def _ids(measured: Measured) -> pa.Array:

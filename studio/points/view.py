@@ -95,6 +95,7 @@ class Measured:
         exact: objectives that are counted, not estimated from examples.
         reasons: point id -> "objective: why; …", of what was measured and has no value.
         shipped: bool [points, objectives]; scores that came with the demo, not measured here.
+        called: point id -> what a person calls it, where it has a name.
     """
 
     names: tuple[str, ...]
@@ -109,6 +110,7 @@ class Measured:
     exact: frozenset[str] = frozenset()
     reasons: Mapping[str, str] = field(default_factory=dict)
     shipped: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=bool))
+    called: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, none in (("low", np.nan), ("high", np.nan), ("shipped", False)):  # not given
@@ -126,7 +128,7 @@ class Measured:
         ids, recipes = tuple(compress(self.ids, chosen)), tuple(compress(self.recipes, chosen))
         found = Measured(
             self.names, ids, recipes, mean, stderr, n, self.failures, low, high, self.exact,
-            self.reasons, shipped,
+            self.reasons, shipped, self.called,
         )  # fmt: skip
         vars(found)["singles"] = self.singles[mask]
         return found
@@ -141,8 +143,9 @@ class Measured:
         return np.array([each.method == "single" for each in self.recipes], dtype=bool)
 
     def text(self, row: int) -> str:
-        """A point's recipe in words."""
-        return recipe_text(self.recipes[row])
+        """A point's recipe in words, its name before it where it has one."""
+        name, text = self.called.get(self.ids[row]), recipe_text(self.recipes[row])
+        return f"{name} · {text}" if name else text
 
     @cached_property
     def shapes(self) -> dict[tuple[Any, ...], np.ndarray]:

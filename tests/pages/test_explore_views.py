@@ -195,8 +195,7 @@ def test_the_table_is_narrowed_to_methods_and_sorts_numbers(swept: Workbench) ->
     at = page("explore").run()
     table = at.dataframe[0].value
     assert table["facts"].dtype == float and table["coefficient helpful"].max() == 1.1
-    at.get_by_key("table_methods").set_value(["single"]).run()
-    at.run()
+    at.get_by_key("sought_methods").set_value(["single"]).run()
     assert not at.exception
     assert set(at.dataframe[0].value["method"]) == {"single"}
     assert "4 points match the filter." in texts(at)

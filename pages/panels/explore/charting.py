@@ -76,11 +76,14 @@ def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
         for name, label, words in (
             ("hide_dominated", "Hide dominated", "Leave only the front and the models"),
             ("knees", "Knees", "Mark where the front bends: much is given up on either side"),
+            ("show_hidden", "Hidden points", "Draw and list the points that you have hidden, too"),
         ):
             asked = st.session_state["addressed"].get(name) == "1"
             now = kept().setdefault(name, asked)
             key = view_key(name)
-            kept()[name] = st.toggle(label, controls.anchored(key, now), key=key, help=words)
+            at = controls.anchored(key, now)
+            heard = repick if name == "show_hidden" else None
+            kept()[name] = st.toggle(label, at, key=key, help=words, on_change=heard)
             remember(**{name: "1" if kept()[name] else None})
     remember(bounds=bounds_to_text(found) or None)
     return dict(found)

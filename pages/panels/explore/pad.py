@@ -16,7 +16,6 @@ import numpy as np
 
 from studio.decide.picking import Front, Pick
 from studio.decide.preference import Bounds, Preference
-from studio.points.recipes import recipe_text
 from studio.points.view import Measured
 from ui.components import declare
 
@@ -76,7 +75,7 @@ def packed(measured: Measured, front: Front, bounds: Bounds, shown: int = OBJECT
         "ids": [measured.ids[row] for row in rows],
         "terms": front.terms[places, :shown].ravel().tolist(),
         "values": front.values[places, :shown].ravel().tolist(),
-        "texts": [recipe_text(measured.recipes[row]) for row in rows],
+        "texts": [measured.text(row) for row in rows],
         "scores": [measured.score_text(row, axis.name) for row in rows for axis in axes],
     }
     text = json.dumps(found, allow_nan=False)
@@ -106,7 +105,7 @@ def picked_data(
     """
     axes = [axis for axis in pick.front.axes if axis.name in preference.weights]
     return {
-        "title": recipe_text(measured.recipes[pick.row]),
+        "title": measured.text(pick.row),
         "lines": [[axis.label, measured.score_text(pick.row, axis.name)] for axis in axes],
         "mark": {
             "label": "pick",

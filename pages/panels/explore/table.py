@@ -6,22 +6,23 @@ recipe in hand, a click on the chart marks its row, and a slider that moves off 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from cache.arrow import pa
-from pages.panels.explore import bounding, charting
+from pages.panels.explore import bounding, charting, remarking
 from studio.counted import counted
 from studio.points import table
+from studio.points.remarks import Remark
 from studio.points.view import Axis, Measured
 from studio.points.words import front_words
 from studio.shared import once
 from studio.workbench import Workbench
 from ui import recipe as controls
-from ui.choices import chosen_axes, kept
+from ui.choices import chosen_axes, kept, visible
 
 KEY = "table"
 ROW, HEAD, HEIGHT = 35, 38, 420
@@ -57,20 +58,31 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
     Args:
         on_pick: called with the id of the point whose row was chosen.
     """
-    measured = bench.measured()
-    shown = charting.within(measured, axes, bounding.bounds())
+    every = bench.measured()
+    seen = visible(bench)
+    shown = charting.within(seen, axes, bounding.bounds())
+    point = selected(bench, every)
     if not len(shown):
         st.text("No point meets every bound: loosen one under Bounds.")
+        remarking.line(bench, every, point)
         return
-    chosen = chosen_axes(axes)
+    chosen, remarks = chosen_axes(axes), bench.remarks.all()
     with st.container(horizontal=True, vertical_alignment="center", key="table_line", gap="small"):
         words = st.container(key="words", width="stretch")
         sought = _filters(shown)
-        listed = _listed(shown, axes, chosen, sought)
+        listed = _listed(shown, axes, chosen, sought, remarks)
         _download(bench, shown, axes, chosen, sought)
-    words.text(_words(listed, len(measured), len(shown), sought))
-    point = selected(bench, measured)
-    _selected_line(measured, point)
+    said = [listed.front]
+    if beyond := len(seen) - len(shown):
+        said.append(f"{counted(beyond, 'point does', 'points do')} not meet the bounds.")
+    if hidden := len(every) - len(seen):
+        said.append(f"{counted(hidden, 'point is', 'points are')} hidden.")
+    if sought:
+        said.append(f"{counted(listed.matching, 'point matches', 'points match')} the filter.")
+    if len(listed.ids) < listed.matching:
+        said.append(f"The table has the front and the latest, {len(listed.ids):,} rows.")
+    words.text(" ".join(said))
+    remarking.line(bench, every, point)
     st.session_state["table_ids"] = listed.ids
     st.session_state["marked"] = point
     _mark(listed.ids.index(point) if point in listed.ids else None)
@@ -78,7 +90,7 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
         listed.table, key=KEY, on_select=_picked, selection_mode=["single-row", "single-cell"],
         hide_index=True, height=min(HEAD + ROW * max(1, len(listed.ids)), HEIGHT), placeholder="",
         column_config=_configured(listed.table.column_names, axes),
-        column_order=_ordered(listed.table.column_names, axes),
+        column_order=_ordered(listed.table.column_names, axes, remarks),
     )  # fmt: skip
     st.session_state["table_on_pick"] = on_pick
 
@@ -102,55 +114,48 @@ def _mark(row: int | None) -> None:
 
 
 def _filters(measured: Measured) -> table.Sought:
+    """What the table is narrowed to; the widgets say it before they are drawn again."""
     methods = table.methods_of(measured)
-    now = kept().setdefault("table_methods", [])
-    count = len(table.Sought(frozenset(now) & frozenset(methods)))
-    with st.popover(f"Filter ({count})" if count else "Filter", key="table_filter"):
-        chosen = st.pills(
-            "Methods", methods, selection_mode="multi", key="table_methods",
-            default=controls.anchored("table_methods", [each for each in now if each in methods]),
-        )  # fmt: skip
-    kept()["table_methods"] = chosen
-    return table.Sought(frozenset(chosen))
+    before, said = kept().setdefault("sought", table.Sought()), st.session_state
+    text, starred, mine = (
+        said.get(f"sought_{name}", getattr(before, name)) for name in ("text", "starred", "mine")
+    )
+    chosen = frozenset(said.get("sought_methods", before.methods)) & frozenset(methods)
+    now = kept()["sought"] = table.Sought(chosen, text.strip(), starred, mine)
+    with st.popover(f"Filter ({len(now)})" if now else "Filter", key="table_filter"):
+        at = controls.anchored("sought_text", now.text)
+        st.text_input("Name, note or id holds", at, key="sought_text")
+        at = controls.anchored("sought_methods", [each for each in methods if each in chosen])
+        st.pills("Methods", methods, selection_mode="multi", default=at, key="sought_methods")
+        at = controls.anchored("sought_starred", now.starred)
+        st.toggle("Starred", at, key="sought_starred")
+        at = controls.anchored("sought_mine", now.mine)
+        st.toggle(
+            "Mine", at, key="sought_mine", help="Named, starred, or measured by Evaluate here"
+        )
+    return now
 
 
 def _listed(
-    measured: Measured, axes: Sequence[Axis], chosen: Sequence[Axis], sought: table.Sought
+    measured: Measured,
+    axes: Sequence[Axis],
+    chosen: Sequence[Axis],
+    sought: table.Sought,
+    remarks: Mapping[str, Remark],
 ) -> Listed:
-    """The table, made again only when the points, the axes or what is sought change."""
+    """The table, made again only when points, remarks, axes or what is sought change."""
 
     def make() -> Listed:
         front = measured.front_of(chosen)
-        there = table.matching(measured, sought)
+        there = table.matching(measured, sought, remarks)
         rows = table.in_order(front, there)
         ids = tuple(measured.ids[row] for row in rows.tolist())
-        found = table.columns(measured, axes, front, rows, certain=False)
+        found = table.columns(measured, axes, front, rows, remarks, certain=False)
         return Listed(found, ids, int(there.sum()), front_words(measured, chosen, front))
 
-    key = ("table", tuple(axes), tuple(chosen), sought)
+    key = ("table", tuple(axes), tuple(chosen), sought, frozenset(remarks.items()))
     found: Listed = once(measured, key, make)
     return found
-
-
-def _words(listed: Listed, every: int, shown: int, sought: table.Sought) -> str:
-    said = [listed.front]
-    if shown < every:
-        beyond = every - shown
-        said.append(f"{counted(beyond, 'point does', 'points do')} not meet the bounds.")
-    if sought:
-        said.append(f"{counted(listed.matching, 'point matches', 'points match')} the filter.")
-    if len(listed.ids) < listed.matching:
-        said.append(f"The table has the front and the latest, {len(listed.ids):,} rows.")
-    return " ".join(said)
-
-
-def _selected_line(measured: Measured, point: str | None) -> None:
-    """The point in hand, however far down its row is."""
-    with st.container(key="selected_point"):
-        if point is None:
-            st.text("A click on a row or on the chart takes a point's recipe in hand.")
-        else:
-            st.text(f"Selected: {measured.text(measured.row_of[point])} · point {point}")
 
 
 def _download(
@@ -161,9 +166,9 @@ def _download(
     sought: table.Sought,
 ) -> None:
     def written() -> bytes:
-        front = measured.front_of(chosen)
-        rows = table.in_order(front, table.matching(measured, sought), None)
-        return table.to_csv(table.columns(measured, axes, front, rows))
+        front, remarks = measured.front_of(chosen), bench.remarks.all()
+        rows = table.in_order(front, table.matching(measured, sought, remarks), None)
+        return table.to_csv(table.columns(measured, axes, front, rows, remarks))
 
     st.download_button(
         "CSV", written, f"{bench.study.name}.csv", "text/csv", key="table_csv", on_click="ignore",
@@ -172,13 +177,16 @@ def _download(
     )  # fmt: skip
 
 
-def _ordered(names: Sequence[str], axes: Sequence[Axis]) -> list[str]:
+def _ordered(
+    names: Sequence[str], axes: Sequence[Axis], remarks: Mapping[str, Remark]
+) -> list[str]:
     """The columns from left to right: what a point scores stands before what it is made of."""
     scores = [each for axis in axes for each in (axis.name, table.header(axis.name, "stderr"))]
     rest = [table.header(axis.name, of) for axis in axes for of in table.OF_SCORE if of != "stderr"]
-    made = [each for each in names if each not in (*scores, *rest)]
-    point, front = made[0], made[1]
-    return [front, *made[2:3], *scores, *made[3:], *rest, point]
+    point, name, star, _, front, method, *made = (e for e in names if e not in (*scores, *rest))
+    said = [star] if any(each.star for each in remarks.values()) else []
+    said += [name] if any(each.name for each in remarks.values()) else []
+    return [front, *said, method, *scores, *made, *rest, point]
 
 
 def _configured(names: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:
@@ -187,7 +195,9 @@ def _configured(names: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:
         table.MEASURED: column.TextColumn(
             "measured", help="On this machine, or before: shipped with the demo"
         ),
-        names[1]: column.CheckboxColumn("front", help="On the front over the axes chosen above"),
+        names[1]: column.TextColumn("name", width="medium"),
+        names[2]: column.CheckboxColumn("★", help="Starred"),
+        names[4]: column.CheckboxColumn("front", help="On the front over the axes chosen above"),
     }
     for axis in axes:
         found[axis.name] = column.NumberColumn(axis.label, format="%.3f", help=axis.title)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from cache.arrow import pa
 from engine.__main__ import main
 from engine.recipe import Names, Recipe, resolve
 from studio.points.arrivals import coefficients
+from studio.points.remarks import Remark
 from studio.points.table import Sought, columns, in_order, matching, methods_of, to_csv
 from studio.points.view import Axis, Measured, measure
 from tests.studio.points.test_view import AXES, NAMES, Point, mix, scored, single
@@ -31,9 +33,12 @@ def measured() -> Measured:
     return measure(found, ("facts", "loss"))
 
 
-def listed(measured: Measured, sought: Sought | None = None) -> pa.Table:
-    front = measured.front_of(AXES)
-    return columns(measured, AXES, front, in_order(front, matching(measured, sought or Sought())))
+def listed(
+    measured: Measured, sought: Sought | None = None, remarks: Mapping[str, Remark] | None = None
+) -> pa.Table:
+    front, said = measured.front_of(AXES), remarks or {}
+    rows = in_order(front, matching(measured, sought or Sought(), said))
+    return columns(measured, AXES, front, rows, said)
 
 
 def test_scores_are_numbers_that_sort_as_numbers(measured: Measured) -> None:
@@ -72,6 +77,29 @@ def test_narrowed_to_methods(measured: Measured) -> None:
     assert len(sought) == 1 and not Sought()
 
 
+def test_what_a_person_said_has_columns_and_narrows(measured: Measured) -> None:
+    remarks = {
+        "mid": Remark(name="My best, so far", star=True),
+        "b": Remark(note="compare with Mid"),
+        "half": Remark(asked=True),
+        "gone": Remark(name="of another family", star=True),
+    }
+    table = listed(measured, remarks=remarks)
+    assert table.column("name").to_pylist() == ["", "", "My best, so far", ""]
+    assert table.column("star").to_pylist() == [False, False, True, False]
+    assert table.column("note").to_pylist() == ["", "", "", "compare with Mid"]
+    for sought, ids in (
+        (Sought(starred=True), ["mid"]),
+        (Sought(mine=True), ["half", "mid"]),
+        (Sought(text="BEST, s"), ["mid"]),
+        (Sought(text="mid"), ["mid", "b"]),
+        (Sought(text="mid", mine=True), ["mid"]),
+        (Sought(text="nothing"), []),
+    ):
+        assert listed(measured, sought, remarks).column("id").to_pylist() == ids
+    assert len(Sought(text="mid", mine=True)) == 2
+
+
 def test_the_front_is_listed_whole_and_then_the_latest() -> None:
     front = np.array([False, True, False, False, True])
     every = np.ones(5, dtype=bool)
@@ -94,7 +122,7 @@ def test_an_error_of_0_is_not_shown_as_certainty() -> None:
     sure = {"mean": 0.0, "stderr": 0.0, "n": 40, "low": 0.0, "high": 0.09}
     found = measure([Point("p", mix(1.0, 1.0).as_dict(), {"facts": sure})], ("facts", "loss"))
     shown, written = (
-        columns(found, AXES, np.array([False]), np.array([0]), certain=each)
+        columns(found, AXES, np.array([False]), np.array([0]), {}, certain=each)
         for each in (False, True)
     )
     assert shown.column("facts stderr").to_pylist() == [None]
@@ -109,7 +137,7 @@ def test_objectives_keep_their_names_beside_columns_called_alike() -> None:
     point = Point("p", recipe.as_dict(), {"method": score, "front": score})
     found = measure([point], ("method", "front"))
     axes = (Axis("method", True), Axis("front", True))
-    table = columns(found, axes, np.array([True]), np.array([0]))
+    table = columns(found, axes, np.array([True]), np.array([0]), {})
     assert len(set(table.column_names)) == table.num_columns
     assert table.column("method").to_pylist() == [0.5]
     assert table.column("point front").to_pylist() == [True]
@@ -123,8 +151,9 @@ def test_a_file_has_every_digit_and_front_reads_it_back(
     path.write_bytes(to_csv(listed(measured)))
     with open(path, newline="", encoding="utf-8") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    assert list(rows["b"])[:6] == [
-        "id", "front", "method", "parameters", "coefficient helpful", "coefficient terse",
+    assert list(rows["b"])[:9] == [
+        "id", "name", "star", "note", "front", "method", "parameters", "coefficient helpful",
+        "coefficient terse",
     ]  # fmt: skip
     assert float(rows["b"]["facts"]) == 0.1 + 0.2 and rows["half"]["loss"] == ""
     assert float(rows["mid"]["loss stderr"]) == 0.01 and rows["mid"]["loss n"] == "40"
