@@ -10,9 +10,9 @@ from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
 from pages.panels.explore import bounding, charting, earlier, prefer, steps, table
 from studio.charts import live
+from studio.counted import counted
 from studio.decide.preference import from_text, to_text
 from studio.points import predicting
-from studio.points.numbers import counted
 from studio.points.view import Measured, axes_of
 from studio.points.words import readout
 from ui import address, components, jobs, tray, undo

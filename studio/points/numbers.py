@@ -15,11 +15,6 @@ KEPT = 1 << 15
 """Texts kept: a chart of 8,000 points is written anew with each point that arrives."""
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things: 1 point, 2 points."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def number(
     mean: float,
     stderr: float | None = None,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from engine.method import Method
 from engine.search.designs import design, levels
 from engine.study import Study
-from studio.points.numbers import counted
+from studio.counted import counted
 
 
 @dataclass(frozen=True)

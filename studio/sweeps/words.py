@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from engine.jobs.executor import Status
+from studio.counted import counted
 from studio.export.exports import size_text
-from studio.points.numbers import counted, number
+from studio.points.numbers import number
 from studio.points.recipes import recipe_text
 from studio.points.view import Axis
 from studio.sweeps.estimating import Line, Memory
