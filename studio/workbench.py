@@ -165,28 +165,22 @@ class Workbench:
     @property
     def version(self) -> int:
         """Of the points as pages show them (see held.py)."""
-        return self._look()
-
-    def _look(self, newest: bool = False) -> int:
         with self._lock:
             tasks = list(self._tasks.values())
         jobs = ((each.handle.job.priority, each.status.over) for each in tasks)
-        return self.held.look(self.store.version, time.monotonic(), jobs, newest=newest)
+        return self.held.look(self.store.version, time.monotonic(), jobs)
 
     def measured(self) -> Measured:
         """The study's points as columns; built again only when there are others to show."""
-        return self._measured_at(self._look())
-
-    def _measured_at(self, version: int) -> Measured:
         opened = self.known
         if opened is None:
             return measure((), self.objective_names)
-        key = (version, opened, names_of(self.remarks.all()))
+        key = (self.version, opened, names_of(self.remarks.all()))
         with self._lock:
             before, columns, found = self._measured
             if before != key:
-                objectives = {each: opened.objectives[each] for each in self.objective_names}
-                now = self.store.columns(opened.family, objectives, "explore", opened.numerics)
+                prints = {each: opened.objectives[each] for each in self.objective_names}
+                now = self.store.columns(opened.family, prints, "explore", opened.numerics)
                 if now is not columns or before[1:] != key[1:]:  # else what came are no points
                     scorers = {each.name: each.scorer for each in self.objectives}
                     found = self._arrivals.measured(now, scorers, key[2])
@@ -202,8 +196,8 @@ class Workbench:
         with self._lock:
             key = (self.store.version, opened)
             if self._earlier is None or self._earlier[0] != key:
-                objectives = {each: opened.objectives[each] for each in self.objective_names}
-                found = self.store.earlier(opened.family, objectives, "explore", opened.numerics)
+                prints = {each: opened.objectives[each] for each in self.objective_names}
+                found = self.store.earlier(opened.family, prints, "explore", opened.numerics)
                 self._earlier = (key, found)
             return self._earlier[1]
 
