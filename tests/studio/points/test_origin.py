@@ -49,7 +49,7 @@ def test_a_points_details_say_where(row: int, numerics: str, words: str) -> None
 
 
 def test_the_table_says_where() -> None:
-    found = columns(MEASURED_POINTS, AXES, np.zeros(4, dtype=bool), np.array([3, 0, 2]))
+    found = columns(MEASURED_POINTS, AXES, np.zeros(4, dtype=bool), np.array([3, 0, 2]), {})
     assert found.column(MEASURED).to_pylist() == [
         "measured here", "shipped", "measured here in part",
     ]  # fmt: skip
