@@ -22,7 +22,8 @@ from cache.rows import score_id
 from cache.store import Store
 from engine.jobs.claiming import Turns
 from engine.jobs.local import LocalExecutor
-from engine.jobs.protocol import Emit, Job
+from engine.jobs.served import Emit
+from engine.worker.messages import Job
 
 SERVICE = "benchmarks.claims:Idle"
 KEY = ("explore", "cpu/float32/1")

@@ -44,7 +44,7 @@ def inside() -> None:
     from engine.demo import demo_in
     from engine.jobs.executor import wait_until_ready
     from engine.jobs.local import LocalExecutor
-    from engine.jobs.protocol import Job
+    from engine.worker.messages import Job
 
     with tempfile.TemporaryDirectory() as place:
         home = Path(place) / "home"

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache.journal import make_directory, storage_error, try_lock
+from engine.worker.messages import Answer
 
 LEASE_SECONDS = 600.0
 RENEW_SECONDS = 30.0
@@ -43,15 +44,6 @@ SUFFIX = ".ids"
 
 Arrived = Callable[[], Collection[str]]
 """Reads what others wrote; gives the ids of all scores that have arrived since the start."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What becomes of ids; those in none of the three were not looked at."""
-
-    granted: frozenset[str] = frozenset()
-    there: frozenset[str] = frozenset()
-    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass

@@ -21,10 +21,10 @@ from cache.rows import score_id
 from cache.store import Store
 from engine.family.compatibility import Family
 from engine.jobs.executor import Executor
-from engine.jobs.protocol import Job, Priority
 from engine.jobs.reported import reported as report_rows
 from engine.recipe import Names, Recipe, point_id, resolve
 from engine.study import Objective, Study
+from engine.worker.messages import Job, Priority
 from studio.points.arrivals import Arrivals
 from studio.points.held import Held
 from studio.points.remarks import Remarks, names_of

@@ -13,11 +13,11 @@ from cache.rows import score_id
 from engine.commands.session import Session, progress
 from engine.errors import bad
 from engine.front.table import point_document
-from engine.jobs.protocol import Event
 from engine.recipe import Recipe, point_id
 from engine.scoring.intervals import with_intervals
 from engine.search.designs import design
 from engine.study_file import variables_of
+from engine.worker.messages import Event
 from studio.sweeps import queue
 from studio.workbench import Workbench
 

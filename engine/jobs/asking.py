@@ -1,7 +1,7 @@
 """The engine's questions to its owner: which scores may be measured here.
 
-    engine thread ── claim, numbered and held ──► owner, who asks the workspace (`cache.claims`)
-                  ◄── answer, which lets go of it ──
+    engine thread ── claim ──► owner, who asks the workspace (`cache.claims`)
+                  ◄── reply ──
 
 The answer takes less than a millisecond as a rule; ticks go on until it is there, so that a job can
 be cancelled, and parked, while it waits.
@@ -13,8 +13,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from cache.claims import Answer
-from engine.jobs.protocol import Event, Job
+from engine.worker.messages import Answer, Event, Job
 
 TICK_SECONDS = 0.05
 
@@ -73,7 +72,7 @@ class Questions:
 
 
 class Reporter:
-    """`protocol.Emit` for one job."""
+    """`served.Emit` for one job."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ from itertools import islice
 
 from engine.decoding.inputs import Tick
 from engine.errors import Cancelled
-from engine.jobs.protocol import Emit
+from engine.jobs.served import Emit
 
 WINDOW = 8
 """Recipes asked for at once, and as many that were put off: most often the first is granted, and

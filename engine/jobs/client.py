@@ -1,14 +1,13 @@
-"""The app's end of a connection, shared by all executors that talk the protocol.
+"""The app's end of a connection, shared by all executors that have one.
 
     submit, cancel ──► sender thread ──►  engine
     Handle ◄── reader thread ◄── frames ──┘
-                  ├─► rows ──► on_rows (fsync) ──► ack
-                  └─► claim ─► the workspace's claims ──► answer
+                  ├─► rows ──► on_rows (fsync)
+                  └─► claim ─► the workspace's claims ──► reply
 
 The reader thread also starts the engine at the first job, notices that it died or hangs, fails the
-one job that had
-the device, and starts it again with the jobs that are left: those queued, and a parked sweep from
-what is saved.
+one job that had the device, and starts it again with the jobs that are left: those queued, and a
+parked sweep from what is saved.
 """
 
 from __future__ import annotations
@@ -25,16 +24,23 @@ from engine.errors import JobFailed, bad
 from engine.jobs.executor import Handle, OnRows
 from engine.jobs.inbox import Inbox
 from engine.jobs.ledger import CANCELLED, Ledger
-from engine.jobs.protocol import (
-    Job,
-    pack,
-    submit_message,
-    unpack,
-    unpack_event,
-)
-from engine.jobs.pulse import Pulse
-from engine.jobs.record import Ending, Record, died, receive, send
+from engine.jobs.record import Ending, Record, died
 from engine.jobs.saving import Saving
+from engine.worker.messages import (
+    Cancel,
+    Event,
+    Heartbeat,
+    Job,
+    Message,
+    Refused,
+    Restart,
+    Stop,
+    Submit,
+    pack,
+    unpack,
+)
+from engine.worker.process import receive, send
+from engine.worker.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +52,7 @@ class ConnectedExecutor(ABC):
     dead.
 
     Args:
-        on_rows: saves rows; a row is acknowledged, and its event given, only after it returned.
+        on_rows: saves rows; a row's event is given only after it returned.
         claims: what other processes of the workspace measure; None where there are no others.
         hang_seconds: the longest time between two quanta of a running job.
         load_seconds: the longest time without one while models load.
@@ -74,12 +80,11 @@ class ConnectedExecutor(ABC):
 
     @abstractmethod
     def _connect(self) -> Connection:
-        """Start the engine, or reach the one that runs; raises `JobFailed`."""
+        """Start an engine; raises `JobFailed`."""
 
     @abstractmethod
-    def _ending(self) -> Ending | None:
-        """After a connection was lost: why, or None where the engine lives and can be reached
-        again."""
+    def _ending(self) -> Ending:
+        """After the connection has ended: why; nothing of the engine is left then."""
 
     @abstractmethod
     def _kill(self) -> None:
@@ -87,7 +92,7 @@ class ConnectedExecutor(ABC):
 
     def submit(self, job: Job) -> Handle:
         try:
-            message = submit_message(job)
+            message = pack(Submit(job))
         except (TypeError, ValueError) as error:
             what = f"its payload cannot be sent ({error})"
             raise bad("job", what, "Use finite numbers.") from None
@@ -119,7 +124,7 @@ class ConnectedExecutor(ABC):
                 return
             self._closed = True
             if self._outgoing is not None:
-                self._outgoing.put(pack({"op": "stop"}))
+                self._outgoing.put(pack(Stop()))
             self._lock.notify_all()
         if self._thread is not None:
             self._thread.join(3.0)
@@ -142,7 +147,7 @@ class ConnectedExecutor(ABC):
                 return
             record.cancelled = True  # an engine that dies with the message must not run it again
             if self._outgoing is not None:
-                self._outgoing.put(pack({"op": "cancel", "job": job_id}))
+                self._outgoing.put(pack(Cancel(job_id)))
                 return
         self._jobs.fail(job_id, CANCELLED)
 
@@ -154,9 +159,7 @@ class ConnectedExecutor(ABC):
                 self._settle(died(str(error)))
                 continue
             self._serve(connection)
-            ending = self._ending()
-            if ending is not None:
-                self._settle(ending)
+            self._settle(self._ending())
 
     def _await_work(self) -> bool:
         with self._lock:
@@ -170,9 +173,9 @@ class ConnectedExecutor(ABC):
         outgoing: SimpleQueue[bytes | None] = SimpleQueue()
         with self._lock:
             for record in self._jobs.all():
-                outgoing.put(submit_message(record.to_submit()))
+                outgoing.put(pack(Submit(record.to_submit())))
             if self._closed:
-                outgoing.put(pack({"op": "stop"}))
+                outgoing.put(pack(Stop()))
             self._outgoing = outgoing
         sender = threading.Thread(target=send, args=(connection, outgoing), daemon=True)
         sender.start()
@@ -198,29 +201,27 @@ class ConnectedExecutor(ABC):
 
     def _read(self, frames: Sequence[bytes]) -> None:
         for frame in frames:
-            header, body = unpack(frame)
-            match header["op"]:
-                case "event":
-                    event = unpack_event(header, body)
+            match unpack(frame):
+                case Event() as event:
                     self._pulse.moved()
                     if event.kind == "started":
                         self._starts = 0
-                    self._inbox.take(event, int(header.get("number", 0)))
-                case "heartbeat":
-                    self._pulse.heard(header)
-                    if header["state"] == "idle":
+                    self._inbox.take(event)
+                case Heartbeat() as beat:
+                    self._pulse.heard(beat)
+                    if beat.state == "idle":
                         self._starts = 0
-                case "restart":
+                case Restart():
                     self._leaving = Ending({}, blame=False)
-                case "refused":
-                    self._leaving = Ending(header["data"], blame=False, refused=True)
+                case Refused(data):
+                    self._leaving = Ending(data, blame=False, refused=True)
         self._inbox.save()
 
-    def _put(self, frame: bytes) -> None:
-        """Send a frame, where there is a connection."""
+    def _put(self, message: Message) -> None:
+        """Send a message, where there is a connection."""
         with self._lock:
             if self._outgoing is not None:
-                self._outgoing.put(frame)
+                self._outgoing.put(pack(message))
 
     def _settle(self, ending: Ending) -> None:
         """The engine is gone: fail the job at fault, keep the others for the engine that starts
@@ -233,7 +234,6 @@ class ConnectedExecutor(ABC):
             if top is None and ending.blame:
                 self._starts += 1
             give_up = ending.refused or self._starts >= STARTS
-            self._inbox.start_over()
             self._ended = str(ending.data.get("reason") or self._ended)
             self._pulse.change("stopped")
             self._wanted = not give_up

@@ -27,9 +27,10 @@ from engine.errors import BadInput, Cancelled, ParetoscopeError, bad
 from engine.jobs.evaluating import reason
 from engine.jobs.generating import Request, Stream, request_of
 from engine.jobs.models import Models, recipe_of, study_of
-from engine.jobs.protocol import Emit, is_out_of_memory
+from engine.jobs.served import Emit
 from engine.recipe import Recipe, find_method
 from engine.scoring.stops import StopWatch, cut
+from engine.worker.messages import is_out_of_memory
 
 log = logging.getLogger(__name__)
 

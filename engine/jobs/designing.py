@@ -18,9 +18,10 @@ from engine.errors import Cancelled, bad
 from engine.jobs.claiming import Hold, TakenOver, Turn, Turns
 from engine.jobs.evaluating import Evaluation, Progress, checked_objectives, reason
 from engine.jobs.models import Models, recipe_of, study_of
-from engine.jobs.protocol import Emit, is_out_of_memory
+from engine.jobs.served import Emit
 from engine.recipe import Recipe
 from engine.search.designs import design
+from engine.worker.messages import is_out_of_memory
 
 
 def design_recipes(

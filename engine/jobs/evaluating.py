@@ -24,13 +24,14 @@ from engine.errors import BadInput, ParetoscopeError, Problem, bad
 from engine.family.memory import memory_needed
 from engine.jobs.models import Models, study_of
 from engine.jobs.opened import OpenFamily
-from engine.jobs.protocol import Emit, is_out_of_memory
+from engine.jobs.served import Emit
 from engine.recipe import Recipe, point_id
 from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
 from engine.scoring.objectives import copies_notes, objective_fingerprint, prepare
 from engine.scoring.registry import check_objective
 from engine.scoring.scores import Score
 from engine.study import Objective, Split, Study
+from engine.worker.messages import is_out_of_memory
 
 log = logging.getLogger(__name__)
 

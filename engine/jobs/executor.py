@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from engine.errors import JobFailed
-from engine.jobs.protocol import FINAL, Event, Job, error_of
+from engine.worker.messages import FINAL, Event, Job, error_of
 
 JobState = Literal["queued", "running", "parked", "done", "failed"]
 
@@ -32,7 +32,7 @@ class Status:
         texts: output index -> the text so far, of a job that generates.
         rows: how many score and failure rows are saved.
         reason: why it failed; None otherwise.
-        failure: the kind of failure (`protocol.FailureKind`); None otherwise.
+        failure: the kind of failure (`messages.FailureKind`); None otherwise.
     """
 
     state: JobState = "queued"

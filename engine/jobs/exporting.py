@@ -24,8 +24,8 @@ from engine.jobs.claiming import TakenOver, Turns
 from engine.jobs.evaluating import Evaluation, Progress, checked_objectives
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.opened import OpenFamily
-from engine.jobs.protocol import Emit
 from engine.jobs.reported import shown_score
+from engine.jobs.served import Emit
 from engine.recipe import Recipe, point_id
 from engine.scoring.data import read_rows
 from engine.scoring.objectives import copies_notes, seen_by_others

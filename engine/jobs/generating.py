@@ -13,10 +13,11 @@ from engine.decoding.sampling import Sampling
 from engine.errors import bad
 from engine.family.text import Text
 from engine.jobs.models import Models, recipe_of, study_of
-from engine.jobs.protocol import TEXT_SECONDS, Emit
+from engine.jobs.served import Emit
 from engine.recipe import FrozenDict
 from engine.scoring.stops import StopWatch, cut
 from engine.study_file import variables_of
+from engine.worker.outbox import TEXT_SECONDS
 
 
 class Stream:

@@ -25,7 +25,7 @@ from engine.decoding.inputs import Tick
 from engine.errors import bad
 from engine.family.ties import EMBEDDINGS, HEADS
 from engine.jobs.models import Models, study_of
-from engine.jobs.protocol import Emit
+from engine.jobs.served import Emit
 from engine.merging.basis import CHUNK, SPAN, Tensors
 
 _LAYER = re.compile(r"\.(\d+)\.")

@@ -1,4 +1,4 @@
-"""The in-line executor: the same protocol over an in-memory pipe, the engine on a thread of this
+"""The in-line executor: the same messages over a pair of sockets, the engine on a thread of this
 process.
 
 For one-shot commands and tests. A fault that takes the process takes everything with it, and a hang
@@ -21,8 +21,9 @@ from engine.jobs import server
 from engine.jobs.client import ConnectedExecutor
 from engine.jobs.executor import OnRows
 from engine.jobs.local import REAL_SERVICE
-from engine.jobs.protocol import Service
 from engine.jobs.record import Ending, died
+from engine.jobs.served import Service
+from engine.worker.talking import FAREWELL_SECONDS
 
 
 class InlineExecutor(ConnectedExecutor):
@@ -51,23 +52,16 @@ class InlineExecutor(ConnectedExecutor):
 
     def _connect(self) -> Connection:
         here, there = Pipe()
-        waiting = [there]
-
-        def accept() -> Connection:
-            if not waiting:
-                raise EOFError("an in-line engine has one connection")
-            return waiting.pop()
-
-        engine = server.Server(accept)
+        engine = server.Server(there)
         self._engine = threading.Thread(
             target=engine.run, args=(self._make,), name="engine", daemon=True
         )
         self._engine.start()
         return here
 
-    def _ending(self) -> Ending | None:
+    def _ending(self) -> Ending:
         if self._engine is not None:
-            self._engine.join(server.FAREWELL_SECONDS)
+            self._engine.join(FAREWELL_SECONDS)
         return died("the in-line engine ended")
 
     def _kill(self) -> None:

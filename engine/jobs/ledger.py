@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.jobs.executor import JobState
-from engine.jobs.protocol import Event
 from engine.jobs.record import Record
+from engine.worker.messages import Event
 
 CANCELLED = {"failure": "cancelled", "reason": "cancelled"}
 

@@ -16,9 +16,10 @@ from engine.errors import BadInput, Cancelled, bad
 from engine.jobs.claiming import TakenOver, Turn, Turns
 from engine.jobs.evaluating import Evaluation, Progress, checked_objectives, reason, split_of
 from engine.jobs.models import Models, recipe_of, study_of
-from engine.jobs.protocol import Emit, is_out_of_memory
+from engine.jobs.served import Emit
 from engine.recipe import Recipe, point_id
 from engine.scoring.data import read_rows
+from engine.worker.messages import is_out_of_memory
 
 
 def evaluate_recipes(

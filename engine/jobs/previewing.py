@@ -12,7 +12,7 @@ from typing import Any
 from engine.compose import ComposedModel
 from engine.decoding.inputs import Tick
 from engine.jobs.models import Models, recipe_of, study_of
-from engine.jobs.protocol import Emit
+from engine.jobs.served import Emit
 from engine.scoring.choices import choice_sums
 from engine.scoring.data import Row
 from engine.scoring.evaluate import evaluate

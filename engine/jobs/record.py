@@ -1,18 +1,13 @@
-"""What the app's end of a connection keeps of a job and of the engine's end, and its two plain
-socket loops."""
+"""What the app's end of a connection keeps of a job, and of the engine's end."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
-from queue import SimpleQueue
 from typing import Any
 
 from engine.jobs.executor import Handle
-from engine.jobs.protocol import Job
-
-BATCH = 100  # frames taken at once, so that rows that come together share one fsync
+from engine.worker.messages import Job
 
 
 @dataclass
@@ -50,26 +45,3 @@ class Ending:
 def died(reason: str) -> Ending:
     """The engine is gone of itself."""
     return Ending({"failure": "died", "reason": reason})
-
-
-def receive(connection: Connection) -> list[bytes] | None:
-    """The frames that are there, waiting a moment for the first; None once the connection has
-    ended."""
-    frames: list[bytes] = []
-    try:
-        if wait([connection], 0.1):
-            frames.append(connection.recv_bytes())
-            while len(frames) < BATCH and connection.poll(0):
-                frames.append(connection.recv_bytes())
-    except (EOFError, OSError):
-        return frames or None
-    return frames
-
-
-def send(connection: Connection, outgoing: SimpleQueue[bytes | None]) -> None:
-    """Send frames until a None comes or the connection is gone."""
-    while (frame := outgoing.get()) is not None:
-        try:
-            connection.send_bytes(frame)
-        except OSError:
-            return

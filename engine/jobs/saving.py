@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from cache.claims import Answer, Claims
+from cache.claims import Claims
 from engine.jobs.executor import OnRows
+from engine.worker.messages import Answer
 
 
 class Saving:

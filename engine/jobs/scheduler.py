@@ -20,11 +20,10 @@ from dataclasses import dataclass
 
 from engine.errors import Cancelled, ParetoscopeError, is_panic
 from engine.jobs.asking import Questions, Reporter
-from engine.jobs.protocol import Event, Job, Service, State, failure_of, is_out_of_memory
+from engine.jobs.served import Service
+from engine.worker.messages import Event, Job, State, failure_of, is_out_of_memory
 
 log = logging.getLogger(__name__)
-
-KNOWN = 10_000  # ids remembered, so that a job sent twice around a reconnect runs once
 
 QUIET_SECONDS = 0.3
 """How long nothing is asked before a service rests."""
@@ -85,7 +84,6 @@ class Scheduler:
         self._changed = threading.Condition()
         self._interactive: list[Job] = []
         self._sweeps: deque[Job] = deque()
-        self._known: dict[str, None] = {}
         self._running: list[_Running] = []
         self._stopped = False
         self._service: Service | None = None
@@ -98,14 +96,8 @@ class Scheduler:
         self.state: State = "loading"
 
     def submit(self, job: Job) -> None:
-        """Queue a job; one that waits for the same browser session is superseded. A job already
-        known is left as it is."""
+        """Queue a job; one that waits for the same browser session is superseded."""
         with self._changed:
-            if job.id in self._known:
-                return
-            self._known[job.id] = None
-            if len(self._known) > KNOWN:
-                del self._known[next(iter(self._known))]
             superseded = None
             if job.priority == "sweep":
                 self._sweeps.append(job)

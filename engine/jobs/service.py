@@ -30,7 +30,8 @@ from engine.jobs.geometry import measure_geometry
 from engine.jobs.measuring import evaluate_recipes
 from engine.jobs.models import Models
 from engine.jobs.previewing import preview_objective
-from engine.jobs.protocol import Emit, Job
+from engine.jobs.served import Emit
+from engine.worker.messages import Job
 
 assert engine.merging and engine.decoding  # importing them registers every method
 

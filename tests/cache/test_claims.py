@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from cache import claims as claims_module
-from cache.claims import LEASE_SECONDS, LOOK_SECONDS, Answer, Claims
+from cache.claims import LEASE_SECONDS, LOOK_SECONDS, Claims
 from cache.store import Store
 from engine.errors import BadInput
+from engine.worker.messages import Answer
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,7 +17,7 @@ from engine.errors import (
     shown,
     shown_json,
 )
-from engine.jobs.protocol import error_of, failure_of
+from engine.worker.messages import error_of, failure_of
 from tests import headless
 
 HIDDEN = "\x00\x07\x1b]0;title\x1b[31m\x7f\x9b\u202e\u2066\u2028\u2029\r\ud800"

@@ -15,9 +15,9 @@ from engine.demo import write_demo
 from engine.family.compatibility import open_family
 from engine.jobs.inline import InlineExecutor
 from engine.jobs.local import LocalExecutor
-from engine.jobs.protocol import Job
 from engine.recipe import Recipe, resolve
 from engine.study import load_study
+from engine.worker.messages import Job
 
 NEW_TOKENS = 12
 PROMPTS = 64

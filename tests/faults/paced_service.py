@@ -10,7 +10,8 @@ from typing import Any
 
 from cache.rows import score_id
 from engine.jobs.claiming import TakenOver, Turns
-from engine.jobs.protocol import Emit, Job
+from engine.jobs.served import Emit
+from engine.worker.messages import Job
 
 FAMILY, OBJECTIVE, NUMERICS = "f" * 64, "o" * 64, "cpu/float32/1"
 

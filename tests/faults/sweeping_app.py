@@ -18,7 +18,7 @@ from cache.store import Store
 from engine.errors import JobFailed
 from engine.jobs.executor import wait_until_ready
 from engine.jobs.local import LocalExecutor
-from engine.jobs.protocol import Job
+from engine.worker.messages import Job
 
 
 def say(**what: Any) -> None:

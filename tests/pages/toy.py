@@ -14,11 +14,11 @@ from typing import Any
 
 from cache.rows import clean
 from engine.errors import ParetoscopeError, bad
-from engine.jobs.protocol import Job
 from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
 from engine.scoring.objectives import prepare
 from engine.search.designs import design
 from engine.study import Study, load_study, objective_of_document
+from engine.worker.messages import Job
 
 FAMILY = "f" * 64
 NUMERICS = "cpu/float32/1"
@@ -63,7 +63,7 @@ def score_rows(recipe: Recipe, study: Study) -> list[dict[str, Any]]:
 
 
 class Service:
-    """`engine.jobs.protocol.Service` over `scores`.
+    """`engine.jobs.served.Service` over `scores`.
 
     Args:
         pause: seconds for each score.

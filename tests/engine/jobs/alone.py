@@ -1,11 +1,11 @@
-"""`engine.jobs.protocol.Emit` for a service that is called directly: nobody else measures."""
+"""`engine.jobs.served.Emit` for a service that is called directly: nobody else measures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from cache.claims import Answer
+from engine.worker.messages import Answer
 
 
 class Alone:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import bad
-from engine.jobs.protocol import Emit, Job
+from engine.jobs.served import Emit
+from engine.worker.messages import Job
 
 
 class StubService:

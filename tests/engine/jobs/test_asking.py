@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cache.claims import Answer
 from engine.errors import Cancelled
 from engine.jobs.asking import Questions
-from engine.jobs.protocol import Event, answer_message, answer_of, pack_event, unpack, unpack_event
+from engine.worker.messages import Answer, Event
 
 ANSWER = Answer(frozenset({"a"}), frozenset({"b"}), frozenset({"c"}))
-
-
-def test_an_answer_comes_back_whole() -> None:
-    header, _ = unpack(answer_message(3, 7, ANSWER))
-    assert (header["number"], header["question"]) == (3, 7)
-    assert answer_of(header) == ANSWER
-    event = Event("claim", "job", {"question": 7, "wanted": [["a"], ["b", "c"]]})
-    assert unpack_event(*unpack(pack_event(event, 3))) == event
 
 
 def test_the_answer_is_waited_for_with_ticks() -> None:

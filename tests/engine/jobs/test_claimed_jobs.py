@@ -14,7 +14,7 @@ from cache.store import Store
 from engine.errors import JobFailed
 from engine.jobs.executor import Handle
 from engine.jobs.inline import InlineExecutor
-from engine.jobs.protocol import Job
+from engine.worker.messages import Job
 from tests.faults.paced_service import PacedService, row_id
 
 POINTS = [f"{index:012x}" for index in range(24)]

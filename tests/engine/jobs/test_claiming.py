@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cache.claims import Answer, Claims
+from cache.claims import Claims
 from engine.errors import Cancelled
 from engine.jobs import claiming
 from engine.jobs.claiming import TakenOver, Turns
+from engine.worker.messages import Answer
 
 
 class Place:

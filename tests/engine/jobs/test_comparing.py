@@ -14,8 +14,8 @@ from engine.compose import Composer
 from engine.errors import BadInput, Cancelled, JobFailed
 from engine.jobs import comparing
 from engine.jobs.inline import InlineExecutor
-from engine.jobs.protocol import Job
 from engine.jobs.service import Service
+from engine.worker.messages import Job
 from tests.engine.jobs.small import build_small_study, recipe, single
 
 RECIPES = [

@@ -10,10 +10,10 @@ import pytest
 
 from engine.errors import BadInput
 from engine.jobs.inline import InlineExecutor
-from engine.jobs.protocol import Job
 from engine.recipe import Names, recipe_from_dict, resolve
 from engine.search.designs import design
 from engine.study import load_study
+from engine.worker.messages import Job
 from tests.engine.jobs.small import build_small_study, recipe
 
 

@@ -16,7 +16,7 @@ from engine.jobs.client import ConnectedExecutor
 from engine.jobs.executor import wait_until_ready
 from engine.jobs.inline import InlineExecutor
 from engine.jobs.local import LocalExecutor
-from engine.jobs.protocol import Job
+from engine.worker.messages import Job
 
 STUB = "tests.engine.jobs.stub_service:StubService"
 KINDS = {"inline": InlineExecutor, "local": LocalExecutor}

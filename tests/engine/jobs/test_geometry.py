@@ -14,10 +14,10 @@ from engine.family.compatibility import open_family
 from engine.family.weights import Reader
 from engine.jobs.geometry import group_of, measure_geometry, products
 from engine.jobs.models import Models
-from engine.jobs.protocol import Job
 from engine.jobs.service import Service
 from engine.merging import basis
 from engine.study import load_study
+from engine.worker.messages import Job
 from tests.engine.jobs.small import build_small_study
 from tests.families import FamilyFiles, build_tied_family
 

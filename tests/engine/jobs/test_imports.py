@@ -13,15 +13,15 @@ import pytest
 from engine.errors import BadInput
 from engine.jobs import imports
 from engine.jobs.imports import fetch_model_classes, importing
-from engine.jobs.protocol import Job
 from engine.jobs.service import Service
+from engine.worker.messages import Job
 from tests.engine.jobs.small import build_small_study, recipe
 
 SCRIPT = """
 import sys
 from pathlib import Path
 from engine.jobs.imports import MODEL_CLASSES
-from engine.jobs.protocol import Job
+from engine.worker.messages import Job
 from engine.jobs.service import Service
 
 late = (*MODEL_CLASSES, "peft", "torch._dynamo", "duckdb", "pyarrow")

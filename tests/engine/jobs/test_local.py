@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ import pytest
 from engine.errors import Cancelled, JobFailed
 from engine.jobs.executor import wait_until_ready
 from engine.jobs.local import LocalExecutor
-from engine.jobs.protocol import Job
+from engine.worker.messages import Job
 
 STUB = "tests.engine.jobs.stub_service:StubService"
 ROOT = Path(__file__).resolve().parents[3]
@@ -74,15 +71,18 @@ def test_the_worker_starts_with_the_first_job(executor: LocalExecutor) -> None:
     assert result["pid"] == executor.pid != os.getpid()
 
 
-def test_the_worker_is_nice_and_its_key_is_not_in_its_arguments(executor: LocalExecutor) -> None:
+def test_the_worker_is_nice_and_its_connection_is_nobody_elses(executor: LocalExecutor) -> None:
     executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
     pid = pid_of(executor)
     assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
-    command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    environment = Path(f"/proc/{pid}/environ").read_bytes()
-    assert executor._key.hex().encode() not in command + environment
-    assert b"OMP_WAIT_POLICY=PASSIVE" in environment
-    assert Path(executor._address).parent.stat().st_mode & 0o077 == 0
+    assert b"OMP_WAIT_POLICY=PASSIVE" in Path(f"/proc/{pid}/environ").read_bytes()
+    descriptor = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").rpartition(b"\0")[2]
+    theirs = os.readlink(f"/proc/{pid}/fd/{int(descriptor)}")
+    assert theirs.startswith("socket:")
+    flags = Path(f"/proc/{pid}/fdinfo/{int(descriptor)}").read_text().split("flags:")[1].split()[0]
+    assert int(flags, 8) & os.O_CLOEXEC, "what the worker starts would keep the connection open"
+    ours = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.exists()]
+    assert theirs not in ours
 
 
 def test_a_killed_worker_fails_its_job_and_no_other(
@@ -160,55 +160,10 @@ def test_a_worker_that_cannot_start_fails_every_job_and_tries_again_later(tmp_pa
         assert executor.state() == "stopped"
 
 
-def test_a_long_temporary_directory_moves_the_socket_to_the_loopback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = tmp_path / ("long" * 30)
-    place.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(place))
-    with LocalExecutor(tmp_path, service=STUB) as executor:
-        executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
-        assert executor._address[0] == "127.0.0.1"
-    assert list(place.iterdir()) == []
-
-
-def test_nobody_without_the_key_is_heard(executor: LocalExecutor) -> None:
-    executor.submit(Job("evaluate", {"recipes": [1]})).result(20)
-    executor.close()
-    listening = LocalExecutor(Path("."), service=STUB)
-    with listening:
-        listening._start()
-        with pytest.raises((AuthenticationError, EOFError, OSError)):
-            Client(listening._address, authkey=b"guess")
-        with listening._connect() as connection:
-            assert connection.poll(5)
-
-
-def test_rows_in_flight_when_the_connection_breaks_come_once(
-    executor: LocalExecutor, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connections = []
-    connect = executor._connect
-    monkeypatch.setattr(
-        executor, "_connect", lambda: connections.append(connect()) or connections[-1]
-    )
-    handle = executor.submit(long_sweep(0, 60))
-    first = pid_of(executor)
-    for breaks in range(1, 6):
-        until(lambda breaks=breaks: handle.status().rows >= 8 * breaks)
-        broken = socket.socket(fileno=os.dup(connections[-1].fileno()))
-        broken.shutdown(socket.SHUT_RDWR)
-        broken.close()
-        until(lambda breaks=breaks: len(connections) > breaks)
-    assert len(handle.result(20)["points"]) == 60
-    assert executor.pid == first
-    assert [row["id"] for row in rows] == [str(index) for index in range(60)]
-
-
 OWNER = f"""
 import sys, time
 from engine.jobs.local import LocalExecutor
-from engine.jobs.protocol import Job
+from engine.worker.messages import Job
 executor = LocalExecutor({str(ROOT)!r}, service={STUB!r})
 handle = executor.submit(Job("evaluate", {{"recipes": [1], "steps": 10000, "seconds": 0.01}}))
 while handle.status().state != "running":

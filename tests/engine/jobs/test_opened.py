@@ -12,9 +12,9 @@ import torch
 
 from engine.compose import ComposedModel, Composer
 from engine.errors import IncompatibleFamily
-from engine.jobs.protocol import Job
 from engine.jobs.service import Service
 from engine.recipe import Recipe, point_id, resolve
+from engine.worker.messages import Job
 from tests.engine.jobs.alone import Alone
 from tests.engine.jobs.small import build_small_study, recipe
 

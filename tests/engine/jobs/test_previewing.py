@@ -11,8 +11,8 @@ import yaml
 from engine.errors import BadInput
 from engine.jobs.models import Models
 from engine.jobs.previewing import preview_objective
-from engine.jobs.protocol import Job
 from engine.jobs.service import Service
+from engine.worker.messages import Job
 from tests.engine.jobs.alone import Alone
 from tests.engine.jobs.small import build_small_study, recipe, single
 from tests.families import write_lines

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from engine.jobs import scheduler
-from engine.jobs.protocol import Emit, Event, Job
 from engine.jobs.scheduler import Scheduler, Share
+from engine.jobs.served import Emit
+from engine.worker.messages import Event, Job
 
 
 class Clock:
@@ -166,12 +167,6 @@ def test_a_parked_sweep_that_is_cancelled_ends_when_it_is_back(bench: Bench) -> 
     bench.service.at_step = step
     assert bench.run() == "sweep park a back close"
     assert bench.ended() == {"a": "done", "sweep": "cancelled"}
-
-
-def test_a_job_sent_twice_runs_once(bench: Bench) -> None:
-    job = bench.submit("a", 1)
-    bench.scheduler.submit(job)
-    assert bench.run() == "a close"
 
 
 def test_putting_back_does_not_make_way_again(bench: Bench) -> None:

@@ -19,8 +19,8 @@ from engine.errors import BadInput, Cancelled, JobFailed
 from engine.jobs.client import ConnectedExecutor
 from engine.jobs.inline import InlineExecutor
 from engine.jobs.local import LocalExecutor
-from engine.jobs.protocol import Job
 from engine.jobs.service import Service
+from engine.worker.messages import Job
 from tests.engine.jobs.small import build_small_study, recipe, single
 
 KINDS = {"inline": InlineExecutor, "local": LocalExecutor}

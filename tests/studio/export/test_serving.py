@@ -63,7 +63,7 @@ def test_the_python_lines_run(
 ) -> None:
     from cache.store import Store
     from engine.jobs.inline import InlineExecutor
-    from engine.jobs.protocol import Job
+    from engine.worker.messages import Job
 
     study = family.study("helpful", "terse", name="lines", target=True)
     recipe = {"method": "task_arithmetic", "coefficients": {"terse": 0.7}}

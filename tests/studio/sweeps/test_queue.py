@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from engine.jobs.inline import InlineExecutor
-from engine.jobs.protocol import Job
 from engine.recipe import Recipe, resolve
+from engine.worker.messages import Job
 from studio.sweeps import queue as sweeping
 from studio.sweeps.sweep import KIND, Sweep, design_words, lacking, recipes_of, there
 from studio.workbench import Workbench

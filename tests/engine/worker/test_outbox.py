@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from engine.jobs.outbox import Outbox
-from engine.jobs.protocol import Event, unpack, unpack_event
+from engine.worker.messages import Event, Message, unpack
+from engine.worker.outbox import Outbox
 
 
 class Clock:
@@ -25,8 +25,8 @@ def outbox(clock: Clock) -> Outbox:
     return Outbox(clock=clock)
 
 
-def taken(outbox: Outbox) -> list[Event]:
-    return [unpack_event(*unpack(frame)) for frame in outbox.due()[0]]
+def taken(outbox: Outbox) -> list[Message]:
+    return [unpack(frame) for frame in outbox.due()[0]]
 
 
 def progress(done: int, job: str = "j") -> Event:
@@ -71,35 +71,22 @@ def test_the_last_progress_goes_before_the_end(outbox: Outbox) -> None:
     outbox.due()
     outbox.put(progress(2))
     outbox.put(Event("done", "j"))
-    assert [event.kind for event in taken(outbox)] == ["progress", "done"]
+    assert taken(outbox) == [progress(2), Event("done", "j")]
     assert outbox.due() == ([], None)
 
 
-def test_results_are_held_until_acknowledged_and_sent_again_in_order(outbox: Outbox) -> None:
-    for name in "abc":
-        outbox.put(row(name))
-    assert taken(outbox) == [row("a"), row("b"), row("c")]
-    outbox.acknowledge([2])
-    outbox.put(Event("accepted", "k"))
-    outbox.put(Event("done", "j"))
-    outbox.resend()
-    assert taken(outbox) == [Event("accepted", "k"), row("a"), row("c"), Event("done", "j")]
-    outbox.acknowledge([1, 3, 4, 99])
-    outbox.resend()
-    assert outbox.held == 0 and outbox.due() == ([], None)
-
-
-def test_numbers_rise(outbox: Outbox) -> None:
-    for name in "ab":
-        outbox.put(row(name))
-    assert [unpack(frame)[0]["number"] for frame in outbox.due()[0]] == [1, 2]
+def test_all_others_go_at_once_and_in_order(outbox: Outbox) -> None:
+    said = [row("a"), Event("claim", "j", {"question": 1}), row("b"), Event("done", "j")]
+    for each in said:
+        outbox.put(each)
+    assert taken(outbox) == said and outbox.due() == ([], None)
 
 
 @pytest.mark.parametrize("kind", ["progress", "done", "result"])
 def test_what_cannot_be_said_is_refused_where_it_is_put(outbox: Outbox, kind: str) -> None:
     with pytest.raises(ValueError):
         outbox.put(Event(kind, "j", {"mean": math.nan}))  # type: ignore[arg-type]
-    assert outbox.due() == ([], None) and outbox.held == 0
+    assert outbox.due() == ([], None)
 
 
 def test_waiting_until_sent_has_an_end(outbox: Outbox) -> None:

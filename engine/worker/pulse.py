@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+
+from engine.worker.messages import Heartbeat
 
 
 class Pulse:
@@ -33,12 +34,11 @@ class Pulse:
     def moved(self) -> None:
         self._moved = self._clock()
 
-    def heard(self, heartbeat: Mapping[str, Any]) -> None:
+    def heard(self, beat: Heartbeat) -> None:
         """Take a heartbeat; one without a new quantum in a running job is no sign that it moves."""
-        state, ticks = heartbeat["state"], heartbeat["ticks"]
-        if state == "idle" or state != self.state or ticks != self._ticks:
+        if beat.state == "idle" or beat.state != self.state or beat.ticks != self._ticks:
             self.moved()
-        self.state, self._ticks = state, ticks
+        self.state, self._ticks = beat.state, beat.ticks
 
     @property
     def limit(self) -> float:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.jobs.pulse import Pulse
+from engine.worker.messages import Heartbeat, State
+from engine.worker.pulse import Pulse
 
 
 class Clock:
@@ -22,8 +23,8 @@ def pulse(clock: Clock) -> Pulse:
     return Pulse(hang_seconds=10, load_seconds=100, clock=clock)
 
 
-def beat(pulse: Pulse, state: str, ticks: int) -> None:
-    pulse.heard({"state": state, "ticks": ticks})
+def beat(pulse: Pulse, state: State, ticks: int) -> None:
+    pulse.heard(Heartbeat(ticks, state))
 
 
 def test_each_quantum_starts_the_clock_again(pulse: Pulse, clock: Clock) -> None:
