@@ -5,6 +5,5 @@ Importing it registers every method; nothing imported here needs torch.
 
 from __future__ import annotations
 
-from engine import decoding, merging
-
-__all__ = ["decoding", "merging"]
+from engine import decoding as decoding
+from engine import merging as merging

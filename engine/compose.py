@@ -290,10 +290,10 @@ class Composer:
 
 
 def runs_unmerged(recipe: Recipe, family: Family) -> bool:
-    """Whether a recipe is task arithmetic over LoRA experts alone, exact without merging."""
+    """Whether a recipe only adds LoRA experts' task vectors, which is exact without merging."""
     used = [name for name, value in recipe.coefficients.items() if value != 0.0]
     return (
-        recipe.method == "task_arithmetic"
+        find_method(recipe.method).additive
         and bool(used)
         and all(family.experts[name].kind == "lora" for name in used)
     )

@@ -1,88 +1,33 @@
 """The registry of methods: what can be mixed how, before any tensor is touched.
 
-A method is a decorated function. Its keyword-only arguments are its structural parameters; their
-annotations say the bounds and choices, so one signature feeds the command line, the sliders and the
-checks. Nothing here imports torch: the app reads this registry in its own process.
+A method is a decorated function, and all that is known of it stands in its registration: its
+parameters (keyword-only arguments, see `engine.parameter`), a sentence for what it does and one for
+its sliders, its source, its corners, its mark in charts. Nothing here imports torch: the app reads
+this registry in its own process. docs/extending.md adds one.
 
-    @method(space="weight", summary="...", source="arXiv 2410.02396")
-    def pcb(vectors, *, ratio: Annotated[float, Bounds(0, 1)] = 0.1): ...
+    @method(space="weight", summary="…", slider="…", source="arXiv 2410.02396", mark="triangle-up")
+    def pcb(tensors, *, ratio: Annotated[float, Bounds(0, 1), Says("…")] = 0.1): ...
 """
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
-from engine.errors import bad, unknown
+from engine.parameter import Bounds, Parameter, parameters_of
+from engine.registry import Registry
 
 Space = Literal["weight", "logit"]
 
+OURS = "defined here"
+"""The source of what no paper defines."""
 
-@dataclass(frozen=True)
-class Bounds:
-    """Allowed range of a numeric parameter; an open end excludes its own value."""
+HELD: frozenset[str] = frozenset(("float", "int", "flag", "choice", "model"))
+"""Kinds of parameters that a recipe can hold, in a file, a key and an address."""
 
-    low: float = -math.inf
-    high: float = math.inf
-    open_low: bool = False
-    open_high: bool = False
-
-    def holds(self, value: float) -> bool:
-        above = value > self.low if self.open_low else value >= self.low
-        below = value < self.high if self.open_high else value <= self.high
-        return above and below
-
-    def __str__(self) -> str:
-        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
-        return f"{left}{self.low:g}, {self.high:g}{right}"
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number that a float can hold; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer of more than 308 digits
-        return False
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One structural parameter of a method.
-
-    Attributes:
-        kind: "float", "int", "choice" or "model" (a name of the family: base, target or an expert).
-        default: None for a parameter that must be given.
-    """
-
-    name: str
-    kind: Literal["float", "int", "choice", "model"]
-    default: Any = None
-    bounds: Bounds = Bounds()
-    choices: tuple[str, ...] = ()
-
-    def check(self, value: Any, where: str) -> Any:
-        """The value in its canonical type; raises `BadInput` where it does not fit."""
-        place = f"{where}: parameter {self.name}"
-        if self.kind in ("choice", "model"):
-            if not isinstance(value, str):
-                known = f"One of {', '.join(self.choices)}." if self.choices else "Name a model."
-                raise bad(place, f"expected a name, got {value!r}", known)
-            if self.kind == "choice" and value not in self.choices:
-                raise unknown(place, "choice", value, self.choices)
-            return value
-        if not is_number(value):
-            raise bad(place, f"expected a finite number, got {value!r}", f"Allowed: {self.bounds}.")
-        if self.kind == "int" and value != int(value):
-            raise bad(place, f"expected a whole number, got {value!r}", f"Allowed: {self.bounds}.")
-        if not self.bounds.holds(value):
-            raise bad(place, f"{value!r} is out of range", f"Allowed: {self.bounds}.")
-        # + 0.0 turns -0.0 into 0.0, which is the same recipe and must be the same point
-        return int(value) if self.kind == "int" else float(value) + 0.0
+MODEL_MARKS = frozenset(("square", "diamond", "star"))
+"""Marks of unmerged models: an expert, the base, the target."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +44,37 @@ class Names:
 
 
 @dataclass(frozen=True)
+class Corners:
+    """Which unmerged models lie exactly on a method's surface.
+
+    Attributes:
+        zero: the model that zero coefficients are; None where they are refused or no model.
+        one: whether one coefficient of 1 (times strength), the others 0, is that model; "alone"
+            where it is so in a family without a target only.
+    """
+
+    zero: Literal["base", "target"] | None = None
+    one: bool | Literal["alone"] = False
+
+
+@dataclass(frozen=True)
 class Method:
     """A registered way to combine.
 
     Attributes:
         space: "weight" (one merged model) or "logit" (several models a step).
         build: the decorated function; `engine.merging` and `engine.decoding` say what it is given.
+        summary: what it does, one plain sentence.
+        slider: what a coefficient does, one plain sentence.
+        source: where it comes from.
+        mark: plotly's name of the symbol of its points; no other method's, and no model's.
+        corners: which unmerged models lie on its surface.
         names_base: whether `base` is a coefficient beside the experts.
         takes_coefficients: False for `single`.
         simplex: whether only the proportions of the coefficients matter (Σ c must not be 0).
+        additive: whether it is θ0 + Σ c_i τ_i, which adapters on the base give without a merge.
+        mergekit: what the weights of mergekit's method of the same name multiply; None where
+            mergekit has no such method with the same result.
         default_range: slider range of a coefficient.
         check: refuses coefficients that the method cannot use, as `bad` input.
     """
@@ -117,10 +84,15 @@ class Method:
     build: Callable[..., Any]
     parameters: tuple[Parameter, ...]
     summary: str
+    slider: str
     source: str
+    mark: str
+    corners: Corners
     names_base: bool = False
     takes_coefficients: bool = True
     simplex: bool = False
+    additive: bool = False
+    mergekit: Literal["task vectors", "models"] | None = None
     default_range: tuple[float, float] = (0.0, 1.5)
     check: Callable[[Mapping[str, float], Mapping[str, Any]], None] | None = None
 
@@ -134,70 +106,70 @@ class Method:
         return {key: value for key, value in parameters.items() if key != "strength"}
 
 
-METHODS: dict[str, Method] = {}
+METHODS: Registry[Method] = Registry("method")
 
-STRENGTH = Parameter("strength", "float", 1.0, Bounds(0.0, 10.0))
+STRENGTH = Parameter(
+    "strength",
+    "float",
+    "Multiplies all coefficients: 1 leaves them as the sliders say, 0.5 halves them.",
+    1.0,
+    bounds=Bounds(0.0, 10.0),
+)
 
 
-def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
-    bounds = Bounds()
-    if get_origin(annotation) is Annotated:
-        annotation, *extras = get_args(annotation)
-        for extra in extras:
-            if extra == "model":
-                return Parameter(name, "model", default)
-            if isinstance(extra, Bounds):
-                bounds = extra
-    if get_origin(annotation) is Literal:
-        return Parameter(name, "choice", default, choices=get_args(annotation))
-    if annotation in (int, float):
-        return Parameter(name, "int" if annotation is int else "float", default, bounds)
-    raise TypeError(f"parameter {name}: a recipe cannot hold a {annotation!r}")
+def _refuse(name: str, parameters: tuple[Parameter, ...], found: Mapping[str, Any]) -> None:
+    """What a registration lacks, as `TypeError`; what it shares with another, as `ValueError`."""
+    for each in parameters:
+        if each.kind not in HELD:
+            raise TypeError(f"method {name}: no recipe can hold the {each.kind} {each.name}")
+    said = ("summary", "source") + ("slider", "mark") * found["takes_coefficients"]
+    for fact in said:
+        if not found[fact].strip():
+            raise TypeError(f"method {name}: it has no {fact}")
+    if found["takes_coefficients"]:
+        taken = {each.mark: each.name for each in METHODS.values()}
+        taken |= dict.fromkeys(MODEL_MARKS, "an unmerged model")
+        if found["mark"] in taken:
+            raise ValueError(f"method {name}: {taken[found['mark']]} has the mark {found['mark']}")
 
 
 def method(
     *,
     space: Space,
     summary: str,
-    source: str,
+    source: str = OURS,
+    slider: str = "",
+    mark: str = "",
+    corners: Corners = Corners(),
     strength: bool = False,
     names_base: bool = False,
     takes_coefficients: bool = True,
     simplex: bool = False,
+    additive: bool = False,
+    mergekit: Literal["task vectors", "models"] | None = None,
     default_range: tuple[float, float] = (0.0, 1.5),
     check: Callable[[Mapping[str, float], Mapping[str, Any]], None] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as a method under its own name; `Method` has the arguments.
 
     `strength` adds the parameter that multiplies every coefficient.
+
+    Raises:
+        TypeError: a sentence, the source or the mark is missing, or no recipe can hold a parameter
+            of that kind.
+        ValueError: the name or the mark is taken.
     """
+    facts: dict[str, Any] = dict(
+        space=space, summary=summary, source=source, slider=slider, mark=mark, corners=corners,
+        names_base=names_base, takes_coefficients=takes_coefficients, simplex=simplex,
+        additive=additive, mergekit=mergekit, default_range=default_range, check=check,
+    )  # fmt: skip
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = []
-        for each in inspect.signature(build).parameters.values():
-            if each.kind is not inspect.Parameter.KEYWORD_ONLY:
-                continue
-            annotation = each.annotation
-            if isinstance(annotation, str):  # postponed; the tensor arguments need not resolve
-                annotation = eval(annotation, build.__globals__)
-            default = None if each.default is inspect.Parameter.empty else each.default
-            parameters.append(_parameter(each.name, annotation, default))
-        if strength:
-            parameters.append(STRENGTH)
         name = build.__name__
-        METHODS[name] = Method(
-            name=name,
-            space=space,
-            build=build,
-            parameters=tuple(parameters),
-            summary=summary,
-            source=source,
-            names_base=names_base,
-            takes_coefficients=takes_coefficients,
-            simplex=simplex,
-            default_range=default_range,
-            check=check,
-        )
+        parameters = parameters_of(build) + (STRENGTH,) * strength
+        _refuse(name, parameters, facts)
+        METHODS.add(name, Method(name=name, build=build, parameters=parameters, **facts))
         return build
 
     return register
@@ -205,6 +177,4 @@ def method(
 
 def find_method(name: str, where: str = "recipe") -> Method:
     """The registered method of that name; raises `BadInput` listing near matches."""
-    if name not in METHODS:
-        raise unknown(where, "method", name, METHODS)
-    return METHODS[name]
+    return METHODS.find(name, where)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import bad, unknown
-from engine.method import METHODS, Bounds, Method, Names, Parameter, find_method, is_number, method
+from engine.method import METHODS, Method, Names, find_method, method
+from engine.parameter import Bounds, Parameter, is_number
 from engine.yaml_reading import read_yaml
 from engine.yaml_writing import dumped
 
@@ -132,7 +133,7 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
     parameters: dict[str, Any] = {}
     for name, each in known.items():
         value = recipe.parameters.get(name, each.default)
-        if value is None:
+        if value is None and each.required:
             known_models = ", ".join(names.models)
             raise bad(
                 f"{where}: parameter {name}", f"{spec.name} needs it", f"One of {known_models}."

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem, bad, unknown
-from engine.method import is_number
+from engine.parameter import is_number
 from engine.recipe import FrozenDict
 
 CHAT_KEYS = ("template_kwargs", "answer_after")

@@ -22,7 +22,7 @@ from cache.store import Store
 from engine.family.compatibility import Family
 from engine.jobs.executor import Executor
 from engine.jobs.reported import reported as report_rows
-from engine.recipe import Names, Recipe, point_id, resolve
+from engine.recipe import Names, Recipe, find_method, point_id, resolve
 from engine.study import Objective, Study
 from engine.worker.messages import Job, Priority
 from studio.points.arrivals import Arrivals
@@ -294,7 +294,7 @@ class Workbench:
         return self.submit(f"Exporting {recipe}", "export", payload, session)
 
     def adapter_only(self, recipe: Recipe) -> bool:
-        """Whether a recipe can leave as one LoRA adapter: task arithmetic over adapters alone."""
+        """Whether a recipe can leave as one LoRA adapter: task vectors of adapters alone, added."""
         used = [name for name, value in recipe.coefficients.items() if value]
         lora = all(self.family.experts[name].kind == "lora" for name in used)
-        return recipe.method == "task_arithmetic" and bool(used) and lora
+        return find_method(recipe.method).additive and bool(used) and lora

@@ -30,6 +30,8 @@ FLOORS = (
         "engine.study_file",
         "engine.recipe",
         "engine.method",
+        "engine.parameter",
+        "engine.registry",
         "engine.apart",
         "engine.apart_process",
         "engine.json_reading",

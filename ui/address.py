@@ -75,8 +75,7 @@ def to_recipe(asked: Mapping[str, str], names: Names) -> Recipe | None:
     method = find_method(asked["method"], "address")
     kinds = {each.name: each.kind for each in method.parameters}
     parameters = {
-        name: value if kinds.get(name) in ("choice", "model") else _number(name, value)
-        for name, value in _pairs(asked.get("p", ""))
+        name: _value(kinds.get(name), name, value) for name, value in _pairs(asked.get("p", ""))
     }
     coefficients = {name: _number(name, value) for name, value in _pairs(asked.get("c", ""))}
     if not coefficients and method.takes_coefficients:
@@ -155,6 +154,15 @@ def _pairs(text: str) -> list[tuple[str, str]]:
             raise bad("address", f"{part!r} is not name:value", "Use a link that the app made.")
         found.append((name, value))
     return found
+
+
+def _value(kind: str | None, name: str, text: str) -> str | float | bool:
+    """A parameter's value as its kind is written."""
+    if kind in ("choice", "model"):
+        return text
+    if kind == "flag" and text in ("True", "False"):
+        return text == "True"
+    return _number(name, text)
 
 
 def _number(name: str, value: str) -> float:

@@ -10,7 +10,6 @@ makes new widgets (the generation is part of their keys) instead of changing old
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +17,10 @@ from typing import Any
 import streamlit as st
 
 from engine.errors import BadInput
-from engine.recipe import METHODS, Method, Names, Parameter, Recipe, find_method, resolve
+from engine.parameter import Parameter
+from engine.recipe import METHODS, Method, Names, Recipe, find_method, resolve
 from engine.study import Study
+from ui.parameter import parameter_field
 
 STEP = 0.01
 START = 0.5
@@ -89,8 +90,7 @@ def span(low: float, high: float, value: float) -> tuple[float, float]:
 def default_parameters(method: Method, names: Names) -> dict[str, Any]:
     """Every structural parameter's value before anything is applied."""
     return {
-        each.name: names.models[0] if each.default is None else each.default
-        for each in method.parameters
+        each.name: names.models[0] if each.required else each.default for each in method.parameters
     }
 
 
@@ -139,34 +139,14 @@ def sliders(
         at = anchored(key, kept.get(name, start_value(low, high)))
         low, high = span(low, high, at)
         kept[name] = st.slider(
-            name, low, high, at, step=STEP, key=key, format="%.2f", on_change=on_change
-        )
+            name, low, high, at, step=STEP, key=key, format="%.2f", on_change=on_change,
+            help=method.slider,
+        )  # fmt: skip
     return dict(kept)
 
 
 def _field_key(method: Method, each: Parameter) -> str:
     return f"{method.name}:{each.name}:{hand().generation}"
-
-
-def parameter_field(each: Parameter, value: Any, names: Names, key: str) -> Any:
-    """A structural parameter's widget; what stands in it."""
-    at = anchored(key, value)
-    if each.kind in ("choice", "model"):
-        options = list(each.choices if each.kind == "choice" else names.models)
-        return st.selectbox(each.name, options, index=options.index(at), key=key)
-    low, high = each.bounds.low, each.bounds.high
-    whole = each.kind == "int"
-    cast = int if whole else float
-    return st.number_input(
-        each.name,
-        min_value=cast(low) if math.isfinite(low) else None,
-        max_value=cast(high) if math.isfinite(high) else None,
-        value=cast(at),
-        step=1 if whole else 0.01,
-        format="%d" if whole else "%.4g",
-        key=key,
-        help=f"Allowed: {each.bounds}" if math.isfinite(low) or math.isfinite(high) else None,
-    )
 
 
 def _apply(method: Method) -> None:
@@ -185,7 +165,8 @@ def parameter_form(method: Method, names: Names) -> dict[str, Any]:
         st.form("parameters_form", border=False),
     ):
         for each in method.parameters:
-            parameter_field(each, values[each.name], names, _field_key(method, each))
+            key = _field_key(method, each)
+            parameter_field(each, anchored(key, values[each.name]), names.models, key)
         st.form_submit_button("Apply", on_click=_apply, args=(method,), type="primary")
     return values
 

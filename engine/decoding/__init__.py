@@ -5,12 +5,12 @@ runs them.
     (torch-free)    names, weights  all modules' forwards,  └─► teacher_forced
                                     combined in float32
 
-Importing this package registers the methods and imports no torch; `batch`, `loop`, `sampling` and
-`teacher_forced` do.
+Importing this package registers the methods, one line each, and imports no torch; `batch`, `loop`,
+`sampling` and `teacher_forced` do.
 """
 
 from __future__ import annotations
 
-from engine.decoding import logit_fusion, proxy_tuning, single
-
-__all__ = ["logit_fusion", "proxy_tuning", "single"]
+from engine.decoding import logit_fusion as logit_fusion
+from engine.decoding import proxy_tuning as proxy_tuning
+from engine.decoding import single as single

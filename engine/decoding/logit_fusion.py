@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from engine.decoding.fusion import Mixture, mix
 from engine.errors import bad
-from engine.method import Names, method
+from engine.method import Corners, Names, method
+from engine.parameter import Says
 
 
 def check_weights(coefficients: Mapping[str, float], parameters: Mapping[str, Any]) -> None:
@@ -34,8 +35,11 @@ def check_weights(coefficients: Mapping[str, float], parameters: Mapping[str, An
 
 @method(
     space="logit",
-    summary="Weighted mean of the experts' and the base's logits.",
+    summary="Runs the models side by side and averages their logits at every token.",
+    slider="This model's weight in the average; the weights are scaled to sum one.",
     source="arXiv 2406.18853",
+    mark="triangle-right",
+    corners=Corners(one=True),  # both kinds of one model are that model; zeros are refused
     names_base=True,
     simplex=True,
     default_range=(0.0, 1.0),
@@ -45,7 +49,14 @@ def logit_fusion(
     coefficients: Mapping[str, float],
     names: Names,
     *,
-    kind: Literal["reverse_kl", "forward_kl"] = "reverse_kl",
+    kind: Annotated[
+        Literal["reverse_kl", "forward_kl"],
+        Says(
+            "Which mean of the models' distributions is taken.",
+            reverse_kl="geometric: a token must be likely under all models",
+            forward_kl="harmonic: stricter still, a single model can all but rule a token out",
+        ),
+    ] = "reverse_kl",
 ) -> Mixture:
     """Base and experts in the proportions of the coefficients; one-hot is that model exactly."""
     chosen = [(name, coefficients.get(name, 0.0)) for name in ("base", *names.experts)]

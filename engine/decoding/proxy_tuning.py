@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.decoding.fusion import Mixture, mix
-from engine.method import Names, method
+from engine.method import Corners, Names, method
 
 
 @method(
     space="logit",
-    summary="The target's logits plus what each expert learned over the base.",
+    summary="Adds to the target's logits, token by token, what each expert learned over the base.",
+    slider="How much of what this expert learned steers each token: 0 not at all, 1 fully.",
     source="arXiv 2401.08565",
+    mark="triangle-left",
+    corners=Corners(zero="target", one="alone"),  # where t is the base, one-hot is e_i
     default_range=(0.0, 2.0),
 )
 def proxy_tuning(coefficients: Mapping[str, float], names: Names) -> Mixture:

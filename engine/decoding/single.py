@@ -7,16 +7,19 @@ from typing import Annotated
 
 from engine.decoding.fusion import Mixture
 from engine.method import Names, method
+from engine.parameter import ModelName, Says
 
 
 @method(
     space="logit",
-    summary="One model as it is.",
-    source="One of the family",
+    summary="One model of the family, unmerged.",
     takes_coefficients=False,
 )
 def single(
-    coefficients: Mapping[str, float], names: Names, *, model: Annotated[str, "model"]
+    coefficients: Mapping[str, float],
+    names: Names,
+    *,
+    model: Annotated[ModelName, Says("Which model: the base, the target or an expert.")],
 ) -> Mixture:
     """The model alone, its own logits."""
     return Mixture((model,), (1.0,))

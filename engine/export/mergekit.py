@@ -20,12 +20,11 @@ from typing import Any
 from engine.errors import BadInput, Problem, bad, unknown
 from engine.export.card import hub_id
 from engine.family.compatibility import Family
-from engine.method import is_number
-from engine.recipe import Recipe
+from engine.parameter import is_number
+from engine.recipe import METHODS, Recipe, find_method
 from engine.study_file import model_of
 from engine.yaml_writing import dumped
 
-METHODS = ("linear", "task_arithmetic")
 _KEYS = ("merge_method", "models", "base_model", "parameters", "dtype", "out_dtype")
 _MODEL_KEYS = ("model", "parameters")
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks?|layer)\.(\d+)\.")
@@ -41,7 +40,7 @@ class MergekitPlan:
         base: directory whose configuration the result takes.
         models: name -> directory, the base left out.
         weights: name (or "base") -> mergekit setting.
-        delta: whether the weights act on task vectors (task_arithmetic).
+        delta: whether the weights act on task vectors.
     """
 
     base: Path
@@ -141,18 +140,16 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
         BadInput: a method, key or parameter that is not read here, each by name.
     """
     method = data.get("merge_method")
-    if method not in METHODS:
-        raise unknown(f"{file}: merge_method", "mergekit method read here", str(method), METHODS)
+    read = {name: each.mergekit for name, each in METHODS.items() if each.mergekit}
+    if method not in tuple(read):  # whatever YAML has there
+        raise unknown(f"{file}: merge_method", "mergekit method read here", str(method), read)
+    delta = read[method] == "task vectors"
     problems: list[Problem] = []
     for key in data:
         if key not in _KEYS:
             fix = f"Read here: {', '.join(_KEYS)}."
             problems.append(Problem(f"{file}: {key}", "this mergekit key is not supported", fix))
-    allowed = (
-        ("weight", "normalize", "lambda")
-        if method == "task_arithmetic"
-        else ("weight", "normalize")
-    )
+    allowed = ("weight", "normalize", *(("lambda",) if delta else ()))
     shared = _mapping(data.get("parameters"), f"{file}: parameters", problems)
     if not isinstance(shared.get("normalize", True), bool):
         what = f"{shared['normalize']!r} is not supported here"
@@ -175,10 +172,8 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
         problems.append(Problem(f"{file}: base_model", what, "Give a directory."))
     elif base is not None:
         base_path = model_of(base, file.parent, f"{file}: base_model")
-    if base_path is None and method == "task_arithmetic":
-        problems.append(
-            Problem(f"{file}: base_model", "task_arithmetic needs it", "Name the base.")
-        )
+    if base_path is None and delta:
+        problems.append(Problem(f"{file}: base_model", f"{method} needs it", "Name the base."))
     models: dict[str, Path] = {}
     weights: dict[str, Any] = {}
     for index, row in enumerate(rows):
@@ -203,13 +198,13 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
         is_base = path == base_path and "base" not in weights
         name = "base" if is_base else f"{path.name or 'model'}-{index}"
         weight = _falling_back(own.get("weight"), shared.get("weight"))
-        if weight is None and not (is_base and method == "task_arithmetic"):
+        if weight is None and not (is_base and delta):
             problems.append(Problem(f"{file}: models[{index}]", "'weight' is missing", "Give one."))
         if not is_base:
             models[name] = path
-        if not (is_base and method == "task_arithmetic"):
+        if not (is_base and delta):
             weights[name] = weight
-    if method == "linear" and "base" not in weights:  # mergekit takes an unlisted base in
+    if not delta and "base" not in weights:  # mergekit takes an unlisted base in
         weights["base"] = shared.get("weight")
         if weights["base"] is None:
             what = "it is not among the models, so it has no weight"
@@ -220,8 +215,8 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
         base=base_path,
         models=models,
         weights=weights,
-        delta=method == "task_arithmetic",
-        normalize=shared.get("normalize", method == "linear"),
+        delta=delta,
+        normalize=shared.get("normalize", not delta),
         scale=shared.get("lambda", 1.0),
         dtype=data.get("out_dtype") or data.get("dtype"),
         path=str(file),
@@ -241,15 +236,14 @@ def to_mergekit(recipe: Recipe, places: Mapping[str, str], dtype: str) -> str | 
     Args:
         places: "base" and expert names -> what to write as the model (a hub id or a name).
     """
-    if recipe.method == "task_arithmetic":
-        strength = float(recipe.parameters["strength"])
-        weights = {name: value * strength for name, value in recipe.coefficients.items()}
-        head: dict[str, Any] = {"base_model": places["base"]}
-        shared: dict[str, Any] = {"normalize": False}
-    elif recipe.method == "linear":
-        weights, head, shared = dict(recipe.coefficients), {}, {"normalize": True}
-    else:
+    weighed = find_method(recipe.method).mergekit
+    if weighed is None:
         return None
+    strength = float(recipe.parameters.get("strength", 1.0))
+    weights = {name: value * strength for name, value in recipe.coefficients.items()}
+    delta = weighed == "task vectors"
+    head = {"base_model": places["base"]} if delta else {}
+    shared = {"normalize": not delta}
     document = {
         "merge_method": recipe.method,
         **head,

@@ -20,7 +20,7 @@ from engine.family.adapter_patterns import first_pattern, pattern_problems
 from engine.family.config_types import adapter_problems
 from engine.family.peft_types import REFUSED, USABLE, PeftType
 from engine.json_reading import read_object
-from engine.method import is_number
+from engine.parameter import is_number
 from engine.recipe import FrozenDict
 
 CONVERT = (

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from engine.method import method
+from engine.method import Corners, method
 
 if TYPE_CHECKING:
     from engine.merging.basis import Basis, Tensors
@@ -24,8 +24,12 @@ def normalised(coefficients: Mapping[str, float]) -> dict[str, float]:
 
 @method(
     space="weight",
-    summary="Average the models' weights; only the proportions of the sliders matter.",
+    summary="Averages the models' weights; only the proportions of the sliders matter.",
+    slider="This model's part of the average; the parts are scaled to sum one.",
     source="arXiv 2306.04488, arXiv 2109.01903",
+    mark="triangle-down",
+    corners=Corners(one=True),  # zeros are refused
+    mergekit="models",
     names_base=True,
     simplex=True,
     default_range=(0.0, 1.5),

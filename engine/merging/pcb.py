@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-from engine.method import Bounds, method
+from engine.method import Corners, method
+from engine.parameter import Bounds, Says
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,15 +70,31 @@ class Balance:
 
 @method(
     space="weight",
-    summary="Let the experts compete for each weight and keep the winners' share.",
+    summary="Lets the experts compete for each weight, and adds to the base what won.",
+    slider="How much of what this expert won is added: 0 none, 1 all of it.",
     source="arXiv 2410.02396",
+    mark="triangle-up",
+    corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
     strength=True,
 )
 def pcb(
     tensors: Tensors,
     *,
-    ratio: Annotated[float, Bounds(0.0, 1.0, open_low=True)] = 0.1,
-    variant: Literal["main", "nlp", "vision", "vision_es"] = "main",
+    ratio: Annotated[
+        float,
+        Bounds(0.0, 1.0, open_low=True),
+        Says("Share of each expert's weights that competes; the others stay as in the base."),
+    ] = 0.1,
+    variant: Annotated[
+        Literal["main", "nlp", "vision", "vision_es"],
+        Says(
+            "Which of the four official programs is followed; their results differ.",
+            main="the repository's reference file",
+            nlp="the program for language models, which clips more of the extreme weights",
+            vision="the program for image models, which compares scaled weights",
+            vision_es="the same for image models, comparing the experts in pairs",
+        ),
+    ] = "main",
 ) -> Basis:
     """θ0 + Σ c_i W_i.
 

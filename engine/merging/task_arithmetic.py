@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from engine.method import method
+from engine.method import Corners, method
 
 if TYPE_CHECKING:
     from engine.merging.basis import Basis, Tensors
@@ -23,8 +23,13 @@ def affine_weights(coefficients: Mapping[str, float]) -> dict[str, float]:
 
 @method(
     space="weight",
-    summary="Add each expert's difference from the base, scaled by its slider.",
+    summary="Adds to the base what each expert learned, scaled by its slider.",
+    slider="How much of what this expert learned is added: 0 none, 1 all of it.",
     source="arXiv 2212.04089",
+    mark="circle",
+    corners=Corners(zero="base", one=True),
+    additive=True,
+    mergekit="task vectors",
     strength=True,
 )
 def task_arithmetic(tensors: Tensors) -> Basis:

@@ -20,9 +20,9 @@ from engine.errors import BadInput, Problem, bad
 from engine.scoring.data_columns import Use
 from engine.scoring.data_distinct import Copy, copies_said
 from engine.scoring.data_formats import read_bytes
-from engine.scoring.data_parse import Content, Parsed, parse, use_of
+from engine.scoring.data_parse import Content, Parsed, parse
 from engine.scoring.data_reading import Reading
-from engine.scoring.data_recognise import NEEDS
+from engine.scoring.data_recognise import NEEDS, use_of
 from engine.scoring.data_row import Row, canonical_messages, in_report
 from engine.scoring.registry import Scorer, find_scorer
 from engine.study import Objective, Split

@@ -23,7 +23,6 @@ from engine.scoring.data_reading import Reading
 from engine.scoring.data_recognise import recognise
 from engine.scoring.data_row import Row
 from engine.scoring.data_table import Table, Unread, short
-from engine.scoring.registry import Scorer
 from engine.study_data import DataOptions
 
 
@@ -45,14 +44,6 @@ class Parsed:
     problems: tuple[tuple[int | None, str, str], ...]
     every: tuple[Row, ...] = ()
     copies: tuple[Copy, ...] = ()
-
-
-def use_of(scorer: Scorer, options: Mapping[str, Any]) -> Use:
-    """What a scorer with these resolved options needs of a row."""
-    needs = scorer.needs_of(options)
-    if needs == "target":
-        return "likelihood" if scorer.kind == "likelihood" else "answer"
-    return "choices" if needs == "choices" else "prompt"
 
 
 def _canonical(value: Any) -> str:

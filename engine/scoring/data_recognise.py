@@ -24,6 +24,7 @@ from engine.scoring.data_published import SHAPES, WHOLE_TEXTS
 from engine.scoring.data_reading import Reading
 from engine.scoring.data_shapes import Shape, plain
 from engine.scoring.data_table import Table, Unread
+from engine.scoring.registry import SCORERS, Scorer
 from engine.study_data import PLAIN, DataOptions
 
 NEEDS: Mapping[Use, str] = {
@@ -33,12 +34,20 @@ NEEDS: Mapping[Use, str] = {
     "choices": "a prompt, choices and an answer",
 }
 
-SCORERS: Mapping[Use, str] = {
-    "prompt": "refusal or kl_to_base",
-    "answer": "exact_match or contains",
-    "likelihood": "nll or perplexity",
-    "choices": "choice",
-}
+
+def use_of(scorer: Scorer, options: Mapping[str, Any]) -> Use:
+    """What a scorer with these resolved options needs of a row."""
+    needs = scorer.needs_of(options)
+    if needs == "target":
+        return "likelihood" if scorer.kind == "likelihood" else "answer"
+    return "choices" if needs == "choices" else "prompt"
+
+
+def _served(shape: Shape) -> str:
+    """The scorers that a shape has what they need for, of those whose needs are always the same."""
+    fixed = [each for each in SCORERS.values() if each.needs in ("prompt", "target", "choices")]
+    found = [each.name for each in fixed if shape.serves(use_of(each, {}))]
+    return f"{', '.join(found[:-1])} or {found[-1]}" if len(found) > 1 else "".join(found)
 
 
 def _names(table: Table) -> tuple[dict[str, str], dict[str, str]]:
@@ -212,8 +221,7 @@ def _unknown(
 ) -> Unread:
     """Why nothing is read, and the lines that would say it."""
     if shape is not None:
-        fits = [SCORERS[each] for each in SCORERS if shape.serves(each)]
-        what = f"{_seen(table)}: {shape.name}, which fits the scorer {' or '.join(fits)}"
+        what = f"{_seen(table)}: {shape.name}, which fits the scorer {_served(shape)}"
         return Unread(f"{what}; {scorer} needs {NEEDS[use]}", _lines(table, use, most))
     return Unread(
         f"{_seen(table)}, and {scorer} needs {NEEDS[use]}: which columns are that is not certain",

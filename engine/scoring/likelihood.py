@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from engine.parameter import Says
 from engine.scoring.registry import scorer
 
 if TYPE_CHECKING:
     from engine.scoring.choices import Choices
     from engine.scoring.data import Row
+
+
+Delimiter = Annotated[
+    str | None,
+    Says(
+        "What stands between the prompt and what is measured; left out, a space, or nothing under "
+        "a chat template."
+    ),
+]
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -27,7 +37,7 @@ def _mean(values: Sequence[float]) -> float:
     direction="maximize",
     mean="proportion",
     needs="choices",
-    summary="the right choice has the largest Σ log p(choice | prompt)",
+    summary="the right choice is the likeliest, by Σ log p of its tokens",
     source="GPT-3's multiple choice (arXiv 2005.14165, section 2.4), tokens as in lm-eval 0.4.13",
     version=3,
 )
@@ -35,8 +45,18 @@ def choice(
     seen: Choices,
     row: Row,
     *,
-    normalize: Literal["none", "chars", "bytes", "tokens", "unconditional"] = "none",
-    delimiter: str | None = None,
+    normalize: Annotated[
+        Literal["none", "chars", "bytes", "tokens", "unconditional"],
+        Says(
+            "How choices of different length are made comparable.",
+            none="the sum over the choice's tokens, as it is",
+            chars="divided by its characters, as lm-eval's acc_norm",
+            bytes="divided by its bytes in UTF-8, as lm-eval's acc_bytes",
+            tokens="divided by its tokens",
+            unconditional="minus what it would be without the prompt, as lm-eval's acc_mutual_info",
+        ),
+    ] = "none",
+    delimiter: Delimiter = None,
 ) -> float:
     """Of k choices that share the largest score each is chosen with 1/k.
 
@@ -69,13 +89,20 @@ def choice(
     direction="minimize",
     mean="mean",
     needs="target",
-    summary="mean over the target's tokens of −log p, the end token included under chat",
+    summary="how surprised the model is by the target: the mean of −log p over its tokens",
+    unit="nats a token",
+    link="log",
     source="the cross-entropy of language modelling, in nats",
     empty_target=False,
     version=2,
     least=0.0,
 )
-def nll(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -> float:
+def nll(
+    log_probs: Sequence[float],
+    row: Row,
+    *,
+    delimiter: Delimiter = None,
+) -> float:
     """Of several targets the first is measured."""
     return -_mean(log_probs)
 
@@ -85,13 +112,21 @@ def nll(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -
     direction="minimize",
     mean="perplexity",
     needs="target",
-    summary="exp of the token-weighted mean of −log p",
+    summary="how surprised the model is by the targets: exp of the mean of −log p over all tokens",
+    unit="perplexity",
+    link="log",
+    log_axis=True,
     source="Jelinek et al. 1977",
     empty_target=False,
     version=2,
     least=1.0,
 )
-def perplexity(log_probs: Sequence[float], row: Row, *, delimiter: str | None = None) -> float:
+def perplexity(
+    log_probs: Sequence[float],
+    row: Row,
+    *,
+    delimiter: Delimiter = None,
+) -> float:
     """The example's mean of −log p; `summarise` weights it by its tokens and takes the
     exponential."""
     return -_mean(log_probs)
@@ -102,7 +137,8 @@ def perplexity(log_probs: Sequence[float], row: Row, *, delimiter: str | None = 
     direction="minimize",
     mean="mean",
     needs="prompt",
-    summary="mean over the generated tokens of KL(composed ‖ base)",
+    summary="how far the answers moved from the base: the mean of KL(composed ‖ base) over tokens",
+    unit="nats a token",
     source="Kullback and Leibler 1951; on the model's own texts as in arXiv 1909.08593",
     least=0.0,
 )
@@ -116,7 +152,8 @@ def kl_to_base(divergences: Sequence[float], row: Row) -> float:
     direction="minimize",
     mean="mean",
     needs="nothing",
-    summary="parameters run per generated token ÷ the base's; deterministic",
+    summary="parameters that run for each generated token ÷ the base's; counted, not estimated",
+    unit="× the base's parameters",
     least=0.0,
 )
 def cost(ratio: float, row: None) -> float:

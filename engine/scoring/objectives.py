@@ -63,7 +63,7 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
         # given stays
         "options": {
             each.name: _model(options[each.name], where)
-            if each.kind == "model"
+            if each.kind == "directory"
             else options[each.name]
             for each in scorer.options
             if options[each.name] is not None

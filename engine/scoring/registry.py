@@ -1,12 +1,11 @@
-"""The registry of scorers: what an example's value is called, what it needs, which options it
-takes.
+"""The registry of scorers: from one observation of a model to one number.
 
-A scorer is a decorated function from one observation of a model to one number. Its keyword-only
-arguments are its options; their annotations say the kinds, so one signature feeds the check of a
-study file and the fingerprint.
+A scorer is a decorated function, and all that is known of it stands in its registration: what a row
+must hold, its options (keyword-only arguments, see `engine.parameter`), the unit and the scale of
+its score, a sentence for what it measures. docs/extending.md adds one.
 
-    @scorer(kind="text", direction="maximize", mean="proportion", needs="target", summary="...")
-    def contains(text, row, *, ignore_case: bool = False): ...
+    @scorer(kind="text", direction="maximize", mean="proportion", needs="target", summary="…")
+    def contains(text, row, *, ignore_case: Annotated[bool, Says("…")] = False): ...
 
 What the observation is depends on the kind:
 
@@ -20,71 +19,31 @@ What the observation is depends on the kind:
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
-from engine.errors import BadInput, Problem, bad, unknown
+from engine.errors import BadInput, Problem, unknown
+from engine.method import OURS
+from engine.parameter import Parameter, parameters_of
 from engine.recipe import FrozenDict
+from engine.registry import Registry
 from engine.study import OBJECTIVE_KEYS, Direction, Objective
 
 Kind = Literal["text", "likelihood", "choice", "kl", "none"]
 Mean = Literal["proportion", "mean", "perplexity"]
 Needs = Literal["nothing", "prompt", "target", "choices"]
 
-OURS = "defined here"
+Link = Literal["logit", "log", "identity"]
+
+SHARE = "share of examples"
+"""The unit of a proportion."""
 
 Judge = Callable[
     [Sequence[str | None], Sequence[Any], Mapping[str, Any], str, Callable[[], None]],
     Sequence[float] | None,
 ]
-
-_REQUIRED: Any = object()
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of a scorer.
-
-    Attributes:
-        kind: "flag" (true or false), "text", "texts" (a list of them), "choice", or "model" (the
-            directory of one; its files, not its place, are part of an objective's fingerprint).
-        required: whether it has no default.
-        absent: whether it may be left out, or null, which is not the same as any text.
-    """
-
-    name: str
-    kind: Literal["flag", "text", "texts", "choice", "model"]
-    default: Any = None
-    required: bool = False
-    choices: tuple[str, ...] = ()
-    absent: bool = False
-
-    def check(self, value: Any, where: str) -> Any:
-        """The value in its canonical type; raises `BadInput` where it does not fit."""
-        place = f"{where}: option {self.name}"
-        if value is None and self.absent:
-            return None
-        if self.kind == "flag":
-            if not isinstance(value, bool):
-                raise bad(place, f"expected true or false, got {value!r}")
-            return value
-        if self.kind == "texts":
-            value = [value] if isinstance(value, str) else value
-            good = isinstance(value, list | tuple) and all(
-                isinstance(e, str) and e.strip() for e in value
-            )
-            if not good or not value:
-                raise bad(place, f"expected a list of texts, none blank, got {value!r}")
-            return tuple(value)
-        if not isinstance(value, str):
-            raise bad(place, f"expected a text, got {value!r}", "Put it in quotes.")
-        if self.kind == "choice" and value not in self.choices:
-            raise unknown(place, "choice", value, self.choices)
-        return value
 
 
 @dataclass(frozen=True)
@@ -93,6 +52,7 @@ class Scorer:
 
     Attributes:
         direction: the natural one; an objective may turn it around.
+        summary: what it measures, one plain sentence.
         mean: how values become the score: a proportion of zeros and ones, a mean of examples, or
             the exponential of a token-weighted mean.
         needs: what a row must hold; a function of the options where it depends on them.
@@ -104,6 +64,10 @@ class Scorer:
         version: counted up when the same observation gets another value; part of an objective's
             fingerprint.
         least: no value is below it; −∞ where none is too low.
+        unit: of the score, in words; that of a proportion is `SHARE`.
+        link: on which scale the score is about quadratic in the coefficients: "logit" for a
+            proportion, "log" for what is above 0 and spans factors, else "identity".
+        log_axis: whether a chart of it is best read on a logarithmic axis.
         source: where the scorer comes from, to be shown; not part of a fingerprint.
     """
 
@@ -112,15 +76,18 @@ class Scorer:
     direction: Direction
     mean: Mean
     needs: Needs | Callable[[Mapping[str, Any]], Needs]
-    options: tuple[Option, ...]
+    options: tuple[Parameter, ...]
     function: Callable[..., float]
     summary: str
+    unit: str
+    link: Link
     empty_target: bool = True
     check: Callable[[Mapping[str, Any], str], None] | None = None
     judge: Judge | None = None
     version: int = 1
     source: str = OURS
     least: float = -math.inf
+    log_axis: bool = False
 
     @property
     def proportion(self) -> bool:
@@ -155,7 +122,7 @@ class Scorer:
                 )
                 continue
             try:
-                resolved[name] = each.check(options.get(name, each.default), where)
+                resolved[name] = each.check(options.get(name, each.default), where, "option")
             except BadInput as error:
                 problems.extend(error.problems)
         if problems:
@@ -165,23 +132,7 @@ class Scorer:
         return FrozenDict(resolved)
 
 
-SCORERS: dict[str, Scorer] = {}
-
-
-def _option(name: str, annotation: Any, default: Any) -> Option:
-    required = default is _REQUIRED
-    default = None if required else default
-    if annotation is bool:
-        return Option(name, "flag", default, required)
-    if annotation == Path | None:
-        return Option(name, "model", default, required, absent=True)
-    if annotation in (str, str | None):
-        return Option(name, "text", default, required, absent=annotation is not str)
-    if get_origin(annotation) is Literal:
-        return Option(name, "choice", default, required, get_args(annotation))
-    if annotation == tuple[str, ...]:
-        return Option(name, "texts", default, required)
-    raise TypeError(f"option {name}: {annotation!r} is not a kind of option that a study can hold")
+SCORERS: Registry[Scorer] = Registry("scorer")
 
 
 def scorer(
@@ -191,6 +142,9 @@ def scorer(
     mean: Mean,
     needs: Needs | Callable[[Mapping[str, Any]], Needs],
     summary: str,
+    unit: str = "",
+    link: Link | None = None,
+    log_axis: bool = False,
     empty_target: bool = True,
     check: Callable[[Mapping[str, Any], str], None] | None = None,
     judge: Judge | None = None,
@@ -199,23 +153,34 @@ def scorer(
     least: float = -math.inf,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Register the decorated function as a scorer under its own name; see `Scorer` for the
-    arguments."""
+    arguments.
+
+    Args:
+        unit: needed but for a proportion.
+        link: "logit" for a proportion, else "identity", where none is given.
+
+    Raises:
+        TypeError: a sentence or the unit is missing, or an option is of a kind that no study can
+            hold.
+        ValueError: the name is taken.
+    """
 
     def register(function: Callable[..., float]) -> Callable[..., float]:
-        options = []
-        for each in inspect.signature(function).parameters.values():
-            if each.kind is not inspect.Parameter.KEYWORD_ONLY:
-                continue
-            annotation = each.annotation
-            if isinstance(annotation, str):
-                annotation = eval(annotation, function.__globals__)
-            empty = each.default is inspect.Parameter.empty
-            options.append(_option(each.name, annotation, _REQUIRED if empty else each.default))
-        name = function.__name__
-        SCORERS[name] = Scorer(
-            name, kind, direction, mean, needs, tuple(options), function, summary, empty_target,
-            check, judge, version, source, least,
+        name, share = function.__name__, mean == "proportion"
+        said = {"summary": summary, "unit": unit or SHARE * share, "source": source}
+        for fact, text in said.items():
+            if not text.strip():
+                raise TypeError(f"scorer {name}: it has no {fact}")
+        options = parameters_of(function)
+        for each in options:
+            if each.kind == "model":
+                raise TypeError(f"scorer {name}: no study can hold the model {each.name}")
+        found = Scorer(
+            name, kind, direction, mean, needs, options, function, summary, said["unit"],
+            link or ("logit" if share else "identity"), empty_target, check, judge, version,
+            source, least, log_axis,
         )  # fmt: skip
+        SCORERS.add(name, found)
         return function
 
     return register
@@ -223,9 +188,7 @@ def scorer(
 
 def find_scorer(name: str, where: str = "objective") -> Scorer:
     """The scorer of this name; raises `BadInput` with near matches."""
-    if name not in SCORERS:
-        raise unknown(where, "scorer", name, SCORERS)
-    return SCORERS[name]
+    return SCORERS.find(name, where)
 
 
 def check_objective(objective: Objective, path: object = "study") -> Objective:

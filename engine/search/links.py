@@ -8,14 +8,14 @@ identity   everything else
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from engine.scoring.registry import Link
 from engine.search.quadratic import Floats
 
-Link = Literal["logit", "log", "identity"]
 LINKS: tuple[Link, ...] = get_args(Link)
 
 FLOOR = 0.01

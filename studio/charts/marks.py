@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.recipe import Recipe
+from engine.recipe import METHODS, Recipe
+from engine.scoring.registry import SHARE
 from studio.points.numbers import how_sure
 from studio.points.origin import WORDS, origins
 from studio.points.recipes import recipe_text
-from studio.points.view import SHARE, Axis, Measured
+from studio.points.view import Axis, Measured
 
 MEASURED = "--st-gray-color"
 FRONT = "--st-primary-color"
@@ -39,23 +40,11 @@ FEW = 3
 
 HEIGHT = 438
 
-SHAPES = {
-    "task_arithmetic": "circle",
-    "pcb": "triangle-up",
-    "linear": "triangle-down",
-    "ties": "cross",
-    "dare": "x",
-    "breadcrumbs": "pentagon",
-    "tsv": "hexagon",
-    "proxy_tuning": "triangle-left",
-    "logit_fusion": "triangle-right",
-    "dynamic_fusion": "hourglass",
-    "arm_guidance": "bowtie",
-    "dexperts": "hexagram",
-    "contrastive": "diamond-tall",
-    "guidance": "diamond-wide",
-}
-"""The mark of a method's points; squares, diamonds and stars are models as they are."""
+
+def mark_of(method: str) -> str:
+    """The symbol of a method's points; a circle where a newer version's points are read."""
+    found = METHODS.get(method)
+    return found.mark if found is not None and found.mark else "circle"
 
 
 def rounded(values: np.ndarray) -> list[float]:

@@ -62,7 +62,7 @@ def _cloud(
             name += f" ({len(group):,} of {len(of_all[method]):,} drawn)"
         marker = {"color": MEASURED, "size": size, "opacity": marks.OPACITY}
         if not deep:
-            marker["symbol"] = marks.SHAPES.get(method, "circle")
+            marker["symbol"] = marks.mark_of(method)
         traces.append(
             marks.points(
                 measured, group, axes,
@@ -99,7 +99,7 @@ def _front(measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str
     deep, many = kind == "scatter3d", len(rows) > WEBGL_FROM
     marker: dict[str, Any] = {"color": FRONT, "size": 5 if deep else 8 if many else 11}
     if not deep:
-        shapes = [marks.SHAPES.get(measured.recipes[row].method, "circle") for row in rows.tolist()]
+        shapes = [marks.mark_of(measured.recipes[row].method) for row in rows.tolist()]
         marker["symbol"] = shapes[0] if len(set(shapes)) == 1 else shapes
         marker["line"] = {"color": TEXT, "width": 1}
     return marks.points(

@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from engine.front.decide import neighbours, trade
+from engine.scoring.registry import SHARE
 from studio.decide.picking import Pick
 from studio.decide.preference import Bounds, Preference
 from studio.points.numbers import number
-from studio.points.view import SHARE, Axis, Measured
+from studio.points.view import Axis, Measured
 
 SURE = 1.96
 """Standard errors from which a difference is more than noise, at 95 %."""

@@ -10,17 +10,13 @@ another surface.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from engine.recipe import Names, Recipe, find_method, resolve
 from engine.scoring.registry import find_scorer
 from engine.search.surrogate import (
-    Link,
     Surrogate,
     TooFew,
     constant,
@@ -35,49 +31,6 @@ from studio.points.places import shape_of
 from studio.points.view import Measured
 from studio.shared import once
 
-LOSSES = ("nll", "perplexity")
-"""Scorers whose score is above 0 and spans factors. `kl_to_base` is not one: at the base it is 0,
-and about there it grows with the square of the coefficients."""
-
-LEAST = {"kl_to_base": 0.0, "cost": 0.0}
-"""Scorers whose score is never below this, beside proportions and losses."""
-
-
-@dataclass(frozen=True)
-class Anchors:
-    """Which models as they are lie exactly on a method's surface.
-
-    Attributes:
-        zero: the model that zero coefficients are.
-        corners: whether one coefficient of 1 (times strength), the others 0, is that model; "alone"
-            where it is so in a family without a target only.
-    """
-
-    zero: Literal["base", "target"] | None
-    corners: bool | Literal["alone"]
-
-
-ANCHORS = {
-    # (1 − Σ c) θ0 + Σ c θ_i: both ends bit for bit
-    "task_arithmetic": Anchors("base", True),
-    # Σ c_i θ_i / Σ c, the base among them; zeros are refused
-    "linear": Anchors(None, True),
-    # of one model of weight 1 both kinds give that model's logits; zeros are refused
-    "logit_fusion": Anchors(None, True),
-    # θ0 + Σ c_i W_i with W_i a part of the task vector: a corner is not the expert
-    "pcb": Anchors("base", False),
-    # t + Σ c_i (e_i − b): where t is the base a corner is e_i, else it is not
-    "proxy_tuning": Anchors("target", "alone"),
-}
-"""A method that is not named here shares no point with the models as they are."""
-
-
-def link_of(objective: Objective) -> Link:
-    """On which scale an objective is fitted: by what its scorer's mean is."""
-    if find_scorer(objective.scorer).proportion:
-        return "logit"
-    return "log" if objective.scorer in LOSSES else "identity"
-
 
 def anchor(recipe: Recipe, model: str, names: Names | None = None) -> tuple[float, ...] | None:
     """Where a model as it is lies on the surface of a recipe's method and parameters.
@@ -90,16 +43,14 @@ def anchor(recipe: Recipe, model: str, names: Names | None = None) -> tuple[floa
     Returns:
         One number a coefficient, or None where the model is not on that surface.
     """
-    found = ANCHORS.get(recipe.method)
-    if found is None:
-        return None
+    found = find_method(recipe.method).corners
     alone = names is not None and not names.has_target
     zero = "base" if found.zero == "target" and alone else found.zero
     if model == zero:
         return (0.0,) * len(recipe.coefficients)
     strength = recipe.parameters.get("strength", 1.0)
-    corners = alone if found.corners == "alone" else found.corners
-    if not corners or model not in recipe.coefficients or strength == 0.0:
+    one = alone if found.one == "alone" else found.one
+    if not one or model not in recipe.coefficients or strength == 0.0:
         return None
     return tuple((name == model) / strength for name in recipe.coefficients)
 
@@ -122,8 +73,8 @@ def _rows(measured: Measured, recipe: Recipe, names: Names | None) -> tuple[np.n
 def _fitted(
     measured: Measured, objective: Objective, recipe: Recipe, names: Names | None
 ) -> Surrogate | TooFew:
-    column = measured.column(objective.name)
-    if objective.scorer == "cost":
+    column, scorer = measured.column(objective.name), find_scorer(objective.scorer)
+    if scorer.exact:
         own = measured.like(recipe)[(measured.places_like(recipe) != 0.0).all(axis=1)]
         values = np.unique(measured.mean[own, column])
         values = values[np.isfinite(values)]
@@ -136,11 +87,11 @@ def _fitted(
             tuple(recipe.coefficients),
             places,
             measured.mean[rows, column],
-            link=link_of(objective),
+            link=scorer.link,
             count=measured.n[rows, column],
             stderr=measured.stderr[rows, column],
             simplex=find_method(recipe.method).simplex,
-            least=LEAST.get(objective.scorer, -math.inf),
+            least=scorer.least,
         )
     except TooFew as error:
         return error.with_traceback(None)  # kept with the points: it holds no frame

@@ -23,14 +23,7 @@ from studio.points.numbers import ONE, REASON, number, reason_of
 from studio.points.places import Nearest, position_of, shape_of
 from studio.points.recipes import recipe_text
 
-SHARE = "share of examples"
 COLUMNS = ("mean", "stderr", "low", "high", "n")
-UNITS = {
-    "nll": "nats a token",
-    "perplexity": "perplexity",
-    "kl_to_base": "nats a token",
-    "cost": "× the base's parameters",
-}
 
 
 class PointLike(Protocol):
@@ -48,12 +41,14 @@ class Axis:
     """An objective as an axis of a chart.
 
     Attributes:
-        unit: in words; empty where the scorer names none.
+        unit: in words; empty where none is known.
+        log: whether it is best read on a logarithmic axis.
     """
 
     name: str
     maximize: bool
     unit: str = ""
+    log: bool = False
 
     @property
     def arrow(self) -> str:
@@ -76,8 +71,8 @@ def axes_of(objectives: Iterable[Objective]) -> tuple[Axis, ...]:
     found = []
     for each in objectives:
         scorer = find_scorer(each.scorer)
-        unit = SHARE if scorer.proportion else UNITS.get(each.scorer, "")
-        found.append(Axis(each.name, each.direction == "maximize", unit))
+        maximize = each.direction == "maximize"
+        found.append(Axis(each.name, maximize, scorer.unit, scorer.log_axis))
     return tuple(found)
 
 

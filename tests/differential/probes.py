@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from engine.scoring.likelihood import Delimiter
 from engine.scoring.registry import SCORERS, scorer
 
 seen: list[tuple[str, list[float]]] = []
@@ -26,12 +27,26 @@ def _note(kind: str, observation: Sequence[float]) -> float:
 def registered() -> Iterator[None]:
     """The probes are scorers within the block."""
 
-    @scorer(kind="choice", direction="maximize", mean="mean", needs="choices", summary="Σ log p")
-    def probe_choice(found: Any, row: Any, *, delimiter: str | None = None) -> float:
+    @scorer(
+        kind="choice",
+        direction="maximize",
+        mean="mean",
+        needs="choices",
+        summary="Σ log p",
+        unit="nats",
+    )
+    def probe_choice(found: Any, row: Any, *, delimiter: Delimiter = None) -> float:
         return _note("choice", found.sums)
 
-    @scorer(kind="likelihood", direction="maximize", mean="mean", needs="target", summary="log p")
-    def probe_nll(each: Sequence[float], row: Any, *, delimiter: str | None = None) -> float:
+    @scorer(
+        kind="likelihood",
+        direction="maximize",
+        mean="mean",
+        needs="target",
+        summary="log p",
+        unit="nats",
+    )
+    def probe_nll(each: Sequence[float], row: Any, *, delimiter: Delimiter = None) -> float:
         return _note("nll", each)
 
     try:

@@ -1,57 +1,114 @@
-"""The registry of methods: parameters read from a signature, with bounds and choices."""
+"""The registry of methods: every fact in the registration, every name and mark once."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import pytest
 
 from engine.errors import BadInput
-from engine.method import METHODS, Bounds, Names, Parameter, find_method, is_number, method
+from engine.method import METHODS, Corners, Names, find_method, method
+from engine.parameter import Says
+from engine.scoring.registry import SCORERS, scorer
+
+FACTS: dict[str, Any] = {
+    "space": "weight", "summary": "Does.", "slider": "How much.", "mark": "hash",
+}  # fmt: skip
+SCORED: dict[str, Any] = {
+    "kind": "text", "direction": "maximize", "mean": "proportion", "needs": "prompt",
+    "summary": "it is so",
+}  # fmt: skip
 
 
-@pytest.fixture
-def registry() -> Iterator[dict[str, Any]]:
-    """The registry as it was, put back afterwards."""
-    before = dict(METHODS)
-    yield METHODS
-    METHODS.clear()
-    METHODS.update(before)
+@pytest.fixture(autouse=True)
+def registries() -> Iterator[None]:
+    """The registries as they were, put back afterwards."""
+    before = [(each, dict(each)) for each in (METHODS, SCORERS)]
+    yield
+    for registry, entries in before:
+        registry.clear()
+        registry.update(entries)
 
 
-def test_a_signature_says_the_parameters(registry: Mapping[str, Any]) -> None:
-    @method(space="weight", summary="s", source="arXiv 0", strength=True, names_base=True)
-    def shaped(
-        tensors: Nowhere,  # type: ignore[name-defined]  # noqa: F821
-        *,
-        share: Annotated[float, Bounds(0, 1, open_low=True)] = 0.2,
-        seed: int = 0,
-        kind: Literal["a", "b"] = "a",
-        model: Annotated[str, "model"],
-    ) -> None:
-        """Its first argument's type need not exist."""
+def test_what_is_known_of_a_method_stands_in_its_registration() -> None:
+    @method(**FACTS, corners=Corners("base", True), strength=True, names_base=True)
+    def shaped(tensors: None, *, share: Annotated[float, Says("Share.")] = 0.1) -> None: ...
 
-    found = {each.name: each for each in registry["shaped"].parameters}
-    assert list(found) == ["share", "seed", "kind", "model", "strength"]
-    assert (found["share"].kind, found["share"].default) == ("float", 0.2)
-    assert not found["share"].bounds.holds(0.0) and found["share"].bounds.holds(1.0)
-    assert (found["seed"].kind, found["kind"].choices) == ("int", ("a", "b"))
-    assert (found["model"].kind, found["model"].default) == ("model", None)
-    assert found["strength"].default == 1.0
+    found = METHODS["shaped"]
+    assert [each.name for each in found.parameters] == ["share", "strength"]
+    assert (found.source, found.mark, found.corners.zero) == ("defined here", "hash", "base")
     names = Names(("x", "y"))
-    assert registry["shaped"].coefficient_names(names) == ("base", "x", "y")
-    assert registry["shaped"].structural({"share": 0.1, "strength": 2.0}) == {"share": 0.1}
+    assert found.coefficient_names(names) == ("base", "x", "y")
+    assert found.structural({"share": 0.1, "strength": 2.0}) == {"share": 0.1}
 
 
-def test_a_parameter_that_no_recipe_can_hold(registry: Mapping[str, Any]) -> None:
-    with pytest.raises(TypeError, match="rows"):
+@pytest.mark.parametrize("fact", ["summary", "slider", "mark"])
+def test_a_method_that_does_not_say_what_it_does_is_refused(fact: str) -> None:
+    def silent(tensors: None) -> None: ...
 
-        @method(space="weight", summary="", source="")
-        def odd(tensors: None, *, rows: list[int]) -> None: ...
+    with pytest.raises(TypeError, match=f"it has no {fact}"):
+        method(**FACTS | {fact: " "})(silent)
+    assert "silent" not in METHODS
 
-    assert "odd" not in registry
+
+def test_a_parameter_that_no_recipe_can_hold_is_refused() -> None:
+    def odd(tensors: None, *, rows: Annotated[tuple[str, ...], Says("Rows.")] = ()) -> None: ...
+
+    with pytest.raises(TypeError, match="no recipe can hold the texts rows"):
+        method(**FACTS)(odd)
+    assert "odd" not in METHODS
+
+
+@pytest.mark.parametrize("mark", ["circle", "square", "diamond", "star"])
+def test_a_mark_is_one_methods_alone(mark: str) -> None:
+    def twin(tensors: None) -> None: ...
+
+    with pytest.raises(ValueError, match=f"has the mark {mark}"):
+        method(**FACTS | {"mark": mark})(twin)
+
+
+def test_a_name_is_registered_once_among_methods_and_scorers() -> None:
+    def pcb(tensors: None) -> None: ...
+    def contains(text: str, row: Any) -> float:
+        return 0.0
+
+    def linear(text: str, row: Any) -> float:
+        return 0.0
+
+    kept = METHODS["pcb"], SCORERS["contains"]
+    for register, taken, said in (
+        (method(**FACTS), pcb, "method pcb: there is a method of this name"),
+        (method(**FACTS), contains, "method contains: there is a scorer of this name"),
+        (scorer(**SCORED), contains, "scorer contains: there is a scorer of this name"),
+        (scorer(**SCORED), linear, "scorer linear: there is a method of this name"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            register(taken)
+    assert (METHODS["pcb"], SCORERS["contains"]) == kept
+
+
+@pytest.mark.parametrize("fact", ["summary", "unit"])
+def test_a_scorer_that_does_not_say_what_it_measures_is_refused(fact: str) -> None:
+    def silent(text: str, row: Any) -> float:
+        return 0.0
+
+    facts = SCORED | {"mean": "mean", "unit": "marks"} | {fact: ""}
+    with pytest.raises(TypeError, match=f"it has no {fact}"):
+        scorer(**facts)(silent)
+
+
+def test_everything_registered_says_what_it_is() -> None:
+    for found in METHODS.values():
+        assert found.summary.endswith("."), found.name
+        assert found.slider.endswith(".") or not found.takes_coefficients, found.name
+    for each in SCORERS.values():
+        assert each.summary and each.unit and each.source, each.name
+    for entry in (*METHODS.values(), *SCORERS.values()):
+        parameters = entry.parameters if hasattr(entry, "parameters") else entry.options
+        for parameter in parameters:
+            assert parameter.sentence.endswith("."), (entry.name, parameter.name)
+            assert all(parameter.choices.values()), (entry.name, parameter.name)
 
 
 def test_models_come_base_first() -> None:
@@ -64,28 +121,3 @@ def test_near_matches() -> None:
         find_method("task_arithmetics", "here")
     with pytest.raises(BadInput, match="Known: "):
         find_method("zzz")
-
-
-def test_bounds_say_which_end_is_open() -> None:
-    assert str(Bounds(0, 1, open_low=True)) == "(0, 1]"
-    assert str(Bounds(0, 1, open_high=True)) == "[0, 1)"
-    assert Bounds(0, 1).holds(0) and not Bounds(0, 1, open_high=True).holds(1)
-    assert Bounds().holds(-1e300)
-
-
-def test_a_whole_number_stays_one() -> None:
-    seed = Parameter("seed", "int", 0, Bounds(0, 100))
-    assert seed.check(3.0, "r") == 3 and isinstance(seed.check(3.0, "r"), int)
-    for wrong in (3.5, "3", True, -1, 101, math.nan):
-        with pytest.raises(BadInput, match="seed"):
-            seed.check(wrong, "r")
-
-
-@pytest.mark.parametrize("value", [0, -1, 1.5, 10**300])
-def test_numbers(value: float) -> None:
-    assert is_number(value)
-
-
-@pytest.mark.parametrize("value", [True, None, "1", math.nan, -math.inf, 10**400, 1j, [1]])
-def test_what_is_no_number(value: object) -> None:
-    assert not is_number(value)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from engine.scoring.registry import SHARE
 from studio.decide.picking import as_bounds, mask
 from studio.decide.preference import Bounds
-from studio.points.view import SHARE, Axis, Measured
+from studio.points.view import Axis, Measured
 
 Pair = tuple[float | None, float | None]
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from engine.errors import BadInput, Problem
 from engine.recipe import Recipe, resolve
-from engine.scoring.registry import Option, Scorer, find_scorer
+from engine.scoring.registry import Scorer, find_scorer
 from pages.panels.models import data_form
 from studio.points.numbers import number
 from studio.study_editor import (
@@ -27,28 +27,9 @@ from studio.task import Task
 from studio.workbench import Workbench
 from ui import frame as state
 from ui import jobs
+from ui.parameter import ESCAPED, parameter_field
 
 MANY = 3
-ESCAPED = r"One a line; \n within a line stands for a line break"
-
-
-def _option(each: Option, key: str) -> Any:
-    """The field of a scorer's own option; its value."""
-    label, key = each.name.replace("_", " "), f"{key}:{each.name}"
-    if each.kind == "flag":
-        return st.checkbox(label, value=bool(each.default), key=key, persist_state="session")
-    if each.kind == "choice":
-        options = list(each.choices)
-        return st.selectbox(
-            label, options, index=options.index(each.default), key=key, persist_state="session"
-        )
-    if each.kind == "texts":
-        shown = ", ".join(each.default[:3]) if each.default else ""
-        help = f"One a line. Empty: the scorer's own list ({shown}, …)" if shown else "One a line"
-        return tuple(
-            texts_of(st.text_area(label, key=key, persist_state="session", help=help, height=90))
-        )
-    return st.text_input(label, value=each.default or "", key=key, persist_state="session")
 
 
 def _common(scorer: Scorer, key: str) -> dict[str, Any]:
@@ -108,7 +89,9 @@ def fields(key: str, beside: Path) -> dict[str, Any]:
         )  # fmt: skip
     place = st.container()
     for each in scorer.options:
-        values[each.name] = _option(each, f"{key}:{name}")
+        values[each.name] = parameter_field(
+            each, each.default, (), f"{key}:{name}:{each.name}", persist="session"
+        )
     if scorer.kind != "none":
         with place:
             values |= data_form.show(document_of(values), f"{key}:{name}", beside)

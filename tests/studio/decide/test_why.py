@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.scoring.registry import SHARE
 from studio.decide.picking import pick
 from studio.decide.preference import Preference
 from studio.decide.why import ERRORS, difference, why
-from studio.points.view import SHARE, Axis, Measured, measure
+from studio.points.view import Axis, Measured, measure
 from tests.studio.points.test_view import mix, scored
 
 FACTS = Axis("facts", True, SHARE)

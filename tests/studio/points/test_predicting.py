@@ -15,12 +15,11 @@ from engine.decoding.fusion import Mixture
 from engine.merging.linear import normalised
 from engine.merging.task_arithmetic import affine_weights
 from engine.recipe import METHODS, FrozenDict, Names, Recipe, resolve
+from engine.scoring.registry import find_scorer
 from engine.search.surrogate import Surrogate, TooFew
 from engine.study import FamilySpec, Objective, Study
 from studio.points.predicting import (
-    ANCHORS,
     anchor,
-    link_of,
     missing_recipes,
     predict,
     surfaces,
@@ -79,7 +78,7 @@ def test_the_link_is_of_what_the_mean_is() -> None:
         "exact_match": "logit", "choice": "logit", "refusal": "logit", "nll": "log",
         "perplexity": "log", "kl_to_base": "identity", "cost": "identity",
     }  # fmt: skip
-    assert {name: link_of(Objective("o", name)) for name in links} == links
+    assert {name: find_scorer(name).link for name in links} == links
 
 
 def test_a_recipe_that_is_not_measured_is_predicted_within_its_band() -> None:
@@ -125,7 +124,6 @@ def test_an_expert_lies_where_its_coefficient_times_strength_is_one() -> None:
 
 def test_anchors_follow_from_what_the_methods_do() -> None:
     """At the place an anchor names, the method's own function gives that model alone."""
-    assert set(ANCHORS) <= {name for name, each in METHODS.items() if each.takes_coefficients}
     for names in (NAMES, TARGETED):
         for kind in ("reverse_kl", "forward_kl"):
             build = METHODS["logit_fusion"].build

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.scoring.registry import SHARE
 from pages.panels.explore.bounding import decimals, ends, words
-from studio.points.view import SHARE, Axis
+from studio.points.view import Axis
 from tests.studio.decide.test_picking import FACTS, LOSS, TRADE
 
 

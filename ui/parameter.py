@@ -1,0 +1,59 @@
+"""The widget of a parameter, of a method or of a scorer: it says what the parameter does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import streamlit as st
+
+from engine.parameter import Parameter
+from studio.study_editor import texts_of
+
+ESCAPED = r"One a line; \n within a line stands for a line break"
+
+
+def parameter_field(
+    each: Parameter,
+    value: Any,
+    models: Sequence[str],
+    key: str,
+    persist: Literal["session"] | None = None,
+) -> Any:
+    """Draw the widget; what stands in it.
+
+    Args:
+        value: what it is made with; another makes it anew.
+        models: what a parameter that names a model of the family may name.
+        persist: as Streamlit's `persist_state`.
+    """
+    label = each.name.replace("_", " ")
+    if each.kind == "flag":
+        return st.checkbox(label, value=bool(value), key=key, help=each.help, persist_state=persist)
+    if each.kind in ("choice", "model"):
+        options = list(each.choices if each.kind == "choice" else models)
+        return st.selectbox(
+            label, options, index=options.index(value), key=key, help=each.help,
+            persist_state=persist,
+        )  # fmt: skip
+    if each.kind == "texts":
+        shown = ", ".join(value[:3]) if value else ""
+        empty = f" Empty: the list that comes with it ({shown}, …)." if shown else ""
+        help = f"{each.help}\n\n{ESCAPED}.{empty}"
+        text = st.text_area(label, key=key, help=help, height=90, persist_state=persist)
+        return tuple(texts_of(text))
+    if each.kind in ("text", "directory"):
+        return st.text_input(
+            label, value=value or "", key=key, help=each.help, persist_state=persist
+        )
+    low, high = each.bounds.low, each.bounds.high
+    cast = int if each.kind == "int" else float
+    number: dict[str, Any] = {
+        "min_value": cast(low) if math.isfinite(low) else None,
+        "max_value": cast(high) if math.isfinite(high) else None,
+        "value": None if value is None else cast(value),
+        "step": cast(1 if each.kind == "int" else 0.01),
+        "format": "%d" if each.kind == "int" else "%.4g",
+    }
+    return st.number_input(label, key=key, help=each.help, persist_state=persist, **number)
