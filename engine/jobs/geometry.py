@@ -85,8 +85,8 @@ def measure_geometry(
             for theta in tensors.read("base", name).reshape(1, -1).split(CHUNK, dim=1):
                 base[group] = base.get(group, 0.0) + float(products(theta))
                 tick()
-            for _, vectors in tensors.vectors(name):
-                part = products(vectors)
+            for chunk in tensors.vectors(name):
+                part = products(chunk.vectors)
                 if not part.isfinite().all():
                     what = "a task vector is larger than float32 can hold"
                     raise bad(f"tensor {name}", what, "Train that expert again.")

@@ -2,7 +2,7 @@
 
     Tensors    base and experts as they lie on disk, read lazily; knows rows that only some have
     Affine     θ(c) = Σ_m a_m(c) θ_m                       stores nothing
-    Elementwise  θ(c) = θ0 + Σ c_i W_i, W = weigh(τ)       computes W anew at every pass
+    Elementwise  θ(c) = θ0 + Σ c_i W_i, W = weigh(chunk)   computes W anew at every pass
     Sparse     the same with W kept as a bitmap and float32 values
 
 All sums are float32, start from θ0 and round nowhere. A product and its addition are two roundings,
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from engine.family.compatibility import Family
 from engine.family.headers import FLOAT_DTYPES
+from engine.merging.chunk import Chunk
 from engine.merging.readers import Readers
 
 CHUNK = 1 << 22
@@ -121,8 +122,8 @@ class Tensors:
             rows = slice(extra.start, extra.stop)
             out[rows] = self._readers[extra.model].read(name, rows).to(self.device)
 
-    def vectors(self, name: str) -> Iterator[tuple[int, Tensor]]:
-        """Task vectors of one tensor: (start, τ [n, k] float32) over its flat merged part."""
+    def vectors(self, name: str) -> Iterator[Chunk]:
+        """Task vectors of one tensor, in order over its flat merged part."""
         base = self.read("base", name).reshape(-1)
         full = {each: self.read(each, name).reshape(-1) for each in self.full}
         deltas = {each: self.delta(each, name) for each in self.experts if each not in full}
@@ -135,18 +136,17 @@ class Tensors:
                 elif (delta := deltas[expert]) is not None:
                     row.copy_(delta.reshape(-1)[start : start + CHUNK])
             self.tick()
-            yield start, chunk
+            yield Chunk(name, start, self.experts, chunk)
 
-    def chunks(self) -> Iterator[Tensor]:
-        """Task vectors of the whole model, chunk by chunk, [n, k] float32."""
+    def chunks(self) -> Iterator[Chunk]:
+        """Task vectors of the whole model, tensor by tensor."""
         for name in self.names:
-            for _, chunk in self.vectors(name):
-                yield chunk
+            yield from self.vectors(name)
 
     def affine(self, weights: Callable[[Mapping[str, float]], dict[str, float]]) -> Affine:
         return Affine(self, weights)
 
-    def elementwise(self, weigh: Callable[[Tensor], Tensor]) -> Elementwise:
+    def elementwise(self, weigh: Callable[[Chunk], Tensor]) -> Elementwise:
         return Elementwise(self, weigh)
 
 
@@ -206,13 +206,14 @@ class Affine:
 
 
 class Elementwise:
-    """θ(c) = θ0 + Σ c_i W_i, where W is a function of the task vectors at the same elements.
+    """θ(c) = θ0 + Σ c_i W_i, where W is a function of the task vectors at the same elements, and of
+    where these lie.
 
     Args:
-        weigh: τ [n, k] float32 -> W [n, k] float32.
+        weigh: chunk of task vectors τ [n, k] -> W [n, k] float32.
     """
 
-    def __init__(self, tensors: Tensors, weigh: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, tensors: Tensors, weigh: Callable[[Chunk], Tensor]) -> None:
         self.tensors = tensors
         self.weigh = weigh
 
@@ -221,9 +222,9 @@ class Elementwise:
         tensors = self.tensors
         flat = _merged_part(tensors, name, out).view(-1)
         flat.copy_(tensors.read("base", name).reshape(-1))
-        for start, vectors in tensors.vectors(name):
-            part = flat[start : start + vectors.shape[1]]
-            for expert, row in zip(tensors.experts, self.weigh(vectors), strict=True):
+        for chunk in tensors.vectors(name):
+            part = flat[chunk.start : chunk.start + chunk.vectors.shape[1]]
+            for expert, row in zip(tensors.experts, self.weigh(chunk), strict=True):
                 if coefficients[expert] != 0.0:
                     _accumulate(part, row, coefficients[expert])
         tensors.fill_extra_rows(name, out)
@@ -241,9 +242,9 @@ class Sparse:
         self._parts: dict[str, list[tuple[int, int, list[tuple[Tensor, Tensor]]]]] = {}
         for name in self.tensors.names:
             parts = self._parts[name] = []
-            for start, vectors in self.tensors.vectors(name):
-                kept = [_pack(row) for row in source.weigh(vectors)]
-                parts.append((start, vectors.shape[1], kept))
+            for chunk in self.tensors.vectors(name):
+                kept = [_pack(row) for row in source.weigh(chunk)]
+                parts.append((chunk.start, chunk.vectors.shape[1], kept))
 
     @property
     def bytes(self) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.merging.basis import Basis, Tensors
+    from engine.merging.chunk import Chunk
 
 
 class _Variant(NamedTuple):
@@ -110,13 +111,13 @@ def pcb(
     total = tensors.size
     ranks = [int(total * chosen.winsor), int(total * (1 - chosen.winsor) - 1)]
     limits = torch.tensor(
-        order_statistics(lambda: (chunk.abs() for chunk in tensors.chunks()), ranks),
+        order_statistics(lambda: (chunk.vectors.abs() for chunk in tensors.chunks()), ranks),
         device=tensors.device,
     )
     balance = Balance(chosen, limits[:, :1], limits[:, 1:])
 
     def stream() -> Iterator[Tensor]:
-        return (balance.scores(chunk) for chunk in tensors.chunks())
+        return (balance.scores(chunk.vectors) for chunk in tensors.chunks())
 
     threshold = min(int(total * (1 - ratio)), total - 1)
     floors = torch.tensor(order_statistics(stream, [threshold, total - 1]), device=tensors.device)
@@ -124,8 +125,9 @@ def pcb(
     empty = balance.empty | (top <= floor)
     span = (top - floor).masked_fill(empty, 1.0)
 
-    def weigh(vectors: Tensor) -> Tensor:
-        """W, [n, k] float32, from task vectors [n, k]."""
+    def weigh(chunk: Chunk) -> Tensor:
+        """W, [n, k] float32."""
+        vectors = chunk.vectors
         share = (balance.scores(vectors).clamp(floor, top) - floor) / span
         share = share.masked_fill(empty, 0.0)
         winners = vectors.sign() * balance.clipped(vectors)

@@ -111,8 +111,8 @@ def test_it_is_the_full_expert_that_peft_s_merge_saves(case: Case, tmp_path: Pat
         mine.tensors.read("base", name)
         assert mine.tensors.shape(name) == theirs.tensors.shape(name)
         vectors = zip(mine.tensors.vectors(name), theirs.tensors.vectors(name), strict=True)
-        for (_, one), (_, two) in vectors:
-            torch.testing.assert_close(one[0], two[0], rtol=0, atol=1e-6)
+        for one, two in vectors:
+            torch.testing.assert_close(one.vectors[0], two.vectors[0], rtol=0, atol=1e-6)
         theirs.combine(name, {"train": 0.8}, second)
         mine.combine(name, {"train": 0.8, "full": 0.0}, first)
         if case.family.experts["train"].kind == "adapter":

@@ -1,0 +1,54 @@
+"""A stretch of one tensor's task vectors, which knows where it lies.
+
+What a method draws by lot has to depend on the place: a mask seeded without the tensor's name is
+the same in all tensors of a shape, and one seeded for each chunk changes with their size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_LOW = 0xFFFFFFFF
+
+
+class Chunk(NamedTuple):
+    """Task vectors of neighbouring elements of one tensor.
+
+    Attributes:
+        name: of the tensor, as the base's files have it.
+        start: offset of the first element in the tensor's flat merged part.
+        experts: one a row.
+        vectors: τ, float32 [n, k].
+    """
+
+    name: str
+    start: int
+    experts: tuple[str, ...]
+    vectors: Tensor
+
+    def lots(self, seed: int) -> Tensor:
+        """Numbers drawn evenly from [0, 1), float32 [n, k], each of its own for every seed, tensor,
+        expert and element, and the same on any device and for any size of chunks."""
+        count = self.vectors.shape[1]
+        places = torch.arange(self.start, self.start + count, device=self.vectors.device)
+        return torch.stack([_mixed(places, seed, self.name, expert) for expert in self.experts])
+
+
+def _mixed(places: Tensor, *key: object) -> Tensor:
+    """float32 in [0, 1) of int64 places: two rounds of a 32-bit hash under a key of 64 bits."""
+    digest = hashlib.sha256("\n".join(map(str, key)).encode()).digest()
+    low, high = (int.from_bytes(digest[at : at + 4], "little") for at in (0, 4))
+    mixed = _hash((places & _LOW) ^ low)
+    mixed = _hash(mixed ^ (places >> 32) ^ high)
+    return (mixed >> 8).to(torch.float32) / (1 << 24)
+
+
+def _hash(x: Tensor) -> Tensor:
+    """int64 in 0 … 2^32 − 1, each bit of which depends on all of x's (C. Wellons, lowbias32)."""
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _LOW
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & _LOW
+    return x ^ (x >> 16)

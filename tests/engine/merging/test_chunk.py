@@ -1,0 +1,75 @@
+"""What is drawn by lot depends on the place alone: tensor, element, expert and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+import torch
+
+from engine.merging import basis
+from engine.merging.basis import Tensors
+from engine.merging.chunk import Chunk
+
+Make = Callable[[Mapping[str, Mapping[str, torch.Tensor]]], Tensors]
+
+NAMES = ("a.weight", "b.weight", "c.weight")
+SHAPE = (60, 70)
+
+
+@pytest.fixture
+def tensors(make: Make) -> Tensors:
+    """Three tensors of one shape, in which every expert differs from the base by 1."""
+    zero, one = torch.zeros(SHAPE), torch.ones(SHAPE)
+    states = {"base": zero, "x": one, "y": one}
+    return make({model: {name: value.clone() for name in NAMES} for model, value in states.items()})
+
+
+def masked(chunk: Chunk) -> torch.Tensor:
+    """A toy method: half of the task vector's elements, drawn by lot."""
+    return chunk.vectors * (chunk.lots(seed=0) < 0.5)
+
+
+def merged(
+    tensors: Tensors, name: str, *, kept: bool = False, **coefficients: float
+) -> torch.Tensor:
+    found = tensors.elementwise(masked)
+    out = torch.empty(SHAPE)
+    source = found.materialise() if kept else found
+    source.combine(name, {"x": 0.0, "y": 0.0, **coefficients}, out)
+    return out
+
+
+def test_masks_differ_between_tensors_and_experts(tensors: Tensors) -> None:
+    found = [merged(tensors, name, **{each: 1.0}) for name in NAMES for each in ("x", "y")]
+    for place, one in enumerate(found):
+        assert one.mean() == pytest.approx(0.5, abs=0.03)
+        for other in found[:place]:  # independent masks agree in half of the elements
+            assert (one == other).float().mean() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("size", [41, 997, 4200])
+def test_masks_do_not_depend_on_the_size_of_chunks(
+    tensors: Tensors, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    whole = merged(tensors, NAMES[1], x=1.0, y=0.5)
+    monkeypatch.setattr(basis, "CHUNK", size)
+    assert torch.equal(merged(tensors, NAMES[1], x=1.0, y=0.5), whole)
+    assert torch.equal(merged(tensors, NAMES[1], kept=True, x=1.0, y=0.5), whole)
+
+
+def test_chunks_say_where_they_lie(tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basis, "CHUNK", 3000)
+    found = [(each.name, each.start, each.vectors.shape[1]) for each in tensors.chunks()]
+    assert found == [(name, at, k) for name in NAMES for at, k in ((0, 3000), (3000, 1200))]
+    assert next(tensors.chunks()).experts == ("x", "y")
+
+
+def test_lots_are_even_and_of_their_own_for_every_seed() -> None:
+    chunk = Chunk("w", 1 << 40, ("x",), torch.zeros(1, 20_000))
+    first, second = chunk.lots(0)[0], chunk.lots(1)[0]
+    assert float(first.min()) >= 0.0 and float(first.max()) < 1.0
+    counts = torch.histc(first, bins=10, min=0.0, max=1.0)
+    assert float((counts - 2000).abs().max()) < 6 * 2000**0.5
+    for other in (second, first.roll(1), Chunk("w", 0, ("x",), chunk.vectors).lots(0)[0]):
+        assert abs(float(torch.corrcoef(torch.stack([first, other]))[0, 1])) < 0.03
