@@ -1,22 +1,19 @@
-"""What the Export page knows: which points to offer, where one may go, what came of it before."""
+"""What the Export page knows: which points to offer, where one may go, what it will be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.errors import BadInput, Problem
-from engine.export.card import MANIFEST
 from engine.export.card import Measured as Shown
 from engine.export.directory import check_output, free_bytes
 from engine.export.plan import Plan, plan_export
-from engine.recipe import Recipe, recipe_from_dict
+from engine.recipe import Recipe
 from studio.points.numbers import ONE, number
-from studio.points.recipes import recipe_text
 from studio.points.view import Axis, Measured
 from studio.workbench import Workbench
 
@@ -25,15 +22,6 @@ FRONT_SHOWN = 100
 
 SHORTEST = 4
 """Letters of an id that are enough to look for it."""
-
-HISTORY_SHOWN = 100
-
-FORMS = {
-    "merged": "checkpoint",
-    "copy": "copy of a model",
-    "adapter": "LoRA adapter",
-    "decoding": "decoding folder",
-}
 
 
 def choices(
@@ -149,51 +137,9 @@ def planned(plan: Plan) -> str:
     return listing((each.name, each.bytes, each.about) for each in plan.files)
 
 
-def written(record: Mapping[str, Any]) -> str:
-    """The files of an export that are there, as lines."""
-    out = Path(str(record["out"]))
-    found = [(name, out / name) for name in record.get("files") or ()]
-    return listing((name, path.stat().st_size, False) for name, path in found if path.is_file())
-
-
 def size_text(size: int) -> str:
     """Bytes in words: 1.2 MB."""
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if size >= 1000**power:
             return f"{size / 1000**power:.1f} {unit}"
     return f"{size} bytes"
-
-
-def is_there(record: Mapping[str, Any]) -> bool:
-    """Whether the export lies where it was written: its manifest names the same point."""
-    file = Path(str(record["out"])) / MANIFEST
-    try:
-        return f'"{record.get("point")}"' in file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def verified_text(record: Mapping[str, Any]) -> str:
-    """Whether an export was checked, in words."""
-    if not record.get("verified"):
-        return "not verified"
-    difference = record.get("max_logit_difference")
-    if difference is None:
-        return "Verified."
-    return f"Verified: largest difference of a logit {difference:.3g}."
-
-
-def history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of the table of exports, newest first."""
-    return [
-        {
-            "when": datetime.fromtimestamp(float(each["at"])).strftime("%Y-%m-%d %H:%M"),
-            "study": str(each.get("study", "")),
-            "recipe": recipe_text(recipe_from_dict(each.get("recipe") or {})),
-            "as": FORMS.get(str(each.get("form")), ""),
-            "size": size_text(int(each.get("bytes") or 0)),
-            "checked": "yes" if each.get("verified") else "no",
-            "where": str(each["out"]) if is_there(each) else f"no longer there: {each['out']}",
-        }
-        for each in records[::-1][:HISTORY_SHOWN]
-    ]

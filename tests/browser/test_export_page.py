@@ -20,7 +20,7 @@ def test_a_model_leaves_verified_with_its_report(
 ) -> None:
     page = app.open(chrome, "/export")
     choose(page, "Point", "harmless")
-    expect(page.get_by_text("model: harmless")).to_be_visible()
+    expect(page.locator(".st-key-export_model")).to_contain_text("harmless")
     scores = page.locator("[data-testid=stDataFrame] table[role=grid]").first
     expect(scores).to_contain_text("facts ↑")
     rows = scores.locator("tr")

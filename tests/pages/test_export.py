@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from engine.recipe import Recipe, resolve
 from studio.export.exports import size_text
 from studio.task import Task
 from studio.workbench import Workbench
@@ -14,6 +15,7 @@ from tests.app_fixtures import page, texts, until, widget
 from tests.families import FamilyFiles
 from tests.pages import toy
 from ui import tray
+from ui.recipe import Hand
 
 
 def opened(bench: Workbench, point: str | None = None) -> AppTest:
@@ -21,6 +23,13 @@ def opened(bench: Workbench, point: str | None = None) -> AppTest:
     if point is not None:
         at.query_params["point"] = point
     return at.run()
+
+
+def heading(at: AppTest) -> list[str]:
+    """The lines that say what will be written, the last of them the point."""
+    values = [str(each.value) for each in at.text]
+    end = next(n for n, each in enumerate(values) if each.startswith(("Point ", "Not measured y")))
+    return values[max(0, end - 3) : end + 1]
 
 
 def task(bench: Workbench) -> Task:
@@ -44,6 +53,7 @@ def test_without_points_it_says_so(home: Path) -> None:
     at = page("export").run()
     assert not at.exception
     assert "Nothing to export yet" in texts(at)
+    assert "The models are scored first" in texts(at)
 
 
 def test_the_point_handed_over_is_shown_with_recipe_and_scores(bench: Workbench) -> None:
@@ -51,6 +61,8 @@ def test_the_point_handed_over_is_shown_with_recipe_and_scores(bench: Workbench)
     at = opened(bench, point)
     assert not at.exception
     assert widget(at.selectbox, "Point").value == point
+    said = ["helpful", "one model of the family, unmerged", f"Point {point}"]
+    assert heading(at)[-3:] == said
     assert "model: helpful" in texts(at)
     scores = at.dataframe[0].value
     assert list(scores["objective"]) == ["facts ↑", "manners ↑", "loss ↓"]
@@ -64,9 +76,9 @@ def test_any_measured_point_by_its_id(bench: Workbench) -> None:
     other = measured.ids[3]
     at = opened(bench, measured.ids[2])
     widget(at.text_input, "Or its id").set_value(other[:6]).run()
-    assert f"model: {measured.recipes[3].parameters['model']}" in texts(at)
+    assert heading(at)[-3] == "terse" == measured.recipes[3].parameters["model"]
     widget(at.text_input, "Or its id").set_value("ffffff").run()
-    assert "no point ffffff" in texts(at) and "model: helpful" in texts(at)
+    assert "no point ffffff" in texts(at) and heading(at)[-3] == "terse"
 
 
 def test_an_id_in_the_address_is_shown_as_text(bench: Workbench) -> None:
@@ -115,7 +127,7 @@ def test_every_export_is_listed_newest_first(bench: Workbench, tmp_path: Path) -
     assert list(listed["where"]) == [
         str(tmp_path / "second"), f"no longer there: {tmp_path / 'first'}"
     ]  # fmt: skip
-    assert list(listed["size"]) == ["1.5 kB"] * 2 and set(listed["checked"]) == {"yes"}
+    assert listed["MB"].tolist() == [0.001535] * 2 and set(listed["checked"]) == {"yes"}
     assert set(listed["study"]) == {"pair"}
 
 
@@ -160,3 +172,95 @@ def test_what_is_in_the_tray_can_be_chosen(bench: Workbench) -> None:
     terse = bench.measured().recipes[3]
     at.session_state["tray"] = [terse]
     assert tray.LIMIT and bench.measured().ids[3] in widget(at.run().selectbox, "Point").options[-1]
+
+
+def by_navigation(hand: Recipe, **kept: object) -> AppTest:
+    """The page as a link of the navigation leads to it: a recipe in hand, a bare address."""
+    at = page("export")
+    at.session_state["hand"] = Hand()
+    at.session_state["hand"].load(hand)
+    for name, value in kept.items():
+        at.session_state[name] = value
+    return at.run()
+
+
+def mixed(bench: Workbench, helpful: float = 0.75) -> Recipe:
+    return resolve(Recipe("task_arithmetic", {"helpful": helpful, "terse": 0.25}), bench.names)
+
+
+def test_the_recipe_in_hand_is_the_one_that_is_written(bench: Workbench, tmp_path: Path) -> None:
+    """The navigation forgot it: the first point of the front was written instead."""
+    recipe = mixed(bench)
+    bench.store.append(toy.score_rows(recipe, bench.study))
+    at = by_navigation(recipe)
+    point = bench.point_id(recipe)
+    said = ["task_arithmetic", "helpful 0.75, terse 0.25", f"Point {point}"]
+    assert heading(at)[-3:] == said
+    assert widget(at.selectbox, "Point").value == point
+    assert at.query_params["point"] == point  # a reload, or a link, leads to it
+    export(at, bench, tmp_path / "out")
+    assert task(bench).handle.job.payload["recipe"] == recipe.as_dict()
+    assert heading(at)[-3:] == said
+
+
+def test_another_point_that_is_chosen_is_in_hand_from_then_on(bench: Workbench) -> None:
+    recipe = mixed(bench)
+    bench.store.append(toy.score_rows(recipe, bench.study))
+    at = by_navigation(recipe)
+    helpful = bench.measured().recipes[2]
+    widget(at.selectbox, "Point").set_value(bench.measured().ids[2]).run()
+    assert heading(at)[-3] == "helpful" and at.session_state["hand"].method == "single"
+    back = by_navigation(helpful, export_address=dict(at.query_params))
+    assert heading(back)[-3] == "helpful"
+
+
+def test_what_is_in_hand_and_not_measured_can_be_measured_first(bench: Workbench) -> None:
+    recipe = mixed(bench, 0.4)
+    at = by_navigation(recipe)
+    assert not at.exception
+    assert heading(at)[-3:] == ["task_arithmetic", "helpful 0.4, terse 0.25", "Not measured yet"]
+    point = bench.point_id(recipe)
+    assert widget(at.text_input, "Directory on this server").value.endswith(f"pair-{point}")
+    assert at.query_params["c"] == "helpful:0.4,terse:0.25" and "point" not in at.query_params
+    at.button(key="evaluate_first").click().run()
+    until(lambda: point in bench.measured().row_of)
+    assert heading(at.run())[-1] == f"Point {point}"
+    assert not at.button(key="start_export").disabled
+
+
+def test_what_is_in_hand_and_not_measured_can_be_written(bench: Workbench, tmp_path: Path) -> None:
+    recipe = mixed(bench, 0.4)
+    export(by_navigation(recipe), bench, tmp_path / "out")
+    assert task(bench).handle.job.payload["recipe"] == recipe.as_dict()
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_an_address_names_a_recipe_that_is_not_measured(bench: Workbench) -> None:
+    at = page("export")
+    at.query_params.update({"method": "pcb", "c": "helpful:1,terse:0.5", "p": "ratio:0.2"})
+    assert heading(at.run())[-4:-1] == ["pcb", "helpful 1, terse 0.5", "ratio 0.2"]
+    at = page("export")
+    at.query_params.update({"method": "pcb", "c": "nobody:1"})
+    assert "This address cannot be used" in texts(at.run()) and not at.exception
+
+
+def test_an_export_is_no_success_of_another_recipe(bench: Workbench, tmp_path: Path) -> None:
+    at = export(opened(bench, bench.measured().ids[0]), bench, tmp_path / "first")
+    assert "Exported." in texts(at)
+    widget(at.selectbox, "Point").set_value(bench.measured().ids[2]).run()
+    assert heading(at)[-3] == "helpful"
+    assert "Exported." not in texts(at) and not at.success
+    [listed] = [each.value for each in at.dataframe if "where" in each.value]
+    assert listed["where"].tolist() == [str(tmp_path / "first")]
+    assert listed["model"].tolist() == ["base"]
+    widget(at.selectbox, "Point").set_value(bench.measured().ids[0]).run()
+    assert "Exported." in texts(at)
+
+
+def test_a_failure_of_another_recipe_says_that_it_is_not_this_one(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    at = export(opened(bench, bench.measured().ids[0]), bench, tmp_path / "full")
+    widget(at.selectbox, "Point").set_value(bench.measured().ids[2]).run()
+    assert "Not this model: Exporting base did not work." in texts(at)
+    assert "the disk is full" in texts(at) and not at.error

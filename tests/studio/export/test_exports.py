@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +13,11 @@ from studio.export.exports import (
     FRONT_SHOWN,
     choices,
     default_place,
-    history,
     listing,
     look_up,
     refusal,
     score_table,
     size_text,
-    verified_text,
-    written,
 )
 from studio.points.view import Axis, Measured
 
@@ -54,9 +50,7 @@ def test_each_export_has_its_own_place(tmp_path: Path) -> None:
     assert default_place(tmp_path, "trio", "abc") == first.with_name("trio-abc-2")
 
 
-def test_files_are_listed_with_their_sizes(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"0" * 5)
-    assert written({"out": str(tmp_path), "files": ["a", "gone"]}) == "a  5 bytes"
+def test_files_are_listed_with_their_sizes() -> None:
     text = listing([("a", 5, False), ("long", 1500, True)])
     assert text == "a          5 bytes\nlong  about 1.5 kB"
 
@@ -108,30 +102,6 @@ def test_scores_side_by_side() -> None:
     [up, down] = score_table(measured, measured.ids[0], AXES, [{"objective": "up", "score": score}])
     assert up == {"objective": "up ↑", "explored": "1.000", "held back": "1.000 [0.720, 1.000]"}
     assert down["held back"] == "not measured yet"
-
-
-def record(out: Path, **more: Any) -> dict[str, Any]:
-    return {
-        "out": str(out), "point": "abc", "study": "trio", "form": "merged", "bytes": 1500,
-        "recipe": {"method": "linear", "coefficients": {"x": 1.0}}, "verified": True,
-        "max_logit_difference": 0.0, "at": 0.0, **more,
-    }  # fmt: skip
-
-
-def test_history_says_what_is_gone(tmp_path: Path) -> None:
-    (tmp_path / "paretoscope.json").write_text('{"point": "abc"}')
-    rows = history([record(tmp_path / "gone"), record(tmp_path), record(tmp_path, point="d")])
-    assert [each["where"] for each in rows[1:]] == [
-        str(tmp_path), f"no longer there: {tmp_path / 'gone'}"
-    ]  # fmt: skip
-    assert rows[1]["as"] == "checkpoint" and rows[1]["recipe"] == "linear(x 1)"
-    assert rows[0]["where"].startswith("no longer there")  # overwritten by another point's
-
-
-def test_whether_it_was_verified() -> None:
-    assert verified_text({"verified": None}) == "not verified"
-    said = verified_text({"verified": True, "max_logit_difference": 1.5e-5})
-    assert said == "Verified: largest difference of a logit 1.5e-05."
 
 
 @pytest.mark.parametrize(

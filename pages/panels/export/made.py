@@ -1,0 +1,86 @@
+"""What became of exports: the one of the model on this page, and every earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from engine import unfinished
+from engine.recipe import Recipe
+from studio.export import history
+from studio.export.serving import limits, serving
+from studio.task import Task
+from studio.workbench import Workbench
+from ui import jobs
+
+
+def activity(bench: Workbench, recipe: Recipe, job: str, evaluation: str) -> None:
+    """The jobs of this page while they run; how they ended, where they were for this model."""
+    task = bench.task(job)
+    mine = task is not None and history.is_of(task, recipe)
+    running = task is not None and not task.status.over
+    jobs.activity(bench, [evaluation, *([job] if mine or running else [])])
+    if task is None or running:
+        return
+    if not mine:
+        if task.status.state == "failed" and task.status.failure != "cancelled":
+            st.text(f"Not this model: {task.what} did not work.")
+            st.code(task.status.reason or "no reason was given", language=None, wrap_lines=True)
+        return
+    _show_end(bench, task)
+
+
+def _show_end(bench: Workbench, task: Task) -> None:
+    """What became of this model's export, below what `jobs` says of it."""
+    status, out = task.status, str(task.handle.job.payload["out"])
+    if status.state == "failed":
+        st.text(unfinished.told(unfinished.beside(Path(out))))
+    elif status.state == "done":
+        st.success("Exported.", icon=":material/check_circle:")
+        found = [each for each in bench.store.records("export") if each.get("out") == out]
+        if found:
+            _show(found[-1])
+
+
+def _show(record: Mapping[str, Any]) -> None:
+    """Where an export lies, whether it was checked, how to serve it."""
+    st.code(str(record["out"]), language=None, wrap_lines=True)
+    if not history.is_there(record):
+        st.text("It is no longer there.")
+        return
+    st.text(history.verified_text(record))
+    with st.expander("Files"):
+        st.code(history.written(record), language=None)
+    if limits(record):
+        st.text(limits(record))
+    for line in serving(record):
+        st.text(line.what)
+        st.code(line.code, language=line.language, wrap_lines=True)
+
+
+def earlier(bench: Workbench) -> None:
+    """Every export of this workspace, newest first; a click shows how to serve one."""
+    records = bench.store.records("export")
+    if not records:
+        return
+    with st.container(key="exports"):
+        st.subheader("Exported earlier", anchor=False)
+        st.text("Choose a row to see all of it, and how to serve it.")
+        chosen = st.dataframe(
+            pd.DataFrame(history.history(records)), key=f"export_history:{len(records)}",
+            hide_index=True, row_height=58, on_select="rerun", selection_mode="single-row",
+            column_config={
+                "when": st.column_config.DatetimeColumn("when", format="YYYY-MM-DD HH:mm"),
+                "model": st.column_config.TextColumn("model", width="large"),
+                "MB": st.column_config.NumberColumn("MB", format="%.1f"),
+                "where": st.column_config.TextColumn("where", width="large"),
+            },
+        )["selection"]["rows"]  # fmt: skip
+    if chosen and chosen[0] < len(records):
+        record = records[::-1][chosen[0]]
+        st.text(history.model_text(record))
+        _show(record)

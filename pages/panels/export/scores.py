@@ -1,0 +1,52 @@
+"""The scores of the model that is written, and its recipe as a file."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from studio.export import exports
+from studio.export.model import Model
+from studio.points.view import Measured, axes_of
+from studio.workbench import Workbench
+from studio.worker_words import waiting_words
+
+NOTE = (
+    "± is one standard error, [ ] a 95 % interval. Held-back rows are measured once, at export. "
+    "They may come out worse: this point was chosen by the explored rows, and luck on those helped "
+    "it."
+)
+
+
+def panel(bench: Workbench, measured: Measured, model: Model, evaluation: str) -> None:
+    """The scores that chose the point beside those on rows that no slider has seen.
+
+    Args:
+        evaluation: the session under which a model without scores is measured.
+    """
+    if model.point is None:
+        _evaluate(bench, model, evaluation)
+    else:
+        axes = axes_of(bench.objectives)
+        rows = exports.score_table(measured, model.point, axes, bench.reported(model.recipe))
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="export_scores")
+        with st.container(key="export_note"):
+            st.text(NOTE)
+    with st.expander("As a recipe file"):
+        st.code(model.recipe.to_yaml(), language="yaml")
+
+
+def _evaluate(bench: Workbench, model: Model, evaluation: str) -> None:
+    """A model that nobody has scored: say so, and offer it."""
+    waiting = waiting_words(bench, "Evaluate")
+    st.text(
+        "No score of this model is known. Evaluate it first, or export it as it is: held-back rows "
+        "are measured at export all the same."
+    )
+    running = (task := bench.task(evaluation)) is not None and not task.status.over
+    if st.button(
+        "Evaluate", key="evaluate_first", disabled=running or bool(waiting),
+        help=waiting or "Scores it on every objective; it becomes a point",
+    ):  # fmt: skip
+        bench.evaluate([model.recipe], f"Scoring {model.recipe}", evaluation)
+        st.rerun()

@@ -1,0 +1,76 @@
+"""Exports that were made: whether they are there, whether they were checked, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.export.card import MANIFEST
+from engine.recipe import Recipe, recipe_from_dict
+from studio.export.exports import listing
+from studio.points.recipes import recipe_text
+from studio.task import Task
+
+HISTORY_SHOWN = 100
+
+FORMS = {
+    "merged": "checkpoint",
+    "copy": "copy of a model",
+    "adapter": "LoRA adapter",
+    "decoding": "decoding folder",
+}
+
+
+def written(record: Mapping[str, Any]) -> str:
+    """The files of an export that are there, as lines."""
+    out = Path(str(record["out"]))
+    found = [(name, out / name) for name in record.get("files") or ()]
+    return listing((name, path.stat().st_size, False) for name, path in found if path.is_file())
+
+
+def is_there(record: Mapping[str, Any]) -> bool:
+    """Whether the export lies where it was written: its manifest names the same point."""
+    file = Path(str(record["out"])) / MANIFEST
+    try:
+        return f'"{record.get("point")}"' in file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def verified_text(record: Mapping[str, Any]) -> str:
+    """Whether an export was checked, in words."""
+    if not record.get("verified"):
+        return "not verified"
+    difference = record.get("max_logit_difference")
+    if difference is None:
+        return "Verified."
+    return f"Verified: largest difference of a logit {difference:.3g}."
+
+
+def history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the table of exports, newest first; dates and sizes are dates and numbers."""
+    return [
+        {
+            "when": datetime.fromtimestamp(float(each["at"])),
+            "study": str(each.get("study", "")),
+            "model": recipe_text(recipe_from_dict(each.get("recipe") or {})),
+            "as": FORMS.get(str(each.get("form")), ""),
+            "MB": int(each.get("bytes") or 0) / 1e6,
+            "checked": "yes" if each.get("verified") else "no",
+            "where": str(each["out"]) if is_there(each) else f"no longer there: {each['out']}",
+        }
+        for each in records[::-1][:HISTORY_SHOWN]
+    ]
+
+
+def model_text(record: Mapping[str, Any]) -> str:
+    """Which model an export holds, in one line."""
+    recipe = recipe_text(recipe_from_dict(record.get("recipe") or {}))
+    return f"{recipe} · point {record.get('point')}"
+
+
+def is_of(task: Task, recipe: Recipe) -> bool:
+    """Whether a job that exports wrote, or writes, this recipe."""
+    return bool(task.handle.job.payload["recipe"] == recipe.as_dict())
