@@ -10,7 +10,6 @@ here; `engine.scoring` checks them against the scorer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +23,9 @@ from engine.study_file import CHAT_KEYS, Reader, frozen, study_file
 Direction = Literal["maximize", "minimize"]
 Split = Literal["explore", "report"]
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
-NAME_RULE = "Letters, digits, _ . -; not base, not target."
+RESERVED_NAMES = ("base", "target")
+"""Models of every family, which no expert is called."""
+
 STUDY_KEYS = ("study", "family", "objectives", "ranges")
 FAMILY_KEYS = ("base", "experts", "target", "tokenizer", "towers")
 TOWERS = ("base", "merge")
@@ -149,9 +149,7 @@ class _StudyReader(Reader):
                 "family.experts", "no expert is named", "Give at least one: name: directory."
             )
         for name in experts:
-            if not NAME.fullmatch(name) or name in ("base", "target"):
-                what = f"{name!r} cannot name an expert"
-                self.problem("family.experts", what, NAME_RULE)
+            self.name(name, "family.experts", "an expert", RESERVED_NAMES)
         tokenizer = data.get("tokenizer", "base")
         if tokenizer not in ("base", *experts):
             self.unknown("family.tokenizer", "model", tokenizer, ("base", *experts))
@@ -183,10 +181,7 @@ class _StudyReader(Reader):
                 return None
         name = data["name"]
         where = f"objective {name}"
-        if not NAME.fullmatch(name):
-            self.problem(
-                where, f"{name!r} cannot name an objective", "Letters, digits, _ . - only."
-            )
+        self.name(name, where, "an objective")
         direction = data.get("direction")
         if direction not in (None, "maximize", "minimize"):
             self.unknown(where, "direction", direction, ("maximize", "minimize"))
@@ -261,8 +256,7 @@ def study_of_document(data: Any, path: Path) -> Study:
     reader = _StudyReader(path)
     data = reader.mapping(data, "study", STUDY_KEYS)
     name = data.get("study", path.stem)
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        reader.problem("study", f"{name!r} cannot name a study", "Letters, digits, _ . - only.")
+    reader.name(name, "study", "a study")
     if "family" not in data:
         reader.problem("study", "the key 'family' is missing", "Name base and experts.")
         raise BadInput(*reader.problems)

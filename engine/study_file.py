@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,44 @@ def variables_of(value: Any, where: str) -> FrozenDict:
         raise bad(where, f"holds what no template can read ({error})", fix) from None
     found: FrozenDict = frozen(value)
     return found
+
+
+LONGEST_NAME = 80
+
+
+def name_problem(name: Any, taken: tuple[str, ...] = ()) -> str:
+    """Why this cannot be the name of a study, an expert or an objective; "" where it can.
+
+    Letters and digits of any script, single spaces within, _ . and - can be. The rest would end the
+    name where names are listed: , ; and : in an address, = and , on the command line, @ before the
+    group of a coefficient, ( and ) around those of a recipe, markup on a page.
+
+    Args:
+        taken: names that mean something else.
+    """
+    if not isinstance(name, str):
+        return "it is not a text"
+    if not name.strip():
+        return "it is empty"
+    if name in taken:
+        return "it has a meaning of its own"
+    if name != name.strip() or "  " in name:
+        return "a space at its end, or two in a row, would not be seen"
+    if len(name) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} characters"
+    for each in name:
+        if each not in " _.-" and unicodedata.category(each)[0] not in "LMN":
+            return f"{each!r} has a meaning of its own in addresses or on the command line"
+    if not name[0].isalnum():
+        return f"it begins with {name[0]!r}, not with a letter or a digit"
+    return ""
+
+
+def naming_problems(name: Any, where: str, kind: str, taken: tuple[str, ...] = ()) -> list[Problem]:
+    """The problem of what cannot name a `kind`, with `name_problem`; none where it can."""
+    why = name_problem(name, taken)
+    fix = "Use letters, digits, single spaces, _ . and -."
+    return [Problem(where, f"{name!r} cannot name {kind}: {why}", fix)] if why else []
 
 
 _HUB_ID = re.compile(r"[\w.\-]+/[\w.\-]+")
@@ -116,6 +155,10 @@ class Reader:
 
     def problem(self, where: str, what: str, fix: str = "") -> None:
         self.problems.append(Problem(f"{self.path}: {where}", what, fix))
+
+    def name(self, value: Any, where: str, kind: str, taken: tuple[str, ...] = ()) -> None:
+        """A problem for what cannot name a `kind`."""
+        self.problems += naming_problems(value, f"{self.path}: {where}", kind, taken)
 
     def unknown(self, where: str, kind: str, name: Any, known: tuple[str, ...]) -> None:
         """The problem of a name that is not among `known`, with near matches."""

@@ -1,37 +1,24 @@
-"""An objective more: from what was typed to the study file, which keeps all else that it says.
+"""An objective as a form has it: from what was typed to what a study file would hold, and back.
 
-    fields ──► document ──► checked ──► an item at the end of `objectives:`
-
-The item is put in as text, so that comments and order stay. What comes out is read again as a study
-before it takes the file's place; where it says anything else than before besides the new objective,
-the file is written anew from its values, and a copy of what it was stays beside it.
+fields ──► document ──► checked ──► an item of `objectives:` (`study_text`)
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from engine.errors import BadInput, Problem, bad
+from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
 from engine.family.light_text import light_text
-from engine.recipe import read_yaml
-from engine.replacing import successor
 from engine.scoring.data import limited, read_file
 from engine.scoring.objectives import prepare
 from engine.scoring.registry import SCORERS, Scorer, find_scorer
-from engine.study import Objective, Study, load_study, objective_of_document
-from engine.yaml_reading import compose
-from engine.yaml_writing import dumped
+from engine.study import Objective, Study, objective_of_document
 from studio.points.view import Axis, Measured
 
 DEFAULTS = {each.name: each.default for each in dataclasses.fields(Objective)}
@@ -155,89 +142,6 @@ def _count(objective: Objective) -> Counted:
     explore = [row for row, back in zip(rows, held, strict=True) if not back]
     report = [row for row, back in zip(rows, held, strict=True) if back]
     return Counted(*(len(limited(each, objective.limit)) for each in (explore, report)))
-
-
-def _end(node: yaml.Node) -> tuple[int, int]:
-    """(line, column) behind the last thing that a node says."""
-    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
-        return node.end_mark.line, node.end_mark.column
-    parts = [each for pair in node.value for each in (pair if isinstance(pair, tuple) else (pair,))]
-    return max(_end(each) for each in parts)
-
-
-def with_objective(text: str, item: Mapping[str, Any]) -> str | None:
-    """The text of a study file with an item more in `objectives:`, all else as it is.
-
-    None where the list is not written as a block, one item under the other.
-    """
-    root = compose(text, "study")
-    found = [value for key, value in root.value if key.value == "objectives"]
-    if len(found) != 1 or not isinstance(found[0], yaml.SequenceNode) or found[0].flow_style:
-        return None
-    line, column = _end(found[0])
-    lines = text.splitlines(keepends=True)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    at = line if column == 0 else line + 1
-    if at and not lines[at - 1].endswith("\n"):
-        lines[at - 1] += newline
-    margin = " " * found[0].start_mark.column
-    added = "".join(f"{margin}{each}{newline}" for each in dumped([dict(item)]).split("\n")[:-1])
-    return "".join([*lines[:at], added, *lines[at:]])
-
-
-def _put(path: Path, text: str, study: Study, more: Objective) -> bool:
-    """Let the text take the file's place, where as a study it is `study` and `more` at its end."""
-    with successor(path) as (name, handle):
-        with open(handle, "w", encoding="utf-8", newline="", closefd=False) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(path, name)
-        try:
-            made = load_study(name)
-        except BadInput:
-            return False
-        wanted = dataclasses.replace(study, objectives=(*study.objectives, more))
-        if dataclasses.replace(made, path=study.path, name=study.name) != wanted:
-            return False
-        os.replace(name, path)
-    return True
-
-
-def add_objective(path: Path, item: Mapping[str, Any]) -> Path | None:
-    """Add an item to a study file.
-
-    Returns:
-        Where a copy of the file is that lost its comments; None where it kept all.
-
-    Raises:
-        BadInput: the file cannot be read as a study, or not be written, or it would not hold the
-            item; it is then as it was.
-    """
-    study, more = load_study(path), objective_of_document(item, path)
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            text = file.read()
-        made = with_objective(text, item)
-        if made is not None and _put(path, made, study, more):
-            return None
-        data = read_yaml(path)
-        data["objectives"] = [*data["objectives"], dict(item)]
-        kept = _free(path)
-        shutil.copy2(path, kept)
-        if not _put(path, dumped(data), study, more):
-            what = "another objective would change with it"
-            raise bad(str(path), what, "Add the objective to the file by hand.")
-        return kept
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        raise bad(str(path), what, "Check the permissions of its directory.") from None
-
-
-def _free(path: Path) -> Path:
-    """study.yaml.bak, or the first of study.yaml.bak2 … that is not there."""
-    names = (f"{path.name}.bak{number if number > 1 else ''}" for number in itertools.count(1))
-    return next(each for each in map(path.with_name, names) if not each.exists())
 
 
 def measured_of(measured: Measured) -> dict[str, int]:

@@ -31,8 +31,8 @@ from engine.family.fingerprint import fingerprints
 from engine.merging.basis import CHUNK, Basis, Tensors, nothing
 from engine.method import find_method
 from engine.recipe import recipe_from_dict, resolve
-from engine.study import NAME, NAME_RULE, TOWERS, FamilySpec
-from engine.study_file import model_of
+from engine.study import RESERVED_NAMES, TOWERS, FamilySpec
+from engine.study_file import model_of, naming_problems
 from engine.yaml_reading import Document, read_document
 
 _KEYS = ("base", "experts", "method", "coefficients", "parameters", "towers", "tokenizer")
@@ -94,9 +94,7 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
     elif not all(isinstance(each, str) for each in experts.values()):
         problems.append(Problem(f"{file}: experts", "every expert needs a path", "name: directory"))
     for name in experts if isinstance(experts, Mapping) else ():
-        if not NAME.fullmatch(str(name)) or name in ("base", "target"):
-            what = f"{name!r} cannot name an expert"
-            problems.append(Problem(f"{file}: experts", what, NAME_RULE))
+        problems.extend(naming_problems(name, f"{file}: experts", "an expert", RESERVED_NAMES))
     towers = data.get("towers", "base")
     if towers not in TOWERS:
         problems.extend(unknown(f"{file}: towers", "choice", str(towers), TOWERS).problems)

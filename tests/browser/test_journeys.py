@@ -178,11 +178,13 @@ def test_a_broken_study_lists_its_problems_and_opens_once_mended(
     study = tmp_path / "study.yaml"
     good = demo.read_text().replace("models/", f"{demo.parent}/models/")
     good = good.replace("data/", f"{demo.parent}/data/")
-    study.write_text(good.replace("scorer: refusal", "scorer: refusl").replace("helpful:", "a b:"))
+    study.write_text(
+        good.replace("scorer: refusal", "scorer: refusl").replace("helpful:", "'a:b':")
+    )
     with Served(study, tmp_path / "home") as served:
         page = served.open(chrome)
         page.get_by_text("This study cannot be opened.").wait_for()
-        expect(page.get_by_text("'a b' cannot name an expert")).to_be_visible()
+        expect(page.get_by_text("'a:b' cannot name an expert")).to_be_visible()
         study.write_text(good)
         page.reload()
         page.get_by_text("First the models are scored").wait_for()

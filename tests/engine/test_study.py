@@ -13,7 +13,7 @@ import engine
 from engine.errors import BadInput
 from engine.method import METHODS
 from engine.study import load_study
-from engine.study_file import model_of, place_of
+from engine.study_file import model_of, name_problem, place_of
 
 assert engine.merging and engine.decoding
 
@@ -123,10 +123,10 @@ def test_models_by_name(tmp_path: Path) -> None:
 
 def test_every_problem_at_once(tmp_path: Path) -> None:
     document = {
-        "study": "two words",
+        "study": "two, words",
         "fmaily": {},
         "family": {
-            "experts": {"base": "x", "not this": "y", "good": 3},
+            "experts": {"base": "x", "not,this": "y", "good": 3},
             "tokenizer": "god",
             "tokeniser": "base",
         },
@@ -155,11 +155,11 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
     for words in (
         ("fmaily", "mean family"),
         ("max_new_tokens", "inf is not a whole number from 1 to 1048576"),
-        ("two words",),
+        ("two, words",),
         ("family: ", "'base' is missing"),
         ("family: ", "tokeniser", "mean tokenizer"),
         ("family.experts", "'base' cannot name"),
-        ("family.experts", "'not this' cannot name"),
+        ("family.experts", "'not,this' cannot name"),
         ("family.experts.good", "3"),
         ("family.tokenizer", "'god'", "mean good"),
         ("objectives[0]", "'scorer' is missing"),
@@ -271,3 +271,33 @@ def test_what_cannot_be_a_study_is_one_message(name: str) -> None:
     with pytest.raises(BadInput) as caught:
         load_study(name)
     assert len(str(caught.value)) < 400 and len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("name", ["a b", "Größe 2", "two words x", "v1.0-rc_2", "नमस्ते", "a"])
+def test_a_name_may_have_spaces_and_letters_of_any_script(tmp_path: Path, name: str) -> None:
+    document = {
+        "study": name,
+        "family": {"base": "b", "experts": {name: "e"}, "tokenizer": name},
+        "objectives": [{"name": name, "scorer": "cost"}],
+        "ranges": {"pcb": {name: [0, 2]}},
+    }
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    found = load_study(path)
+    assert found.name == name and list(found.family.experts) == [name]
+    assert found.objectives[0].name == name and found.ranges["pcb"][name] == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a,b", "',' has a meaning"), ("a=b", "'=' has a meaning"), ("a@1", "'@' has a meaning"),
+        ("a:b", "':' has a meaning"), ("a(b)", "'(' has a meaning"), ("a\tb", "'\\t' has a"),
+        ("a/b", "'/' has a"), ("a\u202eb", "has a meaning"), (" a", "would not be seen"),
+        ("a  b", "would not be seen"), ("-a", "it begins with '-'"), (".", "it begins with '.'"),
+        ("", "it is empty"), ("x" * 81, "longer than 80"), (3, "it is not a text"),
+        ("base", "it has a meaning of its own"),
+    ],
+)  # fmt: skip
+def test_why_a_name_cannot_be_is_said(name: object, why: str) -> None:
+    assert why in name_problem(name, ("base", "target"))

@@ -58,7 +58,7 @@ def test_a_file_that_is_there_is_never_overwritten(draft: Draft, tmp_path: Path)
     ("change", "whats"),
     [
         ({"name": " "}, ["it is empty"]),
-        ({"name": "a b"}, ["cannot name a study"]),
+        ({"name": "a=b"}, ["cannot name a study: '=' has a meaning"]),
         ({"base": ""}, ["it is empty"]),
         ({"base": "/nowhere"}, ["no such file or directory"]),
         ({"experts": ()}, ["no expert is named"]),

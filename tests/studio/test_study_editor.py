@@ -1,122 +1,19 @@
-"""An objective more in a study file, all else as it was."""
+"""What a form says of an objective, and what it lacks."""
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
-from engine import replacing
 from engine.errors import BadInput
 from engine.family.compatibility import Family, open_family
 from engine.study import FamilySpec, load_study
 from studio import study_editor as adding
 from studio.points.view import Axis, Measured
 from tests.families import FamilyFiles
-
-ITEM = {
-    "name": "more", "data": "data/more.jsonl", "scorer": "regex", "pattern": "x: '(\\d)' # no",
-    "stop": ["\n\n", "é"],
-}  # fmt: skip
-
-HEAD = "study: trio\nfamily:\n  base: models/base  # ours\n  experts: {a: models/a}\n"
-INDENTED = """\
-objectives:
-  - name: facts             # known countries
-    data: data/facts.jsonl
-    scorer: exact_match
-    stop:
-      - "\\n"
-  # the cheap one
-  - name: cost
-    scorer: cost            # no data
-"""
-RANGES = "\n# sliders\nranges:\n  task_arithmetic: {a: [0, 2]}\n"
-STUDIES = {
-    "last": HEAD + INDENTED,
-    "in the middle": HEAD + INDENTED + RANGES,
-    "without an indent": HEAD + INDENTED.replace("\n  ", "\n") + RANGES,
-    "no newline at the end": (HEAD + INDENTED).rstrip("\n"),
-    "deep": HEAD + INDENTED.replace("\n  ", "\n        "),
-    "a block of text": HEAD + "objectives:\n- scorer: regex\n  name: a\n  data: d.jsonl\n"
-    "  pattern: |\n    x\n    y\n\n# end\n",
-    "a list at the end": HEAD + "objectives:\n- name: a\n  scorer: nll\n  data: d.jsonl\n"
-    "  stop: [\"a\",\n    'b']  # two\n",
-    "Windows": (HEAD + INDENTED + RANGES).replace("\n", "\r\n"),
-}  # fmt: skip
-
-
-def write(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "study.yaml"
-    path.write_bytes(text.encode())
-    return path
-
-
-@pytest.mark.parametrize("text", STUDIES.values(), ids=STUDIES.keys())
-def test_the_rest_of_the_file_stays_to_the_letter(tmp_path: Path, text: str) -> None:
-    path = write(tmp_path, text)
-    before = load_study(path)
-    assert adding.add_objective(path, ITEM) is None
-    after = load_study(path)
-    assert after.objectives[:-1] == before.objectives
-    assert (after.name, after.family, after.ranges) == (before.name, before.family, before.ranges)
-    added = after.objectives[-1]
-    assert added.name == "more" and added.stop == ("\n\n", "é")
-    assert added.options == {"pattern": "x: '(\\d)' # no"}
-    assert added.data == tmp_path / "data/more.jsonl"
-    kept = path.read_bytes().decode().splitlines()
-    assert [line for line in text.splitlines() if line not in kept] == []
-    assert [each.name for each in tmp_path.iterdir()] == ["study.yaml"]
-    if "\r" in text:
-        assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n")
-
-
-def test_two_more_stand_in_their_order(tmp_path: Path) -> None:
-    path = write(tmp_path, STUDIES["in the middle"])
-    adding.add_objective(path, ITEM)
-    adding.add_objective(path, {"name": "third", "scorer": "cost"})
-    assert [each.name for each in load_study(path).objectives] == ["facts", "cost", "more", "third"]
-
-
-def test_a_list_in_one_line_is_written_anew_and_a_copy_kept(tmp_path: Path) -> None:
-    text = HEAD + "objectives: [{name: cost, scorer: cost}]  # short\n"
-    path = write(tmp_path, text)
-    (tmp_path / "study.yaml.bak").write_text("an older one")
-    path.chmod(0o640)
-    kept = adding.add_objective(path, ITEM)
-    assert kept == tmp_path / "study.yaml.bak2" and kept.read_text() == text
-    assert [each.name for each in load_study(path).objectives] == ["cost", "more"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert (tmp_path / "study.yaml.bak").read_text() == "an older one"
-
-
-@pytest.mark.parametrize(
-    "item",
-    [{"name": "cost", "scorer": "cost"}, {"name": "a b", "scorer": "cost"}, {"scorer": "cost"}],
-)
-def test_an_item_that_makes_no_study_leaves_the_file(tmp_path: Path, item: dict[str, Any]) -> None:
-    path = write(tmp_path, STUDIES["last"])
-    with pytest.raises(BadInput):
-        adding.add_objective(path, item)
-    assert path.read_text() == STUDIES["last"]
-
-
-def test_a_file_that_cannot_be_written_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write(tmp_path, STUDIES["last"])
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(replacing.tempfile, "mkstemp", refuse)
-    with pytest.raises(BadInput, match="Permission denied"):
-        adding.add_objective(path, ITEM)
-    assert path.read_text() == STUDIES["last"]
 
 
 def test_an_item_holds_only_what_is_not_the_default() -> None:

@@ -15,7 +15,6 @@ from engine.scoring.registry import Scorer, find_scorer
 from pages.panels.models import data_form
 from studio.points.numbers import number
 from studio.study_editor import (
-    add_objective,
     check_document,
     document_of,
     generates,
@@ -23,6 +22,7 @@ from studio.study_editor import (
     scorers,
     texts_of,
 )
+from studio.study_text import add_objective
 from studio.task import Task
 from studio.workbench import Workbench
 from ui import frame as state
@@ -166,23 +166,19 @@ def _submit(bench: Workbench, document: Mapping[str, Any], model: str, job: str)
 
 def _add(bench: Workbench, document: Mapping[str, Any]) -> None:
     """Write it to the study file, then start again on the study as it is now."""
-    kept = add_objective(bench.study.path, document)
-    name = document["name"]
-    st.session_state["added"] = (name, str(bench.study.path), None if kept is None else str(kept))
+    add_objective(bench.study.path, document)
+    st.session_state["added"] = (document["name"], str(bench.study.path))
     st.session_state["objective_round"] += 1
     st.session_state.pop("previewed", None)
     st.rerun()
 
 
 def said_added(bench: Workbench) -> None:
-    """Once after an objective was added: that it was, and where a copy of the file is."""
-    name, path, kept = st.session_state.pop("added", (None, None, None))
+    """Once after an objective was added: that it was."""
+    name, path = st.session_state.pop("added", (None, None))
     if name is None or path != str(bench.study.path):
         return
     st.success(f"Added {name} to the study file.", icon=":material/check_circle:")
-    if kept is not None:
-        st.text("The file's comments could not be kept. As it was, it is here:")
-        st.code(kept, language=None)
 
 
 def _result(bench: Workbench, document: Mapping[str, Any], job: str) -> None:

@@ -200,7 +200,7 @@ def test_weights_that_overflow_leave_nothing(tmp_path: Path) -> None:
         ({"experts": {"one": 3}}, ("experts", "path")),
         ({"experts": {"base": "one.safetensors"}}, ("'base' cannot name",)),
         ({"experts": {"target": "one.safetensors"}}, ("'target' cannot name",)),
-        ({"experts": {"a b": "one.safetensors"}}, ("'a b' cannot name",)),
+        ({"experts": {"a,b": "one.safetensors"}}, ("'a,b' cannot name", "',' has a meaning")),
         ({"expert": {}}, ("'expert'", "mean experts")),
         ({"method": None}, ("'method' is missing",)),
         ({"method": "pbc"}, ("mean pcb",)),
