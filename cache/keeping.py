@@ -23,6 +23,7 @@ from cache.mending import check_segment, give_up, mend, unmatched
 from cache.rescue import Lost, held, lost
 from cache.segments import PARQUET, TWIN, Unreadable, list_segments, segment_sources
 from cache.tables import damage_of
+from engine.counted import counted
 from engine.errors import ParetoscopeError
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class Keeper:
             elif count:
                 named = ", ".join(points[:NAMED]) or "none"
                 named += f" and {len(points) - NAMED} more" if len(points) > NAMED else ""
-                rows = f"{count} row{'s' if count > 1 else ''} (points {named})"
+                rows = f"{counted(count, 'row')} (points {named})"
                 self.damaged.keep(
                     self.journals / f"{place.source}{SUFFIX}",
                     b"",

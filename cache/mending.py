@@ -18,6 +18,7 @@ import numpy as np
 from cache.arrow import pa, pq
 from cache.damage import Damaged
 from cache.segments import TWIN, checksum_of, place, sources_in, sum_of, twin_of
+from engine.counted import counted
 from engine.errors import ParetoscopeError
 
 NEAR = 512
@@ -167,6 +168,6 @@ def _mixed(one: bytes, two: bytes, wanted: int) -> bytes | None:
 def _rows(data: bytes) -> str:
     try:
         count = pq.ParquetFile(pa.BufferReader(data)).metadata.num_rows
-        return f"{count} row{'s' if count != 1 else ''} of saved points"
+        return f"{counted(count, 'row')} of saved points"
     except pa.ArrowException:
         return "saved points"

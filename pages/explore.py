@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import streamlit as st
 
+from engine.counted import counted
 from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
 from pages.panels.explore import bounding, charting, earlier, prefer, steps, table
 from studio.charts import live
-from studio.counted import counted
 from studio.decide.preference import from_text, to_text
 from studio.points import predicting
 from studio.points.view import Measured, axes_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from engine.counted import counted
 from pages.panels.models import objective_form, open_form
 from studio import modelling
 from studio import study_editor as adding
@@ -108,7 +109,7 @@ def show_lacking() -> None:
     task = bench.task(measuring)
     if bench.opened is not None and every and (task is None or task.status.over):
         many = len(every)
-        st.text(f"{many} point{'s lack' if many != 1 else ' lacks'} the score of an objective.")
+        st.text(f"{counted(many, 'point lacks', 'points lack')} the score of an objective.")
         asked = None
         with st.container(horizontal=True):
             if front and st.button(f"Measure the {len(front)} on the front", key="measure_front"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from engine.counted import counted
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
 from engine.family.memory import memory_needed
@@ -65,10 +66,10 @@ def _architecture(model: Checkpoint) -> str:
         return model.architecture
     if not model.adapter.plain:
         count = len(model.adapter.modules) or len(model.adapter.whole)
-        return f"{model.adapter.label} on {count} layers, merged by peft"
+        return f"{model.adapter.label} on {counted(count, 'layer')}, merged by peft"
     ranks = sorted({pair.rank for pair in model.adapter.pairs.values()})
     rank = f"{ranks[0]}" if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"
-    return f"LoRA of rank {rank} on {len(model.adapter.pairs)} tensors"
+    return f"LoRA of rank {rank} on {counted(len(model.adapter.pairs), 'tensor')}"
 
 
 def table(family: Family) -> list[dict[str, Any]]:
@@ -115,15 +116,18 @@ def _architectures(family: Family) -> Check:
 
 
 def _tensors(family: Family) -> Check:
-    results = [f"base: {len(family.tensors)} tensors are merged."]
+    results = [f"base: {counted(len(family.tensors), 'tensor is', 'tensors are')} merged."]
     for name, model in family.experts.items():
         if model.adapter is None:
             results.append(f"{name}: every tensor of base is there, none besides, shapes agree.")
         elif not model.adapter.plain:
-            results.append(f"{name}: its {len(model.tensors)} tensors have their layers in base.")
+            said = counted(len(model.tensors), "tensor has its layer", "tensors have their layers")
+            results.append(f"{name}: its {said} in base.")
         else:
             changed = len(model.adapter.pairs)
-            results.append(f"{name}: its factors fit {changed} tensors of base, name and shape.")
+            results.append(
+                f"{name}: its factors fit {counted(changed, 'tensor')} of base, name and shape."
+            )
     if family.tied:
         results.append("The output projection is the input embedding: merged once.")
     return Check("Tensors and shapes", tuple(results))
@@ -156,7 +160,7 @@ def _rows(family: Family) -> Check:
     for name, model in _whole(family).items():
         if 0 < model.rows < family.base.rows:
             results.append(f"{name} lacks rows from {model.rows} on; there it counts as base.")
-    results.append(f"A merged model has {family.merged_rows} rows.")
+    results.append(f"A merged model has {counted(family.merged_rows, 'row')}.")
     if family.rows != family.merged_rows:
         results.append(f"Fused logits use the first {family.rows}, which every model has.")
     return Check("Vocabulary rows", tuple(results))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.counted import counted
 from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
 from engine.family.light_text import light_text
@@ -99,7 +100,7 @@ class Counted:
         if not self.explore:
             return "It needs no data."
         return (
-            f"{self.explore} example{'s' if self.explore != 1 else ''} to explore with, "
+            f"{counted(self.explore, 'example')} to explore with, "
             f"{self.report} held back for the report of an export."
         )
 

@@ -33,6 +33,7 @@ FLOORS = (
         "engine.parameter",
         "engine.registry",
         "engine.apart",
+        "engine.counted",
         "engine.apart_process",
         "engine.json_reading",
         "engine.plain_file",

@@ -20,6 +20,7 @@ import streamlit as st
 from cache.damage import told
 from cache.store import Store
 from engine import unfinished
+from engine.counted import counted
 from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, shown
 from engine.jobs.executor import Executor
 from engine.private import tighten
@@ -175,12 +176,12 @@ def show_problems(problems: Sequence[Problem]) -> None:
 def header_text(bench: Workbench, measured: Measured) -> tuple[str, str]:
     """Family and numerics, and the counts, in words."""
     names = bench.names
-    experts = f"{len(names.experts)} expert{'s' if len(names.experts) != 1 else ''}"
+    experts = counted(len(names.experts), "expert")
     family = f"base, {experts}" + (", target" if names.has_target else "")
     if bench.known is not None:
         device, dtype, *_ = bench.known.numerics.split("/")
         family += f" · {device}, {dtype}"
-    counts = f"{len(measured)} point{'s' if len(measured) != 1 else ''}"
+    counts = counted(len(measured), "point")
     if measured.failures:
         counts += f", {len(measured.failures)} failed"
     return family, counts

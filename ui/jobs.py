@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from engine.counted import counted
 from engine.jobs.executor import Status
 from studio.task import Task
 from studio.workbench import Workbench
@@ -41,7 +42,7 @@ def words(status: Status) -> str:
     if status.progress.get("objective"):
         text += f", {status.progress['objective']}"
     if status.progress.get("of_rows"):
-        text += f" {status.progress.get('rows', 0)} of {status.progress['of_rows']} rows"
+        text += f" {status.progress.get('rows', 0)} of {counted(status.progress['of_rows'], 'row')}"
     return text
 
 

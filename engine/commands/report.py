@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.counted import counted
 from engine.recipe import Recipe
 
 Document = Mapping[str, Any]
@@ -35,7 +36,7 @@ def _recipe(data: Mapping[str, Any]) -> str:
 def point(document: Document) -> str:
     """One point in a line, its scores in the study's order."""
     if "done" in document:
-        return f"done: {document['points']} points, {document['failed']} failed"
+        return f"done: {counted(document['points'], 'point')}, {document['failed']} failed"
     parts = [f"{name} {score(value)}" for name, value in document["scores"].items()]
     if document.get("error"):
         parts.append(f"failed: {document['error']}")
@@ -58,7 +59,9 @@ def outputs(document: Document) -> str:
 def front(document: Document) -> str:
     """The front's ids and what it is worth."""
     names = ", ".join(document["objectives"])
-    lines = [f"front over {names}: {len(document['front'])} of {document['points']} points"]
+    lines = [
+        f"front over {names}: {len(document['front'])} of {counted(document['points'], 'point')}"
+    ]
     lines += [f"  {each}" for each in document["front"]]
     if document["hypervolume"] is not None:
         reference = ", ".join(number(each) for each in document["reference"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.counted import counted
 from engine.errors import bad
 from engine.front.pareto import as_maximize
 from engine.front.table import Table
@@ -53,8 +54,8 @@ def _header(
     if len(directions) != len(objectives):
         raise bad(
             where,
-            f"{len(objectives)} objectives ({', '.join(objectives)}),"
-            f" but {len(directions)} directions",
+            f"{counted(len(objectives), 'objective')} ({', '.join(objectives)}),"
+            f" but {counted(len(directions), 'direction')}",
             "Give one of max, min for each objective, in the order of the columns; other columns"
             " are passed over when --objectives names those that count.",
         )
@@ -99,7 +100,7 @@ def read_csv(
                 if len(cells) != len(header):
                     raise bad(
                         where,
-                        f"{len(cells)} cells, and the header has {len(header)}",
+                        f"{counted(len(cells), 'cell')}, and the header has {len(header)}",
                         "Leave a cell empty where a score is missing.",
                     )
                 each = str(len(ids)) if id_column is None else cells[id_column].strip()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from engine.counted import counted
 from engine.errors import bad, unknown
 from engine.front.pareto import (
     Bools,
@@ -134,7 +135,7 @@ def front_report(
     if reference is not None and len(reference) != len(table.names):
         raise bad(
             "reference",
-            f"{len(reference)} values for {len(table.names)} objectives",
+            f"{counted(len(reference), 'value')} for {counted(len(table.names), 'objective')}",
             f"Give one each for {', '.join(table.names)}.",
         )
     if reference is not None and not np.isfinite(reference).all():
@@ -182,7 +183,8 @@ def recommend_report(
     if not len(kept):
         raise bad(
             "recommend",
-            f"none of {len(table.ids)} points has a score for each of {', '.join(table.names)}",
+            f"none of {counted(len(table.ids), 'point')} has a score for each of"
+            f" {', '.join(table.names)}",
             "Evaluate some first, or name fewer objectives.",
         )
     found = recommend(table.names, table.values[kept], table.maximize, weights, bounds, ranges)

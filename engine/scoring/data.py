@@ -16,6 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from engine.counted import counted
 from engine.errors import BadInput, Problem, bad
 from engine.scoring.data_columns import Use
 from engine.scoring.data_distinct import Copy, copies_said
@@ -124,7 +125,7 @@ class Look:
 
     def sentence(self) -> str:
         """The format, the shape and what is read as what, in one sentence."""
-        count = f"{self.count} row{'s' if self.count != 1 else ''}"
+        count = counted(self.count, "row")
         if self.reading is None:
             return f"{self.form}, columns {', '.join(self.columns) or 'none'}."
         said = copies_said(self.copies)

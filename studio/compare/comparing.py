@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from engine.counted import counted
 from engine.jobs.executor import Status
 from engine.recipe import Names, Recipe, resolve
 from engine.scoring.data import Row
@@ -188,9 +189,9 @@ def notes(result: Mapping[str, Any] | None, settings: Settings) -> dict[tuple[in
     for column, each in enumerate(result["columns"] if result else ()):
         for row, output in enumerate(each["outputs"]):
             count = len(output["token_ids"])
-            text = f"{count} token{'s' if count != 1 else ''}"
+            text = counted(count, "token")
             if output["ended"] == "length":
-                text = f"cut after {settings.max_new_tokens} tokens"
+                text = f"cut after {counted(settings.max_new_tokens, 'token')}"
             found[column, row] = text
     return found
 

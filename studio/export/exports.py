@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.counted import counted
 from engine.errors import BadInput, Problem
 from engine.export.card import Measured as Shown
 from engine.export.directory import check_output, free_bytes
@@ -51,7 +52,7 @@ def look_up(measured: Measured, text: str) -> tuple[str | None, str]:
         return found[0], ""
     if not found:
         return None, f"This study has no point {text}."
-    return None, f"{len(found)} points begin with {text}: give more of the id."
+    return None, f"{counted(len(found), 'point')} begin with {text}: give more of the id."
 
 
 def score_table(
@@ -117,7 +118,7 @@ def refusal(out: Path, needed: int = 0) -> Problem | None:
 
 def room(out: Path, plan: Plan) -> str:
     """What an export takes and what is free where it goes, in words."""
-    text = f"{size_text(plan.bytes)} in {len(plan.files)} files"
+    text = f"{size_text(plan.bytes)} in {counted(len(plan.files), 'file')}"
     try:
         return f"{text}; {size_text(free_bytes(out))} are free on that disk."
     except OSError:  # refused in words of its own

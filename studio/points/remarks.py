@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Store
+from engine.counted import counted
 from engine.errors import bad
 
 KIND = "remark"
@@ -54,7 +55,7 @@ def name_of(text: str) -> str:
     found = "".join(each if each.isprintable() else " " for each in text)
     found = " ".join(found.split())
     if len(found) > MOST_NAME:
-        raise bad("name", f"{len(found)} characters", f"Give one of at most {MOST_NAME}.")
+        raise bad("name", counted(len(found), "character"), f"Give one of at most {MOST_NAME}.")
     return found
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.counted import counted
 from engine.recipe import Recipe
-from studio.counted import counted
 from studio.points.origin import origin_words
 from studio.points.view import Axis, Measured
 

@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.counted import counted
 from engine.method import Method
 from engine.search.designs import design, levels
 from engine.study import Study
-from studio.counted import counted
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ def shortfalls(sizes: Sequence[Size]) -> list[str]:
                 f" {counted(size.coefficients, 'coefficient')}"
             )
         finer = _finer(size)
-        found.append(f"{text}." + (f" The next finer one has {finer} points." if finer else ""))
+        found.append(
+            f"{text}." + (f" The next finer one has {counted(finer, 'point')}." if finer else "")
+        )
     return found
 
 

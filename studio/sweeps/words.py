@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.counted import counted
 from engine.jobs.executor import Status
-from studio.counted import counted
 from studio.export.exports import size_text
 from studio.points.numbers import number
 from studio.points.recipes import recipe_text
@@ -59,7 +59,9 @@ def running_words(sweep: Sweep, run: Run, status: Status, there: int) -> str:
         if status.progress.get("objective"):
             now += f", {status.progress['objective']}"
         if status.progress.get("of_rows"):
-            now += f" {status.progress.get('rows', 0)} of {status.progress['of_rows']} rows"
+            now += (
+                f" {status.progress.get('rows', 0)} of {counted(status.progress['of_rows'], 'row')}"
+            )
         parts.append(now)
     return " · ".join(parts)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine.counted import counted
 from engine.scoring.data import Row
 from engine.study import Objective
 from studio.compare.comparing import (
@@ -150,7 +151,7 @@ def form(
 
 def settings_text(now: Settings) -> str:
     """The label of the settings: what is applied now."""
-    parts = [f"{now.max_new_tokens} tokens", "chat" if now.chat else "no chat"]
+    parts = [counted(now.max_new_tokens, "token"), "chat" if now.chat else "no chat"]
     if now.temperature > 0:
         parts.append(f"temperature {now.temperature:g}")
         if now.top_p < 1:

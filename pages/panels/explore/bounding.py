@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from engine.counted import counted
 from engine.scoring.registry import SHARE
 from studio.decide.picking import as_bounds, mask
 from studio.decide.preference import Bounds
@@ -87,7 +88,7 @@ def words(measured: Measured, axes: Sequence[Axis], asked: Bounds) -> str:
     if not said:
         return "No bounds. A slider at its end sets none."
     met = int(mask(measured, axes, asked).sum())
-    return f"{', '.join(said)}: {met} of {len(measured)} points."
+    return f"{', '.join(said)}: {met:,} of {counted(len(measured), 'point')}."
 
 
 def bounds_panel(

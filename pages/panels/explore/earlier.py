@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
+from engine.counted import counted
 from engine.errors import BadInput
 from engine.recipe import Recipe, recipe_from_dict, resolve
 from studio.workbench import Workbench
@@ -47,5 +48,5 @@ def show(bench: Workbench, start: Callable[[list[Recipe], str], None]) -> None:
         st.button(
             "Measure them anew", key="measure_anew", disabled=not again,
             help="Scores these points as the objectives are defined now",
-            on_click=start, args=(again, f"Scoring {len(again)} points anew"),
+            on_click=start, args=(again, f"Scoring {counted(len(again), 'point')} anew"),
         )  # fmt: skip

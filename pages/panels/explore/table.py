@@ -13,8 +13,8 @@ from typing import Any
 import streamlit as st
 
 from cache.arrow import pa
+from engine.counted import counted
 from pages.panels.explore import bounding, charting, remarking
-from studio.counted import counted
 from studio.points import table
 from studio.points.remarks import Remark
 from studio.points.view import Axis, Measured

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from studio.counted import counted
+from engine.counted import counted
 from studio.sweeps import queue as sweeping
 from studio.sweeps.sweep import Sweep, there, words_of
 from studio.sweeps.words import STATES, running_words, when

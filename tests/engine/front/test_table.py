@@ -103,7 +103,7 @@ def test_blank_lines_and_marks_are_passed_over(csv_file):
     ("text", "said"),
     [
         ("", "points.csv: the file is empty"),
-        ("a,b\n1,2\n1\n", "points.csv:3: 1 cells, and the header has 2"),
+        ("a,b\n1,2\n1\n", "points.csv:3: 1 cell, and the header has 2"),
         ("a,b\n1,2,3\n", "points.csv:2: 3 cells"),
         ("a,a\n1,2\n", "points.csv:1: two columns are named 'a'"),
         ("a,\n1,2\n", "points.csv:1: a column has no name"),
@@ -162,7 +162,7 @@ def test_references(csv_file):
     frozen = {"a": Range(ideal=3.0, nadir=1.0), "b": Range(ideal=2.0, nadir=1.0)}
     assert front_report(table, ranges=frozen)["reference"] == pytest.approx([0.8, 0.9])
     assert front_report(table, reference=[0.0, 0.0], ranges=frozen)["reference"] == [0.0, 0.0]
-    with pytest.raises(BadInput, match="1 values for 2 objectives"):
+    with pytest.raises(BadInput, match="1 value for 2 objectives"):
         front_report(table, reference=[0.0])
     with pytest.raises(BadInput, match="not finite"):
         front_report(table, reference=[0.0, np.nan])
@@ -174,7 +174,7 @@ def test_without_a_complete_point(csv_file):
     assert report["front"] == [] and report["ranks"] == {} and report["failed"] == 1
     assert report["hypervolume"] is None and report["reference"] is None
     assert front_report(table, reference=[0.0, 0.0])["hypervolume"] == 0.0
-    with pytest.raises(BadInput, match="none of 1 points"):
+    with pytest.raises(BadInput, match="none of 1 point has"):
         recommend_report(table, {"a": 1.0})
     assert front_report(read_csv(csv_file("a\n"), ["max"]))["points"] == 0
 
