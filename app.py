@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,9 +106,19 @@ def main() -> None:
 
 @asynccontextmanager
 async def serving(_: object) -> AsyncIterator[None]:
-    """The time that the server runs: what it writes is its owner's alone."""
+    """The time that the server runs: what it writes is its owner's alone, and while the browser
+    still loads what Streamlit is made of, the pages are imported and the study is opened."""
     keep_private()  # already, but where `streamlit run app.py` started it
+    threading.Thread(target=prepare, name="prepare", daemon=True).start()
     yield
+
+
+def prepare() -> None:
+    """What the first page would wait for."""
+    from pages.panels.explore import charting, prefer  # noqa: F401
+    from ui import opened
+
+    opened.prepare()
 
 
 def unforeseen(error: Exception) -> bool:

@@ -21,14 +21,14 @@ from studio.compare import comparing, slices
 from studio.points.view import Measured, axes_of
 from studio.task import Task
 from ui import frame as state
-from ui import jobs, steps, tray, tray_menu
+from ui import jobs, opened, steps, tray, tray_menu
 from ui.recipe import anchored
 
 bench = state.enter("Compare")
 axes = axes_of(bench.objectives)
 by_name = {axis.name: axis for axis in axes}
-job = f"{state.session()}:compare"
-evaluation = f"{state.session()}:evaluate"
+job = f"{opened.session()}:compare"
+evaluation = f"{opened.session()}:evaluate"
 template = bench.family.tokenizer is not None and bool(bench.family.tokenizer.chat_template)
 
 

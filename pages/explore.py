@@ -15,7 +15,7 @@ from studio.decide.preference import from_text, to_text
 from studio.points import predicting
 from studio.points.view import Measured, axes_of
 from studio.points.words import readout
-from ui import address, components, jobs, tray, undo
+from ui import address, components, jobs, opened, tray, undo
 from ui import frame as state
 from ui import recipe as controls
 from ui import steps as first_steps
@@ -23,7 +23,7 @@ from ui.choices import visible
 
 bench = state.enter("Explore")
 axes = axes_of(bench.objectives)
-evaluation = f"{state.session()}:evaluate"
+evaluation = f"{opened.session()}:evaluate"
 
 
 def restore(measured: Measured) -> None:

@@ -7,11 +7,11 @@ import streamlit as st
 from engine.errors import BadInput
 from pages.panels.export import made, scores, which, writing
 from ui import frame as state
-from ui import jobs
+from ui import jobs, opened
 
 bench = state.enter("Export")
-job = f"{state.session()}:export"
-evaluation = f"{state.session()}:evaluate"
+job = f"{opened.session()}:export"
+evaluation = f"{opened.session()}:evaluate"
 
 
 measured = bench.measured()

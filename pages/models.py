@@ -12,12 +12,12 @@ from studio import study_editor as adding
 from studio.points import vectors
 from studio.points.view import axes_of
 from ui import frame as state
-from ui import jobs
+from ui import jobs, opened
 
 bench = state.enter("Models", otherwise=open_form.show)
 axes = axes_of(bench.objectives)
-measuring = f"{state.session()}:measure"
-looking = f"{state.session()}:geometry"
+measuring = f"{opened.session()}:measure"
+looking = f"{opened.session()}:geometry"
 
 
 def show_family() -> None:

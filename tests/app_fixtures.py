@@ -17,7 +17,7 @@ from engine.jobs.inline import InlineExecutor
 from studio.workbench import Workbench
 from tests.families import FamilyFiles, build_tied_family
 from tests.pages import toy
-from ui import frame as state
+from ui import opened
 
 ROOT = Path(__file__).parents[1]
 OBJECTIVES = [
@@ -54,7 +54,7 @@ def home(
         return made[-1]
 
     monkeypatch.setattr(engine.jobs.local, "LocalExecutor", executor)
-    monkeypatch.setattr(state.atexit, "register", lambda *_: None)
+    monkeypatch.setattr(opened.atexit, "register", lambda *_: None)
     monkeypatch.setenv("PARETOSCOPE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PARETOSCOPE_STUDY", str(study))
     st.cache_resource.clear()
@@ -63,7 +63,7 @@ def home(
     for each in made:
         each.close()
     if made:
-        state._engine(state.workspace())[0].close()
+        opened._engine(opened.workspace())[0].close()
     st.cache_resource.clear()
 
 
@@ -77,7 +77,7 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 @pytest.fixture
 def bench(home: Path) -> Workbench:
     """The study open and its models scored."""
-    found = state.connect()
+    found = opened.connect()
 
     def scored() -> bool:
         found.advance()

@@ -63,3 +63,20 @@ def test_a_path_that_is_none_is_told(
         app.launch([option, "~no-such-user/x"])
     assert end.value.code == 2 and not started
     assert f"{option}: '~no-such-user/x' is not a path" in capsys.readouterr().err
+
+
+def test_the_study_is_open_before_a_page_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the browser would wait for is done while it loads: quietly, a bad study too."""
+    import app
+    from ui import opened
+
+    asked: list[Path] = []
+    monkeypatch.setenv("PARETOSCOPE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PARETOSCOPE_STUDY", str(tmp_path / "none.yaml"))
+    monkeypatch.setattr(opened, "settled", lambda: True)
+    app.prepare()  # the page tells what is wrong, not this
+    monkeypatch.setattr(opened, "_open", asked.append)
+    app.prepare()
+    assert asked == [tmp_path / "none.yaml"]

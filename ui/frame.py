@@ -6,11 +6,7 @@ runs pages/*.py directly), so nothing a page needs is set up anywhere else.
 
 from __future__ import annotations
 
-import atexit
-import gc
-import os
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -19,19 +15,13 @@ import streamlit as st
 
 from cache.damage import told
 from cache.store import Store
-from engine import unfinished
 from engine.counted import counted
 from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, shown
-from engine.jobs.executor import Executor
-from engine.private import tighten
-from engine.replacing import clean_beside
-from engine.study_file import study_file
-from studio.opening import read_study, remember_study
 from studio.points.view import Measured
 from studio.sweeps import queue as sweeping
 from studio.workbench import Workbench, WorkerState
 from ui import address, help_menu, tray, tray_menu, unforeseen
-from ui import streamlit_faults as mending
+from ui.opened import connect, session, settled
 from ui.place import Place
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,30 +42,6 @@ WORKER_COLOURS: dict[str, Colour] = {
 }
 
 
-def workspace() -> Path:
-    """`$PARETOSCOPE_HOME`, else ~/.paretoscope."""
-    return Path(os.environ.get("PARETOSCOPE_HOME") or "~/.paretoscope").expanduser().absolute()
-
-
-def demo_path() -> Path:
-    """The shipped demo's study file in the workspace, written there at first use, with points."""
-    from engine.demo import demo_in
-
-    return demo_in(workspace())
-
-
-def study_path() -> Path:
-    """The study of this browser session: what the URL names, else what was opened in it, else
-    `$PARETOSCOPE_STUDY`, else the demo. Raises `BadInput` where it is no path."""
-    asked = st.query_params.get("study")
-    if asked:
-        st.session_state["study"] = asked
-    chosen = st.session_state.get("study") or os.environ.get("PARETOSCOPE_STUDY")
-    if not chosen:
-        return demo_path()
-    return study_file(chosen, Path.cwd())
-
-
 def choose_study(path: Path) -> None:
     """Open another study in this browser session, on Explore. Ends this run of the page."""
     kept = ("session", "entered")
@@ -83,63 +49,6 @@ def choose_study(path: Path) -> None:
         del st.session_state[name]
     st.session_state["study"] = str(path)
     st.switch_page(page("explore"), query_params={"study": str(path)})
-
-
-@st.cache_resource(show_spinner=False)
-def _settled() -> bool:
-    """Once per server process: what is imported stays, so the collector may skip it."""
-    mending.mend()
-    gc.collect()
-    gc.freeze()
-    atexit.register(gc.unfreeze)
-    return True
-
-
-@st.cache_resource(show_spinner=False)
-def _engine(home: Path) -> tuple[Store, Executor]:
-    """Store and executor of a workspace, one of each per server process."""
-    from engine.jobs.local import LocalExecutor
-
-    tighten(home)
-    unfinished.clean(home)
-    store = Store.open(home)
-    executor = LocalExecutor(
-        home,
-        device=os.environ.get("PARETOSCOPE_DEVICE") or "auto",
-        compute_dtype=os.environ.get("PARETOSCOPE_COMPUTE_DTYPE") or None,
-        on_rows=store.append,
-        claims=store.claims,
-    )
-    atexit.register(store.close)
-    atexit.register(executor.close)
-    return store, executor
-
-
-@st.cache_resource(show_spinner="Reading the study")
-def _backend(path: Path, changed: int, home: Path) -> Workbench:
-    """The bench of a study file; a changed file is read anew. A refusal is not remembered."""
-    clean_beside(path)
-    study, objectives, family = read_study(path)
-    store, executor = _engine(home)
-    remember_study(store, study)
-    return Workbench(study, objectives, family, home, store, executor)
-
-
-def connect() -> Workbench:
-    """The bench of the study chosen; raises `BadInput` with every problem."""
-    path = study_path()
-    changed = path.stat().st_mtime_ns if path.exists() else 0
-    return _backend(path, changed, workspace())
-
-
-def store() -> Store:
-    """The store of the workspace, whatever study is open."""
-    return _engine(workspace())[0]
-
-
-def session() -> str:
-    """A name of this browser session, under which its jobs run."""
-    return st.session_state.setdefault("session", uuid.uuid4().hex)
 
 
 def page(name: str) -> Path:
@@ -271,7 +180,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
             st.session_state["entered"] = True
             st.rerun()  # through app.py, now that the pages are known
     st.html(ROOT / "ui" / "components" / "style.css")
-    _settled()
+    settled()
     if address.came_back():
         address.take_up_again()
     try:

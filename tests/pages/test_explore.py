@@ -12,7 +12,7 @@ from cache.journal import NotSaved
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
-from ui import frame as state
+from ui import frame, opened
 
 
 def test_a_first_start_says_what_happens_until_there_are_points(home: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_worker_that_failed_says_why_and_can_be_restarted(
     home: Path, service: toy.Service
 ) -> None:
     service.opens = False
-    bench = state.connect()
+    bench = opened.connect()
     until(lambda: bench.advance() or bench.worker().name == "failed")
     at = page("explore").run()
     assert "worker failed" in texts(at)
@@ -193,7 +193,7 @@ def test_a_full_disk_is_said_where_a_study_is_opened(
     def full() -> Workbench:
         raise NotSaved("no room for the journal: the disk is full. Make room, then try again.")
 
-    monkeypatch.setattr(state, "connect", full)
+    monkeypatch.setattr(frame, "connect", full)
     at = page("explore").run()
     assert not at.exception
     assert "This study cannot be opened." in texts(at)

@@ -14,7 +14,7 @@ from studio.workbench import Workbench
 from tests.app_fixtures import OBJECTIVES, page, texts, until, widget
 from tests.engine.scoring.published import write
 from tests.families import FamilyFiles
-from ui import frame as state
+from ui import opened
 
 
 def ended(bench: Workbench, name: str) -> None:
@@ -229,7 +229,7 @@ def test_an_objective_is_added_and_measured_where_it_lacks(
     assert (added.name, added.scorer, dict(added.options), added.max_new_tokens) == (
         "more", "contains", {"ignore_case": True}, 8,
     )  # fmt: skip
-    again = state.connect()
+    again = opened.connect()
     assert again is not bench
 
     def models_scored() -> bool:

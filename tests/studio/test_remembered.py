@@ -11,14 +11,14 @@ from engine.demo import demo_in
 from studio import remembered
 from studio.opening import read_study
 from studio.remembered import keys_before
-from ui import frame as state
+from ui import opened
 
 
 def test_the_demo_of_a_fresh_workspace_has_its_points_at_once(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PARETOSCOPE_STUDY")
-    bench = state.connect()
+    bench = opened.connect()
     assert bench.opened is None and bench.worker().name == "starting"
     measured = bench.measured()
     assert len(measured) > 150 and not measured.failures

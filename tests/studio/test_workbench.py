@@ -17,7 +17,7 @@ from studio.opening import read_study
 from studio.workbench import Workbench, WorkerState
 from tests.app_fixtures import ROOT, until
 from tests.pages import toy
-from ui import frame as state
+from ui import opened
 
 
 def recipe(bench: Workbench, helpful: float, terse: float) -> Recipe:
@@ -122,7 +122,7 @@ def test_a_study_the_engine_refuses_says_why_and_can_be_tried_again(
     home: Path, service: toy.Service
 ) -> None:
     service.opens = False
-    bench = state.connect()
+    bench = opened.connect()
     until(lambda: bench.advance() or bench.worker().name == "failed")
     assert "holds NaN" in bench.worker().reason
     service.opens = True

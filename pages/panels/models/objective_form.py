@@ -26,7 +26,7 @@ from studio.study_text import add_objective
 from studio.task import Task
 from studio.workbench import Workbench
 from ui import frame as state
-from ui import jobs
+from ui import jobs, opened
 from ui.parameter import ESCAPED, parameter_field
 
 MANY = 3
@@ -110,7 +110,7 @@ def show(bench: Workbench) -> None:
     """The whole section: fields, preview, add."""
     round_ = st.session_state.setdefault("objective_round", 0)
     document = fields(f"objective:{round_}", bench.study.path)
-    job = f"{state.session()}:preview"
+    job = f"{opened.session()}:preview"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(
             "Preview on", bench.names.models, key="preview_on", persist_state="session",

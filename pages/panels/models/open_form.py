@@ -20,6 +20,7 @@ from studio.opening import (
     write_study,
 )
 from ui import frame as state
+from ui import opened
 
 COST = {"name": "cost", "scorer": "cost"}
 OWN = "an objective of your own"
@@ -63,16 +64,16 @@ def _by_path(current: Path | None) -> None:
     try:
         if asked:
             _open(typed_path(typed, "Study file"))
-        demo = state.workspace() / "demo" / "study.yaml"
+        demo = opened.workspace() / "demo" / "study.yaml"
         if current != demo.resolve() and st.button("Open the demo", key="open_demo"):
-            _open(state.demo_path())
+            _open(opened.demo_path())
     except BadInput as error:
         _refused(error)
 
 
 def _recent(current: Path | None) -> None:
     try:
-        found = recent_studies(state.store(), current)
+        found = recent_studies(opened.store(), current)
     except BadInput as error:
         state.show_problems(error.problems)
         return
@@ -122,7 +123,7 @@ def _draft() -> Draft:
     shown = name.strip() or "trio"
     place = right.text_input(
         "Where to write it", key="new_place", persist_state="session",
-        placeholder=str(state.workspace() / "studies" / shown / "study.yaml"),
+        placeholder=str(opened.workspace() / "studies" / shown / "study.yaml"),
         help="A file that does not exist yet. Empty: the place shown",
     )  # fmt: skip
     base = st.text_input(
@@ -148,12 +149,12 @@ def _draft() -> Draft:
     )  # fmt: skip
     objectives: list[dict[str, Any]] = [COST]
     if first == OWN:
-        beside = Path(place.strip() or state.workspace() / "studies" / shown / "study.yaml")
+        beside = Path(place.strip() or opened.workspace() / "studies" / shown / "study.yaml")
         beside = beside if beside.suffix in (".yaml", ".yml") else beside / "study.yaml"
         objectives = [objective_form.fields("new_objective", beside)]
     return Draft(
         name,
-        place.strip() or str(state.workspace() / "studies" / shown / "study.yaml"),
+        place.strip() or str(opened.workspace() / "studies" / shown / "study.yaml"),
         base,
         experts,
         objectives,

@@ -10,8 +10,7 @@ from studio.sweeps.estimating import Estimating, Form, Line, expected, memory
 from studio.sweeps.sweep import design_words
 from studio.sweeps.words import estimate_words
 from studio.workbench import Workbench
-from ui import frame as state
-from ui import jobs
+from ui import jobs, opened
 
 LOOK_SECONDS = 0.5
 
@@ -38,7 +37,7 @@ def panel(bench: Workbench) -> None:
         else "Measures one point of each method and says how long the sweep takes",
     )
     if asked and form is not None:
-        st.session_state["estimating"] = Estimating(form, f"{state.session()}:estimate")
+        st.session_state["estimating"] = Estimating(form, f"{opened.session()}:estimate")
         st.session_state["estimating"].start(bench)
         st.rerun()
 

@@ -18,9 +18,9 @@ def app() -> None:
     from pages.panels.explore import prefer
     from pages.panels.explore.bounding import bounds, bounds_panel
     from studio.points.view import axes_of
-    from ui import frame as state
+    from ui import opened
 
-    bench = state.connect()
+    bench = opened.connect()
     every = axes_of(bench.objectives)
     axes = every[: st.session_state.get("count", 3)]
 
