@@ -1,4 +1,4 @@
-# Two commands: `make app` opens the app, `make test` checks everything.
+# `make app` opens the app, `make test` checks everything, `make check` in a minute what changed.
 #   make app STUDY=path/to/study.yaml PORT=8600     another study, another port
 PYTHON ?= python3
 PORT ?= 8501
@@ -15,7 +15,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Bytecode by all cores, where pip uses one. Files for another Python do not compile: pip does not mind them either.
 COMPILE = @$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 
-.PHONY: app test lint unit fuzz faults chromium screenshots clean
+SINCE ?= HEAD~1
+.PHONY: app test check changed lint unit fuzz faults chromium screenshots clean
 
 app: $(VENV)/.installed
 	PARETOSCOPE_STUDY="$(STUDY)" $(BIN)/python app.py --port $(PORT)
@@ -23,6 +24,14 @@ app: $(VENV)/.installed
 # mypy needs one core for a minute in which the journeys mostly wait for their browser.
 test: $(VENV)/.installed-dev chromium
 	$(MAKE) --no-print-directory --jobs 2 lint unit
+
+# Lint, types, and the tests of the files that changed since a commit (default: the last), in less than a minute.
+#   make check SINCE=main
+check: $(VENV)/.installed-dev
+	$(MAKE) --no-print-directory --jobs 2 lint changed
+
+changed: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $$($(BIN)/python -m tests.changed $(SINCE))
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -89,6 +89,7 @@ class Served:
     Args:
         study: None for the shipped demo.
         device: where its engine computes; the demo's points were measured on "cpu".
+        root: the checkout whose app it is.
         environment: added to that of its process.
     """
 
@@ -99,7 +100,9 @@ class Served:
         port: int | None = None,
         device: str = "auto",
         environment: Mapping[str, str] | None = None,
+        root: Path = ROOT,
     ) -> None:
+        self.root = root
         self.environment = dict(environment or {})
         self.study = study
         self.device = device
@@ -138,7 +141,7 @@ class Served:
             environment["PARETOSCOPE_STUDY"] = str(self.study)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=log, stderr=log
+                command, cwd=self.root, env=environment, stdout=log, stderr=log
             )
         limit = time.monotonic() + WAIT / 1000
         while True:
