@@ -9,6 +9,7 @@ from engine.counted import counted
 from pages.panels.models import objective_form, open_form
 from studio import modelling
 from studio import study_editor as adding
+from studio.charts.toolbar import STOCK
 from studio.points import vectors
 from studio.points.view import axes_of
 from ui import frame as state
@@ -63,7 +64,7 @@ def show_vectors() -> None:
         return
     st.subheader("Relative norms in percent", anchor=False)
     st.text(vectors.NORMS)
-    st.plotly_chart(vectors.norms_figure(found), key="norms", alt=vectors.NORMS)
+    st.plotly_chart(vectors.norms_figure(found), key="norms", alt=vectors.NORMS, config=STOCK)
     with st.expander("The norms as a table"):
         st.dataframe(pd.DataFrame(vectors.norms_table(found)), hide_index=True)
     st.subheader("Cosines between task vectors", anchor=False)
@@ -73,8 +74,9 @@ def show_vectors() -> None:
     st.text(vectors.COSINES)
     group = st.selectbox("Over", found.columns, key="cosines_over", width=260)
     st.plotly_chart(
-        vectors.cosines_figure(found, group), key="cosines", alt=vectors.COSINES, width="content"
-    )
+        vectors.cosines_figure(found, group), key="cosines", alt=vectors.COSINES, width="content",
+        config=STOCK,
+    )  # fmt: skip
     with st.expander("The cosines as a table"):
         st.dataframe(pd.DataFrame(vectors.cosines_table(found, group)), hide_index=True)
 

@@ -38,9 +38,6 @@ OPACITY = 0.8
 FEW = 3
 """Points below which an axis that fits them would show nothing but noise."""
 
-HEIGHT = 438
-
-
 def mark_of(method: str) -> str:
     """The symbol of a method's points; a circle where a newer version's points are read."""
     found = METHODS.get(method)
@@ -136,8 +133,11 @@ def points(
     return trace | extra
 
 
-def flat_axis(axis: Axis, count: int) -> dict[str, Any]:
+def flat_axis(axis: Axis, count: int, log: bool = False) -> dict[str, Any]:
     """An axis that fits its points; a share of examples shows all of 0 … 1 while there are few."""
+    if log:
+        scale = {"type": "log", "autorange": True, "minor": {"showgrid": True, "gridcolor": GRID}}
+        return scale | titled(axis.title) | {"zeroline": False}
     whole = count < FEW and axis.unit == SHARE
     limits: dict[str, Any] = {"range": [-0.03, 1.03]} if whole else {"autorange": True}
     return limits | titled(axis.title) | {"zeroline": False}
@@ -167,14 +167,13 @@ def deep_axis(title: str) -> dict[str, Any]:
 
 
 def frame(revision: str, meta: dict[str, Any], deep: bool = False) -> dict[str, Any]:
-    """The layout around any chart.
+    """The layout around any chart; as high as the window leaves it (chart.css).
 
     Args:
         revision: zoom and camera are kept while it stays the same.
         meta: names of what the axes show, so that the marks over the chart find their place.
     """
     return {
-        "height": HEIGHT,
         "margin": {"l": 8, "r": 8, "t": 30, "b": 8},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,

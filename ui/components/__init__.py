@@ -17,6 +17,7 @@ from typing import Any
 
 import streamlit as st
 
+from studio.charts.toolbar import CONFIG
 from ui import library as plotly_js
 
 HERE = Path(__file__).parent
@@ -71,7 +72,7 @@ class Drawing:
 
 def drawing(figure: Mapping[str, Any]) -> Drawing:
     """A figure of plotly, for the chart."""
-    text = json.dumps(figure, allow_nan=False).encode()
+    text = json.dumps({**figure, "config": CONFIG}, allow_nan=False).encode()
     return Drawing(hashlib.blake2b(text, digest_size=8).hexdigest(), text)
 
 

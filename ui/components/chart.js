@@ -67,20 +67,28 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return shared.webgl;
   };
 
-  // Which quantities the axes show (objectives, or the coefficients of a surface and what it predicts),
-  // and where in the frame a place among them is.
+  // What the axes show of a mark, one function an axis: the value of an objective with its band, or a coefficient.
+  const quantities = ({ axes, coefficients, objective, curve }) => {
+    const score = (name) => (mark) => [mark.values?.[name], mark.bands?.[name]];
+    const coefficient = (name) => (mark) => [mark.coefficients?.[name]];
+    const share = (name) => (mark) => {
+      const whole = Object.values(mark.coefficients ?? {}).reduce((sum, each) => sum + each, 0);
+      return [whole > 0 ? mark.coefficients[name] / whole : undefined];
+    };
+    if (curve) return [(curve.share ? share : coefficient)(curve.name), score(curve.objective)];
+    return coefficients ? [...coefficients.map(coefficient), score(objective)] : (axes ?? []).map(score);
+  };
+
+  // Where in the frame a place among these quantities is.
   const axes = () => {
     const layout = root._fullLayout;
-    const meta = layout?.meta ?? {};
+    const shown = quantities(layout?.meta ?? {});
     const scene = layout?.scene?._scene;
-    const names = meta.coefficients ?? meta.axes ?? [];
-    const own = (mark) => (meta.coefficients ? mark.coefficients : mark.values);
     if (scene?.glplot?.cameraParams) {
       const outer = frame.getBoundingClientRect();
       const box = scene.container.getBoundingClientRect();
       return {
-        names: meta.coefficients ? [...names, meta.objective] : names,
-        of: (mark) => ({ ...own(mark), ...(meta.coefficients ? mark.values : {}) }),
+        of: (mark) => shown.map((each) => each(mark)),
         width: outer.width,
         clamp: (_, value) => value,
         pixel: (at) => {
@@ -97,14 +105,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
       };
     }
     const { xaxis, yaxis } = layout ?? {};
-    if (names.length !== 2 || !xaxis?.d2p || !yaxis?.d2p) return null;
+    if (shown.length < 2 || !xaxis?.d2p || !yaxis?.d2p) return null;
     const both = [xaxis, yaxis];
     return {
-      names,
-      of: (mark) => own(mark) ?? {},
+      of: (mark) => shown.slice(0, 2).map((each) => each(mark)),
       width: xaxis._offset + xaxis._length,
       clamp: (place, value) => {
-        const [low, high] = [...both[place].range].sort((a, b) => a - b);
+        const [low, high] = both[place].range.map(both[place].r2d).sort((a, b) => a - b);
         return Math.min(Math.max(value, low), high);
       },
       pixel: (at) => {
@@ -118,8 +125,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const placeMark = (element, mark, within) => {
     element.hidden = true;
     if (!mark || !within) return;
-    const values = within.of(mark);
-    const at = within.names.map((name) => values[name]);
+    const found = within.of(mark);
+    const at = found.map(([value]) => value);
     if (!at.length || !at.every((each) => typeof each === "number")) return;
     const here = within.pixel(at);
     if (!here) return;
@@ -130,7 +137,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     element.querySelector("span").textContent = mark.label;
     element.style.transform = `translate(${here[0]}px, ${here[1]}px)`;
     element.querySelectorAll("i").forEach((bar, place) => {
-      const band = root._fullLayout.meta.coefficients ? null : mark.bands?.[within.names[place]];
+      const band = found[place]?.[1];
       const ends = band?.map((value) =>
         within.pixel(at.map((each, other) => (other === place ? within.clamp(place, value) : each)))
       );
@@ -162,6 +169,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
     };
   };
 
+  // A picture of the chart as it stands, made here, on the page's background.
+  const pictures = () =>
+    [["png", "camera"], ["svg", "disk"]].map(([format, icon]) => ({
+      name: `picture_${format}`,
+      title: `Download the chart as ${format.toUpperCase()}`,
+      icon: shared.plotly.Icons[icon],
+      click: ({ data, layout, _fullLayout: { width, height } }) => {
+        const ground = getComputedStyle(parentElement).getPropertyValue("--st-background-color").trim();
+        const shown = { data, layout: { ...layout, paper_bgcolor: ground } };
+        return shared.plotly.downloadImage(shown, { format, width, height, scale: 2, filename: "chart" });
+      },
+    }));
+
   const draw = async () => {
     if (!root.isConnected || root.figure?.revision !== revision) return;
     const colours = getComputedStyle(parentElement).getPropertyValue("--st-text-color");
@@ -171,7 +191,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const shown = themed(root.figure.text);
     if (!withWebgl())
       for (const trace of shown.data) if (trace.type === "scattergl") trace.type = "scatter";
-    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+    const config = { responsive: true, ...shown.config, modeBarButtonsToAdd: pictures() };
+    root.classList.toggle("grows", !shown.layout.height);
     await shared.plotly.react(root, shown.data, shown.layout, config);
     if (!root.listening) {
       root.listening = true;
@@ -191,14 +212,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // What was drawn before is seen at once; points that came while the page was away follow, as any that come.
   const afterPaint = (call) => requestAnimationFrame(() => setTimeout(call, 0));
 
-  // The frame is in the page again: the window may have another width now, the canvas may have lost its pixels.
+  const resized = () => {
+    const { width, height } = root._fullLayout ?? {};
+    return Math.max(Math.abs(root.clientWidth - width), Math.abs(root.clientHeight - height)) >= 1;
+  };
+
+  // The frame is in the page again: the window may have another size now, the canvas may have lost its pixels.
   const comeBack = () => {
     if (root.lost) {
       shared.plotly.purge(root);
       root.lost = root.listening = root.revision = null;
     }
     if (root.revision !== revision) delete root.dataset.drawn;
-    else if (Math.abs(root.clientWidth - root._fullLayout?.width) >= 1) shared.plotly.Plots.resize(root);
+    else if (resized()) shared.plotly.Plots.resize(root);
     place();
   };
 
