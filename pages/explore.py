@@ -65,7 +65,7 @@ def chart_panel() -> None:
     with st.container(
         horizontal=True, vertical_alignment="center", key="chart_choices", gap="small"
     ):
-        kind = charting.choose_view()
+        kind = charting.choose_view(axes)
         bounds = charting.filters(measured, axes)
     shown = charting.within(visible(bench), axes, bounds)
     data = charting.draw(kind, bench, shown, axes, bounds)

@@ -65,8 +65,32 @@ def choose(
     return str(kept()[name])
 
 
+def exchange(name: str, among: Sequence[str], options: Sequence[str]) -> None:
+    """In a callback: what was chosen for one of several choices leaves the others, which differ.
+
+    One that showed it takes what this one showed before, so that two axes are swapped.
+
+    Args:
+        name: the choice that was changed.
+        among: all of them, this one too.
+        options: what any may show.
+    """
+    new = st.session_state[view_key(name)]
+    before, kept()[name] = kept().get(name), new
+    for other in among:
+        if other == name or kept().get(other) != new or new == NONE:
+            continue
+        taken = {kept().get(each) for each in among if each != other}
+        free = [each for each in (before, *options) if each in options and each not in taken]
+        kept()[other] = free[0] if free else NONE
+        # a widget that is there follows its state; its own first value would be a second one
+        st.session_state[view_key(other)] = kept()[other]
+        st.session_state.setdefault("anchors", {})[view_key(other)] = 0
+
+
 def chosen_axes(axes: Sequence[Axis]) -> list[Axis]:
-    """The two or three objectives on the axes, without drawing anything."""
+    """The two or three objectives on the axes, without drawing anything; the one there is of a
+    study with one."""
     by_name = {axis.name: axis for axis in axes}
     names = list(by_name)
 
@@ -75,7 +99,10 @@ def chosen_axes(axes: Sequence[Axis]) -> list[Axis]:
         found = st.session_state.get(view_key(name)) or kept().get(name) or asked
         return found if found in by_name else None
 
-    x, y = chosen("x") or names[0], chosen("y") or names[min(1, len(names) - 1)]
+    x = chosen("x") or names[0]
+    rest = [each for each in names if each != x]
+    y = chosen("y") or next(iter(rest), x)
+    y = next(iter(rest), x) if y == x else y
     return [by_name[name] for name in dict.fromkeys((x, y, chosen("z"))) if name is not None]
 
 

@@ -38,6 +38,7 @@ OPACITY = 0.8
 FEW = 3
 """Points below which an axis that fits them would show nothing but noise."""
 
+
 def mark_of(method: str) -> str:
     """The symbol of a method's points; a circle where a newer version's points are read."""
     found = METHODS.get(method)

@@ -55,7 +55,9 @@ def anchor(recipe: Recipe, model: str, names: Names | None = None) -> tuple[floa
     return tuple((name == model) / strength for name in recipe.coefficients)
 
 
-def _rows(measured: Measured, recipe: Recipe, names: Names | None) -> tuple[np.ndarray, np.ndarray]:
+def on_surface(
+    measured: Measured, recipe: Recipe, names: Names | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the points on the recipe's surface, and where they lie, float64 [k, coefficients]."""
     own, places = measured.like(recipe), measured.places_like(recipe)
     singles = np.flatnonzero(measured.singles).tolist()
@@ -81,7 +83,7 @@ def _fitted(
         if len(values) == 1:  # it jumps where a model drops out, and is the same everywhere else
             simplex = find_method(recipe.method).simplex
             return constant(tuple(recipe.coefficients), float(values[0]), len(own), simplex)
-    rows, places = _rows(measured, recipe, names)
+    rows, places = on_surface(measured, recipe, names)
     try:
         return fit(
             tuple(recipe.coefficients),
@@ -172,7 +174,7 @@ def missing_recipes(
     method = find_method(recipe.method)
     labels = tuple(recipe.coefficients)
     need = parameters_needed(len(labels), method.simplex)
-    rows, places = _rows(measured, recipe, names)
+    rows, places = on_surface(measured, recipe, names)
     columns = [measured.column(each.name) for each in objectives]
     whole = np.isfinite(measured.mean[rows][:, columns]).all(axis=1)
     partly = np.flatnonzero(~whole)

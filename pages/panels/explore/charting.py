@@ -1,8 +1,11 @@
 """The chart panel of Explore: which view, over which axes, what is drawn and what is kept of it.
 
     Trade-off   two or three objectives: measured points, front, models as they are
+    Curve       one objective along one coefficient, predicted with its band, measured points on it
     Surface     one objective over two coefficients, predicted, measured points on it
     Parallel    all objectives at once, one line a point
+
+A study with one objective has no trade-off: its first view is the curve.
 
 What was chosen is kept from page to page in one dictionary of the session, and in the address.
 """
@@ -17,7 +20,7 @@ import streamlit as st
 from engine.front.decide import knees
 from engine.recipe import find_method
 from engine.search.surrogate import TooFew
-from pages.panels.explore import bounding
+from pages.panels.explore import bounding, curving
 from studio.charts import parallel, surface
 from studio.charts import tradeoff as figures
 from studio.decide.picking import frozen, mask
@@ -28,24 +31,36 @@ from studio.shared import once
 from studio.workbench import Workbench
 from ui import components
 from ui import recipe as controls
-from ui.choices import NONE, choose, chosen_axes, kept, remember, view_key
+from ui.choices import NONE, choose, chosen_axes, exchange, kept, remember, view_key
 
-VIEWS = ("Trade-off", "Surface", "Parallel")
+VIEWS = ("Trade-off", "Curve", "Surface", "Parallel")
+EXCHANGED = "An objective that is on another axis already changes places with this one"
 FORMS = {"map": "heat map", "3d": "3-D"}
 
 
-def choose_view() -> str:
+def choose_view(axes: Sequence[Axis]) -> str:
     """Which of the views."""
-    if "kind" not in kept():
-        asked = st.session_state.get("addressed", {}).get("view", "").capitalize()
-        kept()["kind"] = asked if asked in VIEWS else VIEWS[0]
+    views = VIEWS if len(axes) > 1 else VIEWS[1:]
+    if kept().get("kind") not in views:
+        kept()["kind"] = _asked_view(axes, views)
     kind = st.segmented_control(
-        "View", VIEWS, default=controls.anchored(view_key("kind"), kept()["kind"]), required=True,
+        "View", views, default=controls.anchored(view_key("kind"), kept()["kind"]), required=True,
         key=view_key("kind"), label_visibility="collapsed",
     )  # fmt: skip
     kept()["kind"] = kind
-    remember(view=kind.lower() if kind != VIEWS[0] else None)
+    remember(view=kind.lower() if kind != views[0] else None)
     return str(kind)
+
+
+def _asked_view(axes: Sequence[Axis], views: Sequence[str]) -> str:
+    """The view that the address names. One objective on both axes is that objective's curve."""
+    asked = st.session_state.get("addressed", {})
+    both = asked.get("x")
+    if "view" not in asked and both == asked.get("y") and both in {axis.name for axis in axes}:
+        kept()["objective"] = both
+        return "Curve"
+    view = str(asked.get("view", "")).capitalize()
+    return view if view in views else views[0]
 
 
 def choose_axes(axes: Sequence[Axis]) -> list[Axis]:
@@ -53,13 +68,23 @@ def choose_axes(axes: Sequence[Axis]) -> list[Axis]:
     labels = {axis.name: axis.label for axis in axes} | {NONE: "none"}
     first, second, third = st.columns(3)
     names = [axis.name for axis in axes]
-    more: dict[str, Any] = {"on_change": repick}
-    choose(first, "Across", "x", names, names[0], labels.__getitem__, **more)
-    choose(second, "Up", "y", names, names[min(1, len(names) - 1)], labels.__getitem__, **more)
-    choose(
-        third, "Depth", "z", [NONE, *names], NONE, labels.__getitem__,
-        disabled=len(names) < 3, **more,
-    )  # fmt: skip
+    shown = [each.name for each in chosen_axes(axes)]
+
+    def exchanged(name: str) -> None:
+        exchange(name, ("x", "y", "z"), names)
+        repick()
+
+    for place, label, name, options, extra in (
+        (first, "Across", "x", names, {}),
+        (second, "Up", "y", names, {}),
+        (third, "Depth", "z", [NONE, *names], {"disabled": len(names) < 3}),
+    ):
+        default = dict(zip("xyz", shown, strict=False)).get(name, NONE)
+        kept()[name] = default  # the address may name one objective twice
+        choose(
+            place, label, name, options, default, labels.__getitem__,
+            on_change=exchanged, args=(name,), help=EXCHANGED, **extra,
+        )  # fmt: skip
     return chosen_axes(axes)
 
 
@@ -108,6 +133,10 @@ def draw(
         return _surface(key, bench, measured, axes)
     if kind == "Parallel":
         return _parallel(key, bench, measured, axes, bounds)
+    if kind == "Curve":
+        best = measured.front_of(chosen_axes(axes))
+        found = curving.panel(bench, measured, axes, best)
+        return packed((*key, *found[0]), measured, found[1]) if found is not None else None
     chosen = choose_axes(axes)
     key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
     return packed(key, measured, lambda: _tradeoff(bench, measured, chosen, bounds))
@@ -204,7 +233,7 @@ def _surface(
 def _views() -> list[str]:
     """The chart, where its view shows the recipe in hand: a surface its other coefficients,
     parallel axes the selected line."""
-    return ["chart_panel"] if kept().get("kind") in ("Surface", "Parallel") else []
+    return ["chart_panel"] if kept().get("kind") in ("Curve", "Surface", "Parallel") else []
 
 
 def follow() -> None:
