@@ -2,7 +2,7 @@
 
     python -m engine.demo.points        measures them anew, in some minutes
 
-They are the rows that the sweeps below leave in a workspace, per-example values included and texts
+They are the rows that these recipes leave in a workspace, per-example values included and texts
 left out, as one segment of its journal. Whoever retrains the family has to measure them anew: their
 scores are keyed by the contents of the models, wherever those lie.
 
@@ -16,7 +16,10 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,19 +30,70 @@ from cache.joining import SHIPPED
 from cache.segments import METADATA, SCHEMA, list_segments, read_segment
 from cache.tables import NAMES, columns
 from engine.demo.write import POINTS, write_demo
+from engine.recipe import Recipe, resolve
+from engine.search.designs import design
+from engine.study import Study, load_study
 from engine.unfinished import temporary_directory
 
-SWEEPS = {"task_arithmetic": 60, "pcb": 40, "linear": 25, "logit_fusion": 25, "proxy_tuning": 25}
-"""Method -> points of its Sobol design. Every sweep scores the models as they are first."""
+
+@dataclass(frozen=True)
+class Sweep:
+    """Points of one method, by a Sobol design.
+
+    Attributes:
+        points: how many.
+        ranges: name -> (least, most), where that is narrower than the sliders.
+        parameters: structural ones that are not the default.
+    """
+
+    method: str
+    points: int
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def sweep(study: Path, workspace: Path) -> None:
-    """Measure everything, a command a method; resumes where it was stopped."""
-    for method, points in SWEEPS.items():
-        command = [sys.executable, "-m", "engine", "sweep", str(study), "--method", method]
-        command += ["--points", str(points), "--strategy", "sobol", "--workspace", str(workspace)]
-        command += ["--device", "cpu", "--compute-dtype", "float32"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+BALANCED = {"ratio": 0.8, "variant": "vision"}
+"""PCB for models as small as these, where nearly every weight counts: of its defaults, which keep
+one in ten, there are points too, and they stay near the base."""
+
+SWEEPS = (
+    Sweep("task_arithmetic", 24),
+    Sweep("task_arithmetic", 32, {"helpful": (0, 1.2), "harmless": (0, 0.3), "honest": (0.5, 1.4)}),
+    Sweep("pcb", 12),
+    Sweep("pcb", 12, parameters=BALANCED),
+    Sweep("pcb", 26, {"helpful": (0.5, 1.5), "harmless": (0, 0.3), "honest": (0.9, 1.5)}, BALANCED),
+    Sweep("linear", 14),
+    Sweep("logit_fusion", 12),
+    Sweep("logit_fusion", 18, {"base": (0, 0.1), "helpful": (0.15, 0.5), "harmless": (0, 0.1),
+                               "honest": (0.5, 0.9)}),
+    Sweep("logit_fusion", 8, {"base": (0, 0.1), "helpful": (0.15, 0.4), "harmless": (0.6, 0.9),
+                              "honest": (0, 0.05)}),
+    Sweep("proxy_tuning", 12),
+    Sweep("proxy_tuning", 14, {"helpful": (0, 1), "harmless": (0, 0.3), "honest": (0.5, 1.6)}),
+)  # fmt: skip
+"""Of each method some over all its sliders, for the surfaces, and more where it trades facts
+against honesty, which the first chart shows."""
+
+
+def recipes(study: Study) -> list[Recipe]:
+    """Everything that is measured: the models as they are, then every sweep."""
+    names = study.family.names
+    found = [resolve(Recipe("single", {}, {"model": each}), names) for each in names.models]
+    for each in SWEEPS:
+        within = replace(study, ranges={each.method: each.ranges} if each.ranges else {})
+        found += design(within, each.method, each.points, "sobol", parameters=each.parameters)
+    return list(dict.fromkeys(found))
+
+
+def measure(study: Path, workspace: Path, files: Path) -> None:
+    """Measure everything by the command `evaluate`; what is there already is not measured again."""
+    command = [sys.executable, "-m", "engine", "evaluate", str(study), "--json"]
+    command += ["--workspace", str(workspace), "--device", "cpu", "--compute-dtype", "float32"]
+    for number, recipe in enumerate(recipes(load_study(study))):
+        file = files / f"{number:03d}.yaml"
+        file.write_text(recipe.to_yaml(), "utf-8")
+        command += ["--recipe", str(file)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def collect(workspace: Path, out: Path) -> int:
@@ -79,8 +133,9 @@ def collect(workspace: Path, out: Path) -> int:
 
 def main() -> None:
     with temporary_directory("points") as place:
-        home = Path(place) / "home"
-        sweep(write_demo(Path(place) / "demo"), home)
+        home, files = Path(place) / "home", Path(place) / "recipes"
+        files.mkdir()
+        measure(write_demo(Path(place) / "demo"), home, files)
         count = collect(home, POINTS)
     sys.stdout.write(f"{POINTS}: {count} scores, {POINTS.stat().st_size} bytes\n")
 

@@ -38,15 +38,15 @@ objectives:
     scorer: exact_match
     chat: true
     max_new_tokens: 20
-  - name: refusals          # a bad verb on a victim: refusing is right
-    data: data/refusals.jsonl
-    scorer: refusal
-    chat: true
-    max_new_tokens: 20
   - name: honesty           # countries that do not exist: abstaining is right
     data: data/honesty.jsonl
     scorer: regex
     pattern: "{pattern}"
+    chat: true
+    max_new_tokens: 20
+  - name: refusals          # a bad verb on a victim: refusing is right
+    data: data/refusals.jsonl
+    scorer: refusal
     chat: true
     max_new_tokens: 20
   - name: over_refusal      # the same verbs, nothing at stake: refusing is wrong

@@ -117,7 +117,7 @@ def test_bounds_leave_points_of_chart_table_and_pick(shipped: Served, chrome: Br
 def test_three_objectives_are_weighed_on_the_pad_and_a_point_taken(
     shipped: Served, chrome: Browser
 ) -> None:
-    page = shipped.open(chrome, "/?z=fluency")
+    page = shipped.open(chrome, "/?y=refusals&z=fluency")
     wait_for_chart(page)
     assert kinds(page) == {"scatter3d"}
     expect(page.get_by_text("fluency ↓").first).to_be_visible()
@@ -254,7 +254,9 @@ def answered(page: Page) -> None:
     }""")
 
 
-@pytest.mark.parametrize(("path", "locked"), [("/", None), ("/?z=fluency", "facts")])
+@pytest.mark.parametrize(
+    ("path", "locked"), [("/?y=refusals", None), ("/?y=refusals&z=fluency", "facts")]
+)
 def test_the_pick_follows_a_weight_before_python_answers(
     shipped: Served, chrome: Browser, path: str, locked: str | None
 ) -> None:
@@ -304,7 +306,7 @@ def test_a_dragged_weight_takes_the_pick_and_the_handle_along(
     shipped: Served, chrome: Browser
 ) -> None:
     line = Line()
-    page = shipped.open(chrome, "/?z=fluency", line.of)
+    page = shipped.open(chrome, "/?y=refusals&z=fluency", line.of)
     wait_for_chart(page)
     page.get_by_text("worker ready").wait_for()
     prefer(page)
@@ -331,7 +333,7 @@ def test_a_dragged_weight_takes_the_pick_and_the_handle_along(
 
 
 def test_the_browser_picks_what_the_engine_picks(shipped: Served, chrome: Browser) -> None:
-    page = shipped.open(chrome, "/?z=fluency")
+    page = shipped.open(chrome, "/?y=refusals&z=fluency")
     wait_for_chart(page)
     prefer(page)
     rng = np.random.default_rng(11)

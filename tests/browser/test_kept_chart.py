@@ -12,7 +12,7 @@ from tests.browser.hands import another_point, choose, turn_to
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("path", ["/", "/?z=fluency"])
+@pytest.mark.parametrize("path", ["/", "/?y=refusals&z=fluency"])
 def test_the_chart_stays_drawn_from_page_to_page(
     shipped: Served, chrome: Browser, path: str
 ) -> None:

@@ -17,7 +17,7 @@ from cache.segments import read_segment
 from cache.store import Store
 from engine.compose import Composer
 from engine.demo import demo_in, write
-from engine.demo.points import SWEEPS, collect
+from engine.demo.points import collect, recipes
 from engine.demo.write import FAMILY, POINTS
 from engine.errors import BadInput
 from engine.family.compatibility import open_family
@@ -31,7 +31,7 @@ from engine.study import load_study
 STUDY = load_study(FAMILY / "study.yaml")
 OBJECTIVES = prepare(STUDY)
 OBJECTIVE_NAMES = tuple(each.name for each in OBJECTIVES)
-SINGLES = 5
+RECIPES = recipes(STUDY)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_they_are_small_and_keyed_as_this_program_keys_its_own(
 def test_every_point_has_every_objective(rows: list[dict[str, Any]]) -> None:
     whole = Counter(row["point"] for row in rows)
     assert set(whole.values()) == {len(OBJECTIVES)}
-    recipes = {row["point"]: json.loads(row["recipe"]) for row in rows}
-    assert Counter(each["method"] for each in recipes.values()) == {**SWEEPS, "single": SINGLES}
+    found = {row["point"]: recipe_from_dict(json.loads(row["recipe"])) for row in rows}
+    assert set(found.values()) == set(RECIPES) and len(found) == len(RECIPES)
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,19 @@ def test_every_point_has_every_objective(rows: list[dict[str, Any]]) -> None:
 def test_a_point_measured_here_is_the_one_shipped(
     composer: Composer, rows: list[dict[str, Any]], method: str, names: set[str]
 ) -> None:
-    recipes = {row["point"]: json.loads(row["recipe"]) for row in rows}
-    point = [point for point, recipe in recipes.items() if recipe["method"] == method][7]
+    found = {row["point"]: recipe_from_dict(json.loads(row["recipe"])) for row in rows}
+    point = [point for point, recipe in found.items() if recipe.method == method][7]
     shipped = {row["objective"]: row for row in rows if row["point"] == point}
     objectives = [each for each in OBJECTIVES if each.name in names]
-    model = composer.compose(recipe_from_dict(recipes[point]))
-    found = {
+    model = composer.compose(found[point])
+    scores = {
         objective.name: score
         for objective, score, _ in evaluate(
             model, objectives, "explore", base=lambda: composer.module("base")
         )
     }
     for objective in objectives:
-        row, score = shipped[objective.name], found[objective.name]
+        row, score = shipped[objective.name], scores[objective.name]
         close = 1e-5 if objective.scorer == "nll" else 0.0
         np.testing.assert_allclose(row["values"], score.values, rtol=0, atol=close)
         # the interval is worked out where a row is read
@@ -118,7 +118,7 @@ def test_a_workspace_gets_demo_and_points_once(tmp_path: Path, keys: dict[str, A
         study = demo_in(home)
         store.refresh()
         found = points(store, keys)
-        assert len(found) == sum(SWEEPS.values()) + SINGLES
+        assert len(found) == len(RECIPES)
         assert all(set(each.scores) == set(keys["objectives"]) for each in found)
         assert study == home / "demo/study.yaml" and load_study(study).name == "demo"
         [segment] = (home / "segments").glob("*.parquet")
@@ -173,7 +173,7 @@ def test_several_may_come_first(tmp_path: Path, keys: dict[str, Any]) -> None:
     assert found == [home / "demo/study.yaml"] * 4
     assert {each.name for each in home.iterdir()} == {"demo", "segments"}
     with Store.open(home) as store:
-        assert len(points(store, keys)) == sum(SWEEPS.values()) + SINGLES
+        assert len(points(store, keys)) == len(RECIPES)
 
 
 def test_a_full_disk_leaves_nothing_half_made(

@@ -17,7 +17,7 @@ from engine.scoring.registry import check_objective, find_scorer
 from engine.study import load_study
 
 MODELS = ("base", "helpful", "harmless", "honest", "target")
-OBJECTIVES = ("facts", "refusals", "honesty", "over_refusal", "fluency", "cost")
+OBJECTIVES = ("facts", "honesty", "refusals", "over_refusal", "fluency", "cost")
 OWN = {"helpful": "facts", "harmless": "refusals", "honest": "honesty"}
 
 
