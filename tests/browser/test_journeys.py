@@ -19,6 +19,11 @@ from tests.browser.hands import another_point
 pytestmark = pytest.mark.browser
 
 
+SIDEBAR_SEEN = """new MutationObserver(() => {
+    if (document.querySelector('[data-testid="stSidebar"], [data-testid="stExpandSidebarButton"]'))
+        window.sidebarSeen = true;
+}).observe(document, { subtree: true, childList: true });"""
+
 COLOUR = "document.querySelector('.tradeoff').layout.font.color"
 
 
@@ -165,8 +170,10 @@ def test_another_study_is_opened_by_its_path(chrome: Browser, demo: Path, tmp_pa
     other = demo.with_name("short-lora.yaml")
     other.write_text(text)
     with Served(other, tmp_path / "home") as served:
-        page = served.open(chrome)
+        # the first page of a server, past its frame: before the pages have their navigation
+        page = served.open(chrome, "/explore", lambda each: each.add_init_script(SIDEBAR_SEEN))
         page.get_by_text("demo-lora", exact=True).wait_for()
+        assert page.title() and not page.evaluate("window.sidebarSeen")
         wait_for_chart(page)
         assert page.complaints == []
         page.context.close()
