@@ -10,6 +10,7 @@ from pages.panels.models import objective_form, open_form
 from studio import modelling
 from studio import study_editor as adding
 from studio.charts.toolbar import STOCK
+from studio.glossary import WORDS
 from studio.points import vectors
 from studio.points.view import axes_of
 from ui import frame as state
@@ -62,7 +63,7 @@ def show_vectors() -> None:
             bench.submit("Measuring the task vectors", "geometry", {}, looking, "sweep")
         jobs.activity(bench, (looking,))
         return
-    st.subheader("Relative norms in percent", anchor=False)
+    st.subheader("Relative norms in percent", anchor=False, help=WORDS["task vector"])
     st.text(vectors.NORMS)
     st.plotly_chart(vectors.norms_figure(found), key="norms", alt=vectors.NORMS, config=STOCK)
     with st.expander("The norms as a table"):

@@ -1,4 +1,4 @@
-"""Help in the header of every page: the checklist of the first steps, again."""
+"""Help in the header of every page: the checklist of the first steps, and the words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from studio.glossary import page
 from studio.workbench import Workbench
 from ui import steps
 
@@ -24,3 +25,5 @@ def menu(bench: Workbench, explore: Path) -> None:
         elif st.button("Show them on Explore", key="show_steps"):
             steps.show(bench, True)
             st.switch_page(explore)
+        with st.container(height=320, key="glossary"):
+            st.markdown(page())

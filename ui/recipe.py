@@ -20,6 +20,7 @@ from engine.errors import BadInput
 from engine.parameter import Parameter
 from engine.recipe import METHODS, Method, Names, Recipe, find_method, resolve
 from engine.study import Study
+from studio.glossary import WORDS
 from ui.parameter import parameter_field
 
 STEP = 0.01
@@ -161,7 +162,12 @@ def parameter_form(method: Method, names: Names) -> dict[str, Any]:
     if not method.parameters:
         return values
     with (
-        st.popover(parameters_text(method, values), width="stretch", key="parameters_open"),
+        st.popover(
+            parameters_text(method, values),
+            width="stretch",
+            key="parameters_open",
+            help=WORDS["parameter"],
+        ),
         st.form("parameters_form", border=False),
     ):
         for each in method.parameters:

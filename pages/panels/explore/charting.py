@@ -25,6 +25,7 @@ from studio.charts import parallel, surface
 from studio.charts import tradeoff as figures
 from studio.decide.picking import frozen, mask
 from studio.decide.preference import Bounds, bounds_from_text, bounds_to_text
+from studio.glossary import WORDS
 from studio.points import predicting
 from studio.points.view import Axis, Measured
 from studio.shared import once
@@ -95,7 +96,7 @@ def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
         asked = st.session_state.get("addressed", {}).get("bounds", "")
         bounding.bind(bounds_from_text(asked, [axis.name for axis in axes]))
     count = len(bounding.bounds())
-    with st.popover(f"Bounds ({count})" if count else "Bounds", key="bounds"):
+    with st.popover(f"Bounds ({count})" if count else "Bounds", key="bounds", help=WORDS["bound"]):
         found = bounding.bounds_panel(measured, axes, repick)
     with st.popover("Show", key="show"):
         for name, label, words in (

@@ -21,6 +21,7 @@ from pages.panels.explore import pad
 from studio.decide.picking import Pick, bounded, frozen, pick
 from studio.decide.preference import STEPS, Bounds, Preference, equal, placed, rebalanced
 from studio.decide.why import why
+from studio.glossary import WORDS
 from studio.points.numbers import number
 from studio.points.view import Axis, Measured, axes_of
 from studio.workbench import Workbench
@@ -153,6 +154,7 @@ def sliders(axes: Sequence[Axis]) -> Preference:
                 st.slider(
                     axis.label, 0.0, 1.0, None if axis.name in telling else weight,
                     step=1 / STEPS, key=key, format="%.2f", disabled=locked,
+                    help=WORDS["preference"],
                 )  # fmt: skip
                 if len(axes) > 2:  # of two a locked one would hold both
                     _lock_button(axes, axis.name, locked)

@@ -15,6 +15,7 @@ import streamlit as st
 from cache.arrow import pa
 from engine.counted import counted
 from pages.panels.explore import bounding, charting, remarking
+from studio.glossary import WORDS
 from studio.points import table
 from studio.points.remarks import Remark
 from studio.points.view import Axis, Measured
@@ -81,7 +82,7 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
         said.append(f"{counted(listed.matching, 'point matches', 'points match')} the filter.")
     if len(listed.ids) < listed.matching:
         said.append(f"The table has the front and the latest, {len(listed.ids):,} rows.")
-    words.text(" ".join(said))
+    words.text(" ".join(said), help=WORDS["front"])
     remarking.line(bench, every, point)
     st.session_state["table_ids"] = listed.ids
     st.session_state["marked"] = point

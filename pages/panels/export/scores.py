@@ -7,6 +7,7 @@ import streamlit as st
 
 from studio.export import exports
 from studio.export.model import Model
+from studio.glossary import WORDS
 from studio.points.view import Measured, axes_of
 from studio.workbench import Workbench
 from studio.worker_words import waiting_words
@@ -31,7 +32,7 @@ def panel(bench: Workbench, measured: Measured, model: Model, evaluation: str) -
         rows = exports.score_table(measured, model.point, axes, bench.reported(model.recipe))
         st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="export_scores")
         with st.container(key="export_note"):
-            st.text(NOTE)
+            st.text(NOTE, help=WORDS["held back"])
     with st.expander("As a recipe file"):
         st.code(model.recipe.to_yaml(), language="yaml")
 

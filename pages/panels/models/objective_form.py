@@ -13,6 +13,7 @@ from engine.errors import BadInput, Problem
 from engine.recipe import Recipe, resolve
 from engine.scoring.registry import Scorer, find_scorer
 from pages.panels.models import data_form
+from studio.glossary import WORDS
 from studio.points.numbers import number
 from studio.study_editor import (
     check_document,
@@ -74,9 +75,16 @@ def fields(key: str, beside: Path) -> dict[str, Any]:
     """
     left, right = st.columns(2)
     values: dict[str, Any] = {
-        "name": left.text_input("Name of the objective", key=f"{key}:name", persist_state="session")
+        "name": left.text_input(
+            "Name of the objective",
+            key=f"{key}:name",
+            persist_state="session",
+            help=WORDS["objective"],
+        )
     }
-    name = right.selectbox("Scorer", scorers(), key=f"{key}:scorer", persist_state="session")
+    name = right.selectbox(
+        "Scorer", scorers(), key=f"{key}:scorer", persist_state="session", help=WORDS["scorer"]
+    )
     scorer = find_scorer(name)
     values["scorer"] = name
     st.text(scorer_text(name))

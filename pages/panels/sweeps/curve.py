@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from studio.glossary import WORDS
 from studio.points.view import Axis, Measured, axes_of
 from studio.sweeps import figure as sweep_figure
 from studio.sweeps.words import reference_words
@@ -26,7 +27,7 @@ def panel(bench: Workbench) -> None:
             st.text("Here the hypervolume grows with the points, once the models are scored.")
             return
         found, data = _drawn(measured, chosen, reference)
-        st.text(reference_words(found, chosen, reference))
+        st.text(reference_words(found, chosen, reference), help=WORDS["reference"])
         components.chart(data, key="sweep_chart", on_click=lambda: None)
 
 
@@ -42,6 +43,7 @@ def _axes(bench: Workbench) -> list[Axis]:
         names,
         default=anchored("hypervolume_axes", kept),
         key="hypervolume_axes",
+        help=WORDS["hypervolume"],
         max_selections=sweep_figure.MOST,
         format_func=lambda name: axes[name].label,
     )

@@ -10,6 +10,7 @@ import streamlit as st
 from engine.method import METHODS, Method
 from engine.parameter import Parameter
 from engine.recipe import find_method
+from studio.glossary import WORDS
 from studio.sweeps.estimating import Form, form_of
 from studio.sweeps.sizes import Size, shortfalls, size_of, size_words
 from studio.workbench import Workbench
@@ -40,6 +41,7 @@ def ask(bench: Workbench) -> Form | None:
         sweepable,
         default=anchored("sweep_methods", kept["methods"]),
         key="sweep_methods",
+        help=WORDS["method"],
     )
     names = list(bench.objective_names)
     kept["objectives"] = st.multiselect(
@@ -56,6 +58,7 @@ def ask(bench: Workbench) -> Form | None:
         index=anchored("sweep_strategy", strategies.index(kept["strategy"])),
         format_func=lambda name: f"{name}: {STRATEGIES[name]}",
         key="sweep_strategy",
+        help=WORDS["design"],
     )
     left, right = st.columns(2)
     grid = kept["strategy"] == "grid"
@@ -72,6 +75,7 @@ def ask(bench: Workbench) -> Form | None:
         2**31 - 1,
         anchored("sweep_seed", kept["seed"]),
         key="sweep_seed",
+        help=WORDS["seed"],
         disabled=grid,
     )
     sizes = {name: _size(bench, find_method(name), kept) for name in kept["methods"]}
