@@ -208,6 +208,6 @@ if task is not None:
         steps.take(bench, "compare")
 else:
     st.text("Press Answer: every column answers the same prompts.")
-jobs.activity(bench, (evaluation,))
+jobs.endings(bench, (evaluation,))
 if rows:
     examples(objective, asking.ask_of(objective, asking.ROWS, rows, template))

@@ -10,6 +10,7 @@ from engine.counted import counted
 from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
 from pages.panels.explore import bounding, charting, earlier, prefer, steps, table
+from studio.at_work import is_measured_now
 from studio.charts import live
 from studio.decide.preference import from_text, to_text
 from studio.points import predicting
@@ -94,13 +95,13 @@ def evaluate(recipe: Recipe) -> None:
     start([recipe], f"Scoring {recipe}")
 
 
-def actions(recipe: Recipe, point: str | None, whole: bool) -> None:
+def actions(recipe: Recipe, point: str | None, whole: bool, now: bool) -> None:
     """What can be done with the recipe in hand."""
     left, middle, right = st.columns(3, gap="xsmall")
     left.button(
         "Evaluate", key="evaluate", type="primary", width="stretch",
-        disabled=whole or bench.opened is None,
-        help="Measured already" if whole else None,
+        disabled=whole or now or bench.opened is None,
+        help="Measured already" if whole else "Being measured" if now else None,
         on_click=evaluate, args=(recipe,),
     )  # fmt: skip
     with middle:
@@ -162,19 +163,23 @@ def recipe_panel() -> None:
         st.text(f"Shares: {controls.shares(recipe)}")
     found = measured.nearest(recipe)
     exact = found is not None and found.exact
+    whole = found is not None and exact and measured.complete(found.row)
+    now = not whole and is_measured_now(bench, recipe)
     predicted, few = {}, None
-    if not exact and recipe.coefficients:
+    if not whole and recipe.coefficients:
         asked = (measured, bench.objectives, recipe, bench.names)
-        predicted, few = predicting.predict(*asked), predicting.too_few(*asked)
+        predicted = predicting.predict(*asked)
+        few = None if exact else predicting.too_few(*asked)
     point = measured.ids[found.row] if found is not None and exact else None
     if "restored" in st.session_state:
         charting.remember(point=point, **address.of_recipe(recipe, bench.names))
-    whole = found is not None and exact and measured.complete(found.row)
-    actions(recipe, point, whole)
+    actions(recipe, point, whole, now)
     known = predicting.surfaces(measured, bench.objectives, recipe, bench.names)
     numerics = bench.known.numerics if bench.known is not None else ""
     components.readout(
-        readout(measured, axes, recipe, predicted, few, failure_of(measured, recipe), numerics),
+        readout(
+            measured, axes, recipe, predicted, few, failure_of(measured, recipe), numerics, now
+        ),
         live.packed(measured, axes, known),
     )
     offer_missing(recipe, few)
@@ -212,7 +217,7 @@ with narrow:
     with recipe_tab:
         recipe_panel()
         with st.container(key="explore_activity", gap="xsmall"):
-            jobs.activity(bench, (evaluation, "singles"))
+            jobs.endings(bench, (evaluation, "singles"))
     with preference_tab:
         preference_panel()
 with wide:

@@ -28,7 +28,7 @@ if model is None:
         else "No point has a score of every objective: evaluate a recipe on Explore."
     )
     st.page_link(state.page("explore"), label="Explore", icon=":material/arrow_back:")
-    jobs.activity(bench, ("singles",))
+    jobs.endings(bench, ("singles",))
 else:
     left, right = st.columns(2, gap="large")
     with left:

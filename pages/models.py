@@ -61,7 +61,7 @@ def show_vectors() -> None:
         elif not running and st.button("Measure the task vectors", key="measure_vectors"):
             # as a sweep it makes way for what a person asks
             bench.submit("Measuring the task vectors", "geometry", {}, looking, "sweep")
-        jobs.activity(bench, (looking,))
+        jobs.endings(bench, (looking,))
         return
     st.subheader("Relative norms in percent", anchor=False, help=WORDS["task vector"])
     st.text(vectors.NORMS)
@@ -123,7 +123,7 @@ def show_lacking() -> None:
             recipes = [measured.recipes[row] for row in asked]
             bench.evaluate(recipes, "Scoring what is missing", measuring, "sweep")
             st.rerun()
-    jobs.activity(bench, ("singles", measuring))
+    jobs.endings(bench, ("singles", measuring))
 
 
 family, task_vectors, objectives, another = st.tabs(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import engine  # noqa: F401  (registers every method)
 from cache.columns import Columns
@@ -30,9 +30,7 @@ from studio.points.held import Held
 from studio.points.remarks import Remarks, names_of
 from studio.points.view import Measured, measure
 from studio.remembered import keys_before
-from studio.task import Task
-
-WorkerName = Literal["starting", "ready", "busy", "failed"]
+from studio.task import Task, WorkerState
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,6 @@ class Opened:
     family: str
     objectives: Mapping[str, str]
     numerics: str
-
-
-@dataclass(frozen=True)
-class WorkerState:
-    """The worker in one word, and why where it failed."""
-
-    name: WorkerName
-    reason: str = ""
 
 
 class Workbench:
@@ -266,6 +256,11 @@ class Workbench:
         """The latest job of a session; None where it has none."""
         with self._lock:
             return self._tasks.get(session)
+
+    def tasks(self) -> dict[str, Task]:
+        """Session -> its latest job."""
+        with self._lock:
+            return dict(self._tasks)
 
     def evaluate(
         self,

@@ -19,8 +19,9 @@ from engine.counted import counted
 from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, shown
 from studio.points.view import Measured
 from studio.sweeps import queue as sweeping
-from studio.workbench import Workbench, WorkerState
-from ui import address, help_menu, tray, tray_menu, unforeseen
+from studio.task import WorkerState
+from studio.workbench import Workbench
+from ui import address, help_menu, jobs_bar, tray, tray_menu, unforeseen
 from ui.opened import connect, session, settled
 from ui.place import Place
 
@@ -106,16 +107,10 @@ def _damages(store: Store) -> None:
             st.code(lines, language=None, wrap_lines=True)
 
 
-def _seen(bench: Workbench, worker: WorkerState) -> tuple[object, ...]:
+def _seen(bench: Workbench, worker: WorkerState, title: str) -> tuple[object, ...]:
     """What the pages show of the bench; a change draws them again."""
-    singles = bench.task("singles")
-    return (
-        bench.version,
-        bench.opened,
-        worker.name == "failed",
-        singles is not None and singles.status.over,
-        tuple(tray.tray()),
-    )
+    failed = worker.name == "failed"
+    return bench.version, bench.opened, failed, jobs_bar.keys(bench, title), tuple(tray.tray())
 
 
 @st.fragment(run_every=POLL_SECONDS, key="header")
@@ -131,7 +126,7 @@ def _header(bench: Workbench, place: Place, drawn: list[bool]) -> None:
     bench.advance()
     sweeping.advance(bench)
     worker = bench.worker()
-    seen = _seen(bench, worker)
+    seen = _seen(bench, worker, place.name.capitalize())
     before: tuple[object, ...] | None = st.session_state.get("seen")
     if drawn and before != seen:
         points_alone = before is not None and before[1:] == seen[1:]
@@ -202,6 +197,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
     with st.container(horizontal=True, vertical_alignment="center", key="top_line"):
         with st.container():
             _header(bench, Place.here(title.lower()), [])
+        jobs_bar.bar(bench, title)
         address.keep_tray(bench)
         help_menu.menu(bench, page("explore"))
         tray_menu.menu(bench, page("compare"))

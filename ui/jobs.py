@@ -1,4 +1,4 @@
-"""What runs, shown: progress in words, Cancel, and why something failed."""
+"""A job on a page: progress in words, Cancel, and why something failed."""
 
 from __future__ import annotations
 
@@ -6,44 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.counted import counted
-from engine.jobs.executor import Status
-from studio.task import Task
+from studio.task import Task, fraction, words
 from studio.workbench import Workbench
-
-LOOK_SECONDS = 0.4
-
-
-def fraction(status: Status, objectives: Sequence[str]) -> float:
-    """How much of a job is done, from 0 to 1: recipes, then objectives, then rows."""
-    progress = status.progress
-    total = progress.get("total")
-    if not total:
-        return 0.0
-    part = 0.0
-    if progress.get("objective") in objectives:
-        rows = progress.get("rows", 0) / (progress.get("of_rows") or 1)
-        part = (objectives.index(progress["objective"]) + rows) / len(objectives)
-    return min(1.0, (progress.get("done", 0) + part) / total)
-
-
-def words(status: Status) -> str:
-    """Where a job stands."""
-    if status.state == "queued":
-        return "waiting for the worker"
-    if status.state == "parked":
-        return "parked while something else runs"
-    total = status.progress.get("total")
-    if not total:
-        return str(status.progress.get("stage", "running"))
-    text = f"{status.progress.get('done', 0)} of {total} done"
-    if status.progress.get("waiting"):
-        return f"{text}, other processes measure the rest"
-    if status.progress.get("objective"):
-        text += f", {status.progress['objective']}"
-    if status.progress.get("of_rows"):
-        text += f" {status.progress.get('rows', 0)} of {counted(status.progress['of_rows'], 'row')}"
-    return text
 
 
 def bar(task: Task, key: str, objectives: Sequence[str]) -> None:
@@ -73,26 +37,12 @@ def ending(task: Task, key: str) -> None:
     st.code(status.reason or "no reason was given", language=None, wrap_lines=True)
 
 
-def activity(bench: Workbench, sessions: Sequence[str]) -> None:
-    """The jobs of these sessions; looks again by itself while one of them runs."""
-    running = any(task is not None and not task.status.over for task in map(bench.task, sessions))
-
-    @st.fragment(run_every=LOOK_SECONDS if running else None)
-    def show() -> None:
-        still = False
-        for session in sessions:
-            task = bench.task(session)
-            if task is None:
-                continue
-            if task.status.over:
-                ending(task, session)
-            else:
-                still = True
-                bar(task, session, bench.objective_names)
-        if running and not still:
-            st.rerun()
-
-    show()
+def endings(bench: Workbench, sessions: Sequence[str]) -> None:
+    """How the jobs of these sessions ended; what runs is in the header (jobs_bar.py)."""
+    for session in sessions:
+        task = bench.task(session)
+        if task is not None and task.status.over:
+            ending(task, session)
 
 
 def first_steps(bench: Workbench) -> None:

@@ -32,6 +32,7 @@ class Status:
         texts: output index -> the text so far, of a job that generates.
         rows: how many score and failure rows are saved.
         reason: why it failed; None otherwise.
+        since: when it first had the device, seconds, monotonic; None before.
         failure: the kind of failure (`messages.FailureKind`); None otherwise.
     """
 
@@ -41,6 +42,7 @@ class Status:
     rows: int = 0
     reason: str | None = None
     failure: str | None = None
+    since: float | None = None
 
     @property
     def over(self) -> bool:
@@ -60,6 +62,7 @@ class Handle:
         self._progress: Mapping[str, Any] = {}
         self._texts: dict[int, str] = {}
         self._rows = 0
+        self._since: float | None = None
 
     @property
     def id(self) -> str:
@@ -77,6 +80,7 @@ class Handle:
                 self._rows,
                 data.get("reason"),
                 data.get("failure"),
+                self._since,
             )
 
     def first_text(self, timeout: float) -> Status:
@@ -141,6 +145,7 @@ class Handle:
                     event = Event("text", event.job, {"texts": {**earlier, **event.data["texts"]}})
             elif event.kind == "started":
                 self._state = "running"
+                self._since = self._since or time.monotonic()
             elif event.kind == "result":
                 self._rows += 1
                 row = {name: value for name, value in event.data["row"].items() if name != "values"}

@@ -207,9 +207,9 @@ class Measured:
         shape, names = shape_of(recipe), tuple(recipe.coefficients)
         return self._positions(shape, names) if shape in self.shapes else np.empty((0, len(names)))
 
-    def nearest(self, recipe: Recipe) -> Nearest | None:
+    def nearest(self, recipe: Recipe, *, whole: bool = False) -> Nearest | None:
         """The measured point closest in coefficients: of the same method and parameters where that
-        has points, else of all. None where nothing is measured."""
+        has points, else of all. None where nothing is measured; whole: on every objective."""
         if not len(self):
             return None
         shape = shape_of(recipe)
@@ -219,7 +219,12 @@ class Measured:
             return Nearest(int(self.shapes[shape][0]), 0.0, True) if same else None
         positions = self._positions(shape if same else None, names)
         distance = np.sqrt(((positions - np.array(position_of(recipe, names))) ** 2).sum(axis=1))
+        if whole:
+            rows = self.shapes[shape] if same else slice(None)
+            distance[~np.isfinite(self.mean[rows]).all(axis=1)] = np.inf
         best = int(distance.argmin())
+        if not np.isfinite(distance[best]):
+            return None
         row = int(self.shapes[shape][best]) if same else best
         return Nearest(row, float(distance[best]), same and bool(distance[best] < 1e-9))
 

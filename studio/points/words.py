@@ -13,6 +13,7 @@ from studio.points.origin import origin_words
 from studio.points.view import Axis, Measured
 
 PREDICTED = "Predicted, not measured"
+MEASURING = "Being measured"
 PREDICTED_NOTE = "Value and 95 % model band, from this method's points."
 
 
@@ -33,6 +34,7 @@ def readout(
     few: tuple[int, int] | None = None,
     failure: str | None = None,
     numerics: str = "",
+    now: bool = False,
 ) -> dict[str, Any]:
     """What stands beside the sliders, and the mark of the recipe in hand on the chart.
 
@@ -41,6 +43,7 @@ def readout(
         few: points there and points needed, where there are too few to predict.
         failure: why the recipe has no score, where it was tried.
         numerics: as scores are keyed; with them a measured point says where it was measured.
+        now: whether the recipe is being measured, or waits for it.
 
     Returns:
         {"title", "note", "lines": [[objective, text]], "whole", "recipe", "coefficients",
@@ -50,7 +53,8 @@ def readout(
         called so, and never stands among measured ones.
     """
     found = measured.nearest(recipe)
-    answer = {"title": "Not measured yet: Evaluate", "note": "", "lines": [], "whole": False,
+    answer = {"title": MEASURING if now else "Not measured yet: Evaluate",
+              "note": "", "lines": [], "whole": False,
               "recipe": recipe.key, "coefficients": dict(recipe.coefficients),
               "mark": None}  # fmt: skip
     if failure is not None:
@@ -59,17 +63,13 @@ def readout(
     if found is not None and found.exact:
         whence = f". {origin_words(measured, found.row, numerics)}" if numerics else ""
         whole = measured.complete(found.row)
+        partly = MEASURING if now else "Measured in part: Evaluate"
         return answer | {
-            "title": "Measured" if whole else "Measured in part: Evaluate",
+            "title": "Measured" if whole else partly,
             "note": f"Point {measured.ids[found.row]}{whence}",
             "lines": _lines(measured, axes, found.row),
             "whole": whole,
-            "mark": mark
-            | {
-                "kind": "measured",
-                "label": "this recipe",
-                "values": _values(measured, axes, found.row),
-            },
+            "mark": mark | _mark_of(measured, axes, recipe, found.row, predicted or {}, now),
         }
     if failure is not None:
         return answer
@@ -102,6 +102,35 @@ def readout(
         "mark": mark
         | {"kind": "nearest", "label": label, "values": _values(measured, axes, found.row)},
     }
+
+
+def _mark_of(
+    measured: Measured,
+    axes: Sequence[Axis],
+    recipe: Recipe,
+    row: int,
+    predicted: Mapping[str, tuple[float, float, float]],
+    now: bool,
+) -> dict[str, Any]:
+    """Where a measured recipe stands; while it is measured, what is still missing is what is
+    predicted, or else it stands where the nearest whole point does."""
+    values = _values(measured, axes, row)
+    if now and len(values) < len(axes):
+        filled = {name: each for name, each in predicted.items() if name not in values}
+        if filled:
+            return {
+                "kind": "predicted",
+                "label": "predicted",
+                "values": values | {name: each[0] for name, each in filled.items()},
+                "bands": {name: list(each[1:]) for name, each in filled.items()},
+            }
+        near = measured.nearest(recipe, whole=True)
+        if near is not None:
+            label = f"nearest measured, {near.distance:.2f} away"
+            return {
+                "kind": "nearest", "label": label, "values": _values(measured, axes, near.row)
+            }  # fmt: skip
+    return {"kind": "measured", "label": "this recipe", "values": values}
 
 
 def _lines(measured: Measured, axes: Sequence[Axis], row: int) -> list[list[str]]:

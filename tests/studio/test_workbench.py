@@ -14,7 +14,8 @@ from engine.family.fingerprint import family_fingerprint
 from engine.recipe import Recipe, resolve
 from engine.scoring.objectives import objective_fingerprint
 from studio.opening import read_study
-from studio.workbench import Workbench, WorkerState
+from studio.task import WorkerState
+from studio.workbench import Workbench
 from tests.app_fixtures import ROOT, until
 from tests.pages import toy
 from ui import opened

@@ -19,11 +19,11 @@ from ui import jobs
 
 
 def activity(bench: Workbench, recipe: Recipe, job: str, evaluation: str) -> None:
-    """The jobs of this page while they run; how they ended, where they were for this model."""
+    """How the jobs of this page ended, where they were for this model."""
     task = bench.task(job)
     mine = task is not None and history.is_of(task, recipe)
     running = task is not None and not task.status.over
-    jobs.activity(bench, [evaluation, *([job] if mine or running else [])])
+    jobs.endings(bench, [evaluation, *([job] if mine else [])])
     if task is None or running:
         return
     if not mine:

@@ -199,7 +199,7 @@ def _result(bench: Workbench, document: Mapping[str, Any], job: str) -> None:
     if task.status.state == "done":
         st.text(st.session_state.get("objective_counted", ""))
         _examples(task, model, find_scorer(scorer).kind == "choice")
-    jobs.activity(bench, (job,))
+    jobs.endings(bench, (job,))
 
 
 def _examples(task: Task, model: str, choices: bool) -> None:

@@ -149,6 +149,21 @@ def test_a_missing_score_is_said_and_gets_no_place_on_the_chart(measured: Measur
     assert shown["title"] == "Measured in part: Evaluate"
 
 
+def test_while_a_recipe_is_measured_its_ring_stays_and_nobody_is_told_to_evaluate(
+    measured: Measured,
+) -> None:
+    partly = mix(0.0, 1.0)
+    band = {"facts": (0.7, 0.6, 0.8), "loss": (2.2, 2.1, 2.3)}
+    shown = readout(measured, AXES, partly, band, now=True)
+    own = readout(measured, AXES, partly)["mark"]["values"]["facts"]
+    assert shown["title"] == "Being measured" and shown["lines"][1] == ["loss ↓", "not measured"]
+    assert shown["mark"]["values"] == {"facts": own, "loss": 2.2}
+    assert shown["mark"]["kind"] == "predicted" and set(shown["mark"]["bands"]) == {"loss"}
+    alone = readout(measured, AXES, partly, now=True)["mark"]
+    assert alone["kind"] == "nearest" and set(alone["values"]) == {"facts", "loss"}
+    assert readout(measured, AXES, mix(0.9, 0.0), now=True)["title"] == "Being measured"
+
+
 def test_words_count_front_and_what_cannot_be_shown(measured: Measured) -> None:
     text = front_words(measured, AXES, measured.front_of(AXES))
     assert text.startswith("3 of 5 points on the front over facts ↑, loss ↓.")

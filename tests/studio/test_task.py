@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.jobs.executor import Status
-from ui.jobs import fraction, words
+from studio.task import fraction, words
 
 NAMES = ("facts", "loss")
 

@@ -1,0 +1,58 @@
+"""What the worker does, in the header of every page: what for, how far, how long, what waits."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from studio.at_work import Work, at_work
+from studio.workbench import Workbench
+
+LOOK_SECONDS = 0.5
+OWN = {"Sweeps": ("sweep:", ":estimate:"), "Compare": (":compare:",)}
+"""What a page itself shows, larger."""
+
+
+def shown(bench: Workbench, title: str) -> list[Work]:
+    """The work that the header of a page shows."""
+    return at_work(bench, OWN.get(title, ()))
+
+
+def keys(bench: Workbench, title: str) -> tuple[str, ...]:
+    """Names of the work shown; a page is drawn anew where another runs."""
+    return tuple(sorted(each.key for each in shown(bench, title)))
+
+
+def bar(bench: Workbench, title: str) -> None:
+    """The first piece of work on one line, the others behind a press."""
+    drawn = keys(bench, title)
+
+    @st.fragment(run_every=LOOK_SECONDS if drawn else None, key="jobs_bar")
+    def show() -> None:
+        if keys(bench, title) != drawn:
+            st.rerun()
+        works = shown(bench, title)
+        if not works:
+            return
+        with st.container(key="jobs_bar", horizontal=True, vertical_alignment="center"):
+            with st.container(key="jobs_now", gap=None):
+                st.text(works[0].what)
+                st.progress(works[0].part)
+                st.text(works[0].stands)
+            _cancel(works[0])
+            if works[1:]:
+                with st.popover(f"{len(works) - 1} more", type="tertiary", key="jobs_more"):
+                    for each in works[1:]:
+                        _line(each)
+
+    show()
+
+
+def _line(work: Work) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(f"{work.what}: {work.stands}", width="stretch")
+        _cancel(work)
+
+
+def _cancel(work: Work) -> None:
+    if work.cancel is not None:
+        st.button("Cancel", key=f"cancel:{work.key}", on_click=work.cancel)
