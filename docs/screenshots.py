@@ -1,7 +1,8 @@
 """The pictures of the guide: starts the app on a scratch workspace, drives it and looks.
 
 Writes docs/images/<name>-light.png and <name>-dark.png, 1280 × 720, with few colours so that they
-stay small. Recipes, seeds and places are fixed; times and dates are what they are.
+stay small. Recipes, seeds and places are fixed; times and dates are what they are. What is pressed
+is found by its key in the pages' code, so words on the screens may change.
 
     make screenshots          or: python -m docs.screenshots [NAME …]
 """
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import hands
 from tests.browser.driver import Served, browser, wait_for_chart
@@ -23,16 +25,26 @@ from tests.browser.driver import Served, browser, wait_for_chart
 IMAGES = Path(__file__).parent / "images"
 HOME = Path("/tmp/paretoscope")
 """Seen in the pictures, so the same on every machine."""
-RECIPE = "/?method=task_arithmetic&c=helpful:0.60,harmless:0.90,honest:0.05"
+RECIPE = "/?method=task_arithmetic&c=helpful:0.60,harmless:0.05,honest:0.90"
+BALANCED = "/?method=pcb&c=helpful:1.4715,harmless:0.0325,honest:1.2852&p=ratio:0.8,variant:vision"
+"""A shipped point, which is exported."""
+THREE = "facts,honesty,refusals"
+"""Objectives of the front where the pad is shown, which has three corners."""
+LONG = 600_000
+"""Milliseconds for what models do, on a busy machine too."""
 AWAY = (800, 20)
 """Where the pointer rests: nothing reacts there."""
 
 
 class Camera:
-    """Takes each picture twice, in the light and in the dark theme."""
+    """Takes each picture twice, in the light and in the dark theme.
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    Attributes:
+        url: where the app is served.
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
 
     def take(self, name: str) -> None:
         self.page.mouse.move(*AWAY)
@@ -63,15 +75,34 @@ def scroll(page: Page, selector: str, above: int = 68) -> None:
     )
 
 
-def fill(page: Page, label: str, text: str) -> None:
-    page.get_by_role("textbox", name=label, exact=True).fill(text)
+def keyed(page: Page, key: str, inner: str = "") -> Locator:
+    """What has a key in the pages' code, or `inner` in it."""
+    return page.locator(f".st-key-{re.sub('[^a-zA-Z0-9_-]', '-', key)} {inner}".strip())
+
+
+def press(page: Page, key: str) -> None:
+    """The button of a key."""
+    button = keyed(page, key, "button").first
+    expect(button).to_be_enabled()
+    button.click()
+
+
+def fill(page: Page, key: str, text: str) -> None:
+    field = keyed(page, key, "input, textarea").first
+    field.fill(text)
+    field.press("Enter" if field.evaluate("e => e.tagName") == "INPUT" else "Control+Enter")
+
+
+def tab(page: Page, place: int) -> None:
+    """The tab at a place of the page's own row of tabs."""
+    page.locator("[data-testid=stTabs]").first.get_by_role("tab").nth(place).click()
 
 
 def explore(page: Page, camera: Camera) -> None:
     """The trade-off, a surface, parallel axes."""
-    expect(page.locator(".readout")).to_contain_text("Predicted")
+    page.locator(".mark.here:not([hidden])").wait_for(state="attached")
     camera.take("explore")
-    page.get_by_role("button", name="Dismiss").click()
+    press(page, "dismiss")
     for view in ("Surface", "Parallel"):
         before = wait_for_chart(page)
         page.get_by_role("radio", name=view).click()
@@ -87,19 +118,21 @@ def explore(page: Page, camera: Camera) -> None:
 
 def preference(page: Page, camera: Camera) -> None:
     """The pad over three objectives, and why this one; the pick goes into the tray."""
-    hands.show_depth(page, "honesty")
-    page.get_by_role("tab", name="Preference").click()
+    page.goto(f"{camera.url}{RECIPE}&z=refusals&over={THREE}")
+    wait_for_chart(page)
+    tab(page, 1)
     page.locator(".pad[data-point]").wait_for()
     hands.press(hands.weight(page, "refusals"), "ArrowRight", 7)
     page.wait_for_timeout(2500)
     camera.take("preference")
-    page.get_by_text("Why this one").click()
+    keyed(page, "why", "summary").click()
     page.wait_for_timeout(1500)
     scroll(page, ".pad")
     camera.take("why")
-    hands.take_pick(page)
-    page.get_by_role("tab", name="Preference").click()
-    page.locator(".st-key-compare_pick").get_by_role("button").click()
+    press(page, "take")
+    page.locator(".readout .title.whole").wait_for(state="attached")
+    tab(page, 1)
+    press(page, "compare_pick")
     page.wait_for_timeout(1500)
 
 
@@ -119,23 +152,16 @@ def compare(page: Page, camera: Camera) -> None:
 def sweeps(page: Page, camera: Camera) -> None:
     """An estimate, the sweep as it runs, and its end."""
     hands.turn_to(page, "Sweeps")
-    hands.choose(page, "Design", "sobol")
-    points = page.get_by_label("Points a method")
-    points.fill("6")
-    points.press("Enter")
-    seed = page.get_by_label("Seed of sobol")
-    expect(seed).to_be_enabled()
-    seed.fill("11")
-    seed.press("Enter")
-    page.get_by_text("6 points over 3 coefficients").wait_for()
-    page.get_by_role("button", name="Estimate").click()
-    start = page.get_by_role("button", name="Start", exact=True)
-    start.wait_for()
+    fill(page, "sweep_points", "6")
+    fill(page, "sweep_seed", "11")
+    expect(keyed(page, "sweep_method:task_arithmetic")).to_contain_text("6 points")
+    press(page, "estimate")
+    keyed(page, "start", "button").wait_for(timeout=LONG)
     camera.take("sweep-estimate")
-    start.click()
-    page.get_by_text("2 of 6 points").wait_for()
+    press(page, "start")
+    expect(keyed(page, "sweep_running")).to_contain_text("2 of 6", timeout=LONG)
     camera.take("sweep-running")
-    page.get_by_text("Sweeps so far").wait_for()
+    keyed(page, "past").wait_for(timeout=LONG)
     page.wait_for_timeout(2500)
     scroll(page, ".st-key-sweep_running", -40)
     camera.take("sweep-done")
@@ -144,49 +170,50 @@ def sweeps(page: Page, camera: Camera) -> None:
 def models(page: Page, camera: Camera) -> None:
     """The family, its task vectors, an objective's preview, a study from directories."""
     hands.turn_to(page, "Models")
-    page.get_by_text("Compatibility", exact=True).wait_for()
-    page.wait_for_timeout(1500)
+    page.locator("[data-testid=stTabs]").first.wait_for()
+    page.wait_for_timeout(2500)
     camera.take("models")
-    page.get_by_role("tab", name="Task vectors").click()
-    page.get_by_role("button", name="Measure the task vectors").click()
-    page.get_by_text("Cosines between task vectors").wait_for()
+    tab(page, 1)
+    press(page, "measure_vectors")
+    keyed(page, "cosines", ".main-svg").first.wait_for()
     page.wait_for_timeout(2500)
     camera.take("vectors")
 
-    page.get_by_role("tab", name="Objectives").click()
-    fill(page, "Name of the objective", "brevity")
+    tab(page, 2)
+    fill(page, "objective:0:name", "brevity")
     hands.choose(page, "Scorer", "regex")
-    fill(page, "Data file", "data/facts.jsonl")
-    fill(page, "pattern", r"^[^.]{1,30}\.$")
-    page.get_by_text("Through the chat template").click()
-    page.get_by_role("button", name="Preview five examples").click()
+    fill(page, "objective:0:data", "data/facts.jsonl")
+    fill(page, "objective:0:regex:pattern", r"^[^.]{1,30}\.$")
+    keyed(page, "objective:0:chat", "label").first.click()
+    press(page, "preview")
     page.get_by_text("Example 2").wait_for()
     page.wait_for_timeout(1500)
     scroll(page, ".st-key-preview", 330)
     camera.take("objective")
 
-    page.get_by_role("tab", name="Open another study").click()
+    tab(page, 3)
     demo = HOME / "demo" / "models"
-    fill(page, "Name of the study", "duo")
-    fill(page, "Directory of the base", str(demo / "base"))
-    for place, name in enumerate(("helpful", "harmless"), 1):
-        fill(page, f"Name of expert {place}", name)
-        fill(page, f"Directory of expert {place}", str(demo / name))
-    page.get_by_role("button", name="Check", exact=True).click()
-    page.get_by_text("These models fit together.").wait_for()
-    page.wait_for_timeout(1500)
+    fill(page, "new_name", "duo")
+    fill(page, "new_base", str(demo / "base"))
+    for place, name in enumerate(("helpful", "harmless")):
+        fill(page, f"expert_name:{place}", name)
+        fill(page, f"expert_place:{place}", str(demo / name))
+    press(page, "check_study")
+    page.wait_for_timeout(6000)
     scroll(page, ".st-key-new_study", -300)
     camera.take("open")
 
 
 def export(page: Page, camera: Camera) -> None:
     """What will be written; then what was, verified."""
-    hands.turn_to(page, "Explore")
+    page.goto(f"{camera.url}{BALANCED}")
+    page.locator(".readout .title.whole").wait_for(state="attached")
     hands.to_export(page)
-    page.get_by_text("Will write").click()
+    files = page.locator("[data-testid=stExpander] summary").first
+    files.click()
     page.wait_for_timeout(1500)
     camera.take("export")
-    page.get_by_text("Will write").click()
+    files.click()
     hands.export(page)
     page.wait_for_timeout(2000)
     camera.take("export-done")
@@ -214,10 +241,10 @@ def main() -> None:
         with browser() as chrome, Served(None, HOME) as app:
             page = app.open(chrome, RECIPE)
             wait_for_chart(page)
-            page.get_by_text("worker ready").wait_for()
+            expect(keyed(page, "evaluate", "button")).to_be_enabled(timeout=LONG)
             for leg in LEGS:
                 if leg.__name__ in asked:
-                    leg(page, Camera(page))
+                    leg(page, Camera(page, app.url))
     finally:
         shutil.rmtree(HOME, ignore_errors=True)
 
