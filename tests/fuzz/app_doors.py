@@ -17,8 +17,9 @@ from engine.recipe import METHODS, Names, recipe_from_dict, resolve
 from engine.study import load_study
 from studio.data_preview import see
 from studio.decide.preference import bounds_from_text, from_text
+from studio.drafting import Draft, check_draft
 from studio.export import exports
-from studio.opening import Draft, check_draft, read_study, typed_path
+from studio.opening import read_study, typed_path
 from studio.points.view import Measured
 from studio.study_editor import add_objective, document_of, texts_of
 from tests.fuzz.changes import NUMBERS, TEXTS, in_bytes, in_text, in_tree, odd

@@ -173,6 +173,60 @@ def test_directories_that_do_not_fit_are_all_said_and_nothing_is_written(
     assert [each.value for each in at.text_input if each.label.startswith("Name of exp")] == ["two"]
 
 
+def test_form_errors_come_together_each_beside_its_field(
+    bench: Workbench, family: FamilyFiles, tmp_path: Path
+) -> None:
+    at = page("models").run()
+    taken = tmp_path / "taken.yaml"
+    taken.write_text("mine")
+    fill(at, family, taken, one=str(tmp_path / "nowhere"), two="")
+    at.text_input(key="new_name").set_value("a=b")
+    press(at, "check_study")
+    assert not at.exception
+    order = [str(each.value) for each in at.text if str(each.value).startswith("✗")]
+    for said, words in zip(
+        order,
+        ("'=' has a meaning", "not overwritten", "nowhere", "two has no directory"),
+        strict=True,
+    ):
+        assert words in said, order
+    assert "Nothing was written. 4 problems, each beside its field." in texts(at)
+    at.text_input(key="new_name").set_value("a b").run()  # what is typed anew is not wrong yet
+    assert "'=' has a meaning" not in texts(at) and "not overwritten" in texts(at)
+
+
+def test_a_directory_is_found_by_browsing(
+    bench: Workbench, family: FamilyFiles, tmp_path: Path
+) -> None:
+    root = tmp_path / "server"
+    deep = root / "my *models*"
+    (deep / "new base").mkdir(parents=True)
+    (deep / "new base" / "config.json").write_text("{}")
+    at = page("models").run()
+    at.text_input(key="new_base").set_value(str(root / "not there")).run()
+    press(at, "browse_open:new_base")
+    assert not at.exception
+    inside = at.selectbox(key=f"browse_in:new_base:{root}")
+    assert inside.options == ["my *models*/"]
+    inside.set_value(0).run()
+    inside = at.selectbox(key=f"browse_in:new_base:{deep}")
+    assert inside.options == ["new base/ — a model"]
+    crumbs = [each.label for each in at.button if (each.key or "").startswith("browse_crumb:")]
+    assert crumbs[-1] == "my \\*models\\*"
+    inside.set_value(0).run()
+    assert "It holds a model." in texts(at)
+    press(at, "browse_take:new_base")
+    assert at.text_input(key="new_base").value == str(deep / "new base")
+    assert not [each for each in at.button if (each.key or "").startswith("browse_take")]
+    press(at, "browse_open:study_path")  # begins where the last one ended, and offers files
+    [inside] = [each for each in at.selectbox if (each.key or "").startswith("browse_in:study")]
+    assert inside.disabled
+    press(at, f"browse_crumb:study_path:{len(deep.parts) - 2}")
+    assert not at.exception
+    press(at, "browse_close:study_path")
+    assert not [each for each in at.selectbox if (each.key or "").startswith("browse_in")]
+
+
 def test_a_new_study_may_start_with_an_objective_of_its_own(
     bench: Workbench, family: FamilyFiles, tmp_path: Path
 ) -> None:

@@ -12,7 +12,8 @@ import streamlit as st
 from engine.errors import BadInput, Problem
 from engine.recipe import Recipe, resolve
 from engine.scoring.registry import Scorer, find_scorer
-from pages.panels.models import data_form
+from pages.panels.models import browse, data_form
+from studio.browsing import DATA
 from studio.glossary import WORDS
 from studio.points.numbers import number
 from studio.study_editor import (
@@ -89,9 +90,8 @@ def fields(key: str, beside: Path) -> dict[str, Any]:
     values["scorer"] = name
     st.text(scorer_text(name))
     if scorer.kind != "none":
-        values["data"] = st.text_input(
-            "Data file", key=f"{key}:data", persist_state="session",
-            placeholder="/data/questions.jsonl",
+        values["data"] = browse.field(
+            "Data file", f"{key}:data", endings=DATA, placeholder="/data/questions.jsonl",
             help="JSON Lines, JSON, CSV, TSV or Parquet, also gzipped, on this server; a relative "
             "path is relative to the study file",
         )  # fmt: skip

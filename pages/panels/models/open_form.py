@@ -8,17 +8,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from engine.counted import counted
 from engine.errors import BadInput
-from pages.panels.models import objective_form
+from engine.family.compatibility import Family
+from pages.panels.models import browse, objective_form
+from pages.panels.models.wrong import beside
 from studio import modelling
-from studio.opening import (
-    Draft,
-    check_draft,
-    read_study,
-    recent_studies,
-    typed_path,
-    write_study,
-)
+from studio.browsing import STUDIES
+from studio.drafting import Draft, check_draft, fields_of, write_study
+from studio.opening import read_study, recent_studies, typed_path
 from ui import frame as state
 from ui import opened
 
@@ -61,6 +59,8 @@ def _by_path(current: Path | None) -> None:
             placeholder="/models/trio/study.yaml", key="study_path", persist_state="session",
         )  # fmt: skip
         asked = st.form_submit_button("Open this study")
+    browse.button("Study file or its directory", "study_path", typed)
+    browse.picker("Study file or its directory", "study_path", STUDIES)
     try:
         if asked:
             _open(typed_path(typed, "Study file"))
@@ -89,78 +89,98 @@ def _recent(current: Path | None) -> None:
 
 
 def _experts() -> list[tuple[str, str]]:
-    """The rows of experts; one can be added, and taken out where there is more than one."""
+    """The rows of experts; one can be added, and removed where there is more than one."""
     rows: list[int] = st.session_state.setdefault("expert_rows", [0, 1])
     found = []
     for place, row in enumerate(rows, start=1):
-        name, directory, out = st.columns([2, 6, 1], vertical_alignment="bottom")
+        name, directory, out = st.columns([3, 8, 1.4], vertical_alignment="bottom")
         found.append(
             (
                 name.text_input(
                     f"Name of expert {place}", key=f"expert_name:{row}", persist_state="session"
                 ),
-                directory.text_input(
-                    f"Directory of expert {place}",
-                    key=f"expert_place:{row}",
-                    persist_state="session",
+                browse.field(
+                    f"Directory of expert {place}", f"expert_place:{row}", place=directory
                 ),
             )
         )
         out.button(
-            "Take out", key=f"expert_out:{row}", on_click=rows.remove, args=(row,),
-            disabled=len(rows) == 1, help=f"Take expert {place} out of this form",
+            "Remove", key=f"expert_out:{row}", on_click=rows.remove, args=(row,),
+            disabled=len(rows) == 1, help=f"Remove expert {place} from this form",
         )  # fmt: skip
+        _wrong(f"expert:{place - 1}", found[-1])
     st.button("Add an expert", key="expert_more", on_click=rows.append, args=(max(rows) + 1,))
+    _wrong("experts", found)
     return found
 
 
+def _wrong(field: str, value: Any) -> None:
+    """What is wrong with a field, until it holds something else."""
+    held, problems = st.session_state.get("draft_wrong", {}).get(field, (None, ()))
+    if problems and held == value:
+        with st.container(gap="xsmall", key=f"wrong:{field}"):
+            beside(problems)
+
+
 def _draft() -> Draft:
-    """Draw the fields; what was typed."""
+    """Draw the fields, each with what is wrong with it; what was typed."""
     left, right = st.columns(2)
-    name = left.text_input(
-        "Name of the study", key="new_name", persist_state="session", placeholder="trio"
-    )
-    shown = name.strip() or "trio"
-    place = right.text_input(
-        "Where to write it", key="new_place", persist_state="session",
-        placeholder=str(opened.workspace() / "studies" / shown / "study.yaml"),
-        help="A file that does not exist yet. Empty: the place shown",
-    )  # fmt: skip
-    base = st.text_input(
-        "Directory of the base",
-        placeholder="/models/base", key="new_base", persist_state="session",
+    with left:
+        name = st.text_input(
+            "Name of the study", key="new_name", persist_state="session", placeholder="trio"
+        )
+        _wrong("name", name)
+    shown = opened.workspace() / "studies" / (name.strip() or "trio") / "study.yaml"
+    with right:
+        place = st.text_input(
+            "Where to write it", key="new_place", persist_state="session", placeholder=str(shown),
+            help="A file that does not exist yet. Empty: the place shown",
+        )  # fmt: skip
+        _wrong("place", place)
+    base = browse.field(
+        "Directory of the base", "new_base", placeholder="/models/base",
         help="A Hugging Face directory, or an id in the local cache; nothing is downloaded",
     )  # fmt: skip
+    _wrong("base", base)
     experts = _experts()
     left, right = st.columns([3, 1])
-    target = left.text_input(
-        "Directory of the target (optional)", key="new_target", persist_state="session",
-        help="A larger model that the small ones steer",
-    )  # fmt: skip
+    with left:
+        target = browse.field(
+            "Directory of the target (optional)", "new_target",
+            help="A larger model that the small ones steer",
+        )  # fmt: skip
+        _wrong("target", target)
     named = [each.strip() for each, _ in experts if each.strip()]
-    tokenizer = right.selectbox(
-        "Tokenizer of", ["base", *dict.fromkeys(named)],
-        key="new_tokenizer", persist_state="session",
-        help="Whose tokenizer, chat template and end tokens are used",
-    )  # fmt: skip
+    with right:
+        tokenizer = st.selectbox(
+            "Tokenizer of", ["base", *dict.fromkeys(named)],
+            key="new_tokenizer", persist_state="session",
+            help="Whose tokenizer, chat template and end tokens are used",
+        )  # fmt: skip
+        _wrong("tokenizer", tokenizer)
     first = st.radio(
         "First objective", ["cost", OWN], key="new_first", persist_state="session", horizontal=True,
         help="cost needs no data: parameters run for each token. More can be added later",
     )  # fmt: skip
     objectives: list[dict[str, Any]] = [COST]
     if first == OWN:
-        beside = Path(place.strip() or opened.workspace() / "studies" / shown / "study.yaml")
-        beside = beside if beside.suffix in (".yaml", ".yml") else beside / "study.yaml"
-        objectives = [objective_form.fields("new_objective", beside)]
-    return Draft(
-        name,
-        place.strip() or str(opened.workspace() / "studies" / shown / "study.yaml"),
-        base,
-        experts,
-        objectives,
-        target,
-        str(tokenizer or "base"),
-    )
+        beside_it = Path(place.strip() or shown)
+        beside_it = beside_it if beside_it.suffix in (".yaml", ".yml") else beside_it / "study.yaml"
+        objectives = [objective_form.fields("new_objective", beside_it)]
+    _wrong("objective", objectives)
+    where = place.strip() or str(shown)
+    return Draft(name, where, base, experts, objectives, target, str(tokenizer or "base"))
+
+
+def _values(draft: Draft) -> dict[str, Any]:
+    """Field -> what it holds."""
+    place = st.session_state.get("new_place", "")
+    experts = {f"expert:{row}": each for row, each in enumerate(draft.experts)}
+    return {
+        "name": draft.name, "place": place, "base": draft.base, "target": draft.target,
+        "tokenizer": draft.tokenizer, "objective": draft.objectives, "experts": draft.experts,
+        **experts,
+    }  # fmt: skip
 
 
 def _from_directories() -> None:
@@ -168,19 +188,32 @@ def _from_directories() -> None:
     with st.container(horizontal=True):
         check = st.button("Check", key="check_study", help="From headers; nothing is written")
         write = st.button("Write the study and open it", key="write_study", type="primary")
-    if not check and not write:
-        return
-    try:
-        with st.spinner("Checking"):
-            study, family = check_draft(draft)
-            if write:
-                write_study(draft, study.path)
-    except BadInput as error:
-        st.error("Nothing was written.", icon=":material/error:")
-        objective_form.show_problems(error.problems)
-        return
-    if write:
-        state.choose_study(study.path)
+    if check or write:
+        st.session_state.pop("draft_wrong", None)
+        try:
+            with st.spinner("Checking"):
+                study, family = check_draft(draft)
+                if write:
+                    write_study(draft, study.path)
+        except BadInput as error:
+            values = _values(draft)
+            found = fields_of(draft, error.problems)
+            st.session_state["draft_wrong"] = {
+                each: (values.get(each), problems) for each, problems in found.items()
+            }
+            st.rerun()
+        if write:
+            state.choose_study(study.path)
+        _fits(family)
+    wrong = st.session_state.get("draft_wrong")
+    if wrong:
+        many = sum(len(problems) for _, problems in wrong.values())
+        said = f"{counted(many, 'problem')}, each beside its field."
+        st.error(f"Nothing was written. {said}", icon=":material/error:")
+        objective_form.show_problems(wrong.get("", (None, ()))[1])
+
+
+def _fits(family: Family) -> None:
     st.success("These models fit together.", icon=":material/check_circle:")
     st.dataframe(pd.DataFrame(modelling.table(family)), hide_index=True)
     show_checks(modelling.checks(family))
