@@ -196,7 +196,7 @@ def hands(app: Served, chrome: Browser, moves: int) -> dict[str, Any]:
     result = recipe_slider(page, moves)
     result["preference_slider_ms"] = preference_slider(page, moves)
     page.context.close()
-    page = opened(app, chrome, "/?x=facts&y=refusals&z=honesty")
+    page = opened(app, chrome, "/?x=facts&y=refusals&z=honesty&over=facts,refusals,honesty")
     result["pad_frame_ms"] = pad(page)
     page.context.close()
     page = opened(app, chrome)

@@ -12,6 +12,7 @@ from engine.recipe import METHODS, Recipe
 from pages.panels.explore import bounding, charting, earlier, prefer, steps, table
 from studio.at_work import is_measured_now
 from studio.charts import live
+from studio.decide.bounds import within
 from studio.decide.preference import from_text, to_text
 from studio.points import predicting
 from studio.points.view import Measured, axes_of
@@ -21,6 +22,7 @@ from ui import frame as state
 from ui import recipe as controls
 from ui import steps as first_steps
 from ui.choices import visible
+from ui.front import choose_front, front_axes
 
 bench = state.enter("Explore")
 axes = axes_of(bench.objectives)
@@ -68,8 +70,9 @@ def chart_panel() -> None:
     ):
         kind = charting.choose_view(axes)
         bounds = charting.filters(measured, axes)
-    shown = charting.within(visible(bench), axes, bounds)
-    data = charting.draw(kind, bench, shown, axes, bounds)
+        over = choose_front(bench)
+    shown = within(visible(bench), axes, bounds)
+    data = charting.draw(kind, bench, shown, axes, over, bounds)
     if data is not None:
         components.chart(data, key="chart", on_click=clicked)
     earlier.show(bench, start)
@@ -192,15 +195,15 @@ def taken(point: str) -> None:
 
 @st.fragment(key="preference")
 def preference_panel() -> None:
-    chosen = charting.chosen_axes(axes)
+    over = front_axes(bench)
     if "preferred" not in st.session_state:
         st.session_state["preferred"] = True
         asked = st.session_state["addressed"].get("prefer", "")
-        found = from_text(asked, [axis.name for axis in chosen])
+        found = from_text(asked, [axis.name for axis in over])
         if found is not None:
-            prefer.prefer(chosen, found)
-    prefer.panel(bench, visible(bench), chosen, on_take=taken, bounds=bounding.bounds())
-    now = prefer.preference(chosen)
+            prefer.prefer(over, found)
+    prefer.panel(bench, visible(bench), over, on_take=taken, bounds=bounding.bounds())
+    now = prefer.preference(over)
     charting.remember(prefer=to_text(now))
     if first_steps.watch(bench, "prefer", "/".join(sorted(now.names)), to_text(now)):
         st.rerun()

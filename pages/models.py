@@ -15,6 +15,7 @@ from studio.points import vectors
 from studio.points.view import axes_of
 from ui import frame as state
 from ui import jobs, opened
+from ui.front import front_axes
 
 bench = state.enter("Models", otherwise=open_form.show)
 axes = axes_of(bench.objectives)
@@ -108,7 +109,7 @@ def show_lacking() -> None:
     singles = bench.task("singles")
     own = singles is None or not singles.status.over  # the app scores the models as they are
     every = adding.lacking(measured, singles=not own)
-    front = adding.on_front(measured, axes, every)
+    front = adding.on_front(measured, front_axes(bench), every)
     task = bench.task(measuring)
     if bench.opened is not None and every and (task is None or task.status.over):
         many = len(every)

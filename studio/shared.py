@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-KEPT = 16
+KEPT = 32
 """Results kept for one owner; the least recently used goes first."""
 
 

@@ -117,7 +117,7 @@ def test_the_studio_shows_them_like_any_other(study: Study) -> None:
     mean = np.array([[0.2, 1.0], [0.1, 2.0]])
     ids, count = ("a" * 12, "b" * 12), np.full(mean.shape, 12)
     points = Measured(("starts", "cost"), ids, recipes, mean, np.zeros(mean.shape), count)
-    drawn = str(tradeoff(points, axes, np.array([False, False])))
+    drawn = str(tradeoff(points, axes, axes))
     assert "'symbol': 'x'" in drawn and "'symbol': 'hourglass'" in drawn
 
     asked = {key: value for key, value in address.of_recipe(changed, names).items() if value}

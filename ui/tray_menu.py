@@ -9,11 +9,12 @@ import streamlit as st
 
 from engine.recipe import Recipe
 from studio.compare import comparing
+from studio.decide.front import names_text
 from studio.points.titles import titled
-from studio.points.view import axes_of
 from studio.workbench import Workbench
 from ui import tray
-from ui.choices import chosen_axes, visible
+from ui.choices import visible
+from ui.front import front_axes
 
 
 def _add(key: str, options: Sequence[Recipe]) -> None:
@@ -32,17 +33,17 @@ def adder(bench: Workbench, name: str, label: str) -> None:
     """
     measured = visible(bench)
     full = len(tray.tray()) >= tray.LIMIT
-    axes = chosen_axes(axes_of(bench.objectives))
-    offered = comparing.offered(measured, axes, bench.names)
+    over = front_axes(bench)
+    offered = comparing.offered(measured, over, bench.names)
     options = [each for each in offered if each not in tray.tray()]
-    over = ", ".join(axis.label for axis in axes)
     key = f"{name}:{st.session_state.get('add_generation', 0)}"
     st.selectbox(
         label, range(len(options)), index=None, key=key,
         format_func=lambda place: titled(bench, options[place]),
         placeholder="The tray is full" if full else f"{len(options)} to choose from",
         disabled=full, on_change=_add, args=(key, options),
-        help=f"The front over {over}, as on Explore. Any other recipe: Compare beside its sliders",
+        help=f"The front over {names_text(over)}, as on Explore. Any other recipe: Compare beside"
+        " its sliders",
     )  # fmt: skip
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from studio.charts.marks import TEXT, rounded
-
-Pair = tuple[float | None, float | None]
-"""The lowest and the highest value allowed; either may be absent."""
-
-Bounds = Mapping[str, Pair]
-"""Objective -> its pair."""
+from studio.decide.bounds import Pair
 
 STRIP = 0.08
 """How far the axis goes beyond the points and into what a bound excludes, in their ranges."""

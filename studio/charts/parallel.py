@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from studio.charts import marks
-from studio.charts.limits import Bounds, Pair
 from studio.charts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT
 from studio.charts.thinning import thinned
+from studio.decide.bounds import Bounds, Pair
 from studio.points.view import Axis, Measured
 
 LINES = 1000

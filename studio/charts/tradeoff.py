@@ -1,7 +1,8 @@
 """The trade-off's figure, a plain function from data to plotly: dictionaries, no drawing.
 
 cloud    measured points, a shape each method; thinned where there are too many to show
-front    larger, outlined; in the plane with the stair of what it dominates
+front    larger, outlined; with the stair of what it dominates where it is over just the two axes;
+         a hollow mark where only an objective that is not on the axes brings the point there
 knees    a square around a front point where giving up a little more buys much less
 models   base, target and experts as they are, by name
 bounds   a dashed line on an axis, the excluded side shaded
@@ -16,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from studio.charts import marks
-from studio.charts.limits import Bounds, bound_shapes, planes
+from studio.charts.limits import bound_shapes, planes
 from studio.charts.marks import BACKGROUND, FRONT, MEASURED, SINGLE, TEXT, rounded
 from studio.charts.thinning import DRAWN, thinned
+from studio.decide.bounds import Bounds
+from studio.decide.front import elsewhere, names_text, through
 from studio.points.view import Axis, Measured
 
 WEBGL_FROM = 1500
@@ -95,17 +98,40 @@ def _stair(values: np.ndarray, axes: Sequence[Axis], kind: str) -> dict[str, Any
     }
 
 
-def _front(measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str) -> dict[str, Any]:
+def _front(
+    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str, beside: str = ""
+) -> dict[str, Any]:
+    """Members of the front.
+
+    Args:
+        beside: the objectives off the axes that alone bring them there, in words.
+    """
     deep, many = kind == "scatter3d", len(rows) > WEBGL_FROM
     marker: dict[str, Any] = {"color": FRONT, "size": 5 if deep else 8 if many else 11}
     if not deep:
         shapes = [marks.mark_of(measured.recipes[row].method) for row in rows.tolist()]
         marker["symbol"] = shapes[0] if len(set(shapes)) == 1 else shapes
         marker["line"] = {"color": TEXT, "width": 1}
-    return marks.points(
+    name = "front"
+    if beside:
+        name = f"front through {html.escape(beside)}"
+        if deep:
+            marker["opacity"] = 0.5
+        else:
+            marker |= {"color": BACKGROUND, "line": {"color": FRONT, "width": 2}}
+    trace = marks.points(
         measured, rows, axes,
-        name="front", colour=FRONT, kind=kind, with_bars=not many, marker=marker,
+        name=name, colour=FRONT, kind=kind, with_bars=not many, marker=marker,
     )  # fmt: skip
+    if beside:
+        trace["hovertemplate"] = _noted(trace["hovertemplate"], beside)
+    return trace
+
+
+def _noted(template: str, beside: str) -> str:
+    """A hover text that says through what the point is on the front."""
+    note = f"<br>on the front through {html.escape(beside)}, not on these axes"
+    return template.replace("<extra></extra>", f"{note}<extra></extra>")
 
 
 def _knees(values: np.ndarray, kind: str) -> dict[str, Any]:
@@ -125,16 +151,22 @@ def _knees(values: np.ndarray, kind: str) -> dict[str, Any]:
 
 
 def _models(
-    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str, front: np.ndarray
-) -> dict[str, Any]:
-    """Base, target and experts as they are, each with its name; an outline where on the front."""
+    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str,
+    front: np.ndarray, hidden: np.ndarray, beside: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Base, target and experts as they are, each with its name; an outline where on the front.
+
+    Args:
+        front, hidden: bool [points]: on the front; there only through objectives off the axes.
+        beside: those objectives in words.
+    """
     deep = kind == "scatter3d"
     names = [str(measured.recipes[row].parameters["model"]) for row in rows.tolist()]
     on_front = front[rows].tolist()
     shapes = ["square" if deep else SYMBOLS.get(name, "square") for name in names]
     if deep:
         shapes = ["diamond" if name in SYMBOLS else "square" for name in names]
-    return marks.points(
+    trace = marks.points(
         measured, rows, axes,
         name="models as they are", colour=SINGLE, kind=kind, with_bars=True,
         mode="markers+text",
@@ -154,6 +186,12 @@ def _models(
         },
         **({} if deep else {"cliponaxis": False}),
     )  # fmt: skip
+    if beside and hidden[rows].any():
+        plain = trace["hovertemplate"]
+        trace["hovertemplate"] = [
+            _noted(plain, beside) if each else plain for each in hidden[rows].tolist()
+        ]
+    return trace
 
 
 def _names(models: dict[str, Any]) -> list[dict[str, Any]]:
@@ -175,7 +213,7 @@ def _names(models: dict[str, Any]) -> list[dict[str, Any]]:
 def tradeoff(
     measured: Measured,
     axes: Sequence[Axis],
-    front: np.ndarray,
+    over: Sequence[Axis],
     *,
     bounds: Bounds | None = None,
     knees: np.ndarray | None = None,
@@ -186,8 +224,8 @@ def tradeoff(
 
     Args:
         measured: the points to show; those outside the bounds are not among them.
-        axes: two or three; the front is over these.
-        front: bool [points], which are on it.
+        axes: two or three.
+        over: the objectives of the front; on the axes or not.
         bounds: drawn where they are on one of the axes.
         knees: bool [points], which of the front are knees.
         hide_dominated: leave only the front and the models as they are.
@@ -201,23 +239,30 @@ def tradeoff(
     columns = [measured.column(axis.name) for axis in axes]
     shown = np.isfinite(measured.mean[:, columns]).all(axis=1)
     values = measured.mean[:, columns]
-    singles, front = measured.singles & shown, front & shown
+    singles, front = measured.singles & shown, measured.front_of(over) & shown
+    hidden, beside = through(measured, over, axes), names_text(elsewhere(over, axes))
     wanted = {axis.name: (bounds or {}).get(axis.name, (None, None)) for axis in axes}
-    cloud, best = np.flatnonzero(shown & ~front & ~singles), np.flatnonzero(front & ~singles)
+    cloud, best = (
+        np.flatnonzero(shown & ~front & ~singles),
+        np.flatnonzero(front & ~singles & ~hidden),
+    )
+    far = np.flatnonzero(front & ~singles & hidden)
     drawn = cloud[:0]
     if not hide_dominated:
         kept = np.zeros(len(measured), dtype=bool)
         kept[[measured.row_of[point] for point in keep if point in measured.row_of]] = True
         drawn = cloud[thinned(values[cloud], DRAWN, kept[cloud])]
-    many = max(len(drawn), len(best)) > WEBGL_FROM
+    many = max(len(drawn), len(best), len(far)) > WEBGL_FROM
     kind = "scatter3d" if deep else "scattergl" if many else "scatter"
     data = [] if hide_dominated else _cloud(measured, cloud, drawn, axes, kind)
-    if not deep and front.any():
+    if not deep and front.any() and {*axes} == {*over}:
         data.append(_stair(values[front], axes, kind))
+    if len(far):
+        data.append(_front(measured, far, axes, kind, beside))
     data.append(_front(measured, best, axes, kind))
     if knees is not None and (knees & front).any():
         data.append(_knees(values[knees & front], kind))
-    data.append(_models(measured, np.flatnonzero(singles), axes, kind, front))
+    data.append(_models(measured, np.flatnonzero(singles), axes, kind, front, hidden, beside))
     names = [axis.name for axis in axes]
     layout = marks.frame("/".join(names), {"axes": names}, deep)
     if deep:

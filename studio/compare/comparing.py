@@ -51,12 +51,12 @@ def model_recipe(name: str, names: Names) -> Recipe:
     return resolve(Recipe("single", {}, {"model": name}), names)
 
 
-def offered(measured: Measured, axes: Sequence[Axis], names: Names) -> list[Recipe]:
-    """What can be added: the models, then the front over these axes from end to end of the first;
-    of a front longer than `OFFERED` as many, evenly."""
+def offered(measured: Measured, over: Sequence[Axis], names: Names) -> list[Recipe]:
+    """What can be added: the models, then the front over these objectives from end to end
+    of the first; of a front longer than `OFFERED` as many, evenly."""
     models = [model_recipe(each, names) for each in names.models]
-    rows = np.flatnonzero(measured.front_of(axes) & ~measured.singles)
-    rows = rows[np.argsort(measured.mean[rows, measured.column(axes[0].name)], kind="stable")]
+    rows = np.flatnonzero(measured.front_of(over) & ~measured.singles)
+    rows = rows[np.argsort(measured.mean[rows, measured.column(over[0].name)], kind="stable")]
     if len(rows) > OFFERED:
         rows = rows[np.linspace(0, len(rows) - 1, OFFERED).round().astype(int)]
     return models + [measured.recipes[row] for row in rows.tolist()]

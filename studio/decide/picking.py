@@ -1,70 +1,30 @@
 """From a preference to one measured point: the pick. Pure; no widget.
 
-The front over the axes is found once for the points there are; when a weight moves only the
-scalarisation is computed again (engine.front.preference says which).
+The front is found once for the points there are; when a weight moves only the scalarisation is
+computed again (engine.front.preference says which).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.front.pareto import front_mask
 from engine.front.preference import (
-    Bound,
     Range,
     Unmet,
     choose,
     nearest_to_bounds,
     ranges_of,
     scale_weights,
-    terms,
     unmet,
 )
-from studio.decide.preference import Bounds, Preference
+from studio.decide.bounds import Bounds, as_bounds, mask, within
+from studio.decide.front import Front, front_over
+from studio.decide.preference import Preference
 from studio.points.view import Axis, Measured
-
-
-@dataclass(frozen=True)
-class Front:
-    """What is compared: the front over the axes shown and those that a bound lies on.
-
-    An objective with a bound that is not shown takes part with the weight 0: so the points that
-    meet its bound are there to be picked.
-
-    Attributes:
-        axes: over which the front is.
-        rows: its k members, in the order measured.
-        values: float64 [k, axes] means in the objectives' own units.
-        ranges: objective -> what its terms are scaled by: frozen, else of the front itself.
-    """
-
-    axes: tuple[Axis, ...]
-    rows: np.ndarray
-    values: np.ndarray
-    ranges: Mapping[str, Range]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(axis.name for axis in self.axes)
-
-    @property
-    def maximize(self) -> np.ndarray:
-        """bool [axes]."""
-        return np.array([axis.maximize for axis in self.axes], dtype=bool)
-
-    @cached_property
-    def terms(self) -> np.ndarray:
-        """Terms of the scalarisation, float64 [k, axes]: 0 at the range's best, 1 at its worst."""
-        return terms(self.names, self.values, self.maximize, self.ranges)
-
-    def eligible(self, bounds: Bounds) -> np.ndarray:
-        """Places in `rows` that a preference chooses among, whatever its weights: those that meet
-        every bound, else those of least violation."""
-        return nearest_to_bounds(self.names, self.values, as_bounds(self.axes, bounds), self.ranges)
+from studio.shared import once
 
 
 @dataclass(frozen=True)
@@ -84,73 +44,53 @@ class Pick:
     front: Front
 
 
-def frozen(
-    measured: Measured, axes: Sequence[Axis], models: Sequence[str]
-) -> dict[str, Range] | None:
-    """The ranges a study freezes: over the models as they are, once each has every score of these
-    axes; None before. The same as `engine.front.table.frozen_ranges` of the study's points."""
-    values = measured.mean[measured.singles][:, [measured.column(axis.name) for axis in axes]]
-    if len(values) != len(models) or not np.isfinite(values).all():
-        return None
-    return ranges_of([axis.name for axis in axes], values, [axis.maximize for axis in axes])
-
-
-def mask(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> np.ndarray:
-    """bool [points]: which meet every bound on these axes. One without that score does not."""
-    found = np.ones(len(measured), dtype=bool)
-    for axis in axes:
-        low, high = bounds.get(axis.name, (None, None))
-        values = measured.mean[:, measured.column(axis.name)]
-        if low is not None:
-            found &= values >= low
-        if high is not None:
-            found &= values <= high
-    return found
-
-
-def as_bounds(axes: Sequence[Axis], bounds: Bounds) -> list[Bound]:
-    """The bounds on these axes as the engine takes them."""
-    found = []
-    for axis in axes:
-        low, high = bounds.get(axis.name, (None, None))
-        if low is not None:
-            found.append(Bound(axis.name, "at_least", low))
-        if high is not None:
-            found.append(Bound(axis.name, "at_most", high))
-    return found
-
-
-def bounded(axes: Sequence[Axis], every: Sequence[Axis], bounds: Bounds) -> tuple[Axis, ...]:
-    """The axes shown, then those of `every` that are not shown but have a bound."""
-    shown = {axis.name for axis in axes}
-    return (
-        *axes,
-        *(each for each in every if each.name not in shown and as_bounds([each], bounds)),
-    )
-
-
-def front_over(
-    measured: Measured, axes: Sequence[Axis], ranges: Mapping[str, Range] | None = None
+def candidates(
+    measured: Measured,
+    axes: Sequence[Axis],
+    bounds: Bounds | None = None,
+    ranges: Mapping[str, Range] | None = None,
+    every: Sequence[Axis] = (),
 ) -> Front:
-    """The front over these axes, found once for these points; points that lack a score of them are
-    set aside. 100,000 points of three objectives take about 30 ms, then nothing.
+    """What a preference over these axes chooses among, whatever its weights; made once.
+
+    The front of the points that meet every bound. Where no such point has all its scores, those of
+    the front of all points that miss the bounds least, in units of each objective's range.
 
     Args:
-        ranges: what is known of them; the others are those of the front.
+        ranges: frozen ones; None takes those of the front of all points, so that a bound does not
+            change what a weight means.
+        every: the study's axes, on any of which a bound may lie; without them those compared.
     """
-    axes, ranges = tuple(axes), ranges or {}
-    # beside the points themselves, as their cached properties are: it goes when they go
-    kept = measured.__dict__.setdefault("_fronts", {})
-    key = axes, tuple(ranges.get(axis.name) for axis in axes)
-    if key not in kept:
-        names, maximize = [axis.name for axis in axes], [axis.maximize for axis in axes]
-        values = measured.mean[:, [measured.column(name) for name in names]]
-        complete = np.flatnonzero(np.isfinite(values).all(axis=1))
-        rows = complete[front_mask(values[complete], maximize)]
-        own = ranges_of(names, values[rows], maximize) if len(rows) else {}
-        kept[key] = Front(axes, rows, values[rows], {**own, **ranges})
-    found: Front = kept[key]
+    axes, every, bounds = tuple(axes), tuple(every or axes), bounds or {}
+    frozen = None if ranges is None else tuple(ranges.items())
+    key = ("candidates", axes, tuple(sorted(bounds.items())), frozen, every)
+    found: Front = once(measured, key, lambda: _candidates(measured, axes, bounds, ranges, every))
     return found
+
+
+def _candidates(
+    measured: Measured,
+    axes: tuple[Axis, ...],
+    bounds: Bounds,
+    ranges: Mapping[str, Range] | None,
+    every: Sequence[Axis],
+) -> Front:
+    whole = front_over(measured, axes, ranges)
+    asked = as_bounds(every, bounds)
+    if not asked:
+        return whole
+    met = front_over(within(measured, every, bounds), axes, whole.ranges)
+    if len(met.rows):
+        return replace(met, rows=np.flatnonzero(mask(measured, every, bounds))[met.rows])
+    bound = [axis for axis in every if axis.name in {each.name for each in asked}]
+    values = measured.mean[whole.rows][:, [measured.column(axis.name) for axis in bound]]
+    known = np.flatnonzero(np.isfinite(values).all(axis=1))
+    if not len(known):
+        return replace(whole, rows=whole.rows[:0], values=whole.values[:0])
+    names, values = [axis.name for axis in bound], values[known]
+    own = ranges_of(names, values, [axis.maximize for axis in bound])
+    places = known[nearest_to_bounds(names, values, asked, own | dict(whole.ranges))]
+    return replace(whole, rows=whole.rows[places], values=whole.values[places])
 
 
 def pick(
@@ -161,23 +101,16 @@ def pick(
     ranges: Mapping[str, Range] | None = None,
     every: Sequence[Axis] = (),
 ) -> Pick | None:
-    """The point of the front that suits the weights best among those that meet every bound.
-
-    Args:
-        axes: the objectives shown; the preference is over these.
-        ranges: frozen ranges; where there are none, those of the front over the axes shown, so
-            that a bound on another objective does not change what a weight means.
-        every: the study's axes, so that a bound on one that is not shown counts too.
+    """The candidate that suits the weights best; arguments as for `candidates`.
 
     Returns:
         None where no point has a score for each of the axes compared.
     """
-    bounds = bounds or {}
-    shown = front_over(measured, axes, ranges)
-    front = front_over(measured, bounded(axes, every, bounds), shown.ranges)
+    front = candidates(measured, axes, bounds, ranges, every)
     if not len(front.rows):
         return None
     weights = scale_weights(front.names, preference.weights)
-    best = choose(front.terms, weights, front.eligible(bounds))
-    missed = unmet(front.names, front.values[best], as_bounds(front.axes, bounds))
-    return Pick(int(front.rows[best]), best, missed, front)
+    place = choose(front.terms, weights, np.arange(len(front.rows)))
+    row, asked = int(front.rows[place]), as_bounds(every or axes, bounds or {})
+    missed = unmet(measured.names, measured.mean[row], asked)
+    return Pick(row, place, missed, front)

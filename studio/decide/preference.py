@@ -13,6 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from studio.points.numbers import finite
+
 STEPS = 100
 """Hundredths of the whole."""
 
@@ -132,7 +134,7 @@ def from_text(text: str, names: Sequence[str]) -> Preference | None:
     asked: dict[str, float] = {}
     for part in text.split(","):
         name, _, value = part.partition(":")
-        weight = _number(value)
+        weight = finite(value)
         if name not in names or name in asked or weight is None or weight < 0:
             return None
         asked[name] = weight
@@ -140,43 +142,3 @@ def from_text(text: str, names: Sequence[str]) -> Preference | None:
     if not 0 < sum(shares) < math.inf:
         return None
     return _of(names, shares)
-
-
-def _number(text: str) -> float | None:
-    """A finite number, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-Bounds = Mapping[str, tuple[float | None, float | None]]
-"""Objective -> what its mean must reach and must not exceed, in its units; None for no bound."""
-
-
-def bounds_to_text(bounds: Bounds) -> str:
-    """For the address of the page: `facts:0.6..,loss:..1.25`."""
-    parts = []
-    for name, (low, high) in bounds.items():
-        ends = ["" if each is None else f"{each:.6g}" for each in (low, high)]
-        if any(ends):
-            parts.append(f"{name}:{'..'.join(ends)}")
-    return ",".join(parts)
-
-
-def bounds_from_text(
-    text: str, names: Sequence[str]
-) -> dict[str, tuple[float | None, float | None]]:
-    """The bounds that a text names; none at all where it is not a text of bounds on these."""
-    found: dict[str, tuple[float | None, float | None]] = {}
-    for part in text.split(",") if text else ():
-        name, _, ends = part.partition(":")
-        first, dots, last = ends.partition("..")
-        low, high = _number(first), _number(last)
-        readable = all(end == "" or _number(end) is not None for end in (first, last))
-        if name not in names or name in found or not dots or not readable:
-            return {}
-        if (low, high) != (None, None):
-            found[name] = (low, high)
-    return found

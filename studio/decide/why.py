@@ -9,7 +9,7 @@ import numpy as np
 from engine.front.decide import neighbours, trade
 from engine.scoring.registry import SHARE
 from studio.decide.picking import Pick
-from studio.decide.preference import Bounds, Preference
+from studio.decide.preference import Preference
 from studio.points.numbers import number
 from studio.points.view import Axis, Measured
 
@@ -17,8 +17,8 @@ SURE = 1.96
 """Standard errors from which a difference is more than noise, at 95 %."""
 
 ERRORS = (
-    "± is one standard error of a difference, taken as if the two had answered different prompts;"
-    " they answered the same ones, so it is rather too large."
+    "± is one standard error of the difference. It errs on the large side: it treats the two as if"
+    " they had answered different prompts, and they answered the same ones."
 )
 
 
@@ -62,40 +62,41 @@ def _limit(measured: Measured, pick: Pick, preference: Preference) -> str:
     weighted = weights * front.terms[pick.place]
     name = front.names[int(weighted.argmax())]
     if weighted.max() <= 0:
-        return "On every objective with a weight it is as good as the best of the scale."
+        return "On every objective with a weight it reaches the best of the scale."
     scale = front.ranges[name]
     return (
-        f"What limits it most is {name}: {measured.score_text(pick.row, name)},"
-        f" on a scale from {number(scale.nadir)} (worst) to {number(scale.ideal)} (best)."
+        f"What holds it back most is {name}: {measured.score_text(pick.row, name)}, on a scale from"
+        f" {number(scale.nadir)} (worst) to {number(scale.ideal)} (best)."
     )
 
 
-def _reason(pick: Pick, preference: Preference, left: int) -> str:
-    """A sentence: what it is the best of, and how that is counted.
-
-    Args:
-        left: members of the front that the bounds leave.
-    """
+def _reason(pick: Pick, preference: Preference, bounded: bool) -> str:
+    """A sentence: what it is the best of, and how that is counted."""
     count = len(pick.front.rows)
     if pick.unmet:
-        return "No point of the front meets every bound; this one comes closest."
+        return "No point meets every bound; this one comes closest."
+    within = " within the bounds" if bounded else ""
     if count == 1:
-        return "It is the only point of the front."
-    if left == 1:
-        return f"Of the {count} points of the front only this one meets every bound."
-    meeting = f"{left} that meet every bound" if left < count else f"{count} points"
-    weights = ", ".join(f"{name} {each:.2f}" for name, each in preference.weights.items())
+        return f"It is the only point on the front{within}."
+    asked = {name: each for name, each in preference.weights.items() if each > 0}
+    if len(asked) == 1:
+        return f"It is the best of the {count} points on the front{within} on {next(iter(asked))}."
+    weights = ", ".join(f"{name} {each:.2f}" for name, each in asked.items())
     return (
-        f"Of the {meeting} of the front it is the one whose largest shortfall from the best is"
-        f" smallest, each objective counted by its weight ({weights})."
+        f"Each of the {count} points on the front{within} falls short of the best somewhere. With"
+        f" each shortfall multiplied by its weight ({weights}), this point's largest one is the"
+        " smallest."
     )
 
 
-def why(measured: Measured, pick: Pick, preference: Preference, bounds: Bounds) -> list[str]:
-    """Plain sentences for a person who asks why it is this point and not the one beside it."""
+def why(measured: Measured, pick: Pick, preference: Preference, bounded: bool) -> list[str]:
+    """Plain sentences for a person who asks why it is this point and not the one beside it.
+
+    Args:
+        bounded: whether there are bounds, which leave only some points.
+    """
     front = pick.front
-    left = set(front.eligible(bounds).tolist())
-    found = [_reason(pick, preference, len(left)), _limit(measured, pick, preference)]
+    found = [_reason(pick, preference, bounded), _limit(measured, pick, preference)]
     beside = neighbours(
         front.values,
         front.maximize,
@@ -107,6 +108,5 @@ def why(measured: Measured, pick: Pick, preference: Preference, bounds: Bounds) 
     for place in beside:
         if place is not None:
             better = -trade(front.values, front.maximize, pick.place, place)
-            against = _against(measured, pick, int(front.rows[place]), better)
-            found.append(against if place in left else f"{against} The bounds leave that one out.")
+            found.append(_against(measured, pick, int(front.rows[place]), better))
     return [*found, ERRORS] if len(found) > 2 else found

@@ -26,11 +26,11 @@ SHORTEST = 4
 
 
 def choices(
-    measured: Measured, axes: Sequence[Axis], tray: Iterable[Recipe], asked: str | None
+    measured: Measured, over: Sequence[Axis], tray: Iterable[Recipe], asked: str | None
 ) -> list[str]:
-    """Ids to choose from, each once: the one asked for, the front over all objectives, the models
-    as they are, the tray. The front is cut at `FRONT_SHOWN`."""
-    front = np.flatnonzero(measured.front_of(axes))[:FRONT_SHOWN]
+    """Ids to choose from, each once: the one asked for, the front, the models as they are, the
+    tray. The front is cut at `FRONT_SHOWN`."""
+    front = np.flatnonzero(measured.front_of(over))[:FRONT_SHOWN]
     rows = [measured.row_of[asked]] if asked in measured.row_of else []
     rows += [*front.tolist(), *np.flatnonzero(measured.singles).tolist()]
     for recipe in tray:

@@ -52,5 +52,14 @@ def reason_of(said: str, names: Sequence[str], name: str) -> str | None:
     return text[at + len(name) + 4 : end]
 
 
+def finite(text: str) -> float | None:
+    """The number that a text is; None where it is none or not finite."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def _digits(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"

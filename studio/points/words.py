@@ -17,12 +17,24 @@ MEASURING = "Being measured"
 PREDICTED_NOTE = "Value and 95 % model band, from this method's points."
 
 
-def front_words(measured: Measured, axes: Sequence[Axis], front: np.ndarray) -> str:
-    """How many points are on the front, and how many the chart cannot show."""
-    over = ", ".join(axis.label for axis in axes)
-    text = f"{int(front.sum()):,} of {counted(len(measured), 'point')} on the front over {over}."
-    columns = [measured.column(axis.name) for axis in axes]
-    missing = int((~np.isfinite(measured.mean[:, columns])).any(axis=1).sum())
+def front_words(measured: Measured, over: Sequence[Axis], axes: Sequence[Axis]) -> str:
+    """How many points are on the front, and which the front and the chart leave out.
+
+    Args:
+        over: the objectives of the front.
+        axes: those that the chart shows.
+    """
+
+    def lacking(some: Sequence[Axis]) -> int:
+        columns = [measured.column(axis.name) for axis in some]
+        return int((~np.isfinite(measured.mean[:, columns])).any(axis=1).sum())
+
+    text = (
+        f"{int(measured.front_of(over).sum()):,} of {counted(len(measured), 'point')} on the front."
+    )
+    aside, missing = lacking(over), lacking(axes)
+    if aside:
+        text += f" {aside} set aside: a score of the front is missing."
     return f"{text} {missing} not shown: a score is missing." if missing else text
 
 

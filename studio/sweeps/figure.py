@@ -17,8 +17,12 @@ from studio.points.view import Axis, Measured
 CHECKPOINTS = 200
 """Hypervolumes computed at most: a line of 200 places shows what one of 10,000 does."""
 
-MOST = 4
-"""Objectives at most: in four a front of 10,000 takes 30 ms, in more far longer."""
+MEMBERS = {6: 300, 7: 100, 8: 50}
+"""Objectives -> members of a front up to which its exact hypervolume takes some 50 ms; in fewer
+objectives any front does, in more none."""
+
+FEW = 30
+"""Hypervolumes computed at most where one takes long."""
 
 HEIGHT = 250
 LINE = "--st-primary-color"
@@ -62,14 +66,15 @@ def curve(
     Only the front so far and the evaluations since are looked at for each checkpoint.
 
     Args:
-        values: float64 [evaluations, objectives ≤ 4], finite, in the order measured.
+        values: float64 [evaluations, objectives], finite, in the order measured.
         reference: float64 [objectives].
         kept: an earlier curve; what it has of these evaluations is not computed again.
     """
     if kept is None or not kept.begins(values, reference):
         kept = Curve(front=values[:0])
     count, step = len(values), 1
-    while count > CHECKPOINTS * step:
+    most = FEW if values.shape[1] in MEMBERS else CHECKPOINTS
+    while count > most * step:
         step *= 2
     wanted = [*range(step, count + 1, step), *([count] if count % step else [])]
     known = dict(zip(kept.counts, kept.volumes, strict=True))
@@ -83,6 +88,11 @@ def curve(
     return Curve(
         tuple(wanted), tuple(known[at] for at in wanted), values, front, np.asarray(reference)
     )
+
+
+def too_many(members: int, objectives: int) -> bool:
+    """Whether the hypervolume of such a front takes too long to wait for."""
+    return objectives > 5 and members > MEMBERS.get(objectives, 0)
 
 
 def reference_of(measured: Measured, axes: Sequence[Axis], models: int) -> np.ndarray | None:

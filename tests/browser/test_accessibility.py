@@ -100,7 +100,9 @@ def wear(page: Page, scheme: Literal["light", "dark"]) -> None:
 
 
 def test_nothing_serious_is_wrong(shipped: Served, chrome: Browser) -> None:
-    page = shipped.open(chrome, "/?y=refusals&z=fluency")  # three objectives: a scene, and the pad
+    page = shipped.open(
+        chrome, "/?y=refusals&z=fluency&over=facts,refusals,fluency"
+    )  # a scene, and the pad
     found = []
     for walk in (explore, others):
         for where in walk(page):

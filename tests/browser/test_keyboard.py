@@ -43,7 +43,7 @@ def tab_to(page: Page, role: str, name: str, key: str = "Tab") -> None:
 
 
 def test_from_the_address_to_an_export_by_keyboard(shipped: Served, chrome: Browser) -> None:
-    page = shipped.open(chrome, "/?y=refusals&z=fluency")
+    page = shipped.open(chrome, "/?y=refusals&z=fluency&over=facts,refusals,fluency")
     readout = page.locator(".readout")
     wait_for_chart(page)
     page.get_by_text("worker ready").wait_for()

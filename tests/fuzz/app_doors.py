@@ -16,7 +16,8 @@ from engine.errors import BadInput
 from engine.recipe import METHODS, Names, recipe_from_dict, resolve
 from engine.study import load_study
 from studio.data_preview import see
-from studio.decide.preference import bounds_from_text, from_text
+from studio.decide.bounds import from_text as bounds_from_text
+from studio.decide.preference import from_text
 from studio.drafting import Draft, check_draft
 from studio.export import exports
 from studio.opening import read_study, typed_path

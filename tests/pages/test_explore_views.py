@@ -182,13 +182,13 @@ def test_an_address_that_makes_no_sense_is_said(bench: Workbench, asked: dict[st
 
 def test_nonsense_bounds_preferences_and_axes_of_an_address_are_ignored(bench: Workbench) -> None:
     at = page("explore")
-    for name in ("bounds", "prefer", "x", "y", "z", "view", "colour", "knees"):
+    for name in ("bounds", "prefer", "x", "y", "z", "view", "colour", "knees", "over"):
         at.query_params[name] = "<script>:9..x,,:"
     at.run()
     assert not at.exception
-    axes = axes_of(bench.objectives)[:2]
+    axes = axes_of(bench.objectives)
     kept = at.session_state["preference"][frozenset(axis.name for axis in axes)]
-    assert isinstance(kept, Preference) and set(kept.weights.values()) == {0.5}
+    assert isinstance(kept, Preference) and set(kept.weights.values()) == {0.34, 0.33}
 
 
 def test_the_table_is_narrowed_to_methods_and_sorts_numbers(swept: Workbench) -> None:
@@ -199,3 +199,41 @@ def test_the_table_is_narrowed_to_methods_and_sorts_numbers(swept: Workbench) ->
     assert not at.exception
     assert set(at.dataframe[0].value["method"]) == {"single"}
     assert "4 points match the filter." in texts(at)
+
+
+def test_one_front_is_chosen_once_and_everything_on_the_page_uses_it(swept: Workbench) -> None:
+    axes = axes_of(swept.objectives)
+    by_name = {axis.name: axis for axis in axes}
+
+    def weighed(at: AppTest) -> list[str]:
+        return [each.label.split()[0] for each in at.slider if each.key.startswith("weight:")]
+
+    def said(at: AppTest) -> str:
+        labels = [each.proto.popover.label for each in at.get("popover")]
+        return next(str(each) for each in labels if each.startswith("Front"))
+
+    measured = swept.measured()
+    whole = int(measured.front_of(axes).sum())
+    at = page("explore").run()
+    assert said(at) == "Front over: facts, manners, loss" and "over" not in at.query_params
+    assert weighed(at) == ["facts", "manners", "loss"]
+    assert f"{whole} of {len(measured)} points on the front." in texts(at)
+    [control] = [each for each in at.button_group if each.label == "Front over"]
+    control.set_value(["facts", "loss"]).run()
+    assert not at.exception
+    two = [by_name["facts"], by_name["loss"]]
+    count = int(measured.front_of(two).sum())
+    assert count != whole
+    assert said(at) == "Front over: facts, loss" and at.query_params["over"] == "facts,loss"
+    assert weighed(at) == ["facts", "loss"]
+    assert f"{count} of {len(measured)} points on the front." in texts(at)
+    assert int(at.dataframe[0].value["front"].sum()) == count
+    at.selectbox(key="view:y").set_value("manners").run()  # the axes only show it
+    assert f"{count} of {len(measured)} points on the front." in texts(at)
+    assert weighed(at) == ["facts", "loss"]
+    again = page("explore")
+    again.query_params["over"] = "facts,loss,nothing"
+    again.run()
+    assert said(again) == "Front over: facts, loss"
+    at.button(key="front_reset").click().run()
+    assert said(at) == "Front over: facts, manners, loss" and "over" not in at.query_params

@@ -27,16 +27,21 @@ const apportion = (shares, total) => {
 };
 
 // The member that suits these weights best, its place.
-const choose = ({ terms, names, ids, beyond, measure, total }, weights) => {
+const choose = ({ terms, names, ids, measure, total }, weights) => {
   const most = Math.max(...weights);
   const whole = sum(weights.map((each) => each / most));
-  const [a, b, c] = weights.map((each) => each / most / whole);
-  const [wide, floor] = [names.length, beyond ? 0 : -Infinity];  // an objective that is not shown weighs 0
+  const scaled = weights.map((each) => each / most / whole);
+  const wide = names.length;
   let least = Infinity, lightest = Infinity;
-  for (let i = 0, k = 0; k < ids.length; i += wide, k++) {
-    const x = a * terms[i], y = b * terms[i + 1], z = wide > 2 ? c * terms[i + 2] : 0;
-    total[k] = x + y + z;
-    measure[k] = Math.max(x, y, wide > 2 ? z : floor, floor) + RHO * total[k];
+  for (let k = 0, at = 0; k < ids.length; k++) {
+    let largest = -Infinity;
+    total[k] = 0;
+    for (let i = 0; i < wide; i++, at++) {
+      const term = scaled[i] * terms[at];
+      total[k] += term;
+      if (term > largest) largest = term;
+    }
+    measure[k] = largest + RHO * total[k];
     if (measure[k] < least) least = measure[k];
   }
   for (let k = 0; k < ids.length; k++)

@@ -6,24 +6,14 @@ key. What is bound is in `st.session_state["bounds"]`, there before a page is dr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from engine.counted import counted
-from engine.scoring.registry import SHARE
-from studio.decide.picking import as_bounds, mask
-from studio.decide.preference import Bounds
+from studio.decide.bounds import FREE, Bounds, Pair, decimals, ends, words
 from studio.points.view import Axis, Measured
-
-Pair = tuple[float | None, float | None]
-
-NICE = (1.0, 2.0, 5.0, 10.0)
-TICKS = 100
-"""Steps of a slider, about."""
 
 
 def bounds() -> dict[str, Pair]:
@@ -34,35 +24,8 @@ def bounds() -> dict[str, Pair]:
 
 def bind(asked: Bounds) -> None:
     """Put in bounds, in place of all there are; the sliders are made anew."""
-    st.session_state["bounds"] = {
-        name: pair for name, pair in asked.items() if pair != (None, None)
-    }
+    st.session_state["bounds"] = {name: pair for name, pair in asked.items() if pair != FREE}
     st.session_state["bounds_made"] = st.session_state.get("bounds_made", 0) + 1
-
-
-def ends(values: np.ndarray, unit: str, pair: Pair = (None, None)) -> tuple[float, float, float]:
-    """Lowest and highest value of a slider, and its step: what is measured and what is bound,
-    rounded outwards to round steps; 0 … 1 for shares.
-
-    Args:
-        values: float [k ≥ 1], finite.
-    """
-    if unit == SHARE:
-        return 0.0, 1.0, 0.01
-    known = [float(values.min()), float(values.max()), *(each for each in pair if each is not None)]
-    low, high = min(known), max(known)
-    span = high - low or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / TICKS))
-    step = power * next(each for each in NICE if each * power >= span / TICKS * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    digits = decimals(step)
-    last = max(last, first + 1)
-    return round(first * step, digits), round(last * step, digits), round(step, digits)
-
-
-def decimals(step: float) -> int:
-    """Digits after the point that a number on this grid has."""
-    return max(0, -math.floor(math.log10(step) + 1e-9))
 
 
 def _heard(key: str, name: str, low: float, high: float, on_change: Callable[[], Any]) -> None:
@@ -74,21 +37,9 @@ def _heard(key: str, name: str, low: float, high: float, on_change: Callable[[],
         chosen[1] if chosen[1] < high else None,
     )
     bounds().pop(name, None)
-    if pair != (None, None):
+    if pair != FREE:
         bounds()[name] = pair
     on_change()
-
-
-def words(measured: Measured, axes: Sequence[Axis], asked: Bounds) -> str:
-    """What is bound, and how many points meet it."""
-    said = [
-        f"{each.name} {'at least' if each.kind == 'at_least' else 'at most'} {each.value:g}"
-        for each in as_bounds(axes, asked)
-    ]
-    if not said:
-        return "No bounds. A slider at its end sets none."
-    met = int(mask(measured, axes, asked).sum())
-    return f"{', '.join(said)}: {met:,} of {counted(len(measured), 'point')}."
 
 
 def bounds_panel(
@@ -106,7 +57,7 @@ def bounds_panel(
             values = values[np.isfinite(values)]
             if not len(values):
                 continue
-            pair = bounds().get(axis.name, (None, None))
+            pair = bounds().get(axis.name, FREE)
             low, high, step = ends(values, axis.unit, pair)
             key = f"bound:{axis.name}:{made}:{low:g}:{high:g}:{step:g}"
             anchors = st.session_state.setdefault("bound_anchors", {})

@@ -23,8 +23,9 @@ from engine.search.surrogate import TooFew
 from pages.panels.explore import bounding, curving
 from studio.charts import parallel, surface
 from studio.charts import tradeoff as figures
-from studio.decide.picking import frozen, mask
-from studio.decide.preference import Bounds, bounds_from_text, bounds_to_text
+from studio.decide import bounds as limiting
+from studio.decide.bounds import Bounds
+from studio.decide.front import frozen
 from studio.glossary import WORDS
 from studio.points import predicting
 from studio.points.view import Axis, Measured
@@ -94,7 +95,7 @@ def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
     if "bounded" not in st.session_state:
         st.session_state["bounded"] = True
         asked = st.session_state.get("addressed", {}).get("bounds", "")
-        bounding.bind(bounds_from_text(asked, [axis.name for axis in axes]))
+        bounding.bind(limiting.from_text(asked, [axis.name for axis in axes]))
     count = len(bounding.bounds())
     with st.popover(f"Bounds ({count})" if count else "Bounds", key="bounds", help=WORDS["bound"]):
         found = bounding.bounds_panel(measured, axes, repick)
@@ -111,53 +112,56 @@ def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
             heard = repick if name == "show_hidden" else None
             kept()[name] = st.toggle(label, at, key=key, help=words, on_change=heard)
             remember(**{name: "1" if kept()[name] else None})
-    remember(bounds=bounds_to_text(found) or None)
+    remember(bounds=limiting.to_text(found) or None)
     return dict(found)
 
 
-def within(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> Measured:
-    """The points that meet the bounds, made again only when either changes."""
-    if not bounds:
-        return measured
-    key = ("within", tuple(axes), tuple(sorted(bounds.items())))
-    found: Measured = once(measured, key, lambda: measured.only(mask(measured, axes, bounds)))
-    return found
-
-
 def draw(
-    kind: str, bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds
+    kind: str,
+    bench: Workbench,
+    measured: Measured,
+    axes: Sequence[Axis],
+    over: Sequence[Axis],
+    bounds: Bounds,
 ) -> components.Drawing | None:
-    """Choices of a view, and its figure as the chart takes it; None where it cannot be drawn."""
+    """Choices of a view, and its figure as the chart takes it; None where it cannot be drawn.
+
+    Args:
+        over: the objectives of the front.
+    """
     names = tuple(axis.name for axis in axes)
-    key: tuple[Any, ...] = (kind, tuple(sorted(bounds.items())), names)
+    key: tuple[Any, ...] = (kind, tuple(sorted(bounds.items())), names, tuple(over))
     if kind == "Surface":
         return _surface(key, bench, measured, axes)
     if kind == "Parallel":
-        return _parallel(key, bench, measured, axes, bounds)
+        return _parallel(key, bench, measured, axes, over, bounds)
     if kind == "Curve":
-        best = measured.front_of(chosen_axes(axes))
-        found = curving.panel(bench, measured, axes, best)
+        found = curving.panel(bench, measured, axes, measured.front_of(over))
         return packed((*key, *found[0]), measured, found[1]) if found is not None else None
     chosen = choose_axes(axes)
     key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
-    return packed(key, measured, lambda: _tradeoff(bench, measured, chosen, bounds))
+    return packed(key, measured, lambda: _tradeoff(bench, measured, chosen, over, bounds))
 
 
 def _tradeoff(
-    bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds
+    bench: Workbench,
+    measured: Measured,
+    axes: Sequence[Axis],
+    over: Sequence[Axis],
+    bounds: Bounds,
 ) -> dict[str, Any]:
-    front = measured.front_of(axes)
+    front = measured.front_of(over)
     marked = None
     if kept().get("knees") and front.any():
-        ranges = frozen(measured, axes, bench.names.models)
+        ranges = frozen(measured, over, bench.names.models)
         marked = front.copy()
         marked[front] = knees(
-            measured.mean[front][:, [measured.column(axis.name) for axis in axes]],
-            [axis.maximize for axis in axes],
-            [ranges[axis.name] for axis in axes] if ranges else None,
+            measured.mean[front][:, [measured.column(axis.name) for axis in over]],
+            [axis.maximize for axis in over],
+            [ranges[axis.name] for axis in over] if ranges else None,
         )
     return figures.tradeoff(
-        measured, axes, front,
+        measured, axes, over,
         bounds=bounds, knees=marked, hide_dominated=bool(kept().get("hide_dominated")),
     )  # fmt: skip
 
@@ -167,6 +171,7 @@ def _parallel(
     bench: Workbench,
     measured: Measured,
     axes: Sequence[Axis],
+    over: Sequence[Axis],
     bounds: Bounds,
 ) -> components.Drawing:
     recipe = controls.in_hand(bench.names)
@@ -179,7 +184,7 @@ def _parallel(
     )  # fmt: skip
     remember(coefficients="1" if kept()["coefficients"] else None)
     names = list(recipe.coefficients) if recipe is not None and kept()["coefficients"] else []
-    front = measured.front_of(axes)
+    front = measured.front_of(over)
     found = measured.nearest(recipe) if recipe is not None else None
     selected = measured.ids[found.row] if found is not None and found.exact else None
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from studio.decide.picking import Front, Pick
-from studio.decide.preference import Bounds, Preference
+from studio.decide.front import Front
+from studio.decide.picking import Pick
+from studio.decide.preference import Preference
 from studio.points.view import Measured
 from ui.components import declare
 
@@ -56,25 +57,16 @@ def thinned(terms: np.ndarray, limit: int = MEMBERS) -> np.ndarray:
     return rows
 
 
-def packed(measured: Measured, front: Front, bounds: Bounds, shown: int = OBJECTIVES) -> bytes:
-    """What a hand chooses among: the members of the front that the bounds leave, as JSON.
-
-    Numbers are in order of members, then of axes.
-
-    Args:
-        shown: how many of the front's axes have a weight, the first ones; one beyond them, which
-            only a bound lies on, is not sent.
-    """
-    places = front.eligible(bounds)
-    places = places[thinned(front.terms[places, :shown])]
-    axes, rows = front.axes[:shown], front.rows[places].tolist()
+def packed(measured: Measured, front: Front) -> bytes:
+    """What a hand chooses among, as JSON; numbers are in order of members, then of axes."""
+    places = thinned(front.terms)
+    axes, rows = front.axes, front.rows[places].tolist()
     found: dict[str, Any] = {
         "names": [axis.name for axis in axes],
         "labels": [axis.label for axis in axes],
-        "beyond": len(front.axes) > shown,
         "ids": [measured.ids[row] for row in rows],
-        "terms": front.terms[places, :shown].ravel().tolist(),
-        "values": front.values[places, :shown].ravel().tolist(),
+        "terms": front.terms[places].ravel().tolist(),
+        "values": front.values[places].ravel().tolist(),
         "texts": [measured.text(row) for row in rows],
         "scores": [measured.score_text(row, axis.name) for row in rows for axis in axes],
     }
@@ -103,7 +95,7 @@ def picked_data(
     Args:
         turn, shown: the pad's last move and the hundredths of the sliders that this answers to.
     """
-    axes = [axis for axis in pick.front.axes if axis.name in preference.weights]
+    axes = pick.front.axes
     return {
         "title": measured.text(pick.row),
         "lines": [[axis.label, measured.score_text(pick.row, axis.name)] for axis in axes],

@@ -18,8 +18,10 @@ from typing import Any
 import streamlit as st
 
 from pages.panels.explore import pad
-from studio.decide.picking import Pick, bounded, frozen, pick
-from studio.decide.preference import STEPS, Bounds, Preference, equal, placed, rebalanced
+from studio.decide.bounds import Bounds, as_bounds
+from studio.decide.front import Front, frozen, scale_words
+from studio.decide.picking import Pick, pick
+from studio.decide.preference import STEPS, Preference, equal, placed, rebalanced
 from studio.decide.why import why
 from studio.glossary import WORDS
 from studio.points.numbers import number
@@ -142,6 +144,9 @@ def _lock_button(axes: Sequence[Axis], name: str, locked: bool) -> None:
 def sliders(axes: Sequence[Axis]) -> Preference:
     """One slider for each objective, a lock beside it; the preference they say."""
     now = _hear(axes)
+    if len(axes) == 1:
+        st.text(f"Over {axes[0].name} alone there is nothing to weigh.")
+        return now
     # Streamlit drops what a slider says in the run that disables it: a locked one is always told
     telling = {**tell(_told(axes), now), **{name: now.hundredths[name] for name in now.locked}}
     with st.container(key="weights", gap=None):
@@ -170,12 +175,11 @@ def _moved(axes: Sequence[Axis], key: str) -> None:
         _told(axes).turn = int(said["turn"])
 
 
-def _front(measured: Measured, found: Pick, axes: Sequence[Axis], bounds: Bounds) -> None:
-    """The front in the browser, and with three axes the pad over it."""
-    made = (found.front, len(axes), tuple(sorted(bounds.items())))
+def _front(measured: Measured, found: Front, axes: Sequence[Axis]) -> None:
+    """The front in the browser, and over three objectives the pad."""
     kept = st.session_state.get("packed")
-    if kept is None or kept[0][0] is not made[0] or kept[0][1:] != made[1:]:
-        kept = made, pad.packed(measured, found.front, bounds, len(axes))
+    if kept is None or kept[0] is not found:
+        kept = found, pad.packed(measured, found)
         st.session_state["packed"] = kept
     pad.front(kept[1], key=_key("front", axes, ""))
     if len(axes) == pad.OBJECTIVES:
@@ -194,23 +198,21 @@ def panel(
     """Draw the panel, for a fragment; the pick.
 
     Args:
-        axes: the objectives shown, two or three; with three there is the pad.
+        axes: the objectives of the front; with three there is the pad.
         on_take: called with the id of the point whose recipe is to go into the sliders.
         bounds: on any of the study's objectives.
     """
     bounds = bounds or {}
     every = axes_of(bench.objectives)
-    ranges = frozen(measured, every, bench.names.models)
-    ranges = ranges or frozen(measured, axes, bench.names.models)
-    compared = bounded(axes, every, bounds)
+    ranges = frozen(measured, axes, bench.names.models)
     with st.container(key="preference_panel", gap="xsmall"):
         now = sliders(axes)
         found = pick(measured, axes, now, bounds, ranges, every)
         if found is None:
-            missing = ", ".join(axis.label for axis in compared)
+            missing = ", ".join(axis.label for axis in axes)
             st.text(f"Nothing to pick from yet: no point has a score for each of {missing}.")
             return None
-        _front(measured, found, axes, bounds)
+        _front(measured, found.front, axes)
         told = _told(axes)
         pad.picked(pad.picked_data(measured, found, now, told.turn, told.shown))
         with st.container(key="unmet", gap=None):
@@ -225,8 +227,9 @@ def panel(
         with right:
             tray.toggle_button(recipe, "compare_pick")
         with st.expander("Why this one", key="why"):
-            for sentence in why(measured, found, now, bounds):
+            for sentence in why(measured, found, now, bool(as_bounds(every, bounds))):
                 st.text(sentence)
+            st.text(scale_words(found.front, ranges is not None))
     return found
 
 
@@ -239,4 +242,4 @@ def unmet_words(found: Pick) -> list[str]:
         f" {number(each.bound)}: the pick has {number(each.closest)}."
         for each in found.unmet
     ]
-    return ["No point of the front meets every bound; the pick comes closest.", *missed]
+    return ["No point meets every bound; the pick comes closest.", *missed]

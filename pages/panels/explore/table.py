@@ -14,7 +14,9 @@ import streamlit as st
 
 from cache.arrow import pa
 from engine.counted import counted
-from pages.panels.explore import bounding, charting, remarking
+from pages.panels.explore import bounding, remarking
+from studio.decide.bounds import within
+from studio.decide.front import names_text
 from studio.glossary import WORDS
 from studio.points import table
 from studio.points.remarks import Remark
@@ -24,6 +26,7 @@ from studio.shared import once
 from studio.workbench import Workbench
 from ui import recipe as controls
 from ui.choices import chosen_axes, kept, visible
+from ui.front import front_axes
 
 KEY = "table"
 ROW, HEAD, HEIGHT = 35, 38, 420
@@ -61,18 +64,19 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
     """
     every = bench.measured()
     seen = visible(bench)
-    shown = charting.within(seen, axes, bounding.bounds())
+    shown = within(seen, axes, bounding.bounds())
     point = selected(bench, every)
     if not len(shown):
         st.text("No point meets every bound: loosen one under Bounds.")
         remarking.line(bench, every, point)
         return
-    chosen, remarks = chosen_axes(axes), bench.remarks.all()
+    over, chosen = front_axes(bench), chosen_axes(axes)
+    remarks = bench.remarks.all()
     with st.container(horizontal=True, vertical_alignment="center", key="table_line", gap="small"):
         words = st.container(key="words", width="stretch")
         sought = _filters(shown)
-        listed = _listed(shown, axes, chosen, sought, remarks)
-        _download(bench, shown, axes, chosen, sought)
+        listed = _listed(shown, axes, over, chosen, sought, remarks)
+        _download(bench, shown, axes, over, sought)
     said = [listed.front]
     if beyond := len(seen) - len(shown):
         said.append(f"{counted(beyond, 'point does', 'points do')} not meet the bounds.")
@@ -90,7 +94,7 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
     st.dataframe(
         listed.table, key=KEY, on_select=_picked, selection_mode=["single-row", "single-cell"],
         hide_index=True, height=min(HEAD + ROW * max(1, len(listed.ids)), HEIGHT), placeholder="",
-        column_config=_configured(listed.table.column_names, axes),
+        column_config=_configured(listed.table.column_names, axes, over),
         column_order=_ordered(listed.table.column_names, axes, remarks),
     )  # fmt: skip
     st.session_state["table_on_pick"] = on_pick
@@ -140,6 +144,7 @@ def _filters(measured: Measured) -> table.Sought:
 def _listed(
     measured: Measured,
     axes: Sequence[Axis],
+    over: Sequence[Axis],
     chosen: Sequence[Axis],
     sought: table.Sought,
     remarks: Mapping[str, Remark],
@@ -147,14 +152,14 @@ def _listed(
     """The table, made again only when points, remarks, axes or what is sought change."""
 
     def make() -> Listed:
-        front = measured.front_of(chosen)
+        front = measured.front_of(over)
         there = table.matching(measured, sought, remarks)
         rows = table.in_order(front, there)
         ids = tuple(measured.ids[row] for row in rows.tolist())
         found = table.columns(measured, axes, front, rows, remarks, certain=False)
-        return Listed(found, ids, int(there.sum()), front_words(measured, chosen, front))
+        return Listed(found, ids, int(there.sum()), front_words(measured, over, chosen))
 
-    key = ("table", tuple(axes), tuple(chosen), sought, frozenset(remarks.items()))
+    key = ("table", tuple(axes), tuple(over), tuple(chosen), sought, frozenset(remarks.items()))
     found: Listed = once(measured, key, make)
     return found
 
@@ -163,11 +168,11 @@ def _download(
     bench: Workbench,
     measured: Measured,
     axes: Sequence[Axis],
-    chosen: Sequence[Axis],
+    over: Sequence[Axis],
     sought: table.Sought,
 ) -> None:
     def written() -> bytes:
-        front, remarks = measured.front_of(chosen), bench.remarks.all()
+        front, remarks = measured.front_of(over), bench.remarks.all()
         rows = table.in_order(front, table.matching(measured, sought, remarks), None)
         return table.to_csv(table.columns(measured, axes, front, rows, remarks))
 
@@ -190,7 +195,7 @@ def _ordered(
     return [front, *said, method, *scores, *made, *rest, point]
 
 
-def _configured(names: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:
+def _configured(names: Sequence[str], axes: Sequence[Axis], over: Sequence[Axis]) -> dict[str, Any]:
     column = st.column_config
     found: dict[str, Any] = {
         table.MEASURED: column.TextColumn(
@@ -198,7 +203,7 @@ def _configured(names: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:
         ),
         names[1]: column.TextColumn("name", width="medium"),
         names[2]: column.CheckboxColumn("★", help="Starred"),
-        names[4]: column.CheckboxColumn("front", help="On the front over the axes chosen above"),
+        names[4]: column.CheckboxColumn("front", help=f"On the front over {names_text(over)}"),
     }
     for axis in axes:
         found[axis.name] = column.NumberColumn(axis.label, format="%.3f", help=axis.title)

@@ -14,11 +14,12 @@ from engine.errors import BadInput, shown
 from engine.recipe import resolve
 from studio.export import exports
 from studio.export.model import Model, model_of
-from studio.points.view import Measured, axes_of
+from studio.points.view import Measured
 from studio.workbench import Workbench
 from ui import address
 from ui import recipe as controls
 from ui.choices import remember
+from ui.front import front_axes
 from ui.recipe import anchored
 from ui.tray import tray
 
@@ -34,8 +35,7 @@ def choose(bench: Workbench, measured: Measured) -> Model | None:
     """
     _take_address(bench, measured)
     model = _in_hand(bench, measured)
-    axes = axes_of(bench.objectives)
-    ids = exports.choices(measured, axes, tray(), model.point if model else None)
+    ids = exports.choices(measured, front_axes(bench), tray(), model.point if model else None)
     if model is None and ids:
         row = measured.row_of[ids[0]]
         model = model_of(measured, resolve(measured.recipes[row], bench.names))
@@ -100,7 +100,7 @@ def _another(bench: Workbench, measured: Measured, ids: list[str], model: Model 
         "Point", ids, key=key, placeholder="Choose a measured point",
         index=anchored(key, ids.index(now) if now in ids else None),
         format_func=lambda each: f"{measured.text(measured.row_of[each])} · {each}",
-        help="The front over all objectives, the models, and what is in the tray",
+        help="The front, the models, and what is in the tray",
         on_change=lambda: _take(measured, st.session_state[key]), disabled=not ids,
     )  # fmt: skip
     typed.text_input(

@@ -2,57 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
 from studio.glossary import WORDS
-from studio.points.view import Axis, Measured, axes_of
+from studio.points.view import Axis, Measured
 from studio.sweeps import figure as sweep_figure
 from studio.sweeps.words import reference_words
 from studio.workbench import Workbench
 from ui import components
-from ui.recipe import anchored
+from ui.front import choose_front
 
 
 def panel(bench: Workbench) -> None:
-    """What each evaluation brought, over the objectives chosen."""
+    """What each evaluation brought to the front."""
     measured = bench.measured()
-    chosen = _axes(bench)
+    chosen = choose_front(bench)
     with st.container(height=sweep_figure.HEIGHT + 70, border=False, key="sweep_chart_panel"):
-        if not chosen:
-            st.text("Choose an objective.")
-            return
         reference = sweep_figure.reference_of(measured, chosen, len(bench.names.models))
         if reference is None:
             st.text("Here the hypervolume grows with the points, once the models are scored.")
             return
+        if sweep_figure.too_many(int(measured.front_of(chosen).sum()), len(chosen)):
+            st.text(
+                f"The hypervolume over {len(chosen)} objectives of a front this large takes too"
+                " long: choose fewer under Front over."
+            )
+            return
         found, data = _drawn(measured, chosen, reference)
-        st.text(reference_words(found, chosen, reference), help=WORDS["reference"])
+        said = f"{WORDS['hypervolume']} {WORDS['reference']}"
+        st.text(reference_words(found, chosen, reference), help=said)
         components.chart(data, key="sweep_chart", on_click=lambda: None)
 
 
-def _axes(bench: Workbench) -> list[Axis]:
-    """Over which objectives the hypervolume is."""
-    axes = {axis.name: axis for axis in axes_of(bench.objectives)}
-    names = list(axes)
-    if len(names) == 1:
-        return [axes[names[0]]]
-    kept = st.session_state.setdefault("hypervolume_over", names[: sweep_figure.MOST])
-    found = st.multiselect(
-        "Hypervolume over",
-        names,
-        default=anchored("hypervolume_axes", kept),
-        key="hypervolume_axes",
-        help=WORDS["hypervolume"],
-        max_selections=sweep_figure.MOST,
-        format_func=lambda name: axes[name].label,
-    )
-    st.session_state["hypervolume_over"] = found
-    return [axes[name] for name in found]
-
-
 def _drawn(
-    measured: Measured, chosen: list[Axis], reference: np.ndarray
+    measured: Measured, chosen: Sequence[Axis], reference: np.ndarray
 ) -> tuple[sweep_figure.Curve, components.Drawing]:
     """The curve and its drawing; made again only for other points or other objectives."""
     kept = st.session_state.get("sweep_curve")

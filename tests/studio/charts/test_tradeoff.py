@@ -44,8 +44,7 @@ def traces(figure: dict) -> dict[str, dict]:
 
 
 def test_every_shown_point_is_in_one_trace_with_its_id_and_its_errors() -> None:
-    front = POINTS.front_of(AXES[:2])
-    found = traces(figures.tradeoff(POINTS, AXES[:2], front))
+    found = traces(figures.tradeoff(POINTS, AXES[:2], AXES[:2]))
     assert [row[0] for row in found["front"]["customdata"]] == [POINTS.ids[1]]
     assert [row[0] for row in found["measured"]["customdata"]] == [POINTS.ids[2]]
     assert found["models as they are"]["text"] == ["base (front)"]
@@ -55,7 +54,7 @@ def test_every_shown_point_is_in_one_trace_with_its_id_and_its_errors() -> None:
 
 
 def test_a_point_without_one_of_the_scores_is_left_out() -> None:
-    figure = figures.tradeoff(POINTS, AXES[:2], POINTS.front_of(AXES[:2]))
+    figure = figures.tradeoff(POINTS, AXES[:2], AXES[:2])
     drawn = sum(len(t["x"]) for t in figure["data"] if t.get("customdata"))
     assert drawn == 3
     json.dumps(figure, allow_nan=False)
@@ -69,15 +68,15 @@ def test_the_front_is_a_stair_that_promises_nothing_between_points() -> None:
 
 
 def test_three_axes_make_a_scene() -> None:
-    figure = figures.tradeoff(POINTS, AXES, POINTS.front_of(AXES))
+    figure = figures.tradeoff(POINTS, AXES, AXES)
     assert {trace["type"] for trace in figure["data"]} == {"scatter3d"}
     assert figure["layout"]["meta"] == {"axes": ["facts", "loss", "cost"]}
     json.dumps(figure, allow_nan=False)
 
 
 def test_many_points_are_drawn_with_webgl_and_without_a_thousand_bars() -> None:
-    many = measured([[k / 2000, k / 2000, 1.0] for k in range(2000)])
-    found = traces(figures.tradeoff(many, AXES[:2], np.zeros(2000, dtype=bool)))
+    many = measured([[k / 2000, -k / 2000, 1.0] for k in range(2000)])
+    found = traces(figures.tradeoff(many, AXES[:2], AXES[:2]))
     assert found["measured"]["type"] == "scattergl"
     assert "error_x" not in found["measured"]
     assert found["measured"]["customdata"][0][1] == " ± 0.020"
@@ -85,7 +84,7 @@ def test_many_points_are_drawn_with_webgl_and_without_a_thousand_bars() -> None:
 
 def test_zoom_outlives_new_points_and_not_new_axes() -> None:
     def revision(axes: tuple[Axis, ...], points: Measured) -> str:
-        return figures.tradeoff(points, axes, points.front_of(axes))["layout"]["uirevision"]
+        return figures.tradeoff(points, axes, axes)["layout"]["uirevision"]
 
     more = measured([[0.1 * k, 2.0 + k, 1.0] for k in range(9)])
     assert revision(AXES[:2], POINTS) == revision(AXES[:2], more)
@@ -96,7 +95,7 @@ def test_a_share_shows_all_of_itself_until_there_is_something_to_fit() -> None:
     axes = (Axis("facts", True, SHARE), AXES[1])
 
     def layout(points: Measured) -> dict:
-        return figures.tradeoff(points, axes, points.front_of(axes))["layout"]
+        return figures.tradeoff(points, axes, axes)["layout"]
 
     few = layout(measured([[0.2, 2.0, 1.0]]))
     assert few["xaxis"]["range"] == [-0.03, 1.03]
@@ -111,7 +110,7 @@ def test_names_reach_plotly_escaped(text: str) -> None:
     axes = (Axis(text, True), AXES[1])
     points = Measured((text, "loss"), points.ids, points.recipes, *(
         values[:, :2] for values in (points.mean, points.stderr, points.n)))  # fmt: skip
-    whole = json.dumps(figures.tradeoff(points, axes, points.front_of(axes)))
+    whole = json.dumps(figures.tradeoff(points, axes, axes))
     for trace in json.loads(whole)["data"]:
         for shown in (*trace.get("text", ()), *trace.get("hovertext", ())):
             assert "<" not in shown
@@ -119,7 +118,7 @@ def test_names_reach_plotly_escaped(text: str) -> None:
 
 
 def test_colours_are_left_to_the_theme() -> None:
-    figure = figures.tradeoff(POINTS, AXES[:2], POINTS.front_of(AXES[:2]))
+    figure = figures.tradeoff(POINTS, AXES[:2], AXES[:2])
     for trace in figure["data"]:
         colour = trace.get("marker", trace.get("line", {})).get("color")
         assert colour.startswith("--st-")
@@ -152,7 +151,7 @@ def test_each_method_has_its_shape_and_the_legend_says_so_only_where_there_are_s
         [[0.1, 3.0, 1.0], [0.2, 3.0, 1.0], [0.9, 1.0, 1.0]],
         [Recipe("pcb", {"a": 1.0}), Recipe("linear", {"a": 1.0}), Recipe("pcb", {"a": 0.5})],
     )
-    found = traces(figures.tradeoff(both, AXES[:2], both.front_of(AXES[:2])))
+    found = traces(figures.tradeoff(both, AXES[:2], AXES[:2]))
     shapes = {name: found[name]["marker"].get("symbol") for name in found if name != "stair"}
     assert shapes["measured, pcb"] == shapes["front"] == "triangle-up"
     assert shapes["measured, linear"] == "triangle-down"
@@ -160,18 +159,39 @@ def test_each_method_has_its_shape_and_the_legend_says_so_only_where_there_are_s
 
 
 def test_hiding_dominated_points_leaves_the_front_and_the_models() -> None:
-    front = POINTS.front_of(AXES[:2])
-    found = traces(figures.tradeoff(POINTS, AXES[:2], front, hide_dominated=True))
+    found = traces(figures.tradeoff(POINTS, AXES[:2], AXES[:2], hide_dominated=True))
     assert set(found) == {"front", "models as they are", "stair"}
+
+
+def test_a_front_over_more_than_the_axes_has_no_stair_and_says_what_brings_a_mark_there() -> None:
+    points = measured(
+        [[0.9, 1.0, 5.0], [0.8, 1.1, 2.0], [0.7, 1.2, 6.0], [0.2, 3.0, 1.0]],
+        [*(Recipe("pcb", {"a": 0.1 * k}) for k in range(3)), single("base")],
+    )
+    found = traces(figures.tradeoff(points, AXES[:2], AXES))
+    assert "stair" not in found
+    assert [row[0] for row in found["front"]["customdata"]] == [points.ids[0]]
+    beside = found["front through cost"]
+    assert [row[0] for row in beside["customdata"]] == [points.ids[1]]
+    assert "on the front through cost, not on these axes" in beside["hovertemplate"]
+    assert beside["marker"]["color"] == "--st-background-color"  # hollow
+    [model] = found["models as they are"]["hovertemplate"]
+    assert "on the front through cost" in model
+    assert [row[0] for row in found["measured"]["customdata"]] == [points.ids[2]]
+    deep = traces(figures.tradeoff(points, AXES, AXES[:2]))
+    assert "stair" not in deep
+    assert [row[0] for row in deep["front"]["customdata"]] == [points.ids[0]]
+    flat = traces(figures.tradeoff(points, AXES[:2], (AXES[1], AXES[0])))
+    assert "stair" in flat and "front through cost" not in flat
 
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_knee_is_a_square_around_its_point(deep: bool) -> None:
     axes = AXES if deep else AXES[:2]
-    front = POINTS.front_of(axes)
-    assert "knee" not in traces(figures.tradeoff(POINTS, axes, front, knees=~front & front))
+    none = np.zeros(4, dtype=bool)
+    assert "knee" not in traces(figures.tradeoff(POINTS, axes, axes, knees=none))
     found = traces(
-        figures.tradeoff(POINTS, axes, front, knees=np.array([False, True, False, False]))
+        figures.tradeoff(POINTS, axes, axes, knees=np.array([False, True, False, False]))
     )
     assert (found["knee"]["x"], found["knee"]["y"]) == ([0.6], [2.5])
     assert found["knee"]["marker"]["symbol"] == "square-open"
@@ -180,7 +200,7 @@ def test_a_knee_is_a_square_around_its_point(deep: bool) -> None:
 
 def test_a_bound_is_a_line_on_its_axis_with_the_excluded_side_shaded() -> None:
     bounds = {"facts": (0.15, None), "loss": (None, 2.6), "cost": (None, 9.0)}
-    layout = figures.tradeoff(POINTS, AXES[:2], POINTS.front_of(AXES[:2]), bounds=bounds)["layout"]
+    layout = figures.tradeoff(POINTS, AXES[:2], AXES[:2], bounds=bounds)["layout"]
     shade, line, other_shade, other_line = layout["shapes"]
     assert (line["xref"], line["x0"], line["x1"], line["line"]["dash"]) == ("x", 0.15, 0.15, "dash")
     assert line["label"]["text"] == "at least 0.15"
@@ -192,7 +212,7 @@ def test_a_bound_is_a_line_on_its_axis_with_the_excluded_side_shaded() -> None:
 
 def test_a_bound_far_from_every_point_does_not_squeeze_them() -> None:
     far = {"facts": (-50.0, None)}
-    layout = figures.tradeoff(POINTS, AXES[:2], POINTS.front_of(AXES[:2]), bounds=far)["layout"]
+    layout = figures.tradeoff(POINTS, AXES[:2], AXES[:2], bounds=far)["layout"]
     assert layout["xaxis"]["autorangeoptions"]["clipmin"] > 0
 
 
@@ -200,15 +220,15 @@ def test_bounds_without_a_point_left_are_still_drawn() -> None:
     none = POINTS.only(np.zeros(4, dtype=bool))
     bounds = {"facts": (0.9, 0.95), "loss": (0.0, None)}
     for axes in (AXES[:2], AXES):
-        figure = figures.tradeoff(none, axes, none.front_of(axes), bounds=bounds)
+        figure = figures.tradeoff(none, axes, axes, bounds=bounds)
         json.dumps(figure, allow_nan=False)
-    flat = figures.tradeoff(none, AXES[:2], none.front_of(AXES[:2]), bounds=bounds)["layout"]
+    flat = figures.tradeoff(none, AXES[:2], AXES[:2], bounds=bounds)["layout"]
     assert len(flat["shapes"]) == 6
 
 
 def test_a_bound_in_depth_is_a_plane_across_the_points() -> None:
     bounds = {"loss": (None, 2.7)}
-    figure = figures.tradeoff(POINTS, AXES, POINTS.front_of(AXES), bounds=bounds)
+    figure = figures.tradeoff(POINTS, AXES, AXES, bounds=bounds)
     plane, edge = figure["data"][-2:]
     assert plane["type"] == "mesh3d" and plane["y"] == [2.7] * 4
     assert sorted(set(plane["x"])) == [0.2, 0.6] and edge["line"]["dash"] == "dash"
@@ -225,7 +245,7 @@ def test_where_no_example_failed_the_interval_is_drawn_and_said() -> None:
         low=np.array([[0.987, np.nan], [0.46, np.nan]]),
         high=np.array([[1.0, np.nan], [0.54, np.nan]]),
     )
-    trace = traces(figures.tradeoff(sure, AXES[:2], np.array([True, True])))["front"]
+    trace = traces(figures.tradeoff(sure, AXES[:2], AXES[:2]))["front"]
     assert trace["error_x"]["array"] == [0.0, 0.02]
     assert trace["error_x"]["arrayminus"] == [0.013, 0.02]
     assert trace["error_y"]["array"] == [0.0, 0.1] and "arrayminus" not in trace["error_y"]
@@ -240,7 +260,7 @@ def test_too_many_points_are_thinned_and_the_legend_says_so() -> None:
     many = measured(random.uniform(0, 1, (20_000, 3)).tolist())
     front = many.front_of(AXES[:2])
     keep = many.ids[7::4000]
-    figure = figures.tradeoff(many, AXES[:2], front, keep=keep)
+    figure = figures.tradeoff(many, AXES[:2], AXES[:2], keep=keep)
     cloud, *_ = figure["data"]
     count = len(cloud["x"])
     assert 8000 <= count <= 8000 + len(keep)
@@ -253,7 +273,7 @@ def test_too_many_points_are_thinned_and_the_legend_says_so() -> None:
 def test_over_a_dense_cloud_nothing_is_hidden_and_names_have_a_ground_of_their_own() -> None:
     recipes = [single("a<b"), *(Recipe("pcb", {"a": 0.001 * k}) for k in range(1999))]
     many = measured([[k / 2000, k / 2000, 1.0] for k in range(2000)], recipes)
-    figure = figures.tradeoff(many, AXES[:2], many.front_of(AXES[:2]))
+    figure = figures.tradeoff(many, AXES[:2], AXES[:2])
     # the canvas of WebGL lies over SVG: all or nothing
     assert {trace["type"] for trace in figure["data"]} == {"scattergl"}
     [name] = figure["layout"]["annotations"]

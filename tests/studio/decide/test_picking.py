@@ -9,7 +9,9 @@ import engine  # noqa: F401
 from engine.front.preference import Bound, Range, recommend
 from engine.front.table import frozen_ranges, table_of
 from engine.recipe import Names, Recipe, resolve
-from studio.decide.picking import front_over, frozen, mask, pick
+from studio.decide.bounds import within
+from studio.decide.front import frozen
+from studio.decide.picking import candidates, pick
 from studio.decide.preference import Preference, equal, rebalanced
 from studio.points.view import Axis, Measured, measure
 from tests.studio.points.test_view import Point
@@ -21,10 +23,12 @@ NAMES = Names(("helpful", "terse"))
 
 
 def points(values: list[tuple[float, ...]], names: tuple[str, ...] = ("facts", "loss")) -> Measured:
-    """Points without recipes; NaN for a score that is missing."""
+    """Points of one method; NaN for a score that is missing."""
     mean = np.array(values, dtype=float)
     return Measured(
-        names, tuple(f"p{i}" for i in range(len(mean))), (), mean, np.full(mean.shape, 0.02),
+        names, tuple(f"p{i}" for i in range(len(mean))),
+        tuple(Recipe("pcb", {"a": 0.01 * i}) for i in range(len(mean))),
+        mean, np.full(mean.shape, 0.02),
         np.full(mean.shape, 40),
     )  # fmt: skip
 
@@ -78,23 +82,33 @@ def test_a_bound_moves_the_pick_and_an_unmet_one_is_named_with_what_is_closest()
     assert (missed.name, missed.bound, missed.closest) == ("facts", 0.99, 0.9)
 
 
-def test_a_bound_on_an_objective_that_is_not_shown_counts() -> None:
+def test_a_bound_on_an_objective_that_is_not_weighed_counts() -> None:
     measured = points(
         [(0.9, 1.0, 5.0), (0.8, 1.1, 2.0), (0.2, 0.9, 4.0)], ("facts", "loss", "cost")
     )
     axes, every = [FACTS, LOSS], [FACTS, LOSS, COST]
     found = pick(measured, axes, prefer(1.0), {"cost": (None, 3.0)}, every=every)
     assert found is not None and found.row == 1
-    assert found.front.names == ("facts", "loss", "cost")
-    assert found.front.ranges["loss"] == Range(0.9, 1.0)  # of what is shown, as without the bound
+    assert found.front.names == ("facts", "loss") and found.front.rows.tolist() == [1]
+    assert found.front.ranges["loss"] == Range(0.9, 1.0)  # of every point, as without the bound
     found = pick(measured, axes, prefer(1.0), {}, every=every)
     assert found is not None and found.row == 0
+    found = pick(measured, axes, prefer(1.0), {"cost": (None, 1.0)}, every=every)
+    assert found is not None and found.row == 2 and found.unmet[0].closest == 4.0
+    unknown = points([(0.9, 1.0, np.nan)], ("facts", "loss", "cost"))
+    assert pick(unknown, axes, prefer(1.0), {"cost": (None, 3.0)}, every=every) is None
 
 
-def test_the_mask_is_of_points_that_meet_every_bound() -> None:
-    assert mask(TRADE, [FACTS, LOSS], {}).all()
-    found = mask(TRADE, [FACTS, LOSS], {"facts": (0.4, 0.9), "loss": (None, 1.9)})
-    assert found.tolist() == [False, True, False, True, False, False]
+def test_the_pick_is_on_the_front_that_a_chart_draws_of_the_points_within_bounds() -> None:
+    rng = np.random.default_rng(4)
+    measured = points(rng.normal(size=(200, 3)).tolist(), ("facts", "loss", "cost"))
+    every = [FACTS, LOSS, COST]
+    for bounds in ({"cost": (None, 0.0)}, {"facts": (None, 0.5)}, {"loss": (0.2, 0.9)}):
+        drawn = within(measured, every, bounds)
+        members = {drawn.ids[row] for row in np.flatnonzero(drawn.front_of([FACTS, LOSS]))}
+        found = candidates(measured, [FACTS, LOSS], bounds, every=every)
+        assert {measured.ids[row] for row in found.rows} == members
+        np.testing.assert_array_equal(found.values, measured.mean[found.rows][:, :2])
 
 
 def test_frozen_ranges_are_those_of_the_models_once_all_are_scored() -> None:
@@ -124,8 +138,8 @@ def test_frozen_ranges_change_what_a_weight_means() -> None:
     assert found is not None and found.row == 2  # the loss hardly varies on this scale
 
 
-def test_the_front_is_found_once_for_the_points_there_are() -> None:
+def test_what_is_chosen_among_is_found_once_for_the_points_there_are() -> None:
     measured = points([(0.1, 1.0), (0.5, 1.2)])
-    first = front_over(measured, [FACTS, LOSS])
-    assert front_over(measured, (FACTS, LOSS)) is first
-    assert front_over(measured, [LOSS, FACTS]) is not first
+    first = candidates(measured, [FACTS, LOSS])
+    assert candidates(measured, (FACTS, LOSS)) is first
+    assert candidates(measured, [LOSS, FACTS]) is not first

@@ -9,8 +9,6 @@ import pytest
 from studio.decide.preference import (
     Preference,
     apportion,
-    bounds_from_text,
-    bounds_to_text,
     equal,
     from_text,
     placed,
@@ -132,19 +130,3 @@ def test_a_text_is_scaled_and_may_leave_some_out() -> None:
 )  # fmt: skip
 def test_what_is_no_preference_is_none(text: str) -> None:
     assert from_text(text, NAMES) is None
-
-
-def test_bounds_as_text_and_back() -> None:
-    bounds = {"facts": (0.6, None), "loss": (None, 1.25), "manners": (0.1, 0.9)}
-    text = bounds_to_text(bounds)
-    assert text == "facts:0.6..,loss:..1.25,manners:0.1..0.9"
-    assert bounds_from_text(text, NAMES) == bounds
-    assert bounds_to_text({"facts": (None, None)}) == ""
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "facts", "facts:0.6", "facts:x..", "cost:1..", "facts:1..,facts:..2", "facts:nan.."],
-)
-def test_what_are_no_bounds_bind_nothing(text: str) -> None:
-    assert bounds_from_text(text, NAMES) == {}

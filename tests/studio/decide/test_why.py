@@ -34,17 +34,18 @@ def sentences(
 ) -> list[str]:
     found = pick(measured, AXES, EVEN, bounds)
     assert found is not None
-    return why(measured, found, EVEN, bounds)
+    return why(measured, found, EVEN, bool(bounds))
 
 
 def test_what_it_gains_and_gives_up_against_both_neighbours(measured: Measured) -> None:
     reason, limit, dear, low, errors = sentences(measured, {})
     assert reason == (
-        "Of the 4 points of the front it is the one whose largest shortfall from the best is"
-        " smallest, each objective counted by its weight (facts 0.50, loss 0.50)."
+        "Each of the 4 points on the front falls short of the best somewhere. With each shortfall"
+        " multiplied by its weight (facts 0.50, loss 0.50), this point's largest one is the"
+        " smallest."
     )
     assert limit == (
-        "What limits it most is facts: 0.610 ± 0.010,"
+        "What holds it back most is facts: 0.610 ± 0.010,"
         " on a scale from 0.200 (worst) to 0.900 (best)."
     )
     assert dear == (
@@ -58,27 +59,36 @@ def test_what_it_gains_and_gives_up_against_both_neighbours(measured: Measured) 
     assert errors == ERRORS
 
 
-def test_a_neighbour_that_the_bounds_leave_out_is_said_so(measured: Measured) -> None:
-    reason, _, dear, low, _ = sentences(measured, {"loss": (None, 1.3)})
-    assert reason.startswith("Of the 2 that meet every bound of the front")
-    assert dear.endswith("The bounds leave that one out.")
-    assert not low.endswith("The bounds leave that one out.")
+def test_what_the_bounds_leave_out_is_not_spoken_of(measured: Measured) -> None:
+    reason, _, low, errors = sentences(measured, {"loss": (None, 1.3)})
+    assert reason.startswith("Each of the 2 points on the front within the bounds falls short")
+    assert low.startswith("Against task_arithmetic(helpful 0.1)") and errors == ERRORS
 
 
 def test_only_one_left_and_none_that_meets_every_bound(measured: Measured) -> None:
     assert sentences(measured, {"facts": (0.7, None)})[0] == (
-        "Of the 4 points of the front only this one meets every bound."
+        "It is the only point on the front within the bounds."
     )
     assert sentences(measured, {"facts": (0.95, None)})[0] == (
-        "No point of the front meets every bound; this one comes closest."
+        "No point meets every bound; this one comes closest."
     )
+
+
+def test_with_one_objective_alone_it_is_the_best_on_it(measured: Measured) -> None:
+    alone = Preference({"facts": 1.0, "loss": 0.0})
+    found = pick(measured, AXES, alone)
+    assert found is not None
+    assert why(measured, found, alone, False)[:2] == [
+        "It is the best of the 4 points on the front on facts.",
+        "On every objective with a weight it reaches the best of the scale.",
+    ]
 
 
 def test_alone_on_the_front_it_has_no_neighbours() -> None:
     only = measure([scored(mix(0.1, 0.0), 0.2, 1.0, "only")], ("facts", "loss"))
     assert sentences(only, {}) == [
-        "It is the only point of the front.",
-        "On every objective with a weight it is as good as the best of the scale.",
+        "It is the only point on the front.",
+        "On every objective with a weight it reaches the best of the scale.",
     ]
 
 

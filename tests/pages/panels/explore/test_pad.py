@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pages.panels.explore.pad import packed, picked_data, thinned
-from studio.decide.picking import front_over, pick
+from studio.decide.picking import candidates, pick
 from studio.decide.preference import Preference
 from studio.points.view import Axis, Measured, measure
 from tests.studio.points.test_view import Point, mix
@@ -37,7 +37,7 @@ def measured() -> Measured:
 
 
 def test_members_of_the_front_with_terms_values_and_words(measured: Measured) -> None:
-    found = json.loads(packed(measured, front_over(measured, AXES), {}))
+    found = json.loads(packed(measured, candidates(measured, AXES)))
     assert found["names"] == ["facts", "manners", "loss"]
     assert found["labels"] == ["facts ↑", "manners ↑", "loss ↓"]
     assert found["ids"] == ["p0", "p1", "p2"]
@@ -48,9 +48,10 @@ def test_members_of_the_front_with_terms_values_and_words(measured: Measured) ->
 
 
 def test_only_members_that_the_bounds_leave_and_another_revision(measured: Measured) -> None:
-    front = front_over(measured, [*AXES, COST])
-    every = json.loads(packed(measured, front, {}))
-    bound = json.loads(packed(measured, front, {"cost": (None, 2.5)}))
+    every = json.loads(packed(measured, candidates(measured, AXES)))
+    bounds = {"cost": (None, 2.5)}
+    found = candidates(measured, AXES, bounds, every=[*AXES, COST])
+    bound = json.loads(packed(measured, found))
     assert bound["ids"] == ["p1", "p2"]
     assert len(bound["terms"]) == 6
     assert every["revision"] != bound["revision"]

@@ -1,4 +1,4 @@
-"""Range sliders that bind: their ends, steps and words."""
+"""Bounds: as text, in words, as sliders, and which points meet them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from engine.scoring.registry import SHARE
-from pages.panels.explore.bounding import decimals, ends, words
+from studio.decide.bounds import decimals, ends, from_text, mask, to_text, within, words
 from studio.points.view import Axis
 from tests.studio.decide.test_picking import FACTS, LOSS, TRADE
+
+NAMES = ("facts", "manners", "loss")
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,33 @@ def test_what_is_bound_and_how_many_meet_it() -> None:
         "facts at least 0.4, facts at most 0.9, loss at most 1.9: 2 of 6 points."
     )
     assert words(TRADE, axes[:2], {}).startswith("No bounds.")
+
+
+def test_the_mask_is_of_points_that_meet_every_bound() -> None:
+    assert mask(TRADE, [FACTS, LOSS], {}).all()
+    found = mask(TRADE, [FACTS, LOSS], {"facts": (0.4, 0.9), "loss": (None, 1.9)})
+    assert found.tolist() == [False, True, False, True, False, False]
+
+
+def test_the_points_within_are_made_once_and_without_bounds_are_the_points() -> None:
+    bounds = {"facts": (0.4, None)}
+    found = within(TRADE, [FACTS, LOSS], bounds)
+    assert found.ids == ("p1", "p2", "p3", "p5")
+    assert within(TRADE, [FACTS, LOSS], dict(bounds)) is found
+    assert within(TRADE, [FACTS, LOSS], {"facts": (None, None)}) is TRADE
+
+
+def test_bounds_as_text_and_back() -> None:
+    bounds = {"facts": (0.6, None), "loss": (None, 1.25), "manners": (0.1, 0.9)}
+    text = to_text(bounds)
+    assert text == "facts:0.6..,loss:..1.25,manners:0.1..0.9"
+    assert from_text(text, NAMES) == bounds
+    assert to_text({"facts": (None, None)}) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "facts", "facts:0.6", "facts:x..", "cost:1..", "facts:1..,facts:..2", "facts:nan.."],
+)
+def test_what_are_no_bounds_bind_nothing(text: str) -> None:
+    assert from_text(text, NAMES) == {}
