@@ -18,6 +18,7 @@ from engine.study import Objective
 from pages.panels.compare import answers, asking
 from pages.panels.compare.asking import TYPED, Ask
 from studio.compare import comparing, slices
+from studio.points.titles import titled
 from studio.points.view import Measured, axes_of
 from studio.task import Task
 from ui import frame as state
@@ -69,7 +70,7 @@ def cards(measured: Measured, objective: Objective) -> None:
             score = measured.score_text(found.row, objective.name)
         with card.container(key=f"card:{place}", gap="xxsmall"):
             with st.container(horizontal=True, wrap=False):
-                st.text(comparing.title(place, each), width="stretch")
+                st.text(f"{comparing.LETTERS[place]} · {titled(bench, each)}", width="stretch")
                 st.button(
                     "Remove", key=f"remove:{each.key}", type="tertiary", icon=":material/close:",
                     on_click=tray.remove, args=(each,),

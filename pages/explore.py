@@ -116,11 +116,7 @@ def actions(recipe: Recipe, point: str | None, whole: bool, now: bool) -> None:
                 help="Evaluate the recipe first",
             )  # fmt: skip
         else:
-            # a link: the browser itself leaves this page, its timers with it (see place.py)
-            st.page_link(
-                state.page("export"), label="Export…", width="stretch",
-                query_params={"point": point},
-            )  # fmt: skip
+            state.export_link(point)
 
 
 def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:

@@ -73,6 +73,12 @@ def navigation() -> st.Page:
     )
 
 
+def export_link(point: str) -> None:
+    """The way to Export with a point: a link, so that the browser itself leaves this page, its
+    timers with it (see place.py)."""
+    st.page_link(page("export"), label="Export…", width="stretch", query_params={"point": point})
+
+
 def show_problems(problems: Sequence[Problem]) -> None:
     """The first problems: where, what, what to do. Shown as text, never as Markdown."""
     for problem in first_problems(problems):

@@ -52,6 +52,8 @@ def test_a_row_is_chosen_anywhere_and_by_the_chart(shipped: Served, chrome: Brow
         expect(marked(page)).to_have_attribute("aria-rowindex", str(row + 2))
         expect(marked(page)).to_have_count(1)
         expect(page.locator(".readout")).to_contain_text("Point ")
+        for each in chosen:
+            expect(page.locator(".readout")).not_to_contain_text(each)
         point = page.locator(".readout").inner_text().split("Point ")[1].split()[0]
         expect(selected).to_contain_text(f"point {point}")
         page.wait_for_url(f"**point={point}**")
@@ -64,6 +66,7 @@ def test_a_row_is_chosen_anywhere_and_by_the_chart(shipped: Served, chrome: Brow
     x, y = page.evaluate(POINT_ON_SCREEN, other)
     page.mouse.click(x, y)
     expect(selected).not_to_contain_text(chosen[-1])
+    expect(page.locator(".readout")).not_to_contain_text(chosen[-1])
     point = page.locator(".readout").inner_text().split("Point ")[1].split()[0]
     expect(selected).to_contain_text(f"point {point}")
 
@@ -87,4 +90,20 @@ def test_a_header_sorts_by_number(shipped: Served, chrome: Browser) -> None:
     values = [float(each) for each in column(page, "facts ↑")]
     assert values == sorted(values) and values[0] != values[-1]
     assert page.complaints == []
+    page.context.close()
+
+
+def test_the_limits_of_a_slider_leave_the_next_label_free(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome)
+    wait_for_chart(page)
+    sliders = page.locator(".st-key-controls [data-testid=stSlider]:visible")
+    sliders.first.hover()
+    limit = sliders.first.locator("[data-testid=stSliderTickBar] p").first
+    expect(limit).to_be_visible()
+    low, label = limit.bounding_box(), sliders.nth(1).locator("label p").bounding_box()
+    assert low is not None and label is not None
+    track = sliders.first.locator("[role=group]").bounding_box()
+    assert track is not None
+    assert track["y"] + track["height"] / 2 < low["y"]
+    assert low["y"] + low["height"] <= label["y"]
     page.context.close()

@@ -295,6 +295,7 @@ def test_an_objective_is_added_and_measured_where_it_lacks(
     until(models_scored)
     at.run()
     assert "1 point lacks the score of an objective." in texts(at)
+    assert "Added more to the study file." in texts(at)  # still, however often the page is drawn
     press(at, "measure_all")
     ended(again, ":measure")
     at.run()

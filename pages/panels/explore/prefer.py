@@ -28,6 +28,7 @@ from studio.points.numbers import number
 from studio.points.view import Axis, Measured, axes_of
 from studio.workbench import Workbench
 from ui import tray
+from ui.frame import export_link
 
 
 @dataclass
@@ -219,13 +220,15 @@ def panel(
             for sentence in unmet_words(found):
                 st.text(sentence)
         recipe, point = measured.recipes[found.row], measured.ids[found.row]
-        left, right = st.columns(2)
-        left.button(
+        st.button(
             "Take this recipe", key="take", width="stretch", on_click=on_take, args=(point,),
             help="Put the pick's recipe into the sliders",
         )  # fmt: skip
-        with right:
+        left, right = st.columns(2, gap="xsmall")
+        with left:
             tray.toggle_button(recipe, "compare_pick")
+        with right.container(key="export_pick"):
+            export_link(point)
         with st.expander("Why this one", key="why"):
             for sentence in why(measured, found, now, bool(as_bounds(every, bounds))):
                 st.text(sentence)

@@ -167,6 +167,7 @@ def _key(document: Mapping[str, Any]) -> str:
 
 def _submit(bench: Workbench, document: Mapping[str, Any], model: str, job: str) -> None:
     recipe = resolve(Recipe("single", {}, {"model": model}), bench.names)
+    st.session_state.pop("added", None)
     st.session_state["previewed"] = (_key(document), model, document["scorer"])
     payload = {"objective": dict(document), "recipe": recipe.as_dict()}
     bench.submit(f"Preview of {document['name']} on {model}", "preview", payload, job)
@@ -182,8 +183,8 @@ def _add(bench: Workbench, document: Mapping[str, Any]) -> None:
 
 
 def said_added(bench: Workbench) -> None:
-    """Once after an objective was added: that it was."""
-    name, path = st.session_state.pop("added", (None, None))
+    """That an objective was added, until the next one is previewed."""
+    name, path = st.session_state.get("added", (None, None))
     if name is None or path != str(bench.study.path):
         return
     st.success(f"Added {name} to the study file.", icon=":material/check_circle:")
