@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -30,6 +32,13 @@ def marked(page: Page) -> Locator:
     return grid(page).locator("tbody tr[aria-selected=true]")
 
 
+def read_point(page: Page) -> str:
+    """The point that stands beside the sliders."""
+    found = re.search(r"Point (\w+)", page.locator(".readout").inner_text())
+    assert found is not None
+    return found[1]
+
+
 def press(page: Page, across: float, row: int) -> None:
     """Click into the table; row -1 is the header."""
     box = page.locator(".st-key-table canvas").first.bounding_box()
@@ -54,20 +63,22 @@ def test_a_row_is_chosen_anywhere_and_by_the_chart(shipped: Served, chrome: Brow
         expect(page.locator(".readout")).to_contain_text("Point ")
         for each in chosen:
             expect(page.locator(".readout")).not_to_contain_text(each)
-        point = page.locator(".readout").inner_text().split("Point ")[1].split()[0]
+        point = read_point(page)
         expect(selected).to_contain_text(f"point {point}")
         page.wait_for_url(f"**point={point}**")
         chosen.append(point)
     assert len(set(chosen)) == 3
 
-    other = next(each for each in points(page) if each not in chosen)
+    named = points(page)
+    other = next(each for each in named if "models" in named[each] and each not in chosen)
+    page.locator("[data-testid=stMain]").evaluate("each => each.scrollTo(0, 0)")
     x, y = page.evaluate(POINT_ON_SCREEN, other)
-    page.locator(".tradeoff").scroll_into_view_if_needed()
-    x, y = page.evaluate(POINT_ON_SCREEN, other)
+    page.mouse.move(x, y)
+    page.wait_for_selector(".tradeoff .hoverlayer .hovertext")
     page.mouse.click(x, y)
     expect(selected).not_to_contain_text(chosen[-1])
     expect(page.locator(".readout")).not_to_contain_text(chosen[-1])
-    point = page.locator(".readout").inner_text().split("Point ")[1].split()[0]
+    point = read_point(page)
     expect(selected).to_contain_text(f"point {point}")
 
     slider(page, "helpful").press("ArrowRight")
