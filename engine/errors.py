@@ -116,7 +116,7 @@ def first_problems(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     more = len(problems) - MOST
     if more <= 1:
         return tuple(problems)
-    count = Problem("…", f"and {more} more problems", "Mend these first, then check again.")
+    count = Problem("…", f"and {more} more problems", "Fix these first, then check again.")
     return (*problems[:MOST], count)
 
 

@@ -225,4 +225,4 @@ def _read(text: str, where: str, use: Callable[[_Loader], Any]) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "malformed"
-        raise bad(place, f"not valid YAML ({what})", "Mend it.") from None
+        raise bad(place, f"not valid YAML ({what})", "Correct it.") from None

@@ -87,7 +87,7 @@ def ask_all(objective: Objective, source: str, rows: Sequence[Row], ask: Ask) ->
     prompts = asking.prompts_of(ask, source, rows)
     ask.refusal = ""
     if not prompts:
-        ask.refusal = "There is no prompt: give one."
+        ask.refusal = "There is no prompt: type one."
     elif len(prompts) > comparing.PROMPTS:
         ask.refusal = f"{len(prompts)} prompts: {comparing.PROMPTS} can be answered at once."
     else:

@@ -107,7 +107,7 @@ def show_lacking() -> None:
     """Points that lack a score, and the buttons that measure what is missing, nothing else."""
     measured = bench.measured()
     singles = bench.task("singles")
-    own = singles is None or not singles.status.over  # the app scores the models as they are
+    own = singles is None or not singles.status.over  # the app scores the unmerged models
     every = adding.lacking(measured, singles=not own)
     front = adding.on_front(measured, front_axes(bench), every)
     task = bench.task(measuring)

@@ -100,7 +100,7 @@ class Draft:
             elif not place:
                 yield Problem(where, f"the expert {name} has no directory", "Give its directory.")
             if name and name in seen:
-                yield Problem(where, f"two are called {name}", "Rename one.")
+                yield Problem(where, f"two experts are called {name}", "Rename one.")
             seen.add(name)
 
 

@@ -110,7 +110,7 @@ def _architectures(family: Family) -> Check:
     results += [f"{name}: the same, and the same sizes." for name in _whole(family)]
     if family.target is not None:
         results.append(
-            f"target: {family.target.architecture}; it may be any, since only its logits are used."
+            f"target: {family.target.architecture}; any will do, since only its logits are used."
         )
     return Check("Architecture", tuple(results))
 
@@ -119,14 +119,15 @@ def _tensors(family: Family) -> Check:
     results = [f"base: {counted(len(family.tensors), 'tensor is', 'tensors are')} merged."]
     for name, model in family.experts.items():
         if model.adapter is None:
-            results.append(f"{name}: every tensor of base is there, none besides, shapes agree.")
+            results.append(f"{name}: it has exactly the base's tensors, with the same shapes.")
         elif not model.adapter.plain:
             said = counted(len(model.tensors), "tensor has its layer", "tensors have their layers")
             results.append(f"{name}: its {said} in base.")
         else:
             changed = len(model.adapter.pairs)
             results.append(
-                f"{name}: its factors fit {counted(changed, 'tensor')} of base, name and shape."
+                f"{name}: its factors fit {counted(changed, 'tensor')} of the base in name "
+                "and shape."
             )
     if family.tied:
         results.append("The output projection is the input embedding: merged once.")
@@ -168,11 +169,11 @@ def _rows(family: Family) -> Check:
 
 def _dtypes(family: Family) -> Check:
     others = {n: e.dtype for n, e in _whole(family).items() if e.dtype != family.base.dtype}
-    text = f"base: {family.base.dtype}; a merged checkpoint is written so, rounded once."
+    text = f"base: {family.base.dtype}; a merged checkpoint is written in it, rounded once."
     if not others:
         return Check("Dtype", (text,))
     listed = ", ".join(f"{name} {dtype}" for name, dtype in others.items())
-    return Check("Dtype", (text, f"Stored otherwise: {listed}. Sums are float32 all the same."))
+    return Check("Dtype", (text, f"Stored differently: {listed}. Sums are float32 regardless."))
 
 
 def _templates(family: Family, tokenizers: dict[str, TokenizerFiles]) -> Check:

@@ -28,11 +28,12 @@ MEANS = {
     "mean": "the score is the mean over the examples",
     "perplexity": "the score is the exponential of the mean over all tokens",
 }
+BETTER = {"maximize": "Higher is better", "minimize": "Lower is better"}
 READS = {
     "nothing": "no data",
-    "prompt": "a prompt a line",
-    "target": "a prompt and a target (or targets) a line",
-    "choices": "a prompt, choices and the answer a line",
+    "prompt": "one prompt per line",
+    "target": "a prompt and a target (or targets) per line",
+    "choices": "a prompt, choices and the answer per line",
 }
 
 
@@ -46,11 +47,11 @@ def scorers() -> list[str]:
 def scorer_text(name: str) -> str:
     """What a scorer does, what its data must hold, and where it comes from."""
     scorer = find_scorer(name)
-    needs = "a prompt a line, and a target where the pattern has a group"
+    needs = "one prompt per line, and a target where the pattern has a group"
     if isinstance(scorer.needs, str):
         needs = READS[scorer.needs]
     return (
-        f"{scorer.name}: {scorer.summary}. It is to {scorer.direction}; {MEANS[scorer.mean]}. "
+        f"{scorer.name}: {scorer.summary}. {BETTER[scorer.direction]}; {MEANS[scorer.mean]}. "
         f"It reads {needs}. Source: {scorer.source}."
     )
 
@@ -155,7 +156,7 @@ def lacking(measured: Measured, *, singles: bool = True) -> list[int]:
     """Rows of the points that lack the score of some objective.
 
     Args:
-        singles: whether base, target and experts as they are count too.
+        singles: whether base, target and experts, unmerged count too.
     """
     rows = (row for row in range(len(measured)) if not measured.complete(row))
     return [row for row in rows if singles or not measured.singles[row]]

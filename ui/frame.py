@@ -194,7 +194,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
             show_problems(error.problems)
         else:  # the workspace takes nothing
             st.code(str(error), language=None, wrap_lines=True)
-        st.text("Mend it, then reload this page.")
+        st.text("Fix it, then reload this page.")
         if otherwise is None:
             st.page_link(page("models"), label="Open another study")
         else:

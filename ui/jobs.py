@@ -52,5 +52,5 @@ def first_steps(bench: Workbench) -> None:
         if bench.opened is None:
             st.text("The worker opens the study: it reads the models and their fingerprints.")
         models = ", ".join(bench.names.models)
-        st.text(f"First the models are scored as they are: {models}.")
+        st.text(f"First the unmerged models are scored: {models}.")
         st.text("Then move the sliders and press Evaluate: each recipe becomes a point here.")

@@ -11,7 +11,7 @@ import streamlit as st
 from engine.parameter import Parameter
 from studio.study_editor import texts_of
 
-ESCAPED = r"One a line; \n within a line stands for a line break"
+ESCAPED = r"One per line; \n within a line stands for a line break"
 
 
 def parameter_field(

@@ -29,7 +29,7 @@ FIRST = "task_arithmetic"
 
 
 def methods() -> list[str]:
-    """Names to choose from: weight space, logit space, then the models as they are."""
+    """Names to choose from: weight space, logit space, then the unmerged models."""
     order = {"weight": 0, "logit": 1}
     return sorted(
         METHODS,

@@ -23,7 +23,7 @@ Step = Literal["slider", "evaluate", "prefer", "compare", "export"]
 WORDS: dict[Step, str] = {
     "slider": "Move a slider",
     "evaluate": "Evaluate the mixture",
-    "prefer": "Say a preference",
+    "prefer": "Set a preference",
     "compare": "Compare two",
     "export": "Export one",
 }

@@ -48,9 +48,9 @@ def toggle_button(recipe: Recipe, key: str, *, disabled: bool = False) -> None:
         icon=":material/check:" if there else None,
         width="stretch",
         disabled=disabled or full,
-        help="The tray is full: take one out on Compare" if full
-        else f"Take it out of the tray, which has {len(tray())} of {LIMIT}" if there
-        else "Put it into the tray; Compare shows the answers of up to four side by side",
+        help="The tray is full: remove one on Compare" if full
+        else f"Remove it from the tray, which has {len(tray())} of {LIMIT}" if there
+        else "Add it to the tray; Compare shows the answers of up to four side by side",
         on_click=toggle,
         args=(recipe,),
     )  # fmt: skip

@@ -64,5 +64,5 @@ def menu(bench: Workbench, compare: Path) -> None:
                     f"Remove {place + 1}", key=f"tray_out:{recipe.key}", type="tertiary",
                     on_click=tray.remove, args=(recipe,),
                 )  # fmt: skip
-        adder(bench, "tray_add", "Put a model or a point of the front in")
+        adder(bench, "tray_add", "Add a model or a point to the tray")
         st.page_link(compare, label="Compare their answers", disabled=not recipes)

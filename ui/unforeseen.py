@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 
-HAPPENED = "Something happened here that was not foreseen."
+HAPPENED = "Something unexpected happened here."
 SAFE = (
     "Points measured so far are safe: they were on disk before they were shown. What the worker "
     "computes goes on."

@@ -76,7 +76,7 @@ against honesty, which the first chart shows."""
 
 
 def recipes(study: Study) -> list[Recipe]:
-    """Everything that is measured: the models as they are, then every sweep."""
+    """Everything that is measured: the unmerged models, then every sweep."""
     names = study.family.names
     found = [resolve(Recipe("single", {}, {"model": each}), names) for each in names.models]
     for each in SWEEPS:

@@ -176,4 +176,4 @@ def _check_lora(data: Mapping[str, Any], problem: Any) -> None:
         patterns = data.get(key) or {}
         if not isinstance(patterns, dict) or not all(_number(each) for each in patterns.values()):
             what = f"{key} must map names to numbers above 0, got {str(patterns)[:80]}"
-            problem(what, "Mend it.")
+            problem(what, "Correct it.")

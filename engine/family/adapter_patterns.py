@@ -107,5 +107,5 @@ def pattern_problems(
             what = f"{key}: the pattern {pattern[:200]!r} was stopped: {failed.what}"
             return [*problems, Problem(str(file), what, _MEND)]
         what = f"{key}: {pattern[:200]!r} is not a regular expression ({failed.what})"
-        problems.append(Problem(str(file), what, "Mend it."))
+        problems.append(Problem(str(file), what, "Correct it."))
     return problems

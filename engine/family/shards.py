@@ -110,7 +110,7 @@ def read_weights(path: Path, name: str) -> dict[str, TensorInfo]:
         if not (path / shard).is_file():
             problems.append(
                 Problem(
-                    str(index), f"the shard {shard} is missing", "Download it, or mend the index."
+                    str(index), f"the shard {shard} is missing", "Download it, or fix the index."
                 )
             )
             continue

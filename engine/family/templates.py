@@ -12,7 +12,7 @@ from engine import apart
 from engine.errors import BadInput, Problem
 from engine.family.tokenizer import TokenizerFiles
 
-_ANOTHER = "Mend the template, or name another model as `tokenizer:`."
+_ANOTHER = "Correct the template, or name another model as `tokenizer:`."
 
 
 class NoUse(BadInput):
@@ -56,7 +56,7 @@ def rendered(
             what = f"the chat template was stopped: {failed.what}"
         else:
             what = f"the chat template refuses the messages ({failed.what})"
-            return BadInput(Problem(place, what, "Mend the messages."))
+            return BadInput(Problem(place, what, "Correct the messages."))
         if failed.line is not None and not line:
             what += f" in line {failed.line} of the template"
         return NoUse(Problem(place, what, _ANOTHER))

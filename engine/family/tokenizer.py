@@ -219,7 +219,7 @@ def _parse_tokens(path: Path) -> tuple[dict[int, str], Path]:
             raise bad(
                 str(file),
                 f"the entry {str(token)[:40]!r}: {str(number)[:40]} is not token and id",
-                "Mend it.",
+                "Correct it.",
             )
         tokens[number] = token
     return tokens, file

@@ -62,10 +62,10 @@ def read_bytes(path: Path, where: str) -> bytes:
             what = f"holds {found.st_size / 1e9:.1f} GB; {MAX_BYTES / 1e9:.0f} GB are read at most"
             raise bad(f"{where}: {path}", what, "Keep the rows that are measured.")
         if not S_ISREG(found.st_mode) and not path.is_dir():
-            raise bad(f"{where}: {path}", "is not a regular file", "Mend the path.")
+            raise bad(f"{where}: {path}", "is not a regular file", "Correct the path.")
         return path.read_bytes()
     except FileNotFoundError:
-        raise bad(f"{where}: {path}", "there is no such file", "Mend the path.") from None
+        raise bad(f"{where}: {path}", "there is no such file", "Correct the path.") from None
     except OSError as error:
         raise bad(f"{where}: {path}", f"cannot be read: {error.strerror}") from error
 
@@ -225,7 +225,7 @@ def _stream(text: str, form: str, place: int = 0, end: str = "") -> Iterator[tup
             break
         if place < len(text) and end and not first:
             if text[place] != ",":
-                raise Unread(f"{form}: expected ',' or {end!r}", "Mend it.", at(place))
+                raise Unread(f"{form}: expected ',' or {end!r}", "Correct it.", at(place))
             place = skip(place + 1)
         if place >= len(text):
             if end:

@@ -90,7 +90,7 @@ def choice(
     mean="mean",
     needs="target",
     summary="how surprised the model is by the target: the mean of −log p over its tokens",
-    unit="nats a token",
+    unit="nats per token",
     link="log",
     source="the cross-entropy of language modelling, in nats",
     empty_target=False,
@@ -138,7 +138,7 @@ def perplexity(
     mean="mean",
     needs="prompt",
     summary="how far the answers moved from the base: the mean of KL(composed ‖ base) over tokens",
-    unit="nats a token",
+    unit="nats per token",
     source="Kullback and Leibler 1951; on the model's own texts as in arXiv 1909.08593",
     least=0.0,
 )

@@ -44,8 +44,7 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
     and numerics.
 
     Its name, its direction and where its files lie are not part of it: renaming, turning round or
-        moving an objective
-    keeps its scores.
+    moving an objective keeps its scores.
 
     Args:
         tokenizer_files_hash: fingerprint of tokenizer, chat template and generation_config.
@@ -137,7 +136,7 @@ def _overlap(objective: Objective) -> list[Problem]:
     count = "one question is" if len(both) == 1 else f"{len(both)} questions are"
     what = f"{count} among the rows to explore in {objective.data} too: {', '.join(pairs)}{more}"
     fix = (
-        "Take them out of one of the files; or leave report_data out, and report_fraction holds"
+        "Remove them from one of the files; or leave report_data out, and report_fraction holds"
         " rows back."
     )
     return [Problem(f"{objective.report_data}: objective {objective.name}", what, fix)]

@@ -68,7 +68,7 @@ def _few(problems: list[Problem], path: Path) -> list[Problem]:
     if len(problems) <= SHOWN:
         return problems
     what = f"{len(problems) - SHOWN} more rows likewise"
-    return [*problems[:SHOWN], Problem(str(path), what, "Mend or leave out these rows.")]
+    return [*problems[:SHOWN], Problem(str(path), what, "Correct or remove these rows.")]
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _rendered(
         many = f"; so do {rows_more} more rows with" if rows_more else "; it has"
         others = f" and {len(orders) - 1} more orders of roles" if len(orders) > 1 else ""
         what = f"{said}{many} the roles {', '.join(roles)}{others}"
-        fix = "Mend the messages, or name another model as `tokenizer:`."
+        fix = "Correct the messages, or name another model as `tokenizer:`."
         problems.append(Problem(those[0].place(path), what, fix))
     return problems, overhead
 

@@ -2,7 +2,7 @@
 
 predicted   mean and band of the surrogate along the line, dashed and apart from what is measured
 measured    the points on the line with their errors, faintly those beside it
-models      base, target and experts as they are, where they lie on the line
+models      base, target and experts, unmerged, where they lie on the line
 
 Across is the coefficient as its slider has it, the others held where they are. A method that knows
 only proportions goes from none to all of it: across is its share of the whole, and the others share

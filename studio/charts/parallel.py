@@ -25,7 +25,7 @@ from studio.points.view import Axis, Measured
 LINES = 1000
 """Lines drawn at most: more are a carpet, and slow."""
 
-KINDS = ("measured", "models as they are", "front", "selected")
+KINDS = ("measured", "unmerged models", "front", "selected")
 COLOURS = (MEASURED, SINGLE, FRONT, TEXT)
 WIDTHS = (0.7, 2.0, 2.0, 4.0)
 DASHES = ("solid", "dot", "solid", "solid")

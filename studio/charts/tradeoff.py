@@ -4,7 +4,7 @@ cloud    measured points, a shape each method; thinned where there are too many 
 front    larger, outlined; with the stair of what it dominates where it is over just the two axes;
          a hollow mark where only an objective that is not on the axes brings the point there
 knees    a square around a front point where giving up a little more buys much less
-models   base, target and experts as they are, by name
+models   base, target and experts, unmerged, by name
 bounds   a dashed line on an axis, the excluded side shaded
 """
 
@@ -154,7 +154,7 @@ def _models(
     measured: Measured, rows: np.ndarray, axes: Sequence[Axis], kind: str,
     front: np.ndarray, hidden: np.ndarray, beside: str,
 ) -> dict[str, Any]:  # fmt: skip
-    """Base, target and experts as they are, each with its name; an outline where on the front.
+    """Base, target and experts, unmerged, each with its name; an outline where on the front.
 
     Args:
         front, hidden: bool [points]: on the front; there only through objectives off the axes.
@@ -168,7 +168,7 @@ def _models(
         shapes = ["diamond" if name in SYMBOLS else "square" for name in names]
     trace = marks.points(
         measured, rows, axes,
-        name="models as they are", colour=SINGLE, kind=kind, with_bars=True,
+        name="unmerged models", colour=SINGLE, kind=kind, with_bars=True,
         mode="markers+text",
         text=[
             f"{html.escape(name)}{' (front)' if best else ''}"
@@ -220,7 +220,7 @@ def tradeoff(
     hide_dominated: bool = False,
     keep: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Two or three objectives against each other: the points, the front, the models as they are.
+    """Two or three objectives against each other: the points, the front, the unmerged models.
 
     Args:
         measured: the points to show; those outside the bounds are not among them.
@@ -228,7 +228,7 @@ def tradeoff(
         over: the objectives of the front; on the axes or not.
         bounds: drawn where they are on one of the axes.
         knees: bool [points], which of the front are knees.
-        hide_dominated: leave only the front and the models as they are.
+        hide_dominated: leave only the front and the unmerged models.
         keep: ids of points drawn however many there are.
 
     Returns:

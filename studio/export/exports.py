@@ -28,7 +28,7 @@ SHORTEST = 4
 def choices(
     measured: Measured, over: Sequence[Axis], tray: Iterable[Recipe], asked: str | None
 ) -> list[str]:
-    """Ids to choose from, each once: the one asked for, the front, the models as they are, the
+    """Ids to choose from, each once: the one asked for, the front, the unmerged models, the
     tray. The front is cut at `FRONT_SHOWN`."""
     front = np.flatnonzero(measured.front_of(over))[:FRONT_SHOWN]
     rows = [measured.row_of[asked]] if asked in measured.row_of else []

@@ -1,7 +1,7 @@
 """What the points of a method predict for a recipe that is not measured. Pure; no widget.
 
     Measured ── points of one method and its parameters ──► a Surrogate an objective ──► mean, band
-             └─ models as they are, where they lie on the method's surface
+             └─ unmerged models, where they lie on the method's surface
 
 Surfaces are fitted once for the points there are and go with them; then a recipe is answered in a
 fraction of a millisecond. They are of one method under one set of parameters: another parameter is
@@ -104,7 +104,7 @@ def surfaces(
 ) -> dict[str, Surrogate | TooFew]:
     """Objective -> its surface over the coefficients of a recipe's method, or why there is none.
 
-    Of the models as they are only those count that lie exactly on that surface.
+    Of the unmerged models only those count that lie exactly on that surface.
 
     Args:
         objectives: checked ones; the study's.

@@ -134,7 +134,7 @@ class Measured:
 
     @cached_property
     def singles(self) -> np.ndarray:
-        """bool [points]: base, target and experts as they are."""
+        """bool [points]: base, target and experts, unmerged."""
         return np.array([each.method == "single" for each in self.recipes], dtype=bool)
 
     def text(self, row: int) -> str:

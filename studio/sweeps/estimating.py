@@ -145,7 +145,7 @@ class Estimating:
             "objectives": list(self.form.objectives),
             "have": bench.have(each for group in groups for each in group),
         }
-        points = "1 point" if len(groups) == 1 else f"{len(groups)} points, one a method"
+        points = "1 point" if len(groups) == 1 else f"{len(groups)} points, one per method"
         bench.submit(f"Measuring {points}", "estimate", payload, self.session)
 
     def _gaps(self, bench: Workbench, place: int) -> np.ndarray:

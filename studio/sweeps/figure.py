@@ -96,7 +96,7 @@ def too_many(members: int, objectives: int) -> bool:
 
 
 def reference_of(measured: Measured, axes: Sequence[Axis], models: int) -> np.ndarray | None:
-    """The worst score of the models as they are, moved out by 10 % of their range, float64 [axes].
+    """The worst score of the unmerged models, moved out by 10 % of their range, float64 [axes].
 
     None until each of the `models` is measured on these axes: a reference must not move later.
     """

@@ -97,7 +97,7 @@ def estimate_words(lines: Sequence[Line], need: Memory | None) -> list[str]:
             continue
         once = f", {duration(line.prepare)} once to prepare" if line.prepare >= 0.1 else ""
         found.append(
-            f"{design_words(line.design)}: {line.new} × {duration(line.seconds)} a point,"
+            f"{design_words(line.design)}: {line.new} × {duration(line.seconds)} per point,"
             f" measured on one{once}."
         )
     if need is not None:
@@ -115,5 +115,5 @@ def reference_words(curve: Curve, axes: Sequence[Axis], reference: np.ndarray) -
     )
     return (
         f"Hypervolume {curve.volumes[-1]:.4g} after {counted(curve.counts[-1], 'point')}, in the"
-        f" order measured. Reference, 10 % beyond the worst model as it is: {corner}."
+        f" order measured. Reference, 10 % beyond the worst unmerged model: {corner}."
     )

@@ -35,7 +35,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def app(chrome: Browser, demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The demo served, its models scored as they are."""
+    """The demo served, its unmerged models scored."""
     with Served(demo, tmp_path_factory.mktemp("home")) as served:
         page = served.open(chrome)
         page.get_by_text("worker ready").wait_for()

@@ -116,7 +116,7 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
     dialogs: list[Dialog] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog))
     choose(page, "Prompts", "typed")
-    page.get_by_role("textbox", name="Prompts, one a line").fill("\n".join(HOSTILE))
+    page.get_by_role("textbox", name="Prompts, one per line").fill("\n".join(HOSTILE))
     set_how(page, {"Most new tokens": "12", "Temperature": "9"})
     answer(page)
     assert page.locator(".answers th.prompt").all_text_contents() == HOSTILE
@@ -132,7 +132,7 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
     assert len(said(page)) == len(first) and said(page) != first
     expect(page.get_by_role("button", name="temperature 9, seed 1")).to_be_visible()
 
-    page.get_by_role("textbox", name="Prompts, one a line").fill("\n".join(HOSTILE * 5))
+    page.get_by_role("textbox", name="Prompts, one per line").fill("\n".join(HOSTILE * 5))
     set_how(page, {"Most new tokens": "180"})
     page.get_by_role("button", name="Answer", exact=True).click()
     page.wait_for_function(

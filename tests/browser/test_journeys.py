@@ -42,7 +42,7 @@ def test_open_slide_evaluate_click_export(app: Served, chrome: Browser, tmp_path
     page = app.open(chrome)
     revision = wait_for_chart(page)
     models = points(page)
-    assert set(models.values()) == {"models as they are"} and len(models) == 5
+    assert set(models.values()) == {"unmerged models"} and len(models) == 5
 
     handle = slider(page, "helpful")
     handle.focus()

@@ -40,10 +40,10 @@ def now(page: Page) -> Locator:
 
 def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     page = app.open(chrome, "/sweeps?over=facts,refusals,fluency,cost")
-    expect(now(page)).to_contain_text("No sweep runs.")
+    expect(now(page)).to_contain_text("No sweep is running.")
     leave_out(page, "sweep_objectives", ["honesty", "over_refusal", "fluency", "cost"])
     choose(page, "Design", "sobol")
-    give(page, "Points a method", 400)
+    give(page, "Points per method", 400)
     expect(page.get_by_text("task_arithmetic: 400 points over 3 coefficients")).to_be_visible()
     press(page, "Estimate")
     page.get_by_text(re.compile(r"^399 new points \(1 there already\)\. About ")).wait_for()
@@ -57,7 +57,7 @@ def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     volumes = page.evaluate("document.querySelector('.tradeoff').data[0].y")
     assert volumes == sorted(volumes) and volumes[-1] > 0
 
-    give(page, "Points a method", 3)
+    give(page, "Points per method", 3)
     give(page, "Seed of sobol", 7)
     press(page, "Estimate")
     page.get_by_text(re.compile(r"^2 new points \(1 there already\)\. About ")).wait_for()
@@ -82,6 +82,6 @@ def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     )
     press(page, "Cancel")
     press(page, "Dismiss")
-    expect(now(page)).to_contain_text("No sweep runs.")
+    expect(now(page)).to_contain_text("No sweep is running.")
     assert page.complaints == []
     page.context.close()

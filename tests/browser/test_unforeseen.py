@@ -25,7 +25,7 @@ def faulty(chrome: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def told(page: Page, place: str) -> None:
     """The error stands on the page, as text, with ways on that stay on this server."""
-    expect(page.get_by_text("Something happened here that was not foreseen.")).to_have_count(1)
+    expect(page.get_by_text("Something unexpected happened here.")).to_have_count(1)
     expect(page.get_by_text(f"ZeroDivisionError: a fault in a {place}\\x1b[2J <b>of</b>").first)\
         .to_be_visible()  # fmt: skip
     expect(page.get_by_text("Points measured so far are safe")).to_be_visible()

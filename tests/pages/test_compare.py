@@ -134,7 +134,7 @@ def test_generated_text_is_data_of_the_component_and_nowhere_markup(bench: Workb
 def test_typed_prompts_and_settings_are_asked(bench: Workbench) -> None:
     at = opened("base", "helpful")
     widget(at.selectbox, "Prompts").select("typed").run()
-    widget(at.text_area, "Prompts, one a line").set_value("one\n\n two \n")
+    widget(at.text_area, "Prompts, one per line").set_value("one\n\n two \n")
     widget(at.number_input, "Temperature").set_value(0.7)
     widget(at.number_input, "Seed").set_value(5)
     widget(at.number_input, "Most new tokens").set_value(9)
@@ -162,8 +162,8 @@ def test_nothing_to_ask_is_said(bench: Workbench) -> None:
     at = opened("base")
     widget(at.selectbox, "Prompts").select("typed").run()
     press(at, "Answer")
-    assert "There is no prompt: give one." in texts(at)
-    widget(at.text_area, "Prompts, one a line").set_value("x\n" * 17)
+    assert "There is no prompt: type one." in texts(at)
+    widget(at.text_area, "Prompts, one per line").set_value("x\n" * 17)
     press(at, "Answer")
     assert "17 prompts: 16 can be answered at once." in texts(at)
     assert not [name for name in bench._tasks if name.endswith(":compare")]

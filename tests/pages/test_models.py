@@ -265,7 +265,7 @@ def test_a_preview_shows_examples_and_saves_nothing(
     assert "held back for the report" in shown and "0.600 ± 0.245 [0.231, 0.882]" in shown
     assert own.read_text() == before
     at.text_input(key="objective:0:name").set_value("other").run()
-    assert "The fields changed since this preview." in texts(at)
+    assert "The fields have changed since this preview." in texts(at)
 
 
 def test_an_objective_is_added_and_measured_where_it_lacks(
@@ -320,7 +320,7 @@ def test_an_objective_that_cannot_be_added_leaves_the_file(
 def test_fields_follow_the_scorer(bench: Workbench) -> None:
     at = page("models").run()
     scorer = at.selectbox(key="objective:0:scorer")
-    assert "It is to maximize" in texts(at)
+    assert "Higher is better" in texts(at)
     scorer.set_value("cost").run()
     keys = [each.key for each in (*at.text_input, *at.number_input) if each.key]
     assert "objective:0:data" not in keys and "objective:0:limit" not in keys

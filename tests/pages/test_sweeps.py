@@ -60,13 +60,13 @@ def test_a_sweep_is_spread_evenly_unless_a_grid_is_asked_for(bench: Workbench) -
     ) in texts(at)
     at.number_input(key="sweep_points").set_value(3).run()
     assert "task_arithmetic: 1 point, not 3: 1 level for each of" in texts(at)
-    assert "Points a method, at most" in {each.label for each in at.number_input}
+    assert "Points per method, at most" in {each.label for each in at.number_input}
 
 
 def test_an_empty_page_says_what_to_do(home: Path) -> None:
     at = opened("sobol")
     shown = texts(at)
-    assert "No sweep runs." in shown and "Choose methods" in shown
+    assert "No sweep is running." in shown and "Choose methods" in shown
     assert "once the models are scored" in shown
     assert at.button(key="estimate").disabled
 
@@ -96,7 +96,7 @@ def test_nothing_starts_before_its_estimate(bench: Workbench) -> None:
     shown = texts(at)
     # one of the four is measured now; 1 s to compose and 2 s an objective
     assert "3 new points (1 there already). About 21 s in all." in shown
-    assert "task_arithmetic grid 4: 3 × 7.0 s a point, measured on one, 5.0 s once" in shown
+    assert "task_arithmetic grid 4: 3 × 7.0 s per point, measured on one, 5.0 s once" in shown
     assert "Memory: up to 2.0 GB needed, 4.0 GB free" in shown
     assert len(bench.measured()) == 5
     assert at.button(key="estimate").label == "Estimate again"
@@ -168,7 +168,7 @@ def test_a_sweep_can_be_cancelled_and_resumed(bench: Workbench, service: toy.Ser
     at.run()
     assert not at.exception
     assert len(bench.measured()) == 8
-    assert "No sweep runs." in texts(at)
+    assert "No sweep is running." in texts(at)
 
 
 def test_a_sweep_of_a_shell_is_shown_and_when_it_is_killed_can_be_resumed(
@@ -190,7 +190,7 @@ def test_a_sweep_of_a_shell_is_shown_and_when_it_is_killed_can_be_resumed(
     assert "interrupted, 0 of 1 point: task_arithmetic sobol 1 seed 3" in texts(at)
     widget(at.button, "Resume").click().run()
     until(lambda: finished(bench))
-    assert "No sweep runs." in texts(at.run())
+    assert "No sweep is running." in texts(at.run())
     [past] = [each for each in at.dataframe if "state" in each.value]
     assert past.value["state"].tolist() == ["done"]
 

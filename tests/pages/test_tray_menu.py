@@ -11,7 +11,7 @@ from engine.recipe import Recipe, resolve
 from studio.workbench import Workbench
 from tests.app_fixtures import page, widget
 
-ADD = "Put a model or a point of the front in"
+ADD = "Add a model or a point to the tray"
 
 
 def label(at: AppTest) -> str:

@@ -53,7 +53,7 @@ def test_a_file_that_is_there_is_never_overwritten(draft: Draft, tmp_path: Path)
         ({"base": ""}, ["it is empty"]),
         ({"base": "/nowhere"}, ["no such file or directory"]),
         ({"experts": ()}, ["no expert is named"]),
-        ({"experts": (("a", "/x"), ("a", "/y"))}, ["two are called a"]),
+        ({"experts": (("a", "/x"), ("a", "/y"))}, ["two experts are called a"]),
         ({"experts": (("", "/x"), ("b", ""))}, ["/x has no name", "b has no directory"]),
         ({"experts": (("base", "/x"),)}, ["cannot name an expert"]),
         ({"tokenizer": "gone"}, ["no model named 'gone'"]),

@@ -65,15 +65,17 @@ def test_rows_that_only_some_models_have_are_named(family: FamilyFiles) -> None:
 
 def test_each_expert_s_tensors_and_tokens_are_reported(family: FamilyFiles) -> None:
     found = opened(family, "helpful", "terse")
-    assert "helpful: every tensor of base is there" in results(found, "Tensors and shapes")
-    assert "terse: its factors fit 12 tensors of base" in results(found, "Tensors and shapes")
+    assert "helpful: it has exactly the base's tensors" in results(found, "Tensors and shapes")
+    assert "terse: its factors fit 12 tensors of the base in name" in results(
+        found, "Tensors and shapes"
+    )
     assert "helpful: 300 ids mean the same tokens as in base." in results(found, "Token ids")
     assert "nothing to compare: terse" in results(found, "Token ids")
 
 
 def test_another_dtype_is_said(family: FamilyFiles) -> None:
     assert "bfloat16" in results(opened(family, "helpful"), "Dtype")
-    assert "Stored otherwise" not in results(opened(family, "helpful"), "Dtype")
+    assert "Stored differently" not in results(opened(family, "helpful"), "Dtype")
 
 
 def test_what_is_worth_a_look_is_marked(family: FamilyFiles, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def form(
     ):
         if chosen == TYPED:
             st.text_area(
-                "Prompts, one a line", anchored(key("typed"), ask.typed), key=key("typed"),
+                "Prompts, one per line", anchored(key("typed"), ask.typed), key=key("typed"),
                 height=90,
             )  # fmt: skip
         else:

@@ -1,6 +1,6 @@
 """The chart panel of Explore: which view, over which axes, what is drawn and what is kept of it.
 
-    Trade-off   two or three objectives: measured points, front, models as they are
+    Trade-off   two or three objectives: measured points, front, unmerged models
     Curve       one objective along one coefficient, predicted with its band, measured points on it
     Surface     one objective over two coefficients, predicted, measured points on it
     Parallel    all objectives at once, one line a point

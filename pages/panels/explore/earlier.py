@@ -46,7 +46,7 @@ def show(bench: Workbench, start: Callable[[list[Recipe], str], None]) -> None:
         st.text(words(found))
         again = recipes(bench, found) if bench.opened is not None else []
         st.button(
-            "Measure them anew", key="measure_anew", disabled=not again,
+            "Measure them again", key="measure_anew", disabled=not again,
             help="Scores these points as the objectives are defined now",
             on_click=start, args=(again, f"Scoring {counted(len(again), 'point')} anew"),
         )  # fmt: skip

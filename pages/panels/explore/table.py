@@ -129,7 +129,7 @@ def _filters(measured: Measured) -> table.Sought:
     now = kept()["sought"] = table.Sought(chosen, text.strip(), starred, mine)
     with st.popover(f"Filter ({len(now)})" if now else "Filter", key="table_filter"):
         at = controls.anchored("sought_text", now.text)
-        st.text_input("Name, note or id holds", at, key="sought_text")
+        st.text_input("Name, note or id contains", at, key="sought_text")
         at = controls.anchored("sought_methods", [each for each in methods if each in chosen])
         st.pills("Methods", methods, selection_mode="multi", default=at, key="sought_methods")
         at = controls.anchored("sought_starred", now.starred)

@@ -104,7 +104,7 @@ def _another(bench: Workbench, measured: Measured, ids: list[str], model: Model 
         on_change=lambda: _take(measured, st.session_state[key]), disabled=not ids,
     )  # fmt: skip
     typed.text_input(
-        "Or its id", key="export_id", help="Any measured point; its beginning is enough",
+        "Or its id", key="export_id", help="Any measured point; the first letters are enough",
         on_change=lambda: _look_up(measured, st.session_state["export_id"]),
     )  # fmt: skip
     if st.session_state.get("export_unknown"):

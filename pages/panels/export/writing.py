@@ -43,7 +43,7 @@ def ask(bench: Workbench, model: Model, job: str) -> None:
         st.code(exports.planned(plan), language=None)
         if plan.beside:
             needs = ", ".join(f"{name} ({bench.family.models[name].path})" for name in plan.beside)
-            st.text(f"It will need these where they lie: {needs}.")
+            st.text(f"It needs these models where they are: {needs}.")
     if problem:
         state.show_problems([problem])
     running = (task := bench.task(job)) is not None and not task.status.over
@@ -69,7 +69,7 @@ def _place(bench: Workbench, point: str) -> Path:
     default = exports.default_place(bench.workspace, bench.study.name, point)
     text = st.text_input(
         "Directory on this server", value=anchored(key, str(default)), key=key,
-        help="It must not exist or be empty",
+        help="It must not exist yet, or be empty",
     )  # fmt: skip
     if len(text) > FITS:
         st.code(text.strip(), language=None, wrap_lines=True)

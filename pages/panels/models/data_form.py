@@ -67,7 +67,7 @@ def _fields(seen: Seen, key: str) -> dict[str, Any]:
         left, right = st.columns(2)
         chosen["prompt"] = left.multiselect(
             "Prompt", columns, key=f"{key}:prompt", persist_state="session",
-            placeholder=AS_FOUND, help="Several are put one under the other",
+            placeholder=AS_FOUND, help="Several are joined, one below the other",
         )  # fmt: skip
         chosen["messages"] = right.selectbox(
             "Conversation instead of a prompt", columns, index=None, key=f"{key}:messages",
@@ -77,7 +77,7 @@ def _fields(seen: Seen, key: str) -> dict[str, Any]:
         if seen.use in ("answer", "likelihood"):
             chosen["targets"] = left.multiselect(
                 "Target", columns, key=f"{key}:targets", persist_state="session",
-                placeholder=AS_FOUND, help="Of several each is accepted",
+                placeholder=AS_FOUND, help="Each of several is accepted",
             )  # fmt: skip
         if seen.use == "choices":
             chosen["choices"] = left.multiselect(

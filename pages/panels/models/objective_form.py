@@ -141,9 +141,9 @@ def show(bench: Workbench) -> None:
             _submit(bench, document, str(model), job)
     known, problems = st.session_state.get("objective_problems", ("", ()))
     if problems:
-        title = "The study file is as it was."
+        title = "The study file is unchanged."
         st.error(
-            title if known == _key(document) else f"{title} The fields changed since this check.",
+            title if known == _key(document) else f"{title} The fields have changed since.",
             icon=":material/error:",
         )
         show_problems(problems)
@@ -196,7 +196,7 @@ def _result(bench: Workbench, document: Mapping[str, Any], job: str) -> None:
         return
     known, model, scorer = st.session_state["previewed"]
     if known != _key(document):
-        st.text("The fields changed since this preview.")
+        st.text("The fields have changed since this preview.")
     if task.status.state == "done":
         st.text(st.session_state.get("objective_counted", ""))
         _examples(task, model, find_scorer(scorer).kind == "choice")

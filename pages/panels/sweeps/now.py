@@ -43,7 +43,7 @@ def panel(bench: Workbench) -> None:
                 if sweep.reason:
                     st.code(sweep.reason, language=None, wrap_lines=True)
             if not (running or waiting or resumable or elsewhere):
-                st.text("No sweep runs.")
+                st.text("No sweep is running.")
                 st.text("1. Choose methods, objectives and a design on the left.")
                 st.text("2. Estimate: one point is measured, and you see how long the sweep takes.")
                 st.text("3. Start. You can close the page: the sweep goes on, and resumes later.")

@@ -101,8 +101,8 @@ class OutOfMemoryError(RuntimeError):
 
 
 def test_errors_cross_and_keep_their_kind() -> None:
-    back = error_of(failure_of(bad("a.yaml:3", "wrong", "Mend it.")))
-    assert type(back) is BadInput and back.problems == (Problem("a.yaml:3", "wrong", "Mend it."),)
+    back = error_of(failure_of(bad("a.yaml:3", "wrong", "Fix it.")))
+    assert type(back) is BadInput and back.problems == (Problem("a.yaml:3", "wrong", "Fix it."),)
     assert (
         type(error_of(failure_of(IncompatibleFamily(Problem("a", "b", "c"))))) is IncompatibleFamily
     )

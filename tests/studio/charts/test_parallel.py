@@ -84,7 +84,7 @@ def test_lines_have_gaps_between_ids_and_names_and_the_selected_is_last_and_thic
     figure = drawn(POINTS, pick=POINTS.ids[2])
     model, front, selected = figure["data"]
     assert {trace["type"] for trace in figure["data"]} == {"scatter"}
-    assert list(by_name(figure)) == ["models as they are", "front", "selected"]
+    assert list(by_name(figure)) == ["unmerged models", "front", "selected"]
     assert front["x"] == [0, 1, None] and front["y"] == [1.0, 0.5, None]
     assert front["customdata"] == [(POINTS.ids[1],)] * 3
     assert model["hovertext"] == ["a&lt;b"] * 3 and model["line"]["dash"] != front["line"]["dash"]

@@ -47,8 +47,8 @@ def test_every_shown_point_is_in_one_trace_with_its_id_and_its_errors() -> None:
     found = traces(figures.tradeoff(POINTS, AXES[:2], AXES[:2]))
     assert [row[0] for row in found["front"]["customdata"]] == [POINTS.ids[1]]
     assert [row[0] for row in found["measured"]["customdata"]] == [POINTS.ids[2]]
-    assert found["models as they are"]["text"] == ["base (front)"]
-    for name in ("front", "measured", "models as they are"):
+    assert found["unmerged models"]["text"] == ["base (front)"]
+    for name in ("front", "measured", "unmerged models"):
         assert found[name]["error_x"]["array"] == [0.02]
         assert found[name]["error_y"]["array"] == [0.02]
 
@@ -160,7 +160,7 @@ def test_each_method_has_its_shape_and_the_legend_says_so_only_where_there_are_s
 
 def test_hiding_dominated_points_leaves_the_front_and_the_models() -> None:
     found = traces(figures.tradeoff(POINTS, AXES[:2], AXES[:2], hide_dominated=True))
-    assert set(found) == {"front", "models as they are", "stair"}
+    assert set(found) == {"front", "unmerged models", "stair"}
 
 
 def test_a_front_over_more_than_the_axes_has_no_stair_and_says_what_brings_a_mark_there() -> None:
@@ -175,7 +175,7 @@ def test_a_front_over_more_than_the_axes_has_no_stair_and_says_what_brings_a_mar
     assert [row[0] for row in beside["customdata"]] == [points.ids[1]]
     assert "on the front through cost, not on these axes" in beside["hovertemplate"]
     assert beside["marker"]["color"] == "--st-background-color"  # hollow
-    [model] = found["models as they are"]["hovertemplate"]
+    [model] = found["unmerged models"]["hovertemplate"]
     assert "on the front through cost" in model
     assert [row[0] for row in found["measured"]["customdata"]] == [points.ids[2]]
     deep = traces(figures.tradeoff(points, AXES, AXES[:2]))
@@ -278,4 +278,4 @@ def test_over_a_dense_cloud_nothing_is_hidden_and_names_have_a_ground_of_their_o
     assert {trace["type"] for trace in figure["data"]} == {"scattergl"}
     [name] = figure["layout"]["annotations"]
     assert name["text"].startswith("a&lt;b") and name["bgcolor"] == "--st-background-color"
-    assert "text" not in traces(figure)["models as they are"]
+    assert "text" not in traces(figure)["unmerged models"]

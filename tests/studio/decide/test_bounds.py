@@ -27,7 +27,7 @@ NAMES = ("facts", "manners", "loss")
 def test_ends_lie_outside_of_what_is_measured_on_round_steps(
     values: list[float], found: tuple[float, float, float]
 ) -> None:
-    low, high, step = ends(np.array(values), "nats a token")
+    low, high, step = ends(np.array(values), "nats per token")
     assert (low, high, step) == pytest.approx(found)
     assert low <= min(values) and high >= max(values) and low < high
 

@@ -13,7 +13,7 @@ from studio.points.view import Axis, Measured, measure
 from tests.studio.points.test_view import mix, scored
 
 FACTS = Axis("facts", True, SHARE)
-LOSS = Axis("loss", False, "nats a token")
+LOSS = Axis("loss", False, "nats per token")
 AXES = [FACTS, LOSS]
 EVEN = Preference({"facts": 0.5, "loss": 0.5})
 
@@ -49,12 +49,12 @@ def test_what_it_gains_and_gives_up_against_both_neighbours(measured: Measured) 
         " on a scale from 0.200 (worst) to 0.900 (best)."
     )
     assert dear == (
-        "Against task_arithmetic(helpful 0.3) it is 0.400 ± 0.014 nats a token better on loss and"
+        "Against task_arithmetic(helpful 0.3) it is 0.400 ± 0.014 nats per token better on loss and"
         " 0.010 ± 0.014 worse on facts (within the noise)."
     )
     assert low == (
         "Against task_arithmetic(helpful 0.1) it is 0.410 ± 0.014 better on facts and"
-        " 0.200 ± 0.014 nats a token worse on loss."
+        " 0.200 ± 0.014 nats per token worse on loss."
     )
     assert errors == ERRORS
 

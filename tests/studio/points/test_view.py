@@ -18,7 +18,7 @@ from studio.points.words import front_words, readout
 
 NAMES = Names(("helpful", "terse"))
 FACTS = Axis("facts", True, "share of examples")
-LOSS = Axis("loss", False, "nats a token")
+LOSS = Axis("loss", False, "nats per token")
 AXES = (FACTS, LOSS)
 
 
@@ -239,7 +239,7 @@ def test_axes_say_direction_and_unit_in_words() -> None:
     titles = [axis.title for axis in axes_of(checked)]
     assert titles == [
         "facts ↑ maximise (share of examples)",
-        "loss ↓ minimise (nats a token)",
+        "loss ↓ minimise (nats per token)",
         "cost ↓ minimise (× the base's parameters)",
     ]
 

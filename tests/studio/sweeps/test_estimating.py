@@ -90,8 +90,8 @@ def test_an_estimate_in_words() -> None:
     ]
     assert estimate_words(lines, Memory(10**9, 5 * 10**9)) == [
         "59 new points (1 there already). About 7 min in all.",
-        "pcb grid 30: 29 × 13 s a point, measured on one, 40 s once to prepare.",
-        "linear grid 30: 30 × 0.5 s a point, measured on one.",
+        "pcb grid 30: 29 × 13 s per point, measured on one, 40 s once to prepare.",
+        "linear grid 30: 30 × 0.5 s per point, measured on one.",
         "Memory: up to 1.0 GB needed, 5.0 GB free when the study was opened.",
     ]
     failed = [lines[0], Line(plan("linear", 30), recipes, 30, error="not finite")]
