@@ -27,6 +27,9 @@ STEP = 0.01
 START = 0.5
 FIRST = "task_arithmetic"
 
+ONE_COLUMN = 3
+"""Sliders that stand below each other."""
+
 
 def methods() -> list[str]:
     """Names to choose from: weight space, logit space, then the unmerged models."""
@@ -134,12 +137,15 @@ def sliders(
 ) -> dict[str, float]:
     """One slider a coefficient, labelled with the expert's name."""
     kept = hand().coefficients.setdefault(method.name, {})
-    for name in method.coefficient_names(names):
+    labels = method.coefficient_names(names)
+    # many stand in two columns, so that what is done with them stays in sight at 720 pixels
+    places = st.columns(2, gap="small") if len(labels) > ONE_COLUMN else [st]
+    for number, name in enumerate(labels):
         low, high = study.slider_range(method, name)
         key = f"{method.name}.{name}:{hand().generation}"
         at = anchored(key, kept.get(name, start_value(low, high)))
         low, high = span(low, high, at)
-        kept[name] = st.slider(
+        kept[name] = places[number % len(places)].slider(
             name, low, high, at, step=STEP, key=key, format="%.2f", on_change=on_change,
             help=method.slider,
         )  # fmt: skip
