@@ -9,7 +9,7 @@ import streamlit as st
 from engine.counted import counted
 from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
-from pages.panels.explore import bounding, charting, earlier, prefer, steps, table
+from pages.panels.explore import bounding, charting, earlier, prefer, showing, steps, table
 from studio.at_work import is_measured_now
 from studio.charts import live
 from studio.decide.bounds import within
@@ -65,9 +65,10 @@ def clicked() -> None:
 @st.fragment(key="chart_panel")
 def chart_panel() -> None:
     measured = bench.measured()
-    with st.container(
+    choices = st.container(
         horizontal=True, vertical_alignment="center", key="chart_choices", gap="small"
-    ):
+    )
+    with choices:
         kind = charting.choose_view(axes)
         bounds = charting.filters(measured, axes)
         over = choose_front(bench)
@@ -75,6 +76,8 @@ def chart_panel() -> None:
     data = charting.draw(kind, bench, shown, axes, over, bounds)
     if data is not None:
         components.chart(data, key="chart", on_click=clicked)
+        with choices:
+            showing.download(bench, shown, axes, shown.front_of(over), data)
     earlier.show(bench, start)
     if not len(measured):
         jobs.first_steps(bench)

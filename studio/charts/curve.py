@@ -162,7 +162,6 @@ def curve(
     *,
     simplex: bool = False,
     few: str = "",
-    log: bool = False,
 ) -> dict[str, Any]:
     """One objective along one coefficient.
 
@@ -177,7 +176,6 @@ def curve(
         best: bool [points], those on the front.
         simplex: whether only proportions matter.
         few: why nothing is predicted, for the small print.
-        log: whether scores stand on a logarithmic scale.
 
     Returns:
         {"data", "layout"} of plotly; `layout.meta["curve"]` says what the axes show, so that the
@@ -201,7 +199,7 @@ def curve(
             values = np.stack([at[some], measured.mean[rows[some], measured.column(axis.name)]], 1)
             some = some[thinned(values, MOST)]
             data.append(_points(measured, rows[some], at[some], axis, best, beside))
-    revision = f"curve/{axis.name}/{name}/{'log' if log else ''}"
+    revision = f"curve/{axis.name}/{name}"
     meta = {"curve": {"name": name, "share": simplex, "objective": axis.name}}
     layout = marks.frame(revision, meta)
     others = {each: fixed.get(each, 0.0) for each in names if each != name}
@@ -218,5 +216,5 @@ def curve(
     layout["xaxis"] = marks.titled(across) | {
         "range": [ends[0] - pad, ends[1] + pad], "zeroline": False,
     }  # fmt: skip
-    layout["yaxis"] = marks.flat_axis(axis, marks.FEW, log)
+    layout["yaxis"] = marks.flat_axis(axis, marks.FEW)
     return {"data": data, "layout": layout}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,31 @@ def mark_of(method: str) -> str:
     """The symbol of a method's points; a circle where a newer version's points are read."""
     found = METHODS.get(method)
     return found.mark if found is not None and found.mark else "circle"
+
+
+DEEP = ("circle", "cross", "x", "circle-open", "square-open", "diamond-open")
+"""The symbols that a scene has for methods; its full squares and diamonds are models."""
+
+
+def deep_marks(measured: Measured) -> dict[str, str]:
+    """Method -> its symbol in a scene: its own where a scene has that, else one that is free.
+
+    There are six; the seventh method shares the first one's.
+    """
+    there = {each.method for each in measured.recipes} - {"single"}
+    names = [*(name for name in METHODS if name in there), *sorted(there - set(METHODS))]
+    found = {name: mark_of(name) for name in names if name in METHODS and mark_of(name) in DEEP}
+    free = [each for each in DEEP if each not in found.values()] or list(DEEP)
+    rest = [name for name in names if name not in found]
+    return found | {name: free[place % len(free)] for place, name in enumerate(rest)}
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of at most so many letters: what is cut is in the middle, where names differ least."""
+    if len(text) <= most:
+        return text
+    head = (most - 1) // 2 + (most - 1) % 2
+    return f"{text[:head].rstrip()}…{text[len(text) - (most - 1 - head) :].lstrip()}"
 
 
 def rounded(values: np.ndarray) -> list[float]:
@@ -124,9 +150,9 @@ def points(
         "hovertext": [_hover(measured.recipes[row]) for row in listed]
         if not measured.called
         else [html.escape(measured.text(row)) for row in listed],
-        # <extra> hides the trace's name
-        "hovertemplate": "<b>%{hovertext}</b><br>" + "<br>".join(lines) + "<extra></extra>",
     }
+    lines.append("point %{customdata[0]}")  # <extra> hides the trace's name
+    trace["hovertemplate"] = f"<b>%{{hovertext}}</b><br>{'<br>'.join(lines)}<extra></extra>"
     for letter, column in zip("xyz", columns, strict=False):
         trace[letter] = rounded(measured.mean[rows, column])
         if with_bars:
@@ -134,14 +160,16 @@ def points(
     return trace | extra
 
 
-def flat_axis(axis: Axis, count: int, log: bool = False) -> dict[str, Any]:
+def flat_axis(axis: Axis, count: int) -> dict[str, Any]:
     """An axis that fits its points; a share of examples shows all of 0 … 1 while there are few."""
-    if log:
-        scale = {"type": "log", "autorange": True, "minor": {"showgrid": True, "gridcolor": GRID}}
-        return scale | titled(axis.title) | {"zeroline": False}
     whole = count < FEW and axis.unit == SHARE
     limits: dict[str, Any] = {"range": [-0.03, 1.03]} if whole else {"autorange": True}
-    return limits | titled(axis.title) | {"zeroline": False}
+    return limits | titled(_brief(axis).title) | {"zeroline": False}
+
+
+def _brief(axis: Axis) -> Axis:
+    """The axis with a name that fits beside a chart of 400 pixels."""
+    return replace(axis, name=shortened(axis.name, 28))
 
 
 def titled(title: str) -> dict[str, Any]:

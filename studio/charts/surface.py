@@ -34,12 +34,15 @@ NEAR = 0.25
 MOST = 1000
 """Measured points drawn at most of those on the plane, and of those near it."""
 
-SCALE = [[0.0, "#7186b5"], [0.5, "#b9b6a0"], [1.0, "#ffe945"]]
+SCALE: list[Any] = [[0.0, "#7186b5"], [0.5, "#b9b6a0"], [1.0, "#ffe945"]]
 """Blue to yellow with rising lightness, apart for every kind of colour blindness; its darkest end
 is light enough for dark words and edges on it, in both themes."""
 
 WIDE = 120
 """Letters of the small print that fit on a line of the chart in a window 1280 wide."""
+
+BAND = "#8a8f9c"
+"""Of the sheets of the band: apart from both ends of the scale, in both themes."""
 
 INK = "#0b0d12"
 PAPER = "#ffffff"
@@ -137,6 +140,20 @@ def _points(
     return trace | {"x": rounded(at[:, 0]), "y": rounded(at[:, 1])}
 
 
+def _sheets(x: np.ndarray, y: np.ndarray, ends: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """The lower and the upper end of the band in a scene: see-through, of one colour."""
+    return [
+        {
+            "type": "surface", "name": "95 % model band", "x": rounded(x), "y": rounded(y),
+            "z": [[None if each != each else each for each in line] for line in _lines(end)],
+            "colorscale": [[0.0, BAND], [1.0, BAND]], "showscale": False, "opacity": 0.22,
+            "hoverinfo": "skip", "contours": {"x": {"highlight": False}, "y": {"highlight": False},
+                                              "z": {"highlight": False}},
+        }
+        for end in ends
+    ]  # fmt: skip
+
+
 def _words(
     fixed: Mapping[str, float], others: Sequence[str], on: int, near: int, elsewhere: int
 ) -> str:
@@ -222,7 +239,7 @@ def surface(
                          "labelfont": {"size": 11, "color": INK}},
             "line": {"color": INK, "width": 0.5},
         }  # fmt: skip
-    data = [predicted]
+    data = [predicted, *(_sheets(x, y, (low, high)) if deep else ())]
     for group, beside in ((near, True), (on, False)):
         some = np.flatnonzero(group)
         some = some[thinned(at[some], MOST)] if len(some) else some

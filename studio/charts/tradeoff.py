@@ -57,20 +57,20 @@ def _cloud(
     and a legend entry that hides it."""
     deep = kind == "scatter3d"
     of_all, of_drawn = _by_method(measured, rows), _by_method(measured, drawn)
-    size = 3 if deep else 5 if len(drawn) > WEBGL_FROM else 8
+    symbols = marks.deep_marks(measured) if deep else {}
+    size = 4 if deep else 5 if len(drawn) > WEBGL_FROM else 8
     traces = []
     for method, group in (of_drawn or {"": drawn}).items():
         name = "measured" if len(of_drawn) < 2 else f"measured, {html.escape(method)}"
         if len(drawn) < len(rows):
             name += f" ({len(group):,} of {len(of_all[method]):,} drawn)"
         marker = {"color": MEASURED, "size": size, "opacity": marks.OPACITY}
-        if not deep:
-            marker["symbol"] = marks.mark_of(method)
+        marker["symbol"] = symbols.get(method, "circle") if deep else marks.mark_of(method)
         traces.append(
             marks.points(
                 measured, group, axes,
                 name=name, colour=MEASURED, kind=kind,
-                with_bars=not deep and len(rows) <= BARS_UP_TO, marker=marker,
+                with_bars=len(rows) <= BARS_UP_TO, marker=marker,
             )
         )  # fmt: skip
     return traces
@@ -108,9 +108,11 @@ def _front(
     """
     deep, many = kind == "scatter3d", len(rows) > WEBGL_FROM
     marker: dict[str, Any] = {"color": FRONT, "size": 5 if deep else 8 if many else 11}
+    symbols = marks.deep_marks(measured) if deep else {}
+    methods = [measured.recipes[row].method for row in rows.tolist()]
+    shapes = [symbols.get(each, "circle") if deep else marks.mark_of(each) for each in methods]
+    marker["symbol"] = shapes[0] if len(set(shapes)) == 1 else shapes
     if not deep:
-        shapes = [marks.mark_of(measured.recipes[row].method) for row in rows.tolist()]
-        marker["symbol"] = shapes[0] if len(set(shapes)) == 1 else shapes
         marker["line"] = {"color": TEXT, "width": 1}
     name = "front"
     if beside:
@@ -269,7 +271,7 @@ def tradeoff(
         layout["scene"] = {
             f"{letter}axis": marks.deep_axis(axis.label)
             for letter, axis in zip("xyz", axes, strict=True)
-        } | {"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.8}}}
+        } | {"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.8}}, "aspectmode": "cube"}
         for place, axis in enumerate(axes if shown.any() else ()):
             data += planes(wanted[axis.name], values[shown], place)
         return {"data": data, "layout": layout}

@@ -26,6 +26,13 @@ def chart(at: AppTest) -> dict[str, Any]:
     raise AssertionError("there is no chart on the page")
 
 
+def put(at: AppTest, letter: str, objective: str) -> None:
+    """Choose an axis. Two fragments are drawn anew; the whole page then says whether all is well:
+    a run of fragments alone knows no pages here, to which there are links."""
+    at.selectbox(key=f"view:{letter}").set_value(objective).run()
+    at.run()
+
+
 def test_an_objective_on_both_axes_of_the_address_is_its_own_chart(bench: Workbench) -> None:
     at = page("explore")
     at.query_params["x"] = at.query_params["y"] = "manners"
@@ -43,15 +50,15 @@ def test_an_objective_on_both_axes_of_the_address_is_its_own_chart(bench: Workbe
 
 def test_choosing_what_is_on_the_other_axis_swaps_them(bench: Workbench) -> None:
     at = page("explore").run()
-    at.selectbox(key="view:x").set_value("manners").run()
+    put(at, "x", "manners")
     assert not at.exception
     assert [at.selectbox(key=f"view:{each}").value for each in "xyz"] == ["manners", "facts", "–"]
     assert (at.query_params["x"], at.query_params["y"]) == ("manners", "facts")
-    at.selectbox(key="view:z").set_value("manners").run()  # z showed none: across gets what is left
+    put(at, "z", "manners")  # z showed none: across gets what is left
     assert [at.selectbox(key=f"view:{each}").value for each in "xyz"] == [
         "loss", "facts", "manners",
     ]  # fmt: skip
-    at.selectbox(key="view:y").set_value("manners").run()
+    put(at, "y", "manners")
     assert [at.selectbox(key=f"view:{each}").value for each in "xyz"] == [
         "loss", "manners", "facts",
     ]  # fmt: skip
@@ -123,3 +130,35 @@ def test_a_study_with_one_expert_has_every_view(home: Path) -> None:
 def test_a_study_with_one_objective_and_one_expert_has_every_view(home: Path) -> None:
     opened(3)
     every_view(page("explore").run(), ["Curve", "Surface", "Parallel"])
+
+
+def test_marks_are_coloured_by_what_is_chosen_and_the_address_says_it(swept: Workbench) -> None:
+    at = page("explore").run()
+    at.selectbox(key="view:colour").set_value("loss").run()
+    assert not at.exception and at.query_params["colour"] == "loss"
+    bar = chart(at)["data"][-1]["marker"]["colorbar"]
+    assert bar["title"]["text"] == "loss ↓"
+    at.selectbox(key="view:colour").set_value("c:terse").run()
+    assert chart(at)["data"][-1]["marker"]["cmax"] == 0.9
+    at.button_group(key="view:kind").set_value("Curve").run()
+    assert not at.exception
+    assert chart(at)["data"][-1]["marker"]["colorbar"]["title"]["text"] == "coefficient of terse"
+
+
+def test_what_spans_factors_stands_on_a_logarithmic_axis_until_a_person_says_no(
+    home: Path, perplexity: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARETOSCOPE_STUDY", str(perplexity))
+    opened(4)
+    at = page("explore").run()
+    layout = chart(at)["layout"]
+    assert layout["yaxis"]["type"] == "log" and "type" not in layout["xaxis"]
+    at.toggle(key="view:log").set_value(False).run()
+    assert not at.exception and "type" not in chart(at)["layout"]["yaxis"]
+    assert at.query_params["log"] == "0"
+
+
+@pytest.fixture
+def perplexity(family: FamilyFiles) -> Path:
+    more = {"name": "spread", "data": "data/texts.jsonl", "scorer": "perplexity"}
+    return family.study("helpful", "terse", objectives=[OBJECTIVES[0], more], name="p", target=True)

@@ -93,7 +93,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
         clamp: (_, value) => value,
         pixel: (at) => {
           const { model, view, projection } = scene.glplot.cameraParams;
-          let v = [...at.map((value, place) => value * scene.dataScale[place]), 1];
+          const on = ["xaxis", "yaxis", "zaxis"].map((name) => layout.scene[name]);
+          let v = [...at.map((value, place) => on[place].d2l(value) * scene.dataScale[place]), 1];
           for (const m of [model, view, projection])
             v = [0, 1, 2, 3].map((row) => m[row] * v[0] + m[row + 4] * v[1] + m[row + 8] * v[2] + m[row + 12] * v[3]);
           if (v[3] <= 0) return null;

@@ -20,7 +20,7 @@ import streamlit as st
 from engine.front.decide import knees
 from engine.recipe import find_method
 from engine.search.surrogate import TooFew
-from pages.panels.explore import bounding, curving
+from pages.panels.explore import bounding, curving, showing
 from studio.charts import parallel, surface
 from studio.charts import tradeoff as figures
 from studio.decide import bounds as limiting
@@ -36,20 +36,22 @@ from ui import recipe as controls
 from ui.choices import NONE, choose, chosen_axes, exchange, kept, remember, view_key
 
 VIEWS = ("Trade-off", "Curve", "Surface", "Parallel")
-EXCHANGED = "An objective that is on another axis already changes places with this one"
 FORMS = {"map": "heat map", "3d": "3-D"}
 
 
 def choose_view(axes: Sequence[Axis]) -> str:
     """Which of the views."""
     views = VIEWS if len(axes) > 1 else VIEWS[1:]
+    before = kept().get("views", views)
     if kept().get("kind") not in views:
         kept()["kind"] = _asked_view(axes, views)
+    elif before != views and kept()["kind"] == before[0]:
+        kept()["kind"] = views[0]  # the study has more than one objective now
     kind = st.segmented_control(
         "View", views, default=controls.anchored(view_key("kind"), kept()["kind"]), required=True,
         key=view_key("kind"), label_visibility="collapsed",
     )  # fmt: skip
-    kept()["kind"] = kind
+    kept()["kind"], kept()["views"] = kind, views
     remember(view=kind.lower() if kind != views[0] else None)
     return str(kind)
 
@@ -65,10 +67,10 @@ def _asked_view(axes: Sequence[Axis], views: Sequence[str]) -> str:
     return view if view in views else views[0]
 
 
-def choose_axes(axes: Sequence[Axis]) -> list[Axis]:
-    """Selectboxes of two or three objectives."""
+def choose_axes(measured: Measured, axes: Sequence[Axis]) -> tuple[list[Axis], str]:
+    """Selectboxes of two or three objectives, and of what colours the marks."""
     labels = {axis.name: axis.label for axis in axes} | {NONE: "none"}
-    first, second, third = st.columns(3)
+    first, second, third, fourth = st.columns(4)
     names = [axis.name for axis in axes]
     shown = [each.name for each in chosen_axes(axes)]
 
@@ -85,9 +87,9 @@ def choose_axes(axes: Sequence[Axis]) -> list[Axis]:
         kept()[name] = default  # the address may name one objective twice
         choose(
             place, label, name, options, default, labels.__getitem__,
-            on_change=exchanged, args=(name,), help=EXCHANGED, **extra,
+            on_change=exchanged, args=(name,), **extra,
         )  # fmt: skip
-    return chosen_axes(axes)
+    return chosen_axes(axes), showing.choose_colour(fourth, measured, axes)
 
 
 def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
@@ -100,6 +102,7 @@ def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
     with st.popover(f"Bounds ({count})" if count else "Bounds", key="bounds", help=WORDS["bound"]):
         found = bounding.bounds_panel(measured, axes, repick)
     with st.popover("Show", key="show"):
+        showing.choose_log(axes)
         for name, label, words in (
             ("hide_dominated", "Hide dominated", "Leave only the front and the models"),
             ("knees", "Knees", "Mark where the front bends: much is given up on either side"),
@@ -138,9 +141,16 @@ def draw(
     if kind == "Curve":
         found = curving.panel(bench, measured, axes, measured.front_of(over))
         return packed((*key, *found[0]), measured, found[1]) if found is not None else None
-    chosen = choose_axes(axes)
+    chosen, colour = choose_axes(measured, axes)
+    log = showing.on_log(axes)
+    key += (colour, log)
     key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
-    return packed(key, measured, lambda: _tradeoff(bench, measured, chosen, over, bounds))
+    return packed(
+        key, measured,
+        lambda: showing.finished(
+            _tradeoff(bench, measured, chosen, over, bounds), measured, axes, chosen, colour
+        ),
+    )  # fmt: skip
 
 
 def _tradeoff(

@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine.recipe import find_method
 from engine.search.surrogate import TooFew
+from pages.panels.explore import showing
 from studio.charts import curve
 from studio.points import predicting
 from studio.points.view import Axis, Measured
@@ -35,15 +36,12 @@ def panel(
         return None
     method = find_method(recipe.method)
     labels = {axis.name: axis.label for axis in axes}
-    first, second = st.columns(2)
+    first, second, third = st.columns(3)
     objective = choose(
-        first, "Objective", "objective", list(labels), axes[0].name, labels.__getitem__,
-        help="Its score goes up, a coefficient across: measured points, and what is predicted",
-    )  # fmt: skip
-    across = choose(
-        second, "Along", "across", names, names[-1],
-        help="The coefficient that goes across. The others stay where the sliders have them",
-    )  # fmt: skip
+        first, "Objective", "objective", list(labels), axes[0].name, labels.__getitem__
+    )
+    across = choose(second, "Along", "across", names, names[-1])
+    colour = showing.choose_colour(third, measured, axes)
     every = bench.measured()
     found = predicting.surfaces(every, bench.objectives, recipe, bench.names)[objective]
     surrogate = None if isinstance(found, TooFew) else found
@@ -52,17 +50,17 @@ def panel(
         few = f"Too few points of this method to predict from: {found.have} of {found.need}."
     fixed = {name: value for name, value in recipe.coefficients.items() if name != across}
     axis = next(each for each in axes if each.name == objective)
-    key = (objective, across, recipe.method, tuple(recipe.parameters.items()),
-           tuple(fixed.items()))  # fmt: skip
+    limits = controls.span(*bench.study.slider_range(method, across), recipe.coefficients[across])
+    key = (objective, limits, across, recipe.method, tuple(recipe.parameters.items()),
+           tuple(fixed.items()), colour, showing.on_log([axis]))  # fmt: skip
 
     def make() -> dict[str, Any]:
         rows, places = predicting.on_surface(measured, recipe, bench.names)
-        limits = controls.span(
-            *bench.study.slider_range(method, across), recipe.coefficients[across]
-        )
-        return curve.curve(
+        figure = curve.curve(
             measured, axis, surrogate, names, across, fixed, limits, rows, places, best,
             simplex=method.simplex, few=few,
         )  # fmt: skip
+        chosen = [Axis(across, True), axis]
+        return showing.finished(figure, measured, axes, chosen, colour)
 
     return key, make
