@@ -75,8 +75,10 @@ def navigation() -> st.Page:
 
 def export_link(point: str) -> None:
     """The way to Export with a point: a link, so that the browser itself leaves this page, its
-    timers with it (see place.py)."""
-    st.page_link(page("export"), label="Export…", width="stretch", query_params={"point": point})
+    timers with it (see place.py). By its page, not its file: a fragment may be drawn again alone,
+    where no page has been registered."""
+    there = st.Page(page("export"), title="Export")
+    st.page_link(there, label="Export…", width="stretch", query_params={"point": point})
 
 
 def show_problems(problems: Sequence[Problem]) -> None:
