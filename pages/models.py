@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.counted import counted
-from pages.panels.models import objective_form, open_form
+from pages.panels.models import objective_form, objective_list, open_form
 from studio import modelling
 from studio import study_editor as adding
 from studio.charts.toolbar import STOCK
@@ -97,9 +97,8 @@ def show_objectives() -> None:
         for axis, each in zip(axes, bench.objectives, strict=True)
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
+    objective_list.show(bench, counts)
     show_lacking()
-    st.subheader("Add an objective", anchor=False)
-    objective_form.said_added(bench)
     objective_form.show(bench)
 
 

@@ -6,8 +6,9 @@ fields ──► document ──► checked ──► an item of `objectives:` (
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ from engine.counted import counted
 from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
 from engine.family.light_text import light_text
+from engine.recipe import read_yaml
 from engine.scoring.data import limited, read_file
 from engine.scoring.objectives import prepare
 from engine.scoring.registry import SCORERS, Scorer, find_scorer
-from engine.study import Objective, Study, objective_of_document
+from engine.study import OBJECTIVE_KEYS, Objective, Study, objective_of_document
 from studio.points.view import Axis, Measured
 
 DEFAULTS = {each.name: each.default for each in dataclasses.fields(Objective)}
@@ -59,6 +61,31 @@ def scorer_text(name: str) -> str:
 def texts_of(text: str) -> list[str]:
     r"""The lines of a text area, blank ones left out; \n within a line stands for a line break."""
     return [line.replace("\\n", "\n") for line in text.split("\n") if line.strip()]
+
+
+def text_of(texts: Sequence[str]) -> str:
+    r"""What stands in a text area for these texts: `texts_of` the other way."""
+    return "\n".join(each.replace("\n", "\\n") for each in texts)
+
+
+FORM = (
+    "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
+    "report_fraction",
+)  # fmt: skip
+"""Keys of an objective that the form has a field for, beside the scorer's options."""
+
+
+def item_of(path: Path, name: str) -> dict[str, Any]:
+    """An item of `objectives:` as the file has it; {} where there is none of this name."""
+    found = (each for each in read_yaml(path)["objectives"] if each.get("name") == name)
+    return dict(next(found, {}))
+
+
+def kept_of(item: Mapping[str, Any], scorer: Scorer) -> dict[str, Any]:
+    """What an item says that the form has no field for, and that stays as it is."""
+    if scorer.kind == "none" and item.get("scorer") != scorer.name:
+        return {}
+    return {key: each for key, each in item.items() if key in OBJECTIVE_KEYS and key not in FORM}
 
 
 def generates(scorer: Scorer) -> bool:
@@ -107,16 +134,19 @@ class Counted:
 
 
 def check_document(
-    document: Mapping[str, Any], study: Study, family: Family
+    document: Mapping[str, Any], study: Study, family: Family, instead: str = ""
 ) -> tuple[Objective, Counted]:
     """The objective that a document is, checked with its data as part of a study.
+
+    Args:
+        instead: the objective whose place it takes, if any.
 
     Raises:
         BadInput: every problem at once.
     """
     problems: list[Problem] = []
     name = str(document.get("name", ""))
-    if any(each.name == name for each in study.objectives):
+    if any(each.name == name != instead for each in study.objectives):
         where = f"{study.path}: objective {name}"
         problems.append(Problem(where, "the study has an objective of this name", "Rename one."))
     scorer = find_scorer(str(document.get("scorer")))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from engine.parameter import Parameter
-from studio.study_editor import texts_of
+from studio.study_editor import text_of, texts_of
 
 ESCAPED = r"One per line; \n within a line stands for a line break"
 
@@ -20,6 +20,8 @@ def parameter_field(
     models: Sequence[str],
     key: str,
     persist: Literal["session"] | None = None,
+    *,
+    lines: Sequence[str] = (),
 ) -> Any:
     """Draw the widget; what stands in it.
 
@@ -27,6 +29,7 @@ def parameter_field(
         value: what it is made with; another makes it anew.
         models: what a parameter that names a model of the family may name.
         persist: as Streamlit's `persist_state`.
+        lines: what stands at first in the area of a parameter that is a list of texts.
     """
     label = each.name.replace("_", " ")
     if each.kind == "flag":
@@ -41,7 +44,9 @@ def parameter_field(
         shown = ", ".join(value[:3]) if value else ""
         empty = f" Empty: the list that comes with it ({shown}, …)." if shown else ""
         help = f"{each.help}\n\n{ESCAPED}.{empty}"
-        text = st.text_area(label, key=key, help=help, height=90, persist_state=persist)
+        text = st.text_area(
+            label, value=text_of(lines), key=key, help=help, height=90, persist_state=persist
+        )
         return tuple(texts_of(text))
     if each.kind in ("text", "directory"):
         return st.text_input(

@@ -14,6 +14,7 @@ from studio.workbench import Workbench
 from tests.app_fixtures import OBJECTIVES, page, texts, until, widget
 from tests.engine.scoring.published import write
 from tests.families import FamilyFiles
+from tests.pages import toy
 from ui import opened
 
 
@@ -302,6 +303,48 @@ def test_an_objective_is_added_and_measured_where_it_lacks(
     assert not at.exception
     assert again.measured().complete(again.measured().row_of[again.point_id(wanted)])
     assert "measure_all" not in [each.key for each in at.button]
+
+
+def test_an_objective_is_changed_and_removed_and_its_scores_are_kept(
+    own: Path, bench: Workbench, family: FamilyFiles
+) -> None:
+    data = yaml.safe_load(own.read_text())
+    data["objectives"][1] |= {"stop": ["\\n\\n", "Q:"], "temperature": 0.5, "seed": 3, "limit": 9}
+    data["objectives"][1]["name"] = "good manners"
+    own.write_text("# ours\n" + yaml.safe_dump(data, sort_keys=False))
+    at = page("models").run()
+    at.selectbox(key="objective_chosen").set_value("good manners").run()
+    press(at, "edit_objective")
+    assert not at.exception
+    assert [each.value for each in at.subheader if "hange" in each.value] == ["Change good manners"]
+    assert at.text_input(key="objective:1:name").value == "good manners"
+    assert at.selectbox(key="objective:1:scorer").value == "contains"
+    assert at.text_area(key="objective:1:stop").value == "\\n\\n\nQ:"
+    assert at.number_input(key="objective:1:limit").value == 9
+    assert "Kept as in the study file: temperature, seed." in texts(at)
+    at.text_input(key="objective:1:name").set_value("facts")
+    press(at, "add_objective")
+    assert "an objective of this name" in texts(at)
+    at.text_input(key="objective:1:name").set_value("best manners")
+    at.number_input(key="objective:1:limit").set_value(8)
+    press(at, "add_objective")
+    assert not at.exception
+    assert "Changed good manners, now best manners, in the study file." in texts(at)
+    found = load_study(own).objectives
+    assert [each.name for each in found] == ["facts", "best manners", "loss"]
+    assert (found[1].limit, found[1].stop, found[1].temperature) == (8, ("\n\n", "Q:"), 0.5)
+    assert own.read_text().startswith("# ours\n")
+
+    at.selectbox(key="objective_chosen").set_value("facts").run()
+    press(at, "remove_objective_now")
+    assert not at.exception
+    assert "Removed facts from the study file. The scores of " in texts(at)
+    assert [each.name for each in load_study(own).objectives] == ["best manners", "loss"]
+    kept = bench.store.records("score", toy.FAMILY)
+    assert "facts" in {each["objective"] for each in kept}
+    press(at, "remove_objective_now")
+    assert "A study needs one objective" in texts(at)
+    assert not at.exception and len(load_study(own).objectives) == 1
 
 
 def test_an_objective_that_cannot_be_added_leaves_the_file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import yaml
 
 from engine.errors import BadInput
 from engine.family.compatibility import Family, open_family
+from engine.scoring.registry import find_scorer
 from engine.study import FamilySpec, load_study
 from studio import study_editor as adding
 from studio.points.view import Axis, Measured
@@ -37,6 +39,19 @@ def test_an_item_holds_only_what_is_not_the_default() -> None:
 
 def test_stops_are_lines_with_escapes() -> None:
     assert adding.texts_of("\\n\\n\n\n  Q:\n \n") == ["\n\n", "  Q:"]
+
+
+def test_an_item_comes_back_into_the_form_and_keeps_what_the_form_lacks(tmp_path: Path) -> None:
+    texts = ["\n\n", "  Q:"]
+    assert adding.texts_of(adding.text_of(texts)) == texts
+    path = tmp_path / "study.yaml"
+    path.write_text("objectives:\n- {name: my facts, scorer: contains, seed: 3, ignore_case: true}")
+    item = adding.item_of(path, "my facts")
+    assert item == {"name": "my facts", "scorer": "contains", "seed": 3, "ignore_case": True}
+    assert adding.item_of(path, "other") == {}
+    assert adding.kept_of(item, find_scorer("contains")) == {"seed": 3}
+    assert adding.kept_of(item, find_scorer("regex")) == {"seed": 3}
+    assert adding.kept_of(item, find_scorer("cost")) == {}
 
 
 def test_each_scorer_says_what_it_does_needs_and_comes_from() -> None:

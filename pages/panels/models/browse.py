@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from studio.browsing import listing, start_of
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$~:&^=])")
+_MARKUP = re.compile(r"([\\`*_\[\]<>#|$~:&^])")
 
 
 def field(
@@ -56,7 +56,7 @@ def picker(label: str, key: str, endings: tuple[str, ...] = ()) -> None:
         with st.container(horizontal=True, gap="xsmall", key=f"browse_crumbs:{key}"):
             for depth, (name, path) in enumerate(found.crumbs):
                 st.button(
-                    _plain(name), key=f"browse_crumb:{key}:{depth}", on_click=_go, args=(key, path),
+                    plain(name), key=f"browse_crumb:{key}:{depth}", on_click=_go, args=(key, path),
                     type="tertiary",
                 )  # fmt: skip
         if found.problem:
@@ -117,6 +117,6 @@ def _close(key: str) -> None:
     st.session_state.pop(_at(key), None)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text that a label shows as it is."""
     return _MARKUP.sub(r"\\\1", text)
