@@ -25,7 +25,7 @@ from tests.browser.driver import Served, browser, wait_for_chart
 IMAGES = Path(__file__).parent / "images"
 HOME = Path("/tmp/paretoscope")
 """Seen in the pictures, so the same on every machine."""
-RECIPE = "/?method=task_arithmetic&c=helpful:0.60,harmless:0.05,honest:0.90"
+RECIPE = "/?method=task_arithmetic&c=helpful:0.90,harmless:0.05,honest:0.60"
 BALANCED = "/?method=pcb&c=helpful:1.4715,harmless:0.0325,honest:1.2852&p=ratio:0.8,variant:vision"
 """A shipped point, which is exported."""
 THREE = "facts,honesty,refusals"
@@ -161,7 +161,7 @@ def sweeps(page: Page, camera: Camera) -> None:
     press(page, "start")
     expect(keyed(page, "sweep_running")).to_contain_text("2 of 6", timeout=LONG)
     camera.take("sweep-running")
-    keyed(page, "past").wait_for(timeout=LONG)
+    keyed(page, "sweep_running", "button").wait_for(state="detached", timeout=LONG)
     page.wait_for_timeout(2500)
     scroll(page, ".st-key-sweep_running", -40)
     camera.take("sweep-done")

@@ -118,7 +118,8 @@ def _damages(store: Store) -> None:
 def _seen(bench: Workbench, worker: WorkerState, title: str) -> tuple[object, ...]:
     """What the pages show of the bench; a change draws them again."""
     failed = worker.name == "failed"
-    return bench.version, bench.opened, failed, jobs_bar.keys(bench, title), tuple(tray.tray())
+    work = jobs_bar.keys(bench, title), jobs_bar.ended(bench, session(), title)
+    return bench.version, bench.opened, failed, work, tuple(tray.tray())
 
 
 @st.fragment(run_every=POLL_SECONDS, key="header")

@@ -22,6 +22,19 @@ def keys(bench: Workbench, title: str) -> tuple[str, ...]:
     return tuple(sorted(each.key for each in shown(bench, title)))
 
 
+def ended(bench: Workbench, session: str, title: str) -> frozenset[str]:
+    """Ids of the jobs of a browser session that are over, but for those that a page shows itself:
+    one may begin and end between two looks, and its page has to be drawn anew all the same."""
+    own = OWN.get(title, ())
+    return frozenset(
+        task.handle.id
+        for key, task in bench.tasks().items()
+        if key.startswith(session)
+        and task.status.over
+        and not any(each in f"{key}:" for each in own)
+    )
+
+
 def bar(bench: Workbench, title: str) -> None:
     """The first piece of work on one line, the others behind a press."""
     drawn = keys(bench, title)

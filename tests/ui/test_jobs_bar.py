@@ -8,6 +8,7 @@ from engine.recipe import Recipe, resolve
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
+from ui import jobs_bar
 
 
 @pytest.mark.parametrize("name", ["explore", "compare", "sweeps", "models", "export"])
@@ -49,3 +50,15 @@ def test_while_it_is_evaluated_a_recipe_is_not_to_be_evaluated(
     said = str([each.proto for each in shown.get("bidi_component")])
     assert "Being measured" in said and "in part" not in said
     bench.tasks()[name].handle.cancel()
+
+
+def test_a_job_that_began_and_ended_between_two_looks_has_its_page_drawn(bench: Workbench) -> None:
+    before = {title: jobs_bar.ended(bench, "a", title) for title in ("Models", "Compare")}
+    wanted = resolve(Recipe("task_arithmetic", {"helpful": 0.9, "terse": 0.0}), bench.names)
+    tasks = [bench.evaluate([wanted], "Scoring", key) for key in ("a:preview", "a:compare")]
+    until(lambda: all(task.status.over for task in tasks))
+    assert jobs_bar.keys(bench, "Models") == ()
+    new = jobs_bar.ended(bench, "a", "Models") - before["Models"]
+    assert new == {task.handle.id for task in tasks}
+    assert jobs_bar.ended(bench, "a", "Compare") - before["Compare"] == {tasks[0].handle.id}
+    assert not jobs_bar.ended(bench, "b", "Models")
