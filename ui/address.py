@@ -27,6 +27,7 @@ MIXTURE = re.compile(r"(\w+)\(([^()]*)\)(?:\(([^()]*)\))?")
 TAKEN_UP = (
     "addressed", "restored", "address_refused", "preferred", "view", "bounded",
     "tray_address", "tray_unknown", "export_address",
+    "compare_objective", "compare_show",
 )  # fmt: skip
 """What a session keeps of the address that it began with, by its names in the session's state."""
 

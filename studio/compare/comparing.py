@@ -20,7 +20,7 @@ from engine.counted import counted
 from engine.jobs.executor import Status
 from engine.recipe import Names, Recipe, resolve
 from engine.scoring.data import Row
-from studio.points.recipes import recipe_text
+from studio.points.recipes import parameters_text, recipe_text
 from studio.points.view import Axis, Measured
 
 LETTERS = "ABCD"
@@ -44,6 +44,16 @@ def short(place: int, recipe: Recipe) -> str:
 def title(place: int, recipe: Recipe) -> str:
     """A column in a list: letter and recipe."""
     return f"{LETTERS[place]} · {recipe_text(recipe)}"
+
+
+def head_lines(recipe: Recipe, name: str = "") -> list[str]:
+    """What a column's head says below its letter: the name that a person gave the point, else the
+    model or the method; then method and coefficients, then parameters that are not the default."""
+    if recipe.method == "single":
+        return [name, str(recipe)] if name else [str(recipe)]
+    values = ", ".join(f"{each} {value:.4g}" for each, value in recipe.coefficients.items())
+    lines = [name, f"{recipe.method}: {values}"] if name else [recipe.method, values]
+    return [each for each in (*lines, parameters_text(recipe)) if each]
 
 
 def model_recipe(name: str, names: Names) -> Recipe:
@@ -92,10 +102,12 @@ def prompt_text(prompt: str | Sequence[Mapping[str, Any]]) -> str:
 
 
 def typed_prompts(text: str, whole: bool) -> list[str]:
-    """Prompts typed by hand: one a line, blank lines apart; or all of it as one."""
+    """Prompts typed by hand: a blank line parts two, line ends within one are kept; or all of it as
+    one."""
     if whole:
         return [text] if text.strip() else []
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    parts = re.split(r"\n(?:[^\S\n]*\n)+", text.replace("\r\n", "\n"))
+    return [part.strip() for part in parts if part.strip()]
 
 
 # differences

@@ -3,7 +3,7 @@ Pure; no widget.
 
     store: values of each score row ─┐
     blobs: texts, where kept         ├─► Examples ─┬─ differing, sentences
-    data:  rows of the explore split ┘             └─ table
+    data:  rows of the explore split ┘             └─ table    filters.py, wins.py, shown_csv.py
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,6 @@ from engine.study import Objective
 from studio.compare.comparing import LETTERS, prompt_of, prompt_text, short
 from studio.workbench import Workbench
 
-SENTENCES = 4
-"""Pairs of columns spoken of, those that differ most."""
 SAME = 0.0005
 """Values closer than this look the same in the table."""
 
@@ -72,6 +69,34 @@ class Examples:
         high = np.where(missing, -np.inf, kept).max(axis=0)
         return (high - low > SAME) | (missing.any(axis=0) & ~missing.all(axis=0))
 
+    @cached_property
+    def right(self) -> np.ndarray:
+        """float64 [columns, rows]: 1 where a column is right, 0 where it is wrong, NaN where it has
+        no value. Of a proportion only."""
+        found = (self.values > 0.5) == self.maximize
+        return np.where(np.isnan(self.values), np.nan, found)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Prompt, as a job takes it, in JSON -> the first example that asks it."""
+        found: dict[str, int] = {}
+        for place, row in enumerate(self.rows):
+            found.setdefault(json.dumps(prompt_of(row)), place)
+        return found
+
+    def prompt(self, row: int) -> str:
+        """What an example asks, as it is shown."""
+        return prompt_text(prompt_of(self.rows[row]))
+
+    def scored(self, column: int, row: int, answer: str) -> str:
+        """What the scorer made of a column's answer to an example: "right", or "scored right" where
+        the answer that was scored is not this one, or was not kept; empty without a score.
+        """
+        if not self.measured[column]:
+            return ""
+        word, texts = self.word(float(self.values[column, row])), self.texts[column]
+        return word if texts is not None and texts[row] == answer else f"scored {word}"
+
     def better(self, one: int, other: int) -> np.ndarray:
         """bool [rows]: where one column does better than another; right where the other is wrong,
         for a proportion."""
@@ -79,22 +104,10 @@ class Examples:
         return sign * (self.values[one] - self.values[other]) > SAME
 
     def sentences(self) -> str:
-        """The counts in words: "42 of 300 differ; helpful right where harmless is wrong: 30."."""
+        """On how many examples columns differ: "42 of 300 differ."; who wins is in wins.py."""
         if len(self.columns) < 2:
             return ""
-        counts = [
-            (int(self.better(one, other).sum()), one, other)
-            for one, other in permutations(self.columns, 2)
-        ]
-        counts.sort(key=lambda each: -each[0])
-        pattern = "{} right where {} is wrong: {}" if self.proportion else "{} better than {}: {}"
-        parts = [f"{int(self.differing.sum())} of {len(self)} differ"]
-        parts += [
-            pattern.format(self.names[one], self.names[other], count)
-            for count, one, other in counts[:SENTENCES]
-            if count
-        ]
-        return "; ".join(parts) + "."
+        return f"{int(self.differing.sum())} of {len(self)} differ."
 
     def word(self, value: float) -> str:
         """A value in the table."""
@@ -105,15 +118,21 @@ class Examples:
         return f"{value:.3f}"
 
     def table(self, shown: Sequence[int]) -> dict[str, list[Any]]:
-        """Columns of the table over the rows shown: line, prompt, values, texts where kept."""
+        """Columns of the table over the rows shown: line, prompt, target, values, kept texts."""
         found: dict[str, list[Any]] = {
             "line": [self.rows[row].line for row in shown],
-            "prompt": [prompt_text(prompt_of(self.rows[row])) for row in shown],
+            "prompt": [self.prompt(row) for row in shown],
+            "target": [target_text(self.rows[row]) for row in shown],
         }
+        if not any(found["target"]):
+            del found["target"]
         for column in self.columns:
             letter = self.heading(column)
             values = self.values[column]
-            found[letter] = [self.word(float(values[row])) for row in shown]
+            found[letter] = [
+                self.word(float(values[row])) if self.proportion else _number(values[row])
+                for row in shown
+            ]
         for column in self.columns:
             texts = self.texts[column]
             if texts is not None:
@@ -123,6 +142,17 @@ class Examples:
     def heading(self, column: int) -> str:
         name = self.names[column]
         return name if name == LETTERS[column] else f"{LETTERS[column]} {name}"
+
+
+def target_text(row: Row) -> str:
+    """The answers that are right, a line each; of choices the right one. Empty where none is."""
+    if row.choices and row.answer is not None:
+        return row.choices[row.answer]
+    return "\n".join(row.targets)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def load(

@@ -7,8 +7,13 @@ from studio.points.recipes import recipe_text
 from studio.workbench import Workbench
 
 
+def name_of(bench: Workbench, recipe: Recipe) -> str:
+    """The name that a person gave a resolved recipe's point; empty for none."""
+    return bench.remarks.of(bench.point_id(recipe)).name if bench.known is not None else ""
+
+
 def titled(bench: Workbench, recipe: Recipe) -> str:
     """The name of a resolved recipe's point, and the recipe."""
     text = recipe_text(recipe)
-    name = bench.remarks.of(bench.point_id(recipe)).name if bench.known is not None else ""
+    name = name_of(bench, recipe)
     return f"{name} · {text}" if name else text

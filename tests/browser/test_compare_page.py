@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Locator, Page, expect
@@ -82,17 +85,21 @@ def test_a_mixture_and_models_answer_and_differ(app: Served, chrome: Browser) ->
     differ, of = map(int, re.findall(r"\d+", counts.inner_text())[:2])
     assert 0 < differ < of
     grid = table_of_examples(page)
-    expect(grid).to_have_attribute("aria-rowcount", str(of + 1))
-    page.get_by_text("Only where columns differ").click()
     expect(grid).to_have_attribute("aria-rowcount", str(differ + 1))
 
     page.wait_for_url(
         re.compile("points=task_arithmetic.*(,|%2C)base(,|%2C)helpful.*answers=|answers=.*points=")
     )
-    again = app.open(chrome, page.url.removeprefix(app.url))
+    again = app.open(chrome, page.url.removeprefix(app.url) + "&show=every+example")
     expect(again.get_by_text("C · helpful", exact=True)).to_be_visible()
     expect(again.locator(".answers td .text").first).to_have_text(texts[0][0])
     assert said(again) == texts
+    expect(table_of_examples(again)).to_have_attribute("aria-rowcount", str(of + 1))
+    with again.expect_download() as taken:
+        again.get_by_role("button", name="CSV of what is shown").click()
+    text = Path(taken.value.path()).read_text(encoding="utf-8")
+    lines = list(csv.reader(io.StringIO(text, newline="")))
+    assert len(lines) == of + 1 and lines[0][:3] == ["line", "prompt", "target"]
     assert page.complaints == again.complaints == []
     again.context.close()
     page.context.close()
@@ -116,9 +123,10 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
     dialogs: list[Dialog] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog))
     choose(page, "Prompts", "typed")
-    page.get_by_role("textbox", name="Prompts, one per line").fill("\n".join(HOSTILE))
+    page.get_by_role("textbox", name="Prompts, a blank line between two").fill("\n\n".join(HOSTILE))
     set_how(page, {"Most new tokens": "12", "Temperature": "9"})
     answer(page)
+    expect(page.locator(".answers th.prompt")).to_have_count(len(HOSTILE))
     assert page.locator(".answers th.prompt").all_text_contents() == HOSTILE
     first = said(page)
     page.get_by_role("button", name="Again with another seed").click()
@@ -132,7 +140,8 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
     assert len(said(page)) == len(first) and said(page) != first
     expect(page.get_by_role("button", name="temperature 9, seed 1")).to_be_visible()
 
-    page.get_by_role("textbox", name="Prompts, one per line").fill("\n".join(HOSTILE * 5))
+    box = page.get_by_role("textbox", name="Prompts, a blank line between two")
+    box.fill("\n\n".join(HOSTILE * 5))
     set_how(page, {"Most new tokens": "180"})
     page.get_by_role("button", name="Answer", exact=True).click()
     page.wait_for_function(

@@ -54,6 +54,17 @@ def drawn(at: AppTest) -> dict[str, Any]:
     return json.loads(component.json)
 
 
+def examples_of(at: AppTest) -> Any:
+    """The table of examples."""
+    [found] = [each.value for each in at.dataframe if "line" in each.value]
+    return found
+
+
+def rows_asked(at: AppTest) -> list[int]:
+    [box] = [each for each in at.multiselect if each.label.startswith("Rows")]
+    return list(box.value)
+
+
 def said(at: AppTest) -> list[list[str]]:
     """The texts drawn, [prompt][column]."""
     return [
@@ -134,13 +145,13 @@ def test_generated_text_is_data_of_the_component_and_nowhere_markup(bench: Workb
 def test_typed_prompts_and_settings_are_asked(bench: Workbench) -> None:
     at = opened("base", "helpful")
     widget(at.selectbox, "Prompts").select("typed").run()
-    widget(at.text_area, "Prompts, one per line").set_value("one\n\n two \n")
+    widget(at.text_area, "Prompts, a blank line between two").set_value("one\nmore\n\n two \n")
     widget(at.number_input, "Temperature").set_value(0.7)
     widget(at.number_input, "Seed").set_value(5)
     widget(at.number_input, "Most new tokens").set_value(9)
     at = answered(at, bench)
     payload = comparison(bench).handle.job.payload
-    assert payload["prompts"] == ["one", "two"] and "stop" not in payload
+    assert payload["prompts"] == ["one\nmore", "two"] and "stop" not in payload
     assert (payload["temperature"], payload["seed"], payload["max_new_tokens"]) == (0.7, 5, 9)
     assert payload["chat"] is True
 
@@ -163,7 +174,7 @@ def test_nothing_to_ask_is_said(bench: Workbench) -> None:
     widget(at.selectbox, "Prompts").select("typed").run()
     press(at, "Answer")
     assert "There is no prompt: type one." in texts(at)
-    widget(at.text_area, "Prompts, one per line").set_value("x\n" * 17)
+    widget(at.text_area, "Prompts, a blank line between two").set_value("x\n\n" * 17)
     press(at, "Answer")
     assert "17 prompts: 16 can be answered at once." in texts(at)
     assert not [name for name in bench._tasks if name.endswith(":compare")]
@@ -242,12 +253,94 @@ def test_examples_show_where_columns_differ_and_become_prompts(bench: Workbench)
     give_values(bench, models[0], [0.0] * len(rows))
     give_values(bench, models[1], [float(n in (2, 4)) for n in range(len(rows))])
     at = opened("base", "helpful")
-    assert f"2 of {len(rows)} differ; helpful right where base is wrong: 2." in texts(at)
-    assert len(at.dataframe[0].value) == len(rows)
-    widget(at.checkbox, "Only where columns differ").check().run()
-    table = at.dataframe[0].value
-    assert list(table["B helpful"]) == ["right", "right"]
+    assert f"2 of {len(rows)} differ." in texts(at)
+    table = examples_of(at)
+    assert list(table["B helpful"]) == ["right", "right"], "where all agree nothing is to be seen"
     assert list(table["line"]) == [rows[2].line, rows[4].line]
+    assert list(table["target"]) == ["\n".join(rows[n].targets) for n in (2, 4)]
+    box = widget(at.selectbox, "Show")
+    assert list(box.options) == [
+        "columns differ (2)", f"every example ({len(rows)})", "all right (0)",
+        f"all wrong ({len(rows) - 2})", "A base right, B helpful wrong (0)",
+        "B helpful right, A base wrong (2)",
+    ]  # fmt: skip
+    box.set_value("every example").run()
+    assert len(examples_of(at)) == len(rows) and at.query_params["show"] == "every example"
+    again = opened("base", "helpful", show="all wrong")
+    assert len(examples_of(again)) == len(rows) - 2
+
+
+def test_prompts_begin_where_columns_differ_until_a_person_chooses(bench: Workbench) -> None:
+    rows = read_rows(bench.objectives[0], "explore")
+    models = [resolve(Recipe("single", {}, {"model": m}), bench.names) for m in ("base", "helpful")]
+    give_values(bench, models[0], [0.0] * len(rows))
+    give_values(bench, models[1], [float(n in (7, 9)) for n in range(len(rows))])
+    at = opened("base", "helpful")
+    assert rows_asked(at) == [7, 9, 0]
+    [box] = [each for each in at.multiselect if each.label.startswith("Rows")]
+    box.set_value([1])
+    answered(at, bench)
+    assert rows_asked(at.run()) == [1]
+
+
+def test_a_target_and_the_scorers_word_stand_beside_each_answer(bench: Workbench) -> None:
+    rows = read_rows(bench.objectives[0], "explore")
+    models = [resolve(Recipe("single", {}, {"model": m}), bench.names) for m in ("base", "helpful")]
+    give_values(bench, models[0], [0.0] * len(rows))
+    give_values(bench, models[1], [float(n == 3) for n in range(len(rows))])
+    at = answered(opened("base", "helpful"), bench)
+    first, second, _ = drawn(at)["rows"]
+    assert first["prompt"] == rows[3].prompt and first["target"] == "\n".join(rows[3].targets)
+    assert [cell["verdict"] for cell in first["cells"]] == ["scored wrong", "scored right"]
+    assert [cell["verdict"] for cell in second["cells"]] == ["scored wrong"] * 2
+    widget(at.selectbox, "Prompts").select("typed").run()
+    widget(at.text_area, "Prompts, a blank line between two").set_value("not of the data")
+    [row] = drawn(answered(at, bench))["rows"]
+    assert row["target"] == "" and [cell["verdict"] for cell in row["cells"]] == ["", ""]
+
+
+def test_wins_are_told_with_how_sure_they_are_and_leave_as_csv(bench: Workbench) -> None:
+    rows = read_rows(bench.objectives[0], "explore")
+    models = [resolve(Recipe("single", {}, {"model": m}), bench.names) for m in ("base", "helpful")]
+    give_values(bench, models[0], [0.0] * len(rows))
+    give_values(bench, models[1], [float(n < 6) for n in range(len(rows))])
+    at = opened("base", "helpful")
+    said = f"A base wins 0, B helpful wins 6 of {len(rows)}: A base takes 0% [0%, 39%] of those"
+    assert said in texts(at) and "sign test p 0.031" in texts(at)
+    assert [each for each in at.get("download_button")], "what is shown can be taken along"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_the_page_reads_the_same_with_one_column_to_four(bench: Workbench, count: int) -> None:
+    rows = read_rows(bench.objectives[0], "explore")
+    names = ["base", "target", "helpful", "terse"][:count]
+    for place, model in enumerate(names):
+        recipe = resolve(Recipe("single", {}, {"model": model}), bench.names)
+        give_values(bench, recipe, [float(n % 4 == place) for n in range(len(rows))])
+    at = answered(opened(*names), bench)
+    assert not at.exception
+    shown = texts(at)
+    assert all(f"{'ABCD'[place]} · {name}" in shown for place, name in enumerate(names))
+    assert len(drawn(at)["heads"]) == count
+    start = widget(at.selectbox, "Show").value
+    assert start == ("every example" if count == 1 else "columns differ")
+    assert shown.count(" wins ") == count * (count - 1)  # twice a pair
+
+
+def test_a_mixture_s_head_says_all_of_it(bench: Workbench) -> None:
+    pcb = resolve(Recipe("pcb", {"helpful": 1.0, "terse": 0.25}, {"ratio": 0.3}), bench.names)
+    at = page("compare")
+    at.session_state["tray"] = [pcb]
+    lines = texts(at.run()).splitlines()
+    place = lines.index("A · pcb")
+    assert lines[place : place + 3] == ["A · pcb", "helpful 1, terse 0.25", "ratio 0.3"]
+
+
+def test_the_address_leads_back_to_the_objective(bench: Workbench) -> None:
+    at = opened("base", objective="loss")
+    assert widget(at.selectbox, "Objective").value == "loss"
+    widget(at.selectbox, "Objective").select("manners").run()
+    assert at.query_params["objective"] == "manners"
 
 
 def test_a_column_that_is_not_measured_is_said_and_evaluated(bench: Workbench) -> None:

@@ -34,11 +34,34 @@ export default function ({ data, parentElement }) {
     const head = make("thead");
     head.append(heads);
     const body = make("tbody");
-    root.cells = data.rows.map(({ prompt, cells }) => {
+    const whole = (name, ...parts) => {
+      const row = make("tr");
+      const place = make("td", undefined, name);
+      place.colSpan = data.heads.length;
+      place.append(...parts);
+      row.append(place);
+      return row;
+    };
+    root.cells = data.rows.map(({ prompt, fold, target, cells }) => {
       const asked = make("tr");
-      const name = make("th", prompt, "prompt");
+      const name = make("th", undefined, "prompt");
       name.colSpan = data.heads.length;
+      const words = make("div", prompt, fold ? "words folded" : "words");
+      name.append(words);
       asked.append(name);
+      const above = [asked];
+      if (fold) {
+        const toggle = make("button", "Show the whole prompt");
+        toggle.type = "button";
+        toggle.setAttribute("aria-expanded", "false");
+        toggle.onclick = () => {
+          const folded = words.classList.toggle("folded");
+          toggle.textContent = folded ? "Show the whole prompt" : "Fold the prompt";
+          toggle.setAttribute("aria-expanded", String(!folded));
+        };
+        above.push(whole("unfold", toggle));
+      }
+      if (target) above.push(whole("target", make("b", "Target "), make("span", target)));
       const said = make("tr");
       const made = cells.map((_, column) => {
         const place = make("td");
@@ -47,17 +70,20 @@ export default function ({ data, parentElement }) {
         text.setAttribute("role", "group");
         text.setAttribute("aria-label", `${data.heads[column][0]} on: ${prompt}`);
         const note = make("div", undefined, "note");
+        const verdict = make("b", "");
+        const rest = make("span", "");
+        note.append(verdict, rest);
         place.append(text, note);
         said.append(place);
-        return { text, note };
+        return { text, verdict, rest };
       });
-      body.append(asked, said);
+      body.append(...above, said);
       return made;
     });
     root.replaceChildren(head, body);
   };
 
-  const shape = JSON.stringify([data.heads.map(([letter]) => letter), data.rows.map((row) => row.prompt)]);
+  const shape = JSON.stringify([data.heads.map(([letter]) => letter), data.rows.map((row) => [row.prompt, row.target])]);
   if (root.shape !== shape) {
     root.shape = shape;
     build();
@@ -66,9 +92,12 @@ export default function ({ data, parentElement }) {
   root.dataset.writing = data.writing;
   data.heads.forEach(([, state], column) => say(root.heads[column].lastChild, state));
   data.rows.forEach(({ cells }, row) =>
-    cells.forEach(({ pieces, note }, column) => {
-      write(root.cells[row][column].text, pieces);
-      say(root.cells[row][column].note, note);
+    cells.forEach(({ pieces, note, verdict }, column) => {
+      const cell = root.cells[row][column];
+      write(cell.text, pieces);
+      say(cell.verdict, verdict);
+      cell.verdict.className = /(right|wrong)$/.exec(verdict)?.[0] ?? "";
+      say(cell.rest, verdict && note ? ` · ${note}` : note);
     })
   );
 }

@@ -11,6 +11,8 @@ import streamlit as st
 from engine.jobs.executor import Status
 from engine.recipe import Recipe
 from studio.compare.comparing import Asked, grid, title
+from studio.compare.slices import Examples
+from studio.compare.verdicts import with_verdicts
 from studio.task import Task
 from ui.components import declare
 from ui.recipe import anchored
@@ -64,10 +66,16 @@ def words(status: Status) -> str:
     return f"Writing: {done} of {total} columns done." if total else "Starting."
 
 
-def show(task: Task, tray: Sequence[Recipe], again: Callable[[Task], None]) -> None:
+def show(
+    task: Task,
+    tray: Sequence[Recipe],
+    examples: Examples | None,
+    again: Callable[[Task], None],
+) -> None:
     """Draw a comparison; looks again by itself while it runs.
 
     Args:
+        examples: of the objective, under the tray's columns.
         again: starts it with another seed.
     """
     running = not task.status.over
@@ -93,7 +101,8 @@ def show(task: Task, tray: Sequence[Recipe], again: Callable[[Task], None]) -> N
         if status.state == "failed" and status.failure != "cancelled":
             st.error("The worker could not answer.", icon=":material/error:")
             st.code(status.reason or "no reason was given", language=None, wrap_lines=True)
-        _answers(key="answers", data=grid(tray, asked, status, result_of(task), against))
+        data = grid(tray, asked, status, result_of(task), against)
+        _answers(key="answers", data=with_verdicts(data, tray, asked, status, examples))
         if running and status.over:
             st.rerun()
 

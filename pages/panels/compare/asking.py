@@ -34,12 +34,14 @@ class Ask:
 
     Attributes:
         rows: places in the explore split.
+        chosen: whether a person chose the rows; until then they are those where columns differ.
         generation: grows when code changed a value, so that new widgets show it.
         refusal: why nothing was asked; empty otherwise.
     """
 
     settings: Settings
     rows: list[int] = field(default_factory=list)
+    chosen: bool = False
     typed: str = ""
     whole: bool = False
     generation: int = 0
@@ -48,7 +50,14 @@ class Ask:
     def choose(self, rows: Sequence[int]) -> None:
         """Take rows from the table of examples."""
         self.rows = list(rows)[:PROMPTS]
+        self.chosen = True
         self.generation += 1
+
+    def begin_with(self, rows: Sequence[int]) -> None:
+        """Ask these until a person chooses others."""
+        if not self.chosen and self.rows != list(rows):
+            self.rows = list(rows)
+            self.generation += 1
 
     def seeded(self, settings: Settings) -> None:
         self.settings = settings
@@ -121,6 +130,7 @@ def form(
         if chosen == TYPED:
             ask.typed, ask.whole = held[key("typed")], held[key("whole")]
         else:
+            ask.chosen = ask.chosen or ask.rows != list(held[key("rows")])
             ask.rows = list(held[key("rows")])
         ask.settings = Settings(**{name: held[key(name)] for name in vars(Settings())})
         on_ask(ask)
@@ -131,8 +141,8 @@ def form(
     ):
         if chosen == TYPED:
             st.text_area(
-                "Prompts, one per line", anchored(key("typed"), ask.typed), key=key("typed"),
-                height=90,
+                "Prompts, a blank line between two", anchored(key("typed"), ask.typed),
+                key=key("typed"), height=110,
             )  # fmt: skip
         else:
             st.multiselect(
@@ -187,7 +197,7 @@ def _settings(ask: Ask, key: Callable[[str], str], chat: bool, chosen: str) -> N
         if chat else "The tokenizer has no chat template",
     )  # fmt: skip
     if chosen == TYPED:
-        st.checkbox("All lines are one prompt", anchored(key("whole"), ask.whole), key=key("whole"))
+        st.checkbox("All of it is one prompt", anchored(key("whole"), ask.whole), key=key("whole"))
 
 
 def _options(ask: Ask, rows: Sequence[Row]) -> list[int]:

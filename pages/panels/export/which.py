@@ -14,6 +14,7 @@ from engine.errors import BadInput, shown
 from engine.recipe import resolve
 from studio.export import exports
 from studio.export.model import Model, model_of
+from studio.points.titles import name_of
 from studio.points.view import Measured
 from studio.workbench import Workbench
 from ui import address
@@ -38,7 +39,8 @@ def choose(bench: Workbench, measured: Measured) -> Model | None:
     ids = exports.choices(measured, front_axes(bench), tray(), model.point if model else None)
     if model is None and ids:
         row = measured.row_of[ids[0]]
-        model = model_of(measured, resolve(measured.recipes[row], bench.names))
+        recipe = resolve(measured.recipes[row], bench.names)
+        model = model_of(measured, recipe, name_of(bench, recipe))
     if model is not None:
         remember(point=model.point, **address.of_recipe(model.recipe, bench.names))
         st.session_state["export_address"] = _named()
@@ -88,7 +90,9 @@ def _in_hand(bench: Workbench, measured: Measured) -> Model | None:
     if hand.method not in hand.coefficients and hand.method not in hand.parameters:
         return None
     recipe = controls.in_hand(bench.names)
-    return model_of(measured, recipe) if recipe is not None else None
+    if recipe is None:
+        return None
+    return model_of(measured, recipe, name_of(bench, recipe))
 
 
 def _another(bench: Workbench, measured: Measured, ids: list[str], model: Model | None) -> None:

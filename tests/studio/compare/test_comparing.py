@@ -98,7 +98,8 @@ def test_prompts_are_texts_or_conversations() -> None:
     talk = comparing.prompt_of(Row(0, 1, "k", messages=messages))
     assert talk == list(messages)
     assert comparing.prompt_text(talk) == "system: be kind\nuser: hi"
-    assert comparing.typed_prompts("one\n \n two \n", False) == ["one", "two"]
+    assert comparing.typed_prompts("one\n \n\n two \n", False) == ["one", "two"]
+    assert comparing.typed_prompts("one\n  more\r\n\r\ntwo", False) == ["one\n  more", "two"]
     assert comparing.typed_prompts("one\n two \n", True) == ["one\n two \n"]
     assert comparing.typed_prompts(" \n", True) == []
 

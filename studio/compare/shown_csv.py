@@ -1,0 +1,35 @@
+"""The examples that are shown, as CSV: prompt, target, and each column's answer and score."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.recipe import Recipe
+from studio.compare.slices import Examples, target_text
+from studio.points.recipes import recipe_text
+
+
+def shown_csv(examples: Examples, shown: Sequence[int], recipes: Sequence[Recipe]) -> str:
+    """One line an example; a score that is not there is an empty cell. Line ends in texts are kept,
+    quoted as RFC 4180 has it.
+
+    Args:
+        recipes: of the columns, which the header names in full.
+    """
+    out = io.StringIO(newline="")
+    write = csv.writer(out)
+    names = [f"{examples.heading(n)}: {recipe_text(each)}" for n, each in enumerate(recipes)]
+    heads = [part for name in names for part in (f"{name}, answer", f"{name}, score")]
+    write.writerow(["line", "prompt", "target", *heads])
+    for row in shown:
+        cells: list[object] = []
+        for column in range(len(recipes)):
+            texts, value = examples.texts[column], float(examples.values[column, row])
+            cells += [texts[row] if texts is not None else "", value if np.isfinite(value) else ""]
+        example = examples.rows[row]
+        write.writerow([example.line, examples.prompt(row), target_text(example), *cells])
+    return out.getvalue()
