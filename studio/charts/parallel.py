@@ -10,6 +10,7 @@ and crossings between two axes are the trade-off.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ from studio.points.view import Axis, Measured
 
 LINES = 1000
 """Lines drawn at most: more are a carpet, and slow."""
+
+WIDE = 88
+"""Letters of labels that fit side by side over a chart in a window 1280 wide."""
 
 KINDS = ("measured", "unmerged models", "front", "selected")
 COLOURS = (MEASURED, SINGLE, FRONT, TEXT)
@@ -147,6 +151,19 @@ def parallel(
     return {"data": data, "layout": layout | _layout(scales)}
 
 
+def folded(label: str, axes: int) -> str:
+    """A label on lines that fit between its neighbours: broken behind `_`, `-`, `.` or a space, and
+    within a word where it must be."""
+    wide, lines = max(WIDE // axes, 6), [""]
+    for part in filter(None, re.split(r"(?<=[ _.-])", label)):
+        if lines[-1] and len(lines[-1] + part) > wide:
+            lines.append("")
+        lines[-1] += part
+        while len(lines[-1]) > wide:
+            lines[-1:] = [lines[-1][:wide], lines[-1][wide:]]
+    return "<br>".join(html.escape(line.strip()) for line in lines if line.strip())
+
+
 def _layout(scales: Sequence[Scale]) -> dict[str, Any]:
     """Upright axes drawn as lines, their ends in figures, bounds as thick pieces of them."""
     upright: dict[str, Any] = {"type": "line", "layer": "below"}
@@ -168,13 +185,15 @@ def _layout(scales: Sequence[Scale]) -> dict[str, Any]:
                     "yanchor": anchor, "font": {"color": TEXT, "size": 11},
                 }
             )  # fmt: skip
+    texts = [folded(each.label, len(scales)) for each in scales]
+    most = max((text.count("<br>") for text in texts), default=0) + 1
     return {
-        "margin": {"l": 24, "r": 24, "t": 84, "b": 8},
+        "margin": {"l": 44, "r": 44, "t": 68 + 16 * most, "b": 8},
         "shapes": shapes,
         "annotations": ends,
         "xaxis": {
             "tickvals": list(range(len(scales))),
-            "ticktext": [html.escape(each.label) for each in scales],
+            "ticktext": texts,
             "side": "top", "showgrid": False, "zeroline": False, "fixedrange": True,
             "range": [-0.15, len(scales) - 0.85], "tickfont": {"size": 13}, "ticklen": 12,
             "tickcolor": marks.CLEAR,

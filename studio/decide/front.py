@@ -19,7 +19,7 @@ from studio.points.numbers import number
 from studio.points.view import Axis, Measured
 from studio.shared import once
 
-SAID = 60
+SAID = 30
 """Letters up to which the names of the objectives are all said."""
 
 

@@ -5,14 +5,12 @@
 //   pointer, keys ──► weights in hundredths ──► front.js ──► the pick
 //                          on release ──► Python: trigger "moved"
 //
-// The picture holds the pick of each of the 5151 weights there are: a region is where one member is picked. Lines
-// between regions are left clear, so no theme needs another picture.
+// The picture holds the pick of each of the 5151 weights there are: a region is where one member is picked, and its
+// colour says towards which corners it lies. Lines between regions are left clear, so no theme needs another picture.
 
 const STEPS = 100;
 const [WIDTH, HEIGHT] = [200, 173];  // of the triangle in the page's pixels; it may be drawn in a hidden tab
 const SCALE = 2;  // canvas pixels for each of the page's
-// Okabe and Ito's colours, told apart by colour-blind eyes; neighbours never share one where four are enough.
-const COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#d55e00", "#f0e442"];
 const SEND_AFTER = 250;  // ms after the last key
 
 const cell = (a, b) => a * (STEPS + 1) + b;
@@ -25,29 +23,21 @@ const tabulate = (front) => {
   return table;
 };
 
-// A colour for each member that is picked somewhere, another than its neighbours' where that can be.
-const colour = (table) => {
-  const beside = new Map();
-  const meet = (one, other) => {
-    if (!beside.has(one)) beside.set(one, new Set());
-    if (other >= 0 && other !== one) beside.get(one).add(other);
-  };
+// A colour for each member that is picked somewhere: the corners' colours, mixed as the weights are in its region.
+const colour = (table, corners) => {
+  const mixed = new Map();
   for (let a = 0; a <= STEPS; a++)
     for (let b = 0; b <= STEPS - a; b++) {
       const own = table[cell(a, b)];
-      const others = [[1, 0], [0, 1], [-1, 0], [0, -1], [1, -1], [-1, 1]];
-      for (const [i, j] of others) {
-        const inside = a + i >= 0 && b + j >= 0 && a + b + i + j <= STEPS;
-        meet(own, inside ? table[cell(a + i, b + j)] : -1);
-      }
+      const sums = mixed.get(own) ?? [0, 0, 0];
+      [a, b, STEPS - a - b].forEach((weight, i) => (sums[i] += weight));
+      mixed.set(own, sums);
     }
-  const colours = new Map();
-  for (const [own, others] of [...beside].sort((one, other) => other[1].size - one[1].size)) {
-    const taken = new Set([...others].map((other) => colours.get(other)));
-    const free = COLOURS.findIndex((_, i) => !taken.has(i));
-    colours.set(own, free < 0 ? own % COLOURS.length : free);
+  for (const [own, sums] of mixed) {
+    const whole = sums[0] + sums[1] + sums[2];
+    mixed.set(own, [0, 1, 2].map((k) => Math.round(sums.reduce((sum, each, i) => sum + (each / whole) * corners[i][k], 0))));
   }
-  return colours;
+  return mixed;
 };
 
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
@@ -96,7 +86,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const [next, below] = [pad.owner[p + 1], pad.owner[p + across]];
       if ((next >= 0 && next !== own) || (below >= 0 && below !== own)) continue;
       pad.inside[p] = 1;
-      image.data.set([...pad.rgb[pad.colours.get(own)], 110], 4 * p);
+      image.data.set([...pad.colours.get(own), 120], 4 * p);
     }
     regions.getContext("2d").putImageData(image, 0, 0);
   };
@@ -104,7 +94,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const light = () => {  // the region of the pick, in full colour
     const image = new ImageData(region.width, region.height);
     const pixels = new Uint32Array(image.data.buffer);
-    const [r, g, b] = pad.rgb[pad.colours.get(pad.pick)] ?? [0, 0, 0];
+    const [r, g, b] = pad.colours.get(pad.pick) ?? [0, 0, 0];
     const full = (255 << 24) | (b << 16) | (g << 8) | r;
     for (let p = 0; p < pixels.length; p++) if (pad.owner[p] === pad.pick && pad.inside[p]) pixels[p] = full;
     region.getContext("2d").putImageData(image, 0, 0);
@@ -216,13 +206,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (pad.revision !== front.revision) {
       pad.revision = front.revision;
       pad.table = tabulate(front);
-      pad.colours = colour(pad.table);
-      pad.rgb = COLOURS.map(rgb);
+      pad.colours = colour(pad.table, data.colours.map(rgb));
       paint();
       pad.stale = true;
       [".top", ".left", ".right"].forEach((place, i) => {
         find(place).textContent = front.labels[i];
         find(place).title = front.labels[i];
+        find(place).style.setProperty("--corner", data.colours[i]);
       });
       handle.setAttribute("aria-label", `Preference between ${front.names.join(", ")}`);
       root.dataset.drawn = front.revision;

@@ -194,16 +194,35 @@ def _parallel(
     )  # fmt: skip
     remember(coefficients="1" if kept()["coefficients"] else None)
     names = list(recipe.coefficients) if recipe is not None and kept()["coefficients"] else []
+    shown = _ordered(axes)
     front = measured.front_of(over)
     found = measured.nearest(recipe) if recipe is not None else None
     selected = measured.ids[found.row] if found is not None and found.exact else None
 
     def make() -> dict[str, Any]:
         return parallel.parallel(
-            measured, axes, front, coefficients=names, bounds=bounds, pick=selected
+            measured, shown, front, coefficients=names, bounds=bounds, pick=selected
         )
 
-    return packed((*key, tuple(names), selected), measured, make)
+    return packed((*key, tuple(shown), tuple(names), selected), measured, make)
+
+
+def _ordered(axes: Sequence[Axis]) -> list[Axis]:
+    """The upright axes from left to right, in the order chosen: one that is taken out and put back
+    stands last. All of them where none is left."""
+    by_name = {axis.name: axis for axis in axes}
+    if "axes" not in kept():
+        kept()["axes"] = st.session_state["addressed"].get("axes", "").split(",")
+    now = [name for name in kept()["axes"] if name in by_name] or list(by_name)
+    chosen = st.multiselect(
+        "Axes", list(by_name), controls.anchored(view_key("axes"), now), key=view_key("axes"),
+        format_func=lambda name: by_name[name].label,
+        help="From left to right; take one out and choose it again to move it to the right",
+    )  # fmt: skip
+    kept()["axes"] = chosen
+    found = chosen or list(by_name)
+    remember(axes=",".join(found) if found != list(by_name) else None)
+    return [by_name[name] for name in found]
 
 
 def _surface(

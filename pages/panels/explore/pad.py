@@ -23,6 +23,9 @@ from ui.components import declare
 OBJECTIVES = 3
 """Corners of a triangle."""
 
+COLOURS = ("#0072b2", "#e69f00", "#009e73")
+"""Of the corners: Okabe and Ito's, told apart by colour-blind eyes."""
+
 MEMBERS = 2000
 """Members of a front that are sent; of more, the best of each neighbourhood."""
 
@@ -35,6 +38,8 @@ _pad = declare(
     '<div class="handle" role="slider" tabindex="0" aria-valuemin="0" aria-valuemax="100"'
     ' aria-roledescription="pad, moved with the arrow keys"></div></div>'
     '<div class="bottom"><div class="corner left"></div><div class="corner right"></div></div>'
+    '<div class="words">A region is one measured point; its colour mixes those of the corners by'
+    " its weights. Arrow keys move the handle, with Shift by ten.</div>"
     "</div>",
 )
 _picked = declare("picked", '<div class="picked" aria-live="polite"></div>')
@@ -84,7 +89,7 @@ def pad(names: Sequence[str], *, key: str, on_move: Callable[[], None]) -> None:
     """Mount the pad over these objectives of the front; in the callback
     `st.session_state[key]["moved"]` is {"weights": {objective: hundredths}, "turn": how often it
     was moved}."""
-    _pad(key=key, data={"names": list(names)}, on_moved_change=on_move)
+    _pad(key=key, data={"names": list(names), "colours": COLOURS}, on_moved_change=on_move)
 
 
 def picked_data(

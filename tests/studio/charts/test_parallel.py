@@ -10,7 +10,7 @@ import pytest
 
 import engine  # noqa: F401
 from engine.recipe import Recipe
-from studio.charts.parallel import LINES, parallel
+from studio.charts.parallel import LINES, folded, parallel
 from studio.points.view import Axis, Measured
 
 FACTS, LOSS = Axis("facts", True), Axis("loss", False)
@@ -115,3 +115,12 @@ def test_names_are_escaped() -> None:
     figure = parallel(points, axes, FRONT)
     figure["layout"].pop("meta"), figure["layout"].pop("uirevision")  # keys, never drawn
     assert "<i>" not in json.dumps(figure)
+
+
+def test_labels_of_eight_long_names_are_folded_to_fit() -> None:
+    assert folded("facts ↑", 2) == "facts ↑"
+    long = "refusals_of_harmful_requests ↓"
+    assert folded(long, 8) == "refusals_<br>of_harmful_<br>requests ↓"
+    assert folded("x" * 25, 8) == "<br>".join(["x" * 11, "x" * 11, "x" * 3])
+    assert "".join(folded(long, 8).split("<br>")).replace(" ", "") == long.replace(" ", "")
+    assert folded("a<b_" * 6, 8).count("&lt;") == 6
