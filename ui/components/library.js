@@ -1,7 +1,13 @@
 // Brings plotly.js to this window by its address (ui/library.py), and asks again where it did not come.
 const FIRST_WAIT = 250; // milliseconds, doubled each time
 
+// Tab leaves the table of points: left to the table, it walks from cell to cell, and each is taken for a choice.
+const leave = (event) => {
+  if (event.key === "Tab" && event.target.closest?.(".st-key-table")) event.stopImmediatePropagation();
+};
+
 export default function ({ data }) {
+  window.addEventListener("keydown", leave, true); // the same one is added once
   const shared = (window.paretoscope ??= { waiting: [] });
   shared.source = data; // a server that was restarted may have another version
   const bring = (wait) => {

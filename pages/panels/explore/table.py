@@ -29,6 +29,8 @@ from ui.choices import chosen_axes, kept, visible
 from ui.front import front_axes
 
 KEY = "table"
+FIRST = "front"
+"""The column on the left."""
 ROW, HEAD, HEIGHT = 35, 38, 420
 """Pixels: of a row, of the header, of the table at most."""
 
@@ -103,7 +105,9 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
 def _picked() -> None:
     """A row was chosen: by its box, or by any of its cells, which come later than its box."""
     said = st.session_state[KEY]["selection"]
-    rows = [row for row, _ in said["cells"]] or said["rows"]
+    # the keyboard enters a table at its first column: passing through it chooses nothing
+    entered = any(column == FIRST for _, column in said["cells"])
+    rows = [] if entered else [row for row, _ in said["cells"]] or said["rows"]
     if rows and rows[0] < len(st.session_state["table_ids"]):
         st.session_state["table_on_pick"](st.session_state["table_ids"][rows[0]])
     else:
@@ -111,10 +115,12 @@ def _picked() -> None:
 
 
 def _mark(row: int | None) -> None:
-    """Mark a row, and no cell."""
-    wanted = {"rows": [] if row is None else [row], "columns": [], "cells": []}
+    """Mark a row, and no cell but where the keyboard stands."""
+    wanted: dict[str, list[Any]] = {"rows": [] if row is None else [row], "columns": []}
     now = st.session_state.get(KEY)
-    if now is None or {name: list(now["selection"][name]) for name in wanted} != wanted:
+    said = {} if now is None else {name: list(each) for name, each in now["selection"].items()}
+    wanted["cells"] = [each for each in said.get("cells", ()) if each[1] == FIRST]
+    if said != wanted:
         st.session_state[KEY] = {"selection": wanted}
 
 
