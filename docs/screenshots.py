@@ -88,7 +88,7 @@ def press(page: Page, key: str) -> None:
 
 
 def fill(page: Page, key: str, text: str) -> None:
-    field = keyed(page, key, "input, textarea").first
+    field = keyed(page, key).locator("input, textarea").first
     field.fill(text)
     field.press("Enter" if field.evaluate("e => e.tagName") == "INPUT" else "Control+Enter")
 
