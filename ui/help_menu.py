@@ -25,5 +25,5 @@ def menu(bench: Workbench, explore: Path) -> None:
         elif st.button("Show them on Explore", key="show_steps"):
             steps.show(bench, True)
             st.switch_page(explore)
-        with st.container(height=320, key="glossary"):
+        with st.container(key="glossary"):
             st.markdown(page())
