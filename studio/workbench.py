@@ -290,6 +290,7 @@ class Workbench:
 
     def adapter_only(self, recipe: Recipe) -> bool:
         """Whether a recipe can leave as one LoRA adapter: task vectors of adapters alone, added."""
+        if not find_method(recipe.method).additive:
+            return False  # its coefficients may be of others than experts: `base`
         used = [name for name, value in recipe.coefficients.items() if value]
-        lora = all(self.family.experts[name].kind == "lora" for name in used)
-        return find_method(recipe.method).additive and bool(used) and lora
+        return bool(used) and all(self.family.experts[name].kind == "lora" for name in used)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.counted import counted
 from studio.decide.front import names_text, varying
 from studio.points.view import Axis, axes_of
 from studio.workbench import Workbench
@@ -14,6 +15,9 @@ from ui.choices import kept, remember, view_key
 from ui.recipe import anchored
 
 ADDRESS = "over"
+
+FITS = 22
+"""Characters of the objectives' names beside the other choices of a window 1280 wide."""
 
 
 def front_axes(bench: Workbench) -> tuple[Axis, ...]:
@@ -49,8 +53,10 @@ def choose_front(bench: Workbench) -> tuple[Axis, ...]:
         st.session_state["front_made"] = made + 1
         st.rerun()
 
+    said = names_text(over)
     with st.popover(
-        f"Front over: {names_text(over)}", key="front_over",
+        f"Front over: {said if len(said) <= FITS else counted(len(over), 'objective')}",
+        key="front_over",
         help="A point is on the front if no other is at least as good on each of these objectives"
         " and better on one. Every page uses this front.",
     ):  # fmt: skip

@@ -9,8 +9,6 @@ import streamlit as st
 from studio.task import Task, fraction, words
 from studio.workbench import Workbench
 
-LOOK_SECONDS = 0.5
-
 
 def bar(task: Task, key: str, objectives: Sequence[str]) -> None:
     """A running job: what for, how far, and a way to stop it."""
@@ -40,25 +38,11 @@ def ending(task: Task, key: str) -> None:
 
 
 def endings(bench: Workbench, sessions: Sequence[str]) -> None:
-    """How the jobs of these sessions ended; what runs is in the header (jobs_bar.py).
-
-    The header was drawn before this run asked for a job, and never knows of one that has ended by
-    its next look: so what waits here for an end looks for itself.
-    """
-    found = [(session, bench.task(session)) for session in sessions]
-    for session, task in found:
+    """How the jobs of these sessions ended; what runs is in the header (jobs_bar.py)."""
+    for session in sessions:
+        task = bench.task(session)
         if task is not None and task.status.over:
             ending(task, session)
-    going = [task for _, task in found if task is not None and not task.status.over]
-    if not going:
-        return
-
-    @st.fragment(run_every=LOOK_SECONDS, key=f"ending:{sessions[0]}")
-    def look() -> None:
-        if any(task.status.over for task in going):
-            st.rerun()
-
-    look()
 
 
 def first_steps(bench: Workbench) -> None:

@@ -101,7 +101,7 @@ def test_bounds_leave_points_of_chart_table_and_pick(shipped: Served, chrome: Br
     before = picked(page)
     page.get_by_role("button", name="Bounds").click()
     with redrawn(page), moved(page, "pick"):
-        bind(page, "facts", "start", 0.7)
+        bind(page, "facts", "start", 0.8)
     expect(page.get_by_role("button", name="Bounds (1)")).to_be_visible()
     page.keyboard.press("Escape")
     left = set(points(page))
@@ -122,7 +122,7 @@ def test_three_objectives_are_weighed_on_the_pad_and_a_point_taken(
     page = shipped.open(chrome, THREE)
     wait_for_chart(page)
     assert kinds(page) == {"scatter3d"}
-    expect(page.get_by_text("fluency ↓").first).to_be_visible()
+    expect(page.get_by_role("combobox", name="Depth")).to_have_value("Depth: fluency ↓")
     page.wait_for_selector(".mark.here:not([hidden])", state="attached")
     prefer(page)
     first = picked(page)

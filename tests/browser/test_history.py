@@ -56,7 +56,7 @@ def test_back_and_forward_go_through_what_was_done(shipped: Served, chrome: Brow
     helpful(page, 0.58)
     up(page, "fluency")
     page.go_back()
-    up(page, "refusals")
+    up(page, "honesty")
     helpful(page, 0.58)
     page.go_back()
     helpful(page, 0.5)

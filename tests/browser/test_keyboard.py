@@ -62,9 +62,10 @@ def test_from_the_address_to_an_export_by_keyboard(shipped: Served, chrome: Brow
     page.wait_for_selector(".picked[data-point]")
     assert focused(page) == ("tab", "Preference")
     tab_to(page, "slider", "refusals")
-    page.keyboard.press("ArrowRight")
+    for _ in range(8):
+        page.keyboard.press("ArrowLeft")
     weight = page.locator('.st-key-weights input[aria-label^="refusals"]')
-    expect(weight).to_have_value("0.34")
+    expect(weight).to_have_value("0.25")
     tab_to(page, "button", "Lock refusals")
     page.keyboard.press("Space")
     expect(weight).to_be_disabled()
@@ -77,8 +78,8 @@ def test_from_the_address_to_an_export_by_keyboard(shipped: Served, chrome: Brow
         "old => document.querySelector('.picked').dataset.point !== old", arg=before
     )
     facts = page.locator('.st-key-weights input[aria-label^="facts"]')
-    expect(facts).to_have_value("0.66")
-    expect(weight).to_have_value("0.34")
+    expect(facts).to_have_value("0.75")
+    expect(weight).to_have_value("0.25")
     pick = str(page.locator(".picked").get_attribute("data-point"))
 
     tab_to(page, "button", "Compare")

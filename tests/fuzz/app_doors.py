@@ -22,7 +22,8 @@ from studio.drafting import Draft, check_draft
 from studio.export import exports
 from studio.opening import read_study, typed_path
 from studio.points.view import Measured
-from studio.study_editor import add_objective, document_of, texts_of
+from studio.study_editor import document_of, texts_of
+from studio.study_text import add_objective
 from tests.fuzz.changes import NUMBERS, TEXTS, in_bytes, in_text, in_tree, odd
 from tests.fuzz.corpus import DATA, Corpus
 from tests.fuzz.watching import Input

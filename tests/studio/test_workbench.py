@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import BadInput
 from engine.family.fingerprint import family_fingerprint
-from engine.recipe import Recipe, resolve
+from engine.recipe import METHODS, Recipe, resolve
 from engine.scoring.objectives import objective_fingerprint
 from studio.opening import read_study
 from studio.task import WorkerState
@@ -197,3 +197,14 @@ def test_the_app_process_never_imports_torch() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_only_a_sum_of_adapters_can_leave_as_one(bench: Workbench) -> None:
+    """Of every method with every coefficient of its own, such as logit fusion's `base`."""
+    for method in METHODS.values():
+        names = method.coefficient_names(bench.names) if method.takes_coefficients else []
+        parameters = {} if names else {"model": "helpful"}
+        recipe = resolve(Recipe(method.name, dict.fromkeys(names, 0.5), parameters), bench.names)
+        assert not bench.adapter_only(recipe)
+    alone = resolve(Recipe("task_arithmetic", {"terse": 0.5}), bench.names)
+    assert bench.adapter_only(alone)  # terse is an adapter, helpful a whole checkpoint

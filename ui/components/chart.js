@@ -192,7 +192,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const shown = themed(root.figure.text);
     if (!withWebgl())
       for (const trace of shown.data) if (trace.type === "scattergl") trace.type = "scatter";
-    const config = { responsive: true, ...shown.config, modeBarButtonsToAdd: pictures() };
+    const config = { responsive: true, ...shown.config, modeBarButtonsToAdd: (root.pictures ??= pictures()) };
     root.classList.toggle("grows", !shown.layout.height);
     await shared.plotly.react(root, shown.data, shown.layout, config);
     if (!root.listening) {

@@ -68,12 +68,10 @@ export default function ({ data, parentElement }) {
     shared.handle?.();
     const pick = front.choose(front.weights);
     if (pick >= 0 && shared.pick?.point !== front.ids[pick]) {
-      const { names, labels, ids, values, texts, scores } = front;
+      const { names, labels, ids, places, texts, scores } = front;
       const own = (list) => list.slice(names.length * pick, names.length * (pick + 1));
-      const [means, said] = [own(values), own(scores)];
-      shared.pick = {
-        label: "pick", point: ids[pick], values: Object.fromEntries(names.map((name, i) => [name, means[i]])),
-      };
+      const said = own(scores);
+      shared.pick = { label: "pick", point: ids[pick], values: places[pick] };
       shared.say?.(texts[pick], ids[pick], labels.map((label, i) => [label, said[i]]));
     }
     shared.place?.();

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -62,6 +63,15 @@ def thinned(terms: np.ndarray, limit: int = MEMBERS) -> np.ndarray:
     return rows
 
 
+def _place(measured: Measured, row: int) -> dict[str, float]:
+    """Where a point stands on all its objectives: the chart's axes may be none of the front's."""
+    return {
+        name: value
+        for name, value in zip(measured.names, measured.mean[row].tolist(), strict=True)
+        if math.isfinite(value)
+    }
+
+
 def packed(measured: Measured, front: Front) -> bytes:
     """What a hand chooses among, as JSON; numbers are in order of members, then of axes."""
     places = thinned(front.terms)
@@ -71,7 +81,7 @@ def packed(measured: Measured, front: Front) -> bytes:
         "labels": [axis.label for axis in axes],
         "ids": [measured.ids[row] for row in rows],
         "terms": front.terms[places].ravel().tolist(),
-        "values": front.values[places].ravel().tolist(),
+        "places": [_place(measured, row) for row in rows],
         "texts": [measured.text(row) for row in rows],
         "scores": [measured.score_text(row, axis.name) for row in rows for axis in axes],
     }
@@ -107,10 +117,7 @@ def picked_data(
         "mark": {
             "label": "pick",
             "point": measured.ids[pick.row],
-            "values": {
-                axis.name: float(measured.mean[pick.row, measured.column(axis.name)])
-                for axis in axes
-            },
+            "values": _place(measured, pick.row),
         },
         "aimed": {
             "weights": preference.hundredths,

@@ -55,6 +55,9 @@ def test_the_table_says_where() -> None:
     ]  # fmt: skip
 
 
+ID = "<br>point %{customdata[0]}<extra></extra>"
+
+
 def test_the_hover_text_says_where() -> None:
     def of(rows: list[int], axes: tuple[Axis, ...] = AXES) -> dict[str, object]:
         return points(
@@ -63,12 +66,12 @@ def test_the_hover_text_says_where() -> None:
         )  # fmt: skip
 
     mixed = of([0, 3])
-    assert mixed["hovertemplate"].endswith("<br>%{customdata[3]}<extra></extra>")
+    assert mixed["hovertemplate"].endswith(f"<br>%{{customdata[3]}}{ID}")
     assert [row[3] for row in mixed["customdata"]] == ["shipped", "measured here"]
     alone = of([3])
-    assert alone["hovertemplate"].endswith("<br>measured here<extra></extra>")
+    assert alone["hovertemplate"].endswith(f"<br>measured here{ID}")
     assert alone["customdata"] == [("d", " ± 0.008", " ± 0.013")]
     flat = _points(MEASURED_POINTS, np.array([0, 3]), np.zeros((2, 2)), AXES[0], False, False)
-    assert "facts ↑ %{customdata[1]}<br>%{customdata[2]}<extra>" in flat["hovertemplate"]
+    assert f"facts ↑ %{{customdata[1]}}<br>%{{customdata[2]}}{ID}" in flat["hovertemplate"]
     assert flat["customdata"] == [("a", "0.500 ± 0.005", "shipped"),
                                   ("d", "0.800 ± 0.008", "measured here")]  # fmt: skip
