@@ -9,6 +9,7 @@ where that fails the journal stays. Files of earlier builds are written anew, wi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import logging
 import os
@@ -28,6 +29,7 @@ from cache.journal import (
 )
 from cache.lines import Bad
 from cache.segments import (
+    PARQUET,
     Unreadable,
     checksum_of,
     list_segments,
@@ -42,6 +44,8 @@ log = logging.getLogger(__name__)
 
 SMALL = 8 << 20
 HOUR = 3600.0
+SETTLED = 0.05
+"""Seconds within which the maker of a file has locked it."""
 
 SetAside = Callable[[Path, Sequence[Bad]], bool]
 """(journal, what is damaged in it) -> whether that is on disk elsewhere now."""
@@ -182,12 +186,27 @@ def merge(segments: Path, least: int = 8, mend: Mend | None = None) -> None:
 
 
 def remove_unfinished(*directories: Path) -> None:
-    """Remove what writers that were killed left half made, once it is an hour old, or as far ahead
-    of a clock that was set back."""
+    """Remove what writers that were killed left half made: a journal that nobody holds, and all
+    else once it is an hour old, or as far ahead of a clock that was set back."""
     for directory in directories:
         with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
             for entry in entries:
                 if not entry.name.endswith(UNFINISHED):
                     continue
-                if abs(time.time() - entry.stat().st_mtime) > HOUR:
+                age = abs(time.time() - entry.stat().st_mtime)
+                if age > HOUR or (age > SETTLED and _is_let_go(entry.path)):
                     os.unlink(entry.path)
+
+
+def _is_let_go(path: str) -> bool:
+    """Whether this is a journal whose maker is gone: it locks the file as soon as it is there."""
+    if path.endswith(f"{PARQUET}{UNFINISHED}"):
+        return False  # segments are written without a lock
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 
 import pytest
 
@@ -185,6 +187,19 @@ def test_what_a_killed_compaction_left_is_removed_in_time(tmp_path):
     os.utime(old, (1, 1))
     compact(tmp_path / "journal", tmp_path / "segments")
     assert not old.exists() and new.exists()
+
+
+def test_a_journal_that_its_maker_left_half_made_is_removed_and_no_other(tmp_path):
+    journals = tmp_path / "journal"
+    journals.mkdir()
+    left, held = journals / ".1-7-ab.new", journals / ".2-8-cd.new"
+    left.write_bytes(b"half")
+    with held.open("wb") as maker:
+        fcntl.flock(maker, fcntl.LOCK_EX)
+        for each in (left, held):
+            os.utime(each, (time.time() - 1,) * 2)
+        compact(journals, tmp_path / "segments")
+        assert not left.exists() and held.exists()
 
 
 def test_a_segment_made_elsewhere_is_taken_once(tmp_path):
