@@ -6,6 +6,7 @@ recipe in hand, a click on the chart marks its row, and a slider that moves off 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from studio.decide.bounds import within
 from studio.decide.front import names_text
 from studio.glossary import WORDS
 from studio.points import table
+from studio.points.late import Told
 from studio.points.remarks import Remark
 from studio.points.view import Axis, Measured
 from studio.points.words import front_words
@@ -103,8 +105,11 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
 
 
 def _picked() -> None:
-    """A row was chosen: by its box, or by any of its cells, which come later than its box."""
-    said = st.session_state[KEY]["selection"]
+    """A row was chosen: by its box, or by any of its cells, which come later than its box. What the
+    browser says because it has not yet heard of the last mark is no choice."""
+    said = _said()
+    if _told().is_late(said, time.monotonic()):
+        st.rerun("table_panel")
     # the keyboard enters a table at its first column: passing through it chooses nothing
     entered = any(column == FIRST for _, column in said["cells"])
     rows = [] if entered else [row for row, _ in said["cells"]] or said["rows"]
@@ -117,11 +122,22 @@ def _picked() -> None:
 def _mark(row: int | None) -> None:
     """Mark a row, and no cell but where the keyboard stands."""
     wanted: dict[str, list[Any]] = {"rows": [] if row is None else [row], "columns": []}
-    now = st.session_state.get(KEY)
-    said = {} if now is None else {name: list(each) for name, each in now["selection"].items()}
+    said = _said()
     wanted["cells"] = [each for each in said.get("cells", ()) if each[1] == FIRST]
     if said != wanted:
+        _told().replace(said, time.monotonic())
         st.session_state[KEY] = {"selection": wanted}
+
+
+def _said() -> dict[str, list[Any]]:
+    """What is selected, as the browser says; empty where there was no table."""
+    now = st.session_state.get(KEY)
+    return {} if now is None else {name: list(each) for name, each in now["selection"].items()}
+
+
+def _told() -> Told:
+    found: Told = st.session_state.setdefault("table_told", Told())
+    return found
 
 
 def _filters(measured: Measured) -> table.Sought:
