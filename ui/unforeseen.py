@@ -4,8 +4,8 @@
     callback       ──raises──► `keep` ──► the page is drawn whole, `show_kept` below its header
 
 Streamlit would show a box of its own, which offers to ask search engines about the person's files.
-After a callback that fails it would draw no page either (see mending.py); what is kept of it stays
-on its page until it is closed.
+After a callback that fails it would draw no page either (see streamlit_faults.py); what is kept of
+it stays on its page until it is closed.
 """
 
 from __future__ import annotations

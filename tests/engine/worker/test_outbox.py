@@ -6,18 +6,7 @@ import pytest
 
 from engine.worker.messages import Event, Message, unpack
 from engine.worker.outbox import Outbox
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.engine.worker.clock import Clock
 
 
 @pytest.fixture

@@ -4,18 +4,7 @@ import pytest
 
 from engine.worker.messages import Heartbeat, State
 from engine.worker.pulse import Pulse
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.engine.worker.clock import Clock
 
 
 @pytest.fixture
