@@ -189,7 +189,7 @@ class _StudyReader(Reader):
         return Objective(
             name=name,
             scorer=data["scorer"],
-            data=data_place(self, data.get("data"), where),
+            data=data_place(self, data, "data", where),
             direction=direction,
             chat=self.flag(data, "chat", where),
             max_new_tokens=self.number(
@@ -200,7 +200,7 @@ class _StudyReader(Reader):
             report_fraction=self.number(
                 data.get("report_fraction", 0.3), f"{where}.report_fraction", 0.0, 1.0
             ),
-            report_data=data_place(self, data.get("report_data"), where),
+            report_data=data_place(self, data, "report_data", where),
             temperature=self.number(
                 data.get("temperature", 0.0), f"{where}.temperature", 0.0, 100.0
             ),

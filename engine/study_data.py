@@ -128,13 +128,14 @@ def _text(reader: Reader, data: Mapping[str, Any], key: str, where: str) -> str 
     return None
 
 
-def data_place(reader: Reader, value: Any, where: str) -> Path | None:
-    """Where a data file lies; None where none is named. An address is a problem."""
+def data_place(reader: Reader, data: Mapping[str, Any], key: str, where: str) -> Path | None:
+    """Where the data file of a key lies; None where none is named. An address is a problem."""
+    value = data.get(key)
     if isinstance(value, str) and re.match(r"\w[\w+.\-]*://", value):
         what = f"{value[:80]!r} is an address, and nothing is fetched"
-        reader.problem(where, what, "Download the data, and give the file's path.")
+        reader.problem(f"{where}.{key}", what, "Download the data, and give the file's path.")
         return None
-    return None if value is None else reader.place(value, where)
+    return None if value is None else reader.place(value, f"{where}.{key}")
 
 
 def data_options(reader: Reader, data: Mapping[str, Any], where: str) -> DataOptions:

@@ -17,6 +17,7 @@ from engine.family.compatibility import Family, inspect_family
 from engine.study import FamilySpec, Study, study_of_document
 from engine.study_file import model_of
 from engine.yaml_writing import dumped
+from studio.objective_fields import field_of, problems_of
 from studio.opening import check_study, typed_path
 
 FIELDS = {
@@ -25,6 +26,9 @@ FIELDS = {
     "Directory of the base": "base",
     "Experts": "experts",
 }
+UNPLACED = "study.yaml"
+"""Where a draft stands, in the working directory, that has no place yet."""
+
 _EXPERT = re.compile(r"Expert (\d+)")
 
 
@@ -111,7 +115,7 @@ def check_draft(draft: Draft) -> tuple[Study, Family]:
         BadInput: every problem at once, of what is typed by now.
     """
     problems = [*draft.problems()]
-    path, study, family = Path.cwd() / "study.yaml", None, None
+    path, study, family = Path.cwd() / UNPLACED, None, None
     try:
         path = draft.path()
     except BadInput as error:
@@ -128,6 +132,8 @@ def check_draft(draft: Draft) -> tuple[Study, Family]:
     except BadInput as error:
         problems.extend(error.problems)
     if problems or study is None or family is None:
+        for each in draft.objectives:
+            problems += problems_of(each, path)[1]
         raise BadInput(*dict.fromkeys(problems))
     return study, family
 
@@ -150,8 +156,8 @@ def _models(draft: Draft) -> list[Problem]:
 
 
 def fields_of(draft: Draft, problems: Sequence[Problem]) -> dict[str, list[Problem]]:
-    """Field -> its problems: name, place, base, target, tokenizer, objective, experts, one expert
-    as expert:ROW; what belongs to none of them is under "".
+    """Field -> its problems: name, place, base, target, tokenizer, objective, a field of it as
+    objective:FIELD, experts, one expert as expert:ROW; what belongs to none of them is under "".
 
     A study file's problem names a key, a model's its name or where it lies.
     """
@@ -162,8 +168,22 @@ def fields_of(draft: Draft, problems: Sequence[Problem]) -> dict[str, list[Probl
     names = {name: f"expert:{row}" for row, (name, _) in draft.rows.items() if name}
     found: dict[str, list[Problem]] = {}
     for each in problems:
-        found.setdefault(_field(each, named, models, names), []).append(each)
+        field = _of_objective(draft, each)
+        field = _field(each, named, models, names) if field is None else field
+        found.setdefault(field, []).append(each)
     return found
+
+
+def _of_objective(draft: Draft, problem: Problem) -> str | None:
+    try:
+        path = draft.path()
+    except BadInput:
+        path = Path.cwd() / UNPLACED
+    for document in draft.objectives:
+        found = field_of(document, problem, path)
+        if found is not None:
+            return f"objective:{found}" if found else "objective"
+    return None
 
 
 def _field(

@@ -16,12 +16,11 @@ import numpy as np
 from engine.counted import counted
 from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
-from engine.family.light_text import light_text
 from engine.recipe import read_yaml
 from engine.scoring.data import limited, read_file
-from engine.scoring.objectives import prepare
 from engine.scoring.registry import SCORERS, Scorer, find_scorer
-from engine.study import OBJECTIVE_KEYS, Objective, Study, objective_of_document
+from engine.study import OBJECTIVE_KEYS, Objective, Study
+from studio.objective_fields import FORM, problems_of
 from studio.points.view import Axis, Measured
 
 DEFAULTS = {each.name: each.default for each in dataclasses.fields(Objective)}
@@ -66,13 +65,6 @@ def texts_of(text: str) -> list[str]:
 def text_of(texts: Sequence[str]) -> str:
     r"""What stands in a text area for these texts: `texts_of` the other way."""
     return "\n".join(each.replace("\n", "\\n") for each in texts)
-
-
-FORM = (
-    "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
-    "report_fraction",
-)  # fmt: skip
-"""Keys of an objective that the form has a field for, beside the scorer's options."""
 
 
 def item_of(path: Path, name: str) -> dict[str, Any]:
@@ -144,24 +136,13 @@ def check_document(
     Raises:
         BadInput: every problem at once.
     """
-    problems: list[Problem] = []
+    objective, problems = problems_of(document, study.path, family)
     name = str(document.get("name", ""))
     if any(each.name == name != instead for each in study.objectives):
         where = f"{study.path}: objective {name}"
-        problems.append(Problem(where, "the study has an objective of this name", "Rename one."))
-    scorer = find_scorer(str(document.get("scorer")))
-    if scorer.kind != "none" and not document.get("data"):
-        problems.append(Problem("Data file", "no file is given", "Type the path of a data file."))
-        raise BadInput(*problems)
-    try:
-        objective = objective_of_document(document, study.path)
-        alone = dataclasses.replace(study, objectives=(objective,))
-        [objective] = prepare(
-            alone, chat_template=family.has_chat_template, text=light_text(family)
-        )
-    except BadInput as error:
-        raise BadInput(*problems, *error.problems) from None
-    if problems:
+        what = "the study has an objective of this name"
+        problems.insert(0, Problem(where, what, "Rename one."))
+    if problems or objective is None:
         raise BadInput(*problems)
     return objective, _count(objective)
 

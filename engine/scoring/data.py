@@ -234,5 +234,5 @@ def read_rows(objective: Objective, split: Split) -> tuple[Row, ...]:
             f"none of its {len(rows)} rows is in the {split} split at report_fraction {fraction:g}"
         )
         fix = "Give more rows, change report_fraction, or name a file with report_data."
-        raise bad(f"{path}: objective {objective.name}", what, fix)
+        raise bad(f"{path}: objective {objective.name}: report_fraction", what, fix)
     return kept

@@ -112,7 +112,7 @@ def _problems(
         except BadInput as error:
             problems.extend(error.problems)
     if templated and not chat_template and objective.data is not None:
-        where = f"{path}: objective {objective.name}"
+        where = f"{path}: objective {objective.name}: chat"
         what = "it goes through the chat template, and the tokenizer has none"
         fix = "Name another model as `tokenizer:`, or set chat: false."
         problems.append(Problem(where, what, fix))
@@ -139,7 +139,8 @@ def _overlap(objective: Objective) -> list[Problem]:
         "Remove them from one of the files; or leave report_data out, and report_fraction holds"
         " rows back."
     )
-    return [Problem(f"{objective.report_data}: objective {objective.name}", what, fix)]
+    place = f"{objective.report_data}: objective {objective.name}: report_data"
+    return [Problem(place, what, fix)]
 
 
 def _asked(objective: Objective, text: LightText | None) -> list[Problem]:

@@ -117,9 +117,8 @@ class Scorer:
         resolved: dict[str, Any] = {}
         for name, each in known.items():
             if name not in options and each.required:
-                problems.append(
-                    Problem(where, f"{self.name} needs the option {name!r}", "Give it.")
-                )
+                what = f"{self.name} needs the option {name!r}"
+                problems.append(Problem(f"{where}: option {name}", what, "Give it."))
                 continue
             try:
                 resolved[name] = each.check(options.get(name, each.default), where, "option")
@@ -209,9 +208,11 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
     if found.kind == "none":
         for key in ("data", "report_data"):
             if getattr(objective, key) is not None:
-                problems.append(Problem(where, f"{found.name} uses no data", f"Remove {key}."))
+                what = f"{found.name} uses no data"
+                problems.append(Problem(f"{where}: {key}", what, f"Remove {key}."))
     elif objective.data is None:
-        problems.append(Problem(where, f"{found.name} needs data", "Give data: a file of rows."))
+        what = f"{found.name} needs data"
+        problems.append(Problem(f"{where}: data", what, "Give data: a file of rows."))
     if objective.answer_after and found.kind != "text":
         what = f"{found.name} judges no generated text"
         problems.append(Problem(f"{where}: answer_after", what, "Remove answer_after."))

@@ -360,6 +360,37 @@ def test_an_objective_that_cannot_be_added_leaves_the_file(
     assert at.text_input(key="objective:0:name").value == "facts"
 
 
+def test_errors_of_an_objective_come_together_each_beside_its_field(
+    own: Path, bench: Workbench
+) -> None:
+    at = page("models").run()
+    at.text_input(key="objective:0:name").set_value("facts=1")
+    at.selectbox(key="objective:0:scorer").set_value("regex").run()
+    at.text_input(key="objective:0:data").set_value("/nowhere.jsonl")
+    press(at, "add_objective")
+    assert not at.exception
+    said = [str(each.value) for each in at.text if str(each.value).startswith("✗")]
+    for line, words in zip(said, ("'=' has", "no such file", "needs the option"), strict=True):
+        assert words in line, said
+    assert "unchanged: 3 problems, each beside its field." in texts(at)
+    at.text_input(key="objective:0:name").set_value("facts 1").run()  # typed anew: not wrong yet
+    assert "'=' has" not in texts(at) and "no such file" in texts(at)
+
+
+def test_errors_of_a_new_study_s_own_objective_stand_beside_its_fields(
+    bench: Workbench, family: FamilyFiles, tmp_path: Path
+) -> None:
+    at = page("models").run()
+    fill(at, family, tmp_path / "new.yaml", one="/nowhere")
+    at.radio(key="new_first").set_value("an objective of your own").run()
+    at.text_input(key="new_objective:data").set_value("gone.jsonl")
+    press(at, "check_study")
+    said = [str(each.value) for each in at.text if str(each.value).startswith("✗")]
+    for line, words in zip(said, ("/nowhere", "it is empty", "gone.jsonl"), strict=True):
+        assert words in line, said
+    assert "Nothing was written. 3 problems" in texts(at)
+
+
 def test_fields_follow_the_scorer(bench: Workbench) -> None:
     at = page("models").run()
     scorer = at.selectbox(key="objective:0:scorer")

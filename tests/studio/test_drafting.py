@@ -104,7 +104,7 @@ def test_every_problem_is_said_at_once_with_its_field(
     wrong = dataclasses.replace(
         draft, name="x=y", place=str(taken), base=str(tmp_path / "nowhere"), experts=experts,
         target="/gone", tokenizer="other",
-        objectives=({"name": "n", "scorer": "exact_match", "data": "no.jsonl", "limit": 0},),
+        objectives=({"name": "n=", "scorer": "regex", "data": "no.jsonl", "limit": 0},),
     )  # fmt: skip
     with pytest.raises(BadInput) as found:
         check_draft(wrong)
@@ -112,13 +112,14 @@ def test_every_problem_is_said_at_once_with_its_field(
     said = {field: " ".join(map(str, problems)) for field, problems in fields.items()}
     assert set(said) == {
         "name", "place", "base", "expert:1", "expert:3", "expert:4", "target", "tokenizer",
-        "objective",
+        "objective:name", "objective:limit", "objective:pattern", "objective:data",
     }, said  # fmt: skip
     assert "'=' has a meaning" in said["name"] and "not overwritten" in said["place"]
     assert "nowhere" in said["base"] and "/gone" in said["target"]
     assert "has no name" in said["expert:1"] and "adapter_config.json" in said["expert:1"]
     assert "':' has a meaning" in said["expert:3"] and ".bin" in said["expert:3"]
-    assert "has no directory" in said["expert:4"] and "limit" in said["objective"]
+    assert "has no directory" in said["expert:4"] and "limit" in said["objective:limit"]
+    assert "no.jsonl" in said["objective:data"] and "regex needs" in said["objective:pattern"]
 
 
 def test_a_model_that_is_not_there_is_said_at_its_field_alone(draft: Draft) -> None:

@@ -80,7 +80,7 @@ def test_a_document_is_checked_with_its_data(family: FamilyFiles, opened: Family
     ("change", "what"),
     [
         ({"name": "exact"}, "an objective of this name"),
-        ({"data": ""}, "no file is given"),
+        ({"data": ""}, "needs data"),
         ({"data": "data/choice.jsonl"}, "neither target nor targets"),
         ({"scorer": "regex", "pattern": "("}, "not a regular expression"),
         ({"report_fraction": 1.0}, "in the explore split"),

@@ -1,149 +1,39 @@
-"""The form of an objective: fields that follow the scorer, a preview, and the study file."""
+"""The form of an objective: its fields, a preview, and the study file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from engine.errors import BadInput, Problem
 from engine.recipe import Recipe, resolve
-from engine.scoring.registry import Scorer, find_scorer
-from pages.panels.models import browse, data_form
+from engine.scoring.registry import find_scorer
+from pages.panels.models import objective_inputs, wrong
 from pages.panels.models.browse import plain
-from studio.browsing import DATA
-from studio.glossary import WORDS
+from studio.objective_fields import fields_of, held_of
 from studio.points.numbers import number
-from studio.study_editor import (
-    check_document,
-    document_of,
-    generates,
-    item_of,
-    kept_of,
-    scorer_text,
-    scorers,
-    text_of,
-    texts_of,
-)
+from studio.study_editor import check_document, item_of
 from studio.study_text import add_objective, replace_objective
 from studio.task import Task
 from studio.workbench import Workbench
 from ui import frame as state
 from ui import jobs, opened
-from ui.parameter import ESCAPED, parameter_field
 
 MANY = 3
-NEW: Mapping[str, Any] = {}
-
-
-def _common(scorer: Scorer, key: str, start: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that any objective with data has."""
-    values: dict[str, Any] = {}
-    left, right = st.columns(2)
-    values["chat"] = left.checkbox(
-        "Through the chat template", bool(start.get("chat", False)), key=f"{key}:chat",
-        persist_state="session",
-        help="Wraps each prompt as one user message; without it a prompt is fed as it is",
-    )  # fmt: skip
-    if generates(scorer):
-        values["max_new_tokens"] = left.number_input(
-            "Longest answer in tokens",
-            min_value=1,
-            value=int(start.get("max_new_tokens", 64)),
-            key=f"{key}:max_new_tokens",
-            persist_state="session",
-        )
-        stops = start.get("stop", [])
-        stop = right.text_area(
-            "Stop at", text_of([stops] if isinstance(stops, str) else stops), key=f"{key}:stop",
-            persist_state="session", help=ESCAPED, height=90,
-        )  # fmt: skip
-        values["stop"] = texts_of(stop)
-    values["limit"] = left.number_input(
-        "Examples at most", min_value=1, value=start.get("limit"), key=f"{key}:limit",
-        persist_state="session", placeholder="all",
-        help="A stable subset, by the hash of the prompt",
-    )  # fmt: skip
-    values["report_fraction"] = right.number_input(
-        "Share held back for the report", min_value=0.0, max_value=1.0,
-        value=float(start.get("report_fraction", 0.3)), step=0.05,
-        key=f"{key}:report_fraction", persist_state="session", format="%.2f",
-        help="Never used for exploring; measured once, when a point is exported",
-    )  # fmt: skip
-    return values
-
-
-def fields(key: str, beside: Path, start: Mapping[str, Any] = NEW) -> dict[str, Any]:
-    """Draw the fields; the item of `objectives:` they amount to.
-
-    Args:
-        key: what the keys of the widgets begin with.
-        beside: the study file, to which a relative path of data is relative.
-        start: an item that the fields hold at first; what they have no place for stays in it.
-    """
-    left, right = st.columns(2)
-    values: dict[str, Any] = {
-        "name": left.text_input(
-            "Name of the objective",
-            start.get("name", ""),
-            key=f"{key}:name",
-            persist_state="session",
-            help=WORDS["objective"],
-        )
-    }
-    name = right.selectbox(
-        "Scorer", scorers(), scorers().index(start["scorer"]) if start else 0, key=f"{key}:scorer",
-        persist_state="session", help=WORDS["scorer"],
-    )  # fmt: skip
-    scorer = find_scorer(name)
-    kept, own = kept_of(start, scorer), start if start.get("scorer") == name else NEW
-    values["scorer"] = name
-    st.text(scorer_text(name))
-    if scorer.kind != "none":
-        values["data"] = browse.field(
-            "Data file", f"{key}:data", endings=DATA, value=start.get("data", ""),
-            placeholder="/data/questions.jsonl",
-            help="JSON Lines, JSON, CSV, TSV or Parquet, also gzipped, on this server; a relative "
-            "path is relative to the study file",
-        )  # fmt: skip
-    place = st.container()
-    for each in scorer.options:
-        texts = each.kind == "texts"
-        value = each.default if texts else own.get(each.name, each.default)
-        lines = own.get(each.name) or () if texts else ()
-        values[each.name] = parameter_field(
-            each, value, (), f"{key}:{name}:{each.name}", "session", lines=lines
-        )
-    if scorer.kind != "none":
-        with place:
-            known = {**kept, **document_of(values)}
-            values |= data_form.show(known, f"{key}:{name}", beside)
-    ways = ["maximize", "minimize"]
-    values["direction"] = st.radio(
-        "Direction", ways, index=ways.index(own.get("direction") or scorer.direction),
-        horizontal=True,
-        format_func=lambda way: f"{way} (as usual)" if way == scorer.direction else way,
-        key=f"{key}:{name}:direction", persist_state="session",
-    )  # fmt: skip
-    if scorer.kind != "none":
-        values |= _common(scorer, key, start)
-    if kept:
-        st.text(f"Kept as in the study file: {', '.join(kept)}.")
-    document = document_of(values)
-    return document | {each: kept[each] for each in kept if each not in document}
+FORM = "objective"
 
 
 def show(bench: Workbench) -> None:
     """The whole section: fields, preview, add."""
     changing = editing(bench)
-    start = item_of(bench.study.path, changing) if changing else NEW
+    start = item_of(bench.study.path, changing) if changing else objective_inputs.NEW
     st.subheader(f"Change {plain(changing)}" if changing else "Add an objective", anchor=False)
     _said(bench)
     round_ = st.session_state.setdefault("objective_round", 0)
-    document = fields(f"objective:{round_}", bench.study.path, start)
+    document = objective_inputs.fields(f"objective:{round_}", bench.study.path, FORM, start)
     job = f"{opened.session()}:preview"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(
@@ -157,7 +47,7 @@ def show(bench: Workbench) -> None:
         if changing:
             st.button("Leave it as it is", key="edit_end", on_click=edit, args=(bench, ""))
     if preview or add:
-        st.session_state.pop("objective_problems", None)
+        wrong.forget(FORM)
         try:
             with st.spinner("Checking"):
                 _, counted = check_document(document, bench.study, bench.family, changing)
@@ -165,17 +55,15 @@ def show(bench: Workbench) -> None:
                 if add:
                     _write(bench, document, changing)
         except BadInput as error:
-            st.session_state["objective_problems"] = (_key(document), error.problems)
+            found = fields_of(document, error.problems, bench.study.path)
+            wrong.keep(FORM, found, held_of(document))
+            st.rerun()
         else:
             _submit(bench, document, str(model), job)
-    known, problems = st.session_state.get("objective_problems", ("", ()))
-    if problems:
-        title = "The study file is unchanged."
-        st.error(
-            title if known == _key(document) else f"{title} The fields have changed since.",
-            icon=":material/error:",
-        )
-        show_problems(problems)
+    if wrong.many(FORM):
+        said = f"The study file is unchanged: {wrong.many(FORM)}"
+        st.error(said, icon=":material/error:")
+        show_problems(wrong.of_no_field(FORM))
         return
     _result(bench, document, job)
 
@@ -227,7 +115,8 @@ def edit(bench: Workbench, name: str) -> None:
     """Let the form hold an objective of the study; "" for a new one."""
     st.session_state["objective_edited"] = (name, str(bench.study.path))
     st.session_state["objective_round"] = st.session_state.get("objective_round", 0) + 1
-    for each in ("previewed", "objective_problems", "objective_said"):
+    wrong.forget(FORM)
+    for each in ("previewed", "objective_said"):
         st.session_state.pop(each, None)
 
 

@@ -8,20 +8,20 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from engine.counted import counted
 from engine.errors import BadInput
 from engine.family.compatibility import Family
-from pages.panels.models import browse, objective_form
-from pages.panels.models.wrong import beside
+from pages.panels.models import browse, objective_form, objective_inputs, wrong
 from studio import modelling
 from studio.browsing import STUDIES
 from studio.drafting import Draft, check_draft, fields_of, write_study
+from studio.objective_fields import held_of
 from studio.opening import read_study, recent_studies, typed_path
 from ui import frame as state
 from ui import opened
 
 COST = {"name": "cost", "scorer": "cost"}
 OWN = "an objective of your own"
+FORM = "draft"
 
 
 def show(current: Path | None = None) -> None:
@@ -116,10 +116,7 @@ def _experts() -> list[tuple[str, str]]:
 
 def _wrong(field: str, value: Any) -> None:
     """What is wrong with a field, until it holds something else."""
-    held, problems = st.session_state.get("draft_wrong", {}).get(field, (None, ()))
-    if problems and held == value:
-        with st.container(gap="xsmall", key=f"wrong:{field}"):
-            beside(problems)
+    wrong.below(FORM, field, value)
 
 
 def _draft() -> Draft:
@@ -166,7 +163,8 @@ def _draft() -> Draft:
     if first == OWN:
         beside_it = Path(place.strip() or shown)
         beside_it = beside_it if beside_it.suffix in (".yaml", ".yml") else beside_it / "study.yaml"
-        objectives = [objective_form.fields("new_objective", beside_it)]
+        key = "new_objective"
+        objectives = [objective_inputs.fields(key, beside_it, FORM, within="objective:")]
     _wrong("objective", objectives)
     where = place.strip() or str(shown)
     return Draft(name, where, base, experts, objectives, target, str(tokenizer or "base"))
@@ -180,6 +178,7 @@ def _values(draft: Draft) -> dict[str, Any]:
         "name": draft.name, "place": place, "base": draft.base, "target": draft.target,
         "tokenizer": draft.tokenizer, "objective": draft.objectives, "experts": draft.experts,
         **experts,
+        **{f"objective:{field}": each for field, each in held_of(draft.objectives[0]).items()},
     }  # fmt: skip
 
 
@@ -189,28 +188,21 @@ def _from_directories() -> None:
         check = st.button("Check", key="check_study", help="From headers; nothing is written")
         write = st.button("Write the study and open it", key="write_study", type="primary")
     if check or write:
-        st.session_state.pop("draft_wrong", None)
+        wrong.forget(FORM)
         try:
             with st.spinner("Checking"):
                 study, family = check_draft(draft)
                 if write:
                     write_study(draft, study.path)
         except BadInput as error:
-            values = _values(draft)
-            found = fields_of(draft, error.problems)
-            st.session_state["draft_wrong"] = {
-                each: (values.get(each), problems) for each, problems in found.items()
-            }
+            wrong.keep(FORM, fields_of(draft, error.problems), _values(draft))
             st.rerun()
         if write:
             state.choose_study(study.path)
         _fits(family)
-    wrong = st.session_state.get("draft_wrong")
-    if wrong:
-        many = sum(len(problems) for _, problems in wrong.values())
-        said = f"{counted(many, 'problem')}, each beside its field."
-        st.error(f"Nothing was written. {said}", icon=":material/error:")
-        objective_form.show_problems(wrong.get("", (None, ()))[1])
+    if wrong.many(FORM):
+        st.error(f"Nothing was written. {wrong.many(FORM)}", icon=":material/error:")
+        objective_form.show_problems(wrong.of_no_field(FORM))
 
 
 def _fits(family: Family) -> None:

@@ -1,17 +1,77 @@
-"""What is wrong with a field, beside it."""
+"""What is wrong with a form, each problem beside its field until that holds something else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
+from engine.counted import counted
 from engine.errors import Problem, first_problems
 
+MARK = "✗"
 
-def beside(problems: Sequence[Problem]) -> None:
+MANY = 3
+"""Problems of one field that stand below each other; more scroll in a part of their own."""
+
+Wrong = dict[str, tuple[Any, Sequence[Problem]]]
+"""Field -> (what it held, its problems)."""
+
+
+def keep(form: str, found: Mapping[str, Sequence[Problem]], values: Mapping[str, Any]) -> None:
+    """Remember the problems of a form; none forgets them.
+
+    Args:
+        found: field -> its problems; "" has those of no field.
+        values: field -> what it holds.
+    """
+    st.session_state[_key(form)] = {
+        field: (values.get(field), problems) for field, problems in found.items()
+    }
+
+
+def forget(form: str) -> None:
+    """Nothing is wrong with a form that nobody has checked."""
+    st.session_state.pop(_key(form), None)
+
+
+def below(form: str, field: str, value: Any) -> None:
+    """The problems of one field, where it still holds what they were found in."""
+    held, problems = _wrong(form).get(field, (None, ()))
+    if problems and held == value:
+        with st.container(gap="xsmall", key=f"wrong:{form}:{field}"):
+            if len(problems) <= MANY:
+                _said(problems)
+            else:
+                st.text(f"{len(problems)} problems:")
+                with st.container(height=150, border=False):
+                    _said(problems)
+
+
+def many(form: str) -> str:
+    """How many problems there are, in words; "" for none."""
+    count = sum(len(problems) for _, problems in _wrong(form).values())
+    return f"{counted(count, 'problem')}, each beside its field." if count else ""
+
+
+def of_no_field(form: str) -> Sequence[Problem]:
+    """The problems that belong to no field."""
+    return _wrong(form).get("", (None, ()))[1]
+
+
+def _key(form: str) -> str:
+    return f"{form}_wrong"
+
+
+def _wrong(form: str) -> Wrong:
+    found: Wrong = st.session_state.get(_key(form), {})
+    return found
+
+
+def _said(problems: Sequence[Problem]) -> None:
     """Every problem of one field, as text: a message may hold a stranger's words."""
     for each in first_problems(problems):
         in_study = ".yaml: " in each.where  # where the field would stand, which its place says
         place = f"{each.where}: " if "/" in each.where and not in_study else ""
-        st.text(f"✗ {place}{each.what}. {each.fix}".strip())
+        st.text(f"{MARK} {place}{each.what}. {each.fix}".strip())

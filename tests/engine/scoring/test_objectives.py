@@ -137,7 +137,8 @@ def test_prepare_says_that_there_is_no_chat_template(data: Path, tmp_path: Path)
     assert len(prepare(whole)) == 3
     with pytest.raises(BadInput) as caught:
         prepare(whole, chat_template=False)
-    assert [each.where.split("objective ")[1] for each in caught.value.problems] == ["a", "b"]
+    wheres = [each.where.split("objective ")[1] for each in caught.value.problems]
+    assert wheres == ["a: chat", "b: chat"]
 
 
 def test_what_a_file_is_read_as_is_told(data: Path, tmp_path: Path) -> None:
