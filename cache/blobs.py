@@ -49,12 +49,12 @@ class PlainDisk(diskcache.Disk):
 
     def put(self, key: Any) -> tuple[str, bool]:
         if type(key) is not str:
-            raise TypeError(f"the key of a blob is a text, got {key!r}")
+            raise TypeError(f"a blob's key must be a string, got {key!r}")
         return key, True
 
     def get(self, key: Any, raw: bool) -> str:
         if not raw or type(key) is not str:
-            raise TypeError("the key of a blob is a text, this one is none")
+            raise TypeError("a blob's key must be a string; this one is not")
         return key
 
     def store(self, value: Any, read: bool, key: Any = None) -> tuple[int, int, str | None, Any]:
@@ -82,7 +82,7 @@ class PlainDisk(diskcache.Disk):
         if kind == NUMBER and sealed and type(value) is bytes:
             return _opened(value, kind)
         if kind not in (BYTES, TEXT, ARRAY) or not FILE_NAME.fullmatch(str(filename)):
-            raise TypeError(f"a blob of kind {mode} in {filename!r} is none of ours")
+            raise TypeError(f"a blob of kind {mode} in {filename!r} was not written by Paretoscope")
         data = (Path(self._directory) / str(filename)).read_bytes()
         try:
             return _opened(data, kind) if sealed else _value(data, kind)
@@ -113,7 +113,7 @@ class Sealed:
 def _opened(data: bytes, kind: int) -> Sealed:
     """Raises `ValueError` where the checksum is another."""
     if crc32(data[4:]).to_bytes(4) != data[:4] or data[4:5] != kind.to_bytes(1):
-        raise ValueError("its checksum is another")
+        raise ValueError("its checksum does not match")
     end = 9 + int.from_bytes(data[5:9])
     return Sealed(data[9:end].decode("utf-8", "surrogatepass"), _value(data[end:], kind))
 
@@ -140,7 +140,9 @@ def _kind(value: Any) -> int:
         return BYTES if isinstance(value, bytes) else TEXT
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return ARRAY
-    raise TypeError(f"a blob is bytes, a text, a number or an array of them, got {type(value)}")
+    raise TypeError(
+        f"a blob must be bytes, a string, a number or an array of them, got {type(value)}"
+    )
 
 
 def _data(value: Any) -> tuple[bytes, int]:
@@ -183,19 +185,19 @@ class Blobs:
         except UNREADABLE as error:
             if isinstance(error, sqlite3.OperationalError) and _is_of_the_disk(error):
                 raise NotSaved(
-                    f"{self.directory}: there is no room to write, or the disk fails ({error})."
-                    " Nothing was lost. Free some space, then try again."
+                    f"{self.directory}: the disk is full or failing ({error})."
+                    " Nothing was lost. Free some space and try again."
                 ) from error
-            log.warning("%s: starting afresh, its database is damaged (%s)", self.directory, error)
+            log.warning("%s: starting over: its database is damaged (%s)", self.directory, error)
             moved = self._damaged.move(
                 self.directory,
-                held="texts and arrays that may be made again, in a database that is damaged",
-                outcome="moved there whole, a new one begun",
+                held="cached texts and arrays (they can be recomputed), in a damaged database",
+                outcome="moved there whole; a new one was started",
             )
             if not moved:
                 raise bad(
                     str(self.directory),
-                    f"this database cannot be read ({error}), nor moved out of the way",
+                    f"this database cannot be read ({error}) or moved aside",
                     "Choose another workspace (--workspace, PARETOSCOPE_HOME).",
                 ) from error
             make_directory(self.directory)
@@ -251,14 +253,14 @@ class Blobs:
         size = len(_data(value)[0]) if isinstance(value, str) else size
         size = len(value) if isinstance(value, bytes) else size
         if size > self.limit:
-            log.info("blob %s not kept: %d bytes, the limit is %d", key, size, self.limit)
+            log.info("blob %s not stored: %d bytes exceed the limit of %d", key, size, self.limit)
             return False
         try:
             self._cache.set(key, value, retry=True)
             if self._cache.volume() > self.limit:  # one set evicts ten rows at most
                 self._cache.cull(retry=True)
         except (OSError, *UNREADABLE) as error:
-            log.warning("%s: blob %s not kept (%s)", self.directory, key, error)
+            log.warning("%s: blob %s not stored (%s)", self.directory, key, error)
             return False
         return True
 
@@ -267,14 +269,14 @@ class Blobs:
             value = self._cache.get(key, retry=True)
             if isinstance(value, Sealed):
                 if value.key != key:
-                    raise ValueError("it was stored under another key")
+                    raise ValueError("it was stored under a different key")
                 value = value.value
         except Altered as error:
             self._damaged.keep(
                 self.directory / error.name,
                 error.data,
-                held=f"the blob {shown(key, most=80)}, which may be made again",
-                outcome="it is not there any more",
+                held=f"the blob {shown(key, most=80)}, which can be recomputed",
+                outcome="it no longer exists",
             )
             self._forget(key)
             return None
@@ -283,8 +285,8 @@ class Blobs:
             self._damaged.keep(
                 self.directory / "cache.db",
                 shown(key).encode(),
-                held=f"the blob {shown(key, most=80)}, which may be made again",
-                outcome="it is taken as not there",
+                held=f"the blob {shown(key, most=80)}, which can be recomputed",
+                outcome="it is treated as missing",
             )
             return None
         return value if isinstance(value, kind) else None
@@ -293,4 +295,4 @@ class Blobs:
         try:
             self._cache.delete(key, retry=True)
         except (OSError, *UNREADABLE) as error:
-            log.warning("%s: blob %s stays (%s)", self.directory, key, error)
+            log.warning("%s: blob %s could not be removed (%s)", self.directory, key, error)

@@ -82,7 +82,7 @@ def compact(
             try:
                 descriptor = os.open(journals / f"{name}{SUFFIX}", os.O_RDONLY)
             except OSError as error:
-                log.warning("%s%s stays as it is (%s)", name, SUFFIX, error)
+                log.warning("%s%s was left unchanged (%s)", name, SUFFIX, error)
                 continue
             if try_lock(descriptor):
                 held[name] = descriptor
@@ -143,7 +143,11 @@ def _rows(
 def _torn(path: Path, tail: Bad) -> list[Bad]:
     """What stands after the last whole line, where it is more than a write that was cut short."""
     if cut_short(tail):
-        log.warning("%s: dropped its torn last line (%d bytes, never saved)", path, len(tail.data))
+        log.warning(
+            "%s: dropped an incomplete last line (%d bytes, never acknowledged)",
+            path,
+            len(tail.data),
+        )
         return []
     return [tail]
 

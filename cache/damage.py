@@ -28,7 +28,7 @@ from engine.errors import MOST, ParetoscopeError
 log = logging.getLogger(__name__)
 
 DIRECTORY = "damaged"
-LEFT_OUT = "it is left out"
+LEFT_OUT = "it is skipped"
 # of a row, as far as it can still be read; printable ASCII alone, so that it may be shown
 _FIELD = r'"{}":"([ !#-\[\]-~]{{1,80}})"'
 _TEXTS = {name: re.compile(_FIELD.format(name)) for name in ("kind", "objective", "point", "error")}
@@ -71,9 +71,9 @@ def told(workspace: Path, damages: Sequence[Damage]) -> list[str]:
         return []
     lines = [f"damaged: {each}" for each in damages[-MOST:]]
     if (more := len(damages) - MOST) > 0:
-        lines.insert(0, f"damaged: {more} more places, found earlier")
+        lines.insert(0, f"damaged: {more} more places found earlier")
     place = workspace / DIRECTORY
-    return [*lines, f"What was damaged is kept in {place}; remove that once you have seen it."]
+    return [*lines, f"The damaged data is kept in {place}; delete it once you have looked at it."]
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -115,7 +115,7 @@ class Damaged:
         except (OSError, ValueError, TypeError) as error:
             log.warning("%s cannot be read (%s)", path, error)
             identity = name.removesuffix(".json")
-            held = "what was known of a damaged place"
+            held = "the record of a damaged place"
             file = f"{DIRECTORY}/{name}"
             return Damage(identity, file, None, None, 0, held, "it cannot be read", 0.0)
 
@@ -170,7 +170,7 @@ class Damaged:
             os.rename(file, self.directory / f"{name}.bytes")
             sync_directory(file.parent)
         except OSError as error:
-            log.warning("%s stays where it is (%s)", file, error)
+            log.warning("%s could not be moved (%s)", file, error)
             return False
         return self._save(about, None)
 
@@ -182,7 +182,7 @@ class Damaged:
             about = json.dumps(asdict(damage), indent=1).encode()
             self._write(self.directory / f"{damage.id}.json", about)
         except (OSError, ParetoscopeError) as error:  # a disk that takes nothing
-            log.warning("%s: a damaged place cannot be set aside (%s)", self.directory, error)
+            log.warning("%s: the damaged data cannot be set aside (%s)", self.directory, error)
             self._unsaved[damage.id] = damage
             return False
         self._unsaved.pop(damage.id, None)
@@ -207,9 +207,9 @@ class Damaged:
 def held_by(data: bytes, start: int = 1) -> str:
     """What damaged bytes of a journal held, as far as that can be read."""
     if len(data) == 1:
-        return "the end of a line; the rows beside it are there"
+        return "the end of a line; the neighbouring rows are intact"
     if start == 0 and not data[1:].startswith(b'"kind":"score"'):
-        return "the first line of this journal, which names its schema and holds no point"
+        return "the first line of this journal, which names its schema and holds no points"
     text = data.decode("latin-1")
     found = {name: pattern.search(text) for name, pattern in _TEXTS.items()}
     words = {name: match[1] for name, match in found.items() if match}
@@ -218,7 +218,7 @@ def held_by(data: bytes, start: int = 1) -> str:
     told += f" of point {words['point']}" if "point" in words else ""
     told += f", mean {mean[1]}" if (mean := _MEAN.search(text)) else ""
     told += f", {words['error']}" if "error" in words else ""
-    return told if words else "a row of which nothing can be read"
+    return told if words else "a row that cannot be read at all"
 
 
 def _line_of(file: Path, byte: int) -> int | None:

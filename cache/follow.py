@@ -214,7 +214,7 @@ class Follower:
         if lost(self._index.known, self._keeper.there()):
             self.refresh()  # what was saved before, by a process that was killed then
             if self._keeper.save_lost(self._index.known):
-                self._rebuild("it has rows the journals lack")
+                self._rebuild("it has rows that are missing from the journals")
 
     def _open(self) -> Index:
         if self._file is None:
@@ -254,7 +254,7 @@ class Follower:
         for each in (file, file.with_name(file.name + ".wal")):
             if each.exists():
                 self._keeper.damaged.move(
-                    each, held="the index, which is made from the journals", outcome="made anew"
+                    each, held="the index, which is built from the journals", outcome="rebuilt"
                 )
 
     def _fresh(self) -> Index:
@@ -264,7 +264,7 @@ class Follower:
                 remove_index(self._file)
                 return Index(self._file)
             except (OSError, duckdb.Error) as error:
-                log.warning("%s: going on with the index in memory (%s)", self._file, error)
+                log.warning("%s: continuing with an index in memory (%s)", self._file, error)
         return Index(None)
 
     def _rebuild(self, reason: object) -> None:
@@ -282,7 +282,7 @@ class Follower:
             self._tail()
         except duckdb.Error as error:
             # the disk took an empty index and not a full one
-            log.warning("going on with the index in memory (%s)", error)
+            log.warning("continuing with an index in memory (%s)", error)
             self._index.close()
             with contextlib.suppress(OSError):
                 if self._file is not None:

@@ -56,12 +56,12 @@ def storage_error(error: OSError, path: Path, fix: str = WRITABLE) -> Paretoscop
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return NotSaved(
-            f"{path}: there is no room to write ({reason}). What was to be saved now is not; "
-            "everything acknowledged before is. Free some space, then try again."
+            f"{path}: the disk is full ({reason}). This could not be saved; "
+            "everything acknowledged before it is safe. Free some space and try again."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return bad(str(path), f"cannot be written ({reason})", fix)
-    return NotSaved(f"{path}: writing failed ({reason}). What was to be saved now is not.")
+    return NotSaved(f"{path}: writing failed ({reason}). This could not be saved.")
 
 
 def sync_directory(path: Path) -> None:
@@ -86,7 +86,9 @@ def make_directory(path: Path) -> None:
             with contextlib.suppress(FileExistsError):
                 path.mkdir(mode=0o700)
             if not path.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, "something else has this name", str(path))
+                raise NotADirectoryError(
+                    errno.ENOTDIR, "something other than a file has this name", str(path)
+                )
             sync_directory(path.parent)
     except OSError as error:
         raise storage_error(error, path) from error
@@ -263,8 +265,8 @@ def journal_schema(path: Path) -> int | None:
     if schema is not None and not UNSEALED <= schema <= SCHEMA:
         raise bad(
             str(path),
-            f"this journal has schema {schema!r}, this program reads up to {SCHEMA}",
-            "Use the newer Paretoscope that wrote it, or another workspace.",
+            f"this journal has schema {schema!r}, this version reads up to {SCHEMA}",
+            "Use the newer Paretoscope that wrote it, or a different workspace.",
         )
     return schema
 

@@ -32,7 +32,7 @@ BROKEN = (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalE
 CORRUPT = re.compile("corrupt|checksum|not a valid DuckDB", re.IGNORECASE)
 """What DuckDB says of a file that is damaged, beside the errors that are said of nothing else."""
 
-SAVED = "it was still in the index, and is saved again"
+SAVED = "it was still in the index and has been saved again"
 NAMED = 3
 
 
@@ -64,7 +64,7 @@ class Keeper:
                 named = [each for each in entries if each.name.endswith((SUFFIX, PARQUET, TWIN))]
                 strange += [Path(each.path) for each in named if not each.is_file()]
         for path in strange:
-            self.damaged.move(path, held="no file but something else", outcome="moved there")
+            self.damaged.move(path, held="something other than a file", outcome="moved there")
 
     def set_aside(self, path: Path, bad: Sequence[Bad]) -> bool:
         """Keep what is damaged in a journal; once it returns true, that is on disk."""
@@ -88,7 +88,7 @@ class Keeper:
             raise
         except OSError as error:
             held = f"rows that cannot be read ({error.strerror or error})"
-            outcome = "it stays where it is, and is tried again at the next start"
+            outcome = "left in place; the next start tries again"
             self.damaged.keep(path, b"", held=held, outcome=outcome)
 
     def save_lost(self, known: Mapping[str, int]) -> bool:
@@ -113,8 +113,8 @@ class Keeper:
                     self.journals / f"{place.source}{SUFFIX}",
                     b"",
                     byte=place.start,
-                    held=f"{rows} that stand in no file any more",
-                    outcome="they were still in the index, and are saved again",
+                    held=f"{rows} that are in no file any more",
+                    outcome="they were still in the index and have been saved again",
                 )
         return done
 
@@ -173,18 +173,18 @@ class Keeper:
             except FileNotFoundError:
                 continue  # compacted or merged
             except (OSError, ParetoscopeError) as error:
-                log.warning("%s is not checked (%s)", path, error)
+                log.warning("%s could not be checked (%s)", path, error)
 
     def index_is_damaged(self, file: Path, reason: object) -> None:
-        """Tell that bytes of an index are not what was written, where that is why it is made anew:
+        """Tell that bytes of an index are not what was written, where that is why it is rebuilt:
         not of another version, without room on the disk or in memory."""
         said = str(reason)
         if isinstance(reason, duckdb.Error) and (
             isinstance(reason, BROKEN) or CORRUPT.search(said)
         ):
             self.damaged.keep(
-                file, said.encode(), held="the index, which is made from the journals",
-                outcome="made anew",
+                file, said.encode(), held="the index, which is built from the journals",
+                outcome="rebuilt",
             )  # fmt: skip
 
     def check_ends(self, known: Mapping[str, int]) -> None:
@@ -199,7 +199,7 @@ class Keeper:
             try:
                 end = end_of(path)
             except OSError as error:
-                log.warning("the end of %s is not checked (%s)", path, error)
+                log.warning("the end of %s could not be checked (%s)", path, error)
                 continue
             if end is not None and (end.start < known.get(name, 0) or not cut_short(end)):
                 self.set_aside(path, [end])
@@ -216,6 +216,6 @@ class Keeper:
                 count += len(rows)
                 points |= dict.fromkeys(row["point"] for row in rows if row.get("point"))
         except (duckdb.Error, ParetoscopeError) as error:
-            log.warning("rows that the index alone may hold are not saved (%s)", error)
+            log.warning("rows that only the index may hold could not be saved (%s)", error)
             return None, []
         return count, list(points)

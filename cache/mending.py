@@ -23,8 +23,8 @@ from engine.errors import ParetoscopeError
 
 NEAR = 512
 PLACES = 10
-GIVEN_BACK = "it was gone or could not be read, its twin gave it back"
-REWRITTEN = "it was gone or could not be read, and is written again from what it is the twin of"
+GIVEN_BACK = "it was missing or unreadable; restored from its twin"
+REWRITTEN = "it was missing or unreadable; rewritten from the file it mirrors"
 
 
 Elsewhere = Callable[[Mapping[str, int]], bool]
@@ -80,9 +80,9 @@ def mend(segment: Path, damaged: Damaged, elsewhere: Elsewhere = lambda sources:
                 data[first:last],
                 held=f"a part of {_rows(whole)}",
                 byte=first,
-                outcome=f"mended, its {'twin' if path is segment else 'original'} was whole"
+                outcome=f"repaired: its {'twin' if path is segment else 'original'} was whole"
                 if whole in found
-                else "mended, what was whole of its twin and of it gave it back",
+                else "repaired from the intact parts of both copies",
             )
             if not known:
                 continue
@@ -102,7 +102,7 @@ def give_up(segment: Path, damaged: Damaged) -> bool:
             moved &= damaged.move(
                 path,
                 held="a segment of saved points",
-                outcome="moved there whole; rows that are elsewhere or in the index are kept",
+                outcome="moved there whole; rows found elsewhere or in the index are kept",
             )
     return moved
 

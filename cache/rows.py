@@ -54,7 +54,7 @@ def _field(name: str, value: Any) -> Any:
         return None
     if name in TEXT:
         if not isinstance(value, str):
-            raise ValueError(f"{name} must be a text, got {value!r}")
+            raise ValueError(f"{name} must be a string, got {value!r}")
         return str(value)
     if name in WHOLE:
         if isinstance(value, bool) or not isinstance(value, Integral):

@@ -97,8 +97,8 @@ def _sources(path: Path, footer: Mapping[bytes, bytes] | None) -> dict[str, int]
         raise _unreadable(path, f"its schema is {written}")
     raise bad(
         str(path),
-        f"this segment has schema {written}, this program reads up to {SCHEMA}",
-        "Use the newer Paretoscope that wrote it, or another workspace.",
+        f"this segment has schema {written}, this version reads up to {SCHEMA}",
+        "Use the newer Paretoscope that wrote it, or a different workspace.",
     )
 
 
@@ -107,7 +107,7 @@ def _unreadable(path: Path, error: object) -> Unreadable:
         *bad(
             str(path),
             f"this segment of saved points cannot be read ({error})",
-            "Restore it from a copy, or move it out of the way to go on without its points.",
+            "Restore it from a backup, or move it away to continue without its points.",
         ).problems
     )
 
@@ -125,7 +125,7 @@ def load_segment(path: Path, known: Mapping[str, int]) -> tuple[Iterator[pa.Tabl
     wanted = checksum_of(path.name)
     try:
         if wanted is not None and sum_of(path) != wanted:
-            raise _unreadable(path, "its checksum is another")
+            raise _unreadable(path, "its checksum does not match")
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -134,7 +134,7 @@ def load_segment(path: Path, known: Mapping[str, int]) -> tuple[Iterator[pa.Tabl
     if wanted is None:  # nothing tells that it is whole, but that all of it can be read
         for rows in rows_in(path):
             if not readable(rows):
-                raise _unreadable(path, "its texts are damaged")
+                raise _unreadable(path, "its string table is damaged")
             for name, (_, end) in reach(rows).items():
                 ends[name] = max(end, ends.get(name, 0))
     try:

@@ -133,7 +133,7 @@ class Store:
         try:
             self._read_others()
         except Exception as error:
-            log.warning("%s: not read before writing (%s)", self.workspace, error)
+            log.warning("%s: could not be read before writing (%s)", self.workspace, error)
         try:
             self._journal.append(rows, self._follower.sequence)
         finally:  # a failed append may have saved some
@@ -155,7 +155,7 @@ class Store:
                 self.refresh()
             except Exception:
                 # the rows are saved, and what was read before can still be asked for
-                log.exception("%s: saved, but the index did not take it", self.workspace)
+                log.exception("%s: saved, but not added to the index", self.workspace)
 
     def _ask(self, question: Callable[..., T], *arguments: Any) -> T:
         """The answer of the index, which knows by then what this process wrote."""

@@ -50,16 +50,16 @@ def _prepare(command: str, args: SimpleNamespace) -> None:
     try:
         args.workspace = (args.workspace or default_workspace()).expanduser().absolute()
     except RuntimeError as error:  # no such ~user
-        raise bad("--workspace", str(error), "Give another directory.") from None
+        raise bad("--workspace", str(error), "Choose another directory.") from None
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", args.device):
         raise bad("--device", f"{args.device!r} is not a device", "Use auto, cpu or cuda.")
     if args.compute_dtype not in (None, *DTYPES):
         raise unknown("--compute-dtype", "dtype", args.compute_dtype, DTYPES)
     if args.several is not None:
         if not args.wanted:
-            raise bad(command, "neither --recipe nor --point is given", "Give one.")
+            raise bad(command, "neither --recipe nor --point was given", "Give one.")
         if len(args.wanted) > 1 and not args.several:
-            raise bad(command, "several recipes are given", "Give one --recipe or --point.")
+            raise bad(command, "several recipes were given", "Give one --recipe or --point.")
 
 
 def _show(command: str, document: Mapping[str, Any]) -> str:
@@ -88,7 +88,7 @@ def _run(command: str, args: SimpleNamespace) -> int:
     if getattr(args, "study", None) is not None:
         left += clean_beside(Path(args.study))
     if left:
-        sys.stderr.write(f"A command was killed earlier. {shown(unfinished.told(left))}\n")
+        sys.stderr.write(f"An earlier command was killed. {shown(unfinished.told(left))}\n")
     from engine.commands import find_command
 
     result = find_command(command)(args)
@@ -137,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except (KeyboardInterrupt, Cancelled):
-        sys.stderr.write("interrupted; what was saved stays saved\n")
+        sys.stderr.write("interrupted; everything saved so far is kept\n")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

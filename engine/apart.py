@@ -189,7 +189,7 @@ def _ask(do: str, items: Sequence[Any], more: Mapping[str, Any]) -> list[Any]:
         request = f'{head[:-1]}, "items": [{", ".join(batch)}]}}\n'.encode()
         answers = _PROCESSES.ask(request, total + WAIT)
         if answers is None:
-            answers = [{"failed": "time", "what": "it takes too long"}]
+            answers = [{"failed": "time", "what": "it took too long"}]
         answers = answers if len(answers) == len(batch) else answers[:1] * len(batch)
         found += [
             Failed(each["failed"], each["what"], each.get("line"))

@@ -90,7 +90,7 @@ def compile_template(text: str) -> Any:
         raise jinja2.exceptions.TemplateError(message)
 
     def drawn(*_: Any, **__: Any) -> None:
-        what = "it draws at random, and a score would be another at each run"
+        what = "it uses randomness, so scores would differ between runs"
         raise jinja2.exceptions.TemplateError(what)
 
     def tojson(x: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None,
@@ -132,7 +132,7 @@ def _render(asked: dict[str, Any]) -> Callable[[Any], str]:
             parts.append(part)
             size += len(part)
             if size > most:
-                return {"failed": "size", "what": f"it writes more than {most:,} characters"}
+                return {"failed": "size", "what": f"it produces more than {most:,} characters"}
         return "".join(parts)
 
     return one
@@ -180,11 +180,11 @@ _DOES = {"render": _render, "match": _match, "groups": _groups, "ends": _ends}
 
 def _failed(error: BaseException) -> dict[str, Any]:
     if isinstance(error, _TooLong):
-        return {"failed": "time", "what": "it takes too long"}
+        return {"failed": "time", "what": "it took too long"}
     if isinstance(error, MemoryError):
-        return {"failed": "memory", "what": f"it takes more than {MEMORY >> 20} MB of memory"}
+        return {"failed": "memory", "what": f"it needs more than {MEMORY >> 20} MB of memory"}
     if isinstance(error, RecursionError):
-        return {"failed": "depth", "what": "it calls itself without end"}
+        return {"failed": "depth", "what": "it recurses without end"}
     lines = str(error).strip().splitlines() or [type(error).__name__]
     line = getattr(error, "lineno", None)
     trace = error.__traceback__

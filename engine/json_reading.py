@@ -41,13 +41,13 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise Unsound(f"the number {text[:40]} is beyond what a float can hold")
+        raise Unsound(f"the number {text[:40]} exceeds the range of a float")
     return value
 
 
 def _int(text: str) -> int:
     if len(text) > 309 or math.isinf(float(text)):
-        raise Unsound(f"the number {text[:40]}… is beyond what a float can hold")
+        raise Unsound(f"the number {text[:40]}… exceeds the range of a float")
     return int(text)
 
 
@@ -80,17 +80,17 @@ def parse_json(content: bytes) -> Any:
     except RecursionError:
         raise Unsound("nested too deeply") from None
     if isinstance(found, dict | list) and _too_deep(found):
-        raise Unsound(f"nested more than {MAX_DEPTH} deep")
+        raise Unsound(f"nested more than {MAX_DEPTH} levels deep")
     return found
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object from a file; raises `BadInput` naming the file and the line."""
-    content = read_plain(path, MAX_JSON, fix="This is not the file of a model.")
+    content = read_plain(path, MAX_JSON, fix="This is not a model file.")
     try:
         data = parse_json(content)
     except Unsound as error:
-        raise bad(str(path), f"not sound JSON ({error})", _AGAIN) from None
+        raise bad(str(path), f"not valid JSON ({error})", _AGAIN) from None
     except json.JSONDecodeError as error:
         raise bad(f"{path}:{error.lineno}", f"not JSON ({error.msg})", _AGAIN) from None
     except ValueError:

@@ -111,7 +111,7 @@ METHODS: Registry[Method] = Registry("method")
 STRENGTH = Parameter(
     "strength",
     "float",
-    "Multiplies all coefficients: 1 leaves them as the sliders say, 0.5 halves them.",
+    "Multiplies all coefficients: 1 uses the sliders as they are, 0.5 halves them.",
     1.0,
     bounds=Bounds(0.0, 10.0),
 )
@@ -121,7 +121,7 @@ def _refuse(name: str, parameters: tuple[Parameter, ...], found: Mapping[str, An
     """What a registration lacks, as `TypeError`; what it shares with another, as `ValueError`."""
     for each in parameters:
         if each.kind not in HELD:
-            raise TypeError(f"method {name}: no recipe can hold the {each.kind} {each.name}")
+            raise TypeError(f"method {name}: a recipe cannot hold the {each.kind} {each.name}")
     said = ("summary", "source") + ("slider", "mark") * found["takes_coefficients"]
     for fact in said:
         if not found[fact].strip():

@@ -116,13 +116,13 @@ class Parameter:
                 isinstance(each, str) and each.strip() for each in value
             )
             if not good or not value:
-                what = f"expected a list of texts, none blank, got {value!r}"
+                what = f"expected a list of non-blank strings, got {value!r}"
                 raise bad(place, what, "Write it as [one, two].")
             return tuple(value)
         if not isinstance(value, str):
             fix = f"One of {', '.join(self.choices)}." if self.choices else "Put it in quotes."
             fix = "Name a model." if self.kind == "model" else fix
-            raise bad(place, f"expected a text, got {value!r}", fix)
+            raise bad(place, f"expected a string, got {value!r}", fix)
         if self.kind == "choice" and value not in self.choices:
             raise unknown(place, "choice", value, self.choices)
         return value
@@ -159,10 +159,10 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
     bounds = next((each for each in extras if isinstance(each, Bounds)), Bounds())
     says = next((each for each in extras if isinstance(each, Says)), Says(""))
     if not says.sentence:
-        raise TypeError(f"parameter {name}: it has no sentence; annotate it with Says(…)")
+        raise TypeError(f"parameter {name}: it has no description; annotate it with Says(…)")
     values = get_args(annotation) if get_origin(annotation) is Literal else ()
     if values != tuple(says.choices):
-        raise TypeError(f"parameter {name}: each value of {values} needs one sentence, in order")
+        raise TypeError(f"parameter {name}: each value of {values} needs one description, in order")
     if not values and annotation not in _KINDS:
         raise TypeError(f"parameter {name}: no file can hold a {annotation!r}")
     kind, absent = _KINDS[annotation] if not values else ("choice", False)

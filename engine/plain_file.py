@@ -53,11 +53,11 @@ def read_plain(path: Path, most: int, *, where: str = "", fix: str = "") -> byte
     except FileNotFoundError:
         raise bad(place, "no such file", "Check the path.") from None
     except OSError as error:
-        raise bad(place, f"cannot be read ({error.strerror or error})", "Check it.") from None
+        raise bad(place, f"cannot be read ({error.strerror or error})", "Check the file.") from None
     except ValueError as error:  # a null byte
         raise bad(place, f"not a path ({error})", "Check the path.") from None
     if found.st_size > most or len(content) > most:
         size = max(found.st_size, len(content))
-        what = f"it has {size:,} bytes; {most:,} are read at most"
-        raise bad(place, what, fix or "This is not the file that was meant.")
+        what = f"it has {size:,} bytes; {most:,} is the limit"
+        raise bad(place, what, fix or "This is probably the wrong file.")
     return content

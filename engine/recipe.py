@@ -152,10 +152,14 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
     coefficients = {name: float(recipe.coefficients.get(name, 0.0)) + 0.0 for name in allowed}
     total, size = sum(coefficients.values()), sum(map(abs, coefficients.values()))
     if spec.simplex and abs(total) <= max(1e-12, NEARLY_NOTHING * size):
-        small = "0" if abs(total) < 1e-12 else f"{total:.3g}, nearly 0 beside their sizes,"
-        small = small if math.isfinite(total) else "beyond all numbers"
-        what = f"their sum is {small} and {spec.name} divides by it"
-        raise bad(f"{where}: coefficients", what, "Give one a value.")
+        small = (
+            "0"
+            if abs(total) < 1e-12
+            else f"{total:.3g}, close to 0 compared with the coefficients,"
+        )
+        small = small if math.isfinite(total) else "infinite"
+        what = f"their sum is {small} and {spec.name} divides by that sum"
+        raise bad(f"{where}: coefficients", what, "Set at least one coefficient.")
     if spec.check is not None:
         spec.check(coefficients, parameters)
     return Recipe(spec.name, coefficients, parameters)

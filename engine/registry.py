@@ -31,7 +31,9 @@ class Registry(dict[str, Entry]):
         """Register an entry; raises `ValueError` where the name is taken."""
         for other in _REGISTRIES:
             if name in other:
-                raise ValueError(f"{self.word} {name}: there is a {other.word} of this name")
+                raise ValueError(
+                    f"{self.word} {name}: there is already a {other.word} of this name"
+                )
         self[name] = entry
 
     def find(self, name: str, where: str) -> Entry:

@@ -146,7 +146,7 @@ class _StudyReader(Reader):
         experts = self.mapping(data.get("experts"), "family.experts")
         if not experts:
             self.problem(
-                "family.experts", "no expert is named", "Give at least one: name: directory."
+                "family.experts", "no expert is listed", "Give at least one: name: directory."
             )
         for name in experts:
             self.name(name, "family.experts", "an expert", RESERVED_NAMES)
@@ -176,7 +176,9 @@ class _StudyReader(Reader):
         for key in ("name", "scorer"):
             if not isinstance(data.get(key), str):
                 self.problem(
-                    where, f"the key {key!r} is missing", "Every objective has a name and a scorer."
+                    where,
+                    f"the key {key!r} is missing",
+                    "Every objective needs a name and a scorer.",
                 )
                 return None
         name = data["name"]
@@ -258,13 +260,13 @@ def study_of_document(data: Any, path: Path) -> Study:
     name = data.get("study", path.stem)
     reader.name(name, "study", "a study")
     if "family" not in data:
-        reader.problem("study", "the key 'family' is missing", "Name base and experts.")
+        reader.problem("study", "the key 'family' is missing", "Give base and experts.")
         raise BadInput(*reader.problems)
     family = reader.family(data["family"])
     rows = data.get("objectives")
     if not isinstance(rows, list) or not rows:
         reader.problem(
-            "objectives", "no objective is given", "List at least one: name, data, scorer."
+            "objectives", "no objectives are given", "List at least one: name, data, scorer."
         )
         rows = []
     objectives = [each for index, row in enumerate(rows) if (each := reader.objective(row, index))]

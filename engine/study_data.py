@@ -101,8 +101,8 @@ def _columns(reader: Reader, data: Any, where: str) -> dict[str, str | tuple[str
     if "target" in found and "targets" in found:
         reader.problem(where, "both target and targets are given", "Keep one of them.")
     if "right" in found and {"choices", "answer"} & found.keys():
-        fix = "Give choices and answer, or right and wrong."
-        reader.problem(where, "right stands beside choices or answer", fix)
+        fix = "Give either choices and answer, or right and wrong."
+        reader.problem(where, "right is given together with choices or answer", fix)
     if ("right" in found) != ("wrong" in found):
         reader.problem(where, "one of right and wrong is missing", "Give both.")
     return found
@@ -124,7 +124,7 @@ def _text(reader: Reader, data: Mapping[str, Any], key: str, where: str) -> str 
     value = data.get(key)
     if value is None or (isinstance(value, str) and value):
         return value
-    reader.problem(f"{where}.{key}", f"expected a text, got {value!r}", "Put it in quotes.")
+    reader.problem(f"{where}.{key}", f"expected a string, got {value!r}", "Put it in quotes.")
     return None
 
 
@@ -132,8 +132,8 @@ def data_place(reader: Reader, data: Mapping[str, Any], key: str, where: str) ->
     """Where the data file of a key lies; None where none is named. An address is a problem."""
     value = data.get(key)
     if isinstance(value, str) and re.match(r"\w[\w+.\-]*://", value):
-        what = f"{value[:80]!r} is an address, and nothing is fetched"
-        reader.problem(f"{where}.{key}", what, "Download the data, and give the file's path.")
+        what = f"{value[:80]!r} is a URL, and nothing is downloaded"
+        reader.problem(f"{where}.{key}", what, "Download the data and give the path of the file.")
         return None
     return None if value is None else reader.place(value, f"{where}.{key}")
 
@@ -149,11 +149,13 @@ def data_options(reader: Reader, data: Mapping[str, Any], where: str) -> DataOpt
         found = apart.groups(pattern)
         if isinstance(found, apart.Failed):
             what = f"{pattern!r} is not a regular expression: {found.what}"
-            reader.problem(f"{where}.target_pattern", what, "In YAML single quotes keep \\.")
+            reader.problem(
+                f"{where}.target_pattern", what, "In YAML, use single quotes to keep \\."
+            )
             pattern = None
     join = data.get("join", PLAIN.join)
     if not isinstance(join, str):
-        reader.problem(f"{where}.join", f"expected a text, got {join!r}", "Put it in quotes.")
+        reader.problem(f"{where}.join", f"expected a string, got {join!r}", "Put it in quotes.")
         join = PLAIN.join
     return DataOptions(
         columns=_columns(reader, data.get("columns") or {}, f"{where}.columns"),

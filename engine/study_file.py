@@ -44,13 +44,13 @@ def variables_of(value: Any, where: str) -> FrozenDict:
         raise bad(where, f"expected a mapping, got {value!r}", "Write it as name: value.")
     for name in value:
         if not isinstance(name, str) or name in RESERVED:
-            raise bad(where, f"{name!r} is no variable of a template", "Remove it.")
+            raise bad(where, f"{name!r} cannot be a template variable", "Remove it.")
     try:
         # a date, a set or an infinity means nothing to a template, and has no fingerprint
         json.dumps(value, allow_nan=False, sort_keys=True).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        fix = "Use texts, numbers, true, false, null, lists and mappings."
-        raise bad(where, f"holds what no template can read ({error})", fix) from None
+        fix = "Use strings, numbers, true, false, null, lists and mappings."
+        raise bad(where, f"contains values that a template cannot read ({error})", fix) from None
     found: FrozenDict = frozen(value)
     return found
 
@@ -69,18 +69,18 @@ def name_problem(name: Any, taken: tuple[str, ...] = ()) -> str:
         taken: names that mean something else.
     """
     if not isinstance(name, str):
-        return "it is not a text"
+        return "it is not a string"
     if not name.strip():
         return "it is empty"
     if name in taken:
-        return "it has a meaning of its own"
+        return "it is reserved"
     if name != name.strip() or "  " in name:
-        return "a space at its end, or two in a row, would not be seen"
+        return "a trailing space or two spaces in a row would be invisible"
     if len(name) > LONGEST_NAME:
         return f"it is longer than {LONGEST_NAME} characters"
     for each in name:
         if each not in " _.-" and unicodedata.category(each)[0] not in "LMN":
-            return f"{each!r} has a meaning of its own in addresses or on the command line"
+            return f"{each!r} is reserved in URLs or on the command line"
     if not name[0].isalnum():
         return f"it begins with {name[0]!r}, not with a letter or a digit"
     return ""
@@ -206,7 +206,7 @@ class Reader:
         found = [found] if isinstance(found, str) else found
         if isinstance(found, list) and all(isinstance(each, str) and each for each in found):
             return tuple(found)
-        self.problem(where, f"{key} must be a list of texts, got {found!r}", 'Write ["text"].')
+        self.problem(where, f"{key} must be a list of strings, got {found!r}", 'Write ["string"].')
         return ()
 
     def variables(self, data: Mapping[str, Any], key: str, where: str) -> FrozenDict:
@@ -234,7 +234,7 @@ class Reader:
         value = data.get(key, "")
         if isinstance(value, str) and (not value or value.strip()):
             return value
-        self.problem(f"{where}.{key}", f"expected a text, got {value!r}", 'Write "</think>".')
+        self.problem(f"{where}.{key}", f"expected a string, got {value!r}", 'Write "</think>".')
         return ""
 
     def number(self, value: Any, where: str, low: float, high: float, kind: type = float) -> Any:

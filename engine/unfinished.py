@@ -236,9 +236,9 @@ def told(left: Iterable[Left]) -> str:
     found = list(left)
     there = [str(each.path) for each in found if not each.removed]
     if there:
-        return f"Left unfinished, and not removable: {', '.join(there)}. Remove it by hand."
+        return f"Left unfinished and could not be removed: {', '.join(there)}. Remove it by hand."
     gone = ", ".join(str(each.path) for each in found)
-    return f"What was unfinished is removed: {gone}." if gone else "Nothing was left behind."
+    return f"Removed what it left unfinished: {gone}." if gone else "Nothing was left behind."
 
 
 def listed(place: Path) -> list[Path]:

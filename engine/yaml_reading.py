@@ -93,7 +93,7 @@ class _Loader(Reader, Scanner, Parser, Composer, SafeConstructor, BaseResolver):
             _check_tag(event)
             self._depth += 1
             if self._depth > MAX_DEPTH:
-                raise _refusal(f"nested more than {MAX_DEPTH} deep", event.start_mark)
+                raise _refusal(f"nested more than {MAX_DEPTH} levels deep", event.start_mark)
             before = self._total
             node = super().compose_node(parent, index)
             self._depth -= 1
@@ -113,7 +113,7 @@ class _Loader(Reader, Scanner, Parser, Composer, SafeConstructor, BaseResolver):
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag != _MERGE and key.value in seen:
-                raise _refusal(f"the key {key.value!r} stands twice", key.start_mark)
+                raise _refusal(f"the key {key.value!r} appears twice", key.start_mark)
             seen.add(key.value)
         return node
 
@@ -122,13 +122,13 @@ def _check_tag(event: Any) -> None:
     allowed = (_STR,) if isinstance(event, yaml.ScalarEvent) else (_SEQ, _MAP)
     if event.tag is not None and event.tag not in allowed:
         said = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-        raise _refusal(f"the tag {said!r} is not read here", event.start_mark)
+        raise _refusal(f"the tag {said!r} is not supported", event.start_mark)
 
 
 def _as_key(node: yaml.Node, mark: Any) -> yaml.Node:
     """A key as the text that it is: two names that look like one number stay two."""
     if not isinstance(node, yaml.ScalarNode):
-        raise _refusal("a key must be a text", mark)
+        raise _refusal("a key must be a string", mark)
     if node.tag == _MERGE:
         return node
     return yaml.ScalarNode(_STR, node.value, node.start_mark, node.end_mark, style=node.style)
@@ -217,7 +217,10 @@ def _read(text: str, where: str, use: Callable[[_Loader], Any]) -> Any:
     found = _SEPARATORS.search(text)
     if found is not None:
         line = text.count("\n", 0, found.start()) + 1
-        what = f"it holds the separator {found[0]!a} as it is, which readers of YAML take two ways"
+        what = (
+            f"it contains the separator {found[0]!a} unescaped, which YAML readers treat "
+            "differently"
+        )
         raise bad(f"{where}:{line}", what, f"Write {found[0]!a} in double quotes.")
     try:
         return use(_Loader(text))

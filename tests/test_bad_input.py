@@ -242,7 +242,7 @@ class TestRecipes:
             ("method: pcb\nparameters: {ratio: 2}\n", ("ratio", "(0, 1]")),
             ("method: pcb\ncoefficients: {helpful: .inf}\n", ("helpful", "inf")),
             ("method: pcb\ncoefficients: {helpful: half}\n", ("helpful", "'half'")),
-            ("method: pcb\nmethod: linear\n", (":2", "stands twice")),
+            ("method: pcb\nmethod: linear\n", (":2", "appears twice")),
             ("method: {\n", ("recipe.yaml:2",)),
             ("", ("recipe.yaml", "expected a mapping")),
         ],
@@ -263,7 +263,7 @@ class TestRecipes:
             (good.replace("task_arithmetic", "proxy_tuning"), ("weight-space",)),
             (good + "slices: []\n", ("slices",)),
             ("merge_method: slerp\n", ("slerp", "task_arithmetic")),
-            ("merge_method: linear\nmodels: []\n", ("no model is listed",)),
+            ("merge_method: linear\nmodels: []\n", ("no models are listed",)),
             (good + "  - x\n", ("merge.yaml:",)),
         ):
             merge.write_text(text)

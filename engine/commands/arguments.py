@@ -30,7 +30,7 @@ def pair(text: str) -> tuple[str, float]:
     """A name and a number: `name=value`."""
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise ValueError(f"{text!r} is not of the form name=value")
+        raise ValueError(f"{text!r} is not in the form name=value")
     return name, number(value)
 
 

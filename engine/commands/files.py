@@ -28,7 +28,7 @@ def export(args: SimpleNamespace) -> dict[str, Any]:
 
 
 def demo(args: SimpleNamespace) -> dict[str, Any]:
-    """Write the shipped study, or train it anew."""
+    """Write the shipped demo study, or retrain it."""
     from engine.demo import write_demo
 
     out = output_path(args.dir)

@@ -32,11 +32,11 @@ def _opened(
     """The points asked for, and the frozen ranges and scorers where they are a study's."""
     if args.csv is not None:
         if args.study is not None:
-            raise bad("front", "both a study and --csv are given", "Give one of them.")
+            raise bad("front", "both a study and --csv were given", "Give exactly one.")
         yield read_csv(args.csv, args.directions or (), args.objectives), None, {}
         return
     if args.study is None:
-        raise bad("front", "neither a study nor --csv is given", "Give one of them.")
+        raise bad("front", "neither a study nor --csv was given", "Give exactly one.")
     with Session(args) as session:
         session.tell_earlier()
         table, ranges = _measured(session)

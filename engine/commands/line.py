@@ -72,7 +72,7 @@ class Command(click.Command):
 
 def _common() -> list[click.Parameter]:
     return [
-        click.Option(["--json"], is_flag=True, help="One JSON document on standard output."),
+        click.Option(["--json"], is_flag=True, help="Print one JSON document to standard output."),
         click.Option(
             ["--workspace"], type=Path, metavar="DIR",
             help="Default: $PARETOSCOPE_HOME or ~/.paretoscope.",
@@ -80,7 +80,7 @@ def _common() -> list[click.Parameter]:
         click.Option(["--device"], default="auto", help="auto, cpu or cuda.", metavar="DEVICE"),
         click.Option(
             ["--compute-dtype"], metavar="DTYPE",
-            help="float32, bfloat16 or float16. Default: by device.",
+            help="float32, bfloat16 or float16. Default: depends on the device.",
         ),
     ]  # fmt: skip
 
@@ -96,8 +96,8 @@ def _argument(name: str, **settings: Any) -> click.Argument:
 
 def _wanted(kind: Callable[..., click.Option]) -> list[click.Parameter]:
     return [
-        kind("--recipe", help="A recipe file.", metavar="FILE"),
-        kind("--point", help="A point's id.", metavar="ID"),
+        kind("--recipe", help="Recipe file.", metavar="FILE"),
+        kind("--point", help="Id of a point.", metavar="ID"),
     ]
 
 
@@ -113,7 +113,7 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         run: takes a command's name and its arguments, gives its exit code.
     """
     app = click.Group(
-        "paretoscope", help="Paretoscope without its app.", context_settings=CONTEXT,
+        "paretoscope", help="Paretoscope on the command line.", context_settings=CONTEXT,
         no_args_is_help=True,
     )  # fmt: skip
 
@@ -127,83 +127,90 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         )
 
     study = _argument("STUDY")
-    objectives = _option("--objectives", "Names with commas between them.", type=names)
+    objectives = _option("--objectives", "Comma-separated names.", type=names)
     add(
-        "merge", "Merge what a merge file or mergekit YAML asks for.",
+        "merge", "Merge models as described by a merge file or a mergekit YAML.",
         _argument("CONFIG"), _argument("OUT"),
         _option("--dtype", "base, float32, bfloat16 or float16.", default="base", metavar="DTYPE"),
-        _option("--shard-size", "The largest file.", default="5GB", metavar="SIZE"),
-        _option("--memory", "What the merge holds at a time.", default="8GB", metavar="SIZE"),
+        _option("--shard-size", "Largest file to write.", default="5GB", metavar="SIZE"),
+        _option("--memory", "Memory the merge may use.", default="8GB", metavar="SIZE"),
     )  # fmt: skip
     add(
-        "generate", "Show the answers of one recipe.",
+        "generate", "Generate answers with one recipe.",
         study, *_wanted(_one),
-        Several("--prompt", required=True, metavar="TEXT", help="What is asked."),
-        _option("--chat", "Wrap each prompt in the chat template.", is_flag=True),
-        _option("--template-kwargs", "Variables of the chat template.", metavar="JSON"),
-        _option("--max-new-tokens", "The longest answer.", type=count, default=64, metavar="N"),
-        _option("--temperature", "0: greedy.", type=number, default=0.0, metavar="T"),
-        _option("--top-p", "Sample from this share.", type=number, default=1.0, metavar="P"),
-        _option("--top-k", "0: all tokens.", type=whole, default=0, metavar="K"),
-        _option("--seed", "Of the sampling.", type=whole, default=0, metavar="S"),
-        Several("--stop", metavar="TEXT", help="Texts that end an answer."),
+        Several("--prompt", required=True, metavar="TEXT", help="Prompts to answer."),
+        _option("--chat", "Wrap each prompt as a user message in the chat template.", is_flag=True),
+        _option("--template-kwargs", "Variables for the chat template, as JSON.", metavar="JSON"),
+        _option("--max-new-tokens", "Maximum length of an answer, in tokens.",
+                type=count, default=64, metavar="N"),
+        _option("--temperature", "Sampling temperature; 0 means greedy decoding.",
+                type=number, default=0.0, metavar="T"),
+        _option("--top-p", "Nucleus sampling: sample from this share of the probability.",
+                type=number, default=1.0, metavar="P"),
+        _option("--top-k", "Sample from the k most likely tokens; 0 means all.",
+                type=whole, default=0, metavar="K"),
+        _option("--seed", "Random seed for sampling.", type=whole, default=0, metavar="S"),
+        Several("--stop", metavar="TEXT", help="Strings that end an answer."),
         several=False,
     )  # fmt: skip
     add(
         "evaluate", "Score recipes or points.",
         study, *_wanted(Several), objectives,
         _option(
-            "--split", "Which part of the data.",
+            "--split", "Split to score on.",
             type=click.Choice(("explore", "report")), default="explore",
         ),
         several=True,
     )  # fmt: skip
     add(
-        "sweep", "Score many points of a method, chosen by a design.",
+        "sweep", "Score many points of one or more methods, placed by a design.",
         study,
-        Several("--method", required=True, metavar="METHOD", help="As in a recipe."),
-        _option("--points", "How many a method.", type=count, required=True, metavar="N"),
+        Several("--method", required=True, metavar="METHOD", help="Method, as in a recipe."),
+        _option("--points", "Points per method.", type=count, required=True, metavar="N"),
         _option(
-            "--strategy", "Spread evenly, or every combination of equal steps.",
+            "--strategy", "sobol: spread evenly over the sliders; grid: every combination of "
+            "equal steps.",
             type=click.Choice(("sobol", "grid")), default="sobol",
         ),
         objectives,
-        _option("--seed", "Of sobol.", type=whole, default=0, metavar="S"),
+        _option("--seed", "Random seed for sobol.", type=whole, default=0, metavar="S"),
         _option(
-            "--executor", "A process of its own, or this one.",
+            "--executor", "Run in a worker process, or in this process.",
             type=click.Choice(("local", "inline")), default="local",
         ),
     )  # fmt: skip
     points = (
         click.Argument(["study"], metavar="[STUDY]", required=False),
-        _option("--csv", "A table of points in place of a study.", type=Path, metavar="FILE"),
-        _option("--directions", "max or min, an objective each.", type=names, metavar="NAMES"),
+        _option("--csv", "Table of points to use instead of a study.", type=Path, metavar="FILE"),
+        _option("--directions", "max or min, one per objective.", type=names, metavar="NAMES"),
         objectives,
     )
     add(
-        "front", "List the points that no other point dominates.", *points,
-        _option("--reference", "Of the hypervolume, a value an objective.", type=numbers,
+        "front", "List the non-dominated points (the Pareto front).", *points,
+        _option("--reference", "Reference point of the hypervolume, one value per objective.",
+                type=numbers,
                 metavar="NUMBERS"),
     )  # fmt: skip
     limit: dict[str, Any] = {"type": pair, "metavar": "name=value"}
     add(
-        "recommend", "Name the front's point that serves a preference best.", *points,
-        Several("--weight", required=True, help="What an objective counts.", **limit),
-        Several("--at-least", help="Lower bounds.", **limit),
-        Several("--at-most", help="Upper bounds.", **limit),
+        "recommend", "Recommend the point of the front that fits a preference best.", *points,
+        Several("--weight", required=True, help="Weight of each objective.", **limit),
+        Several("--at-least", help="Lower bound on an objective's mean.", **limit),
+        Several("--at-most", help="Upper bound on an objective's mean.", **limit),
     )  # fmt: skip
     add(
-        "export", "Write a point as a checkpoint, an adapter or a decoding folder.",
+        "export", "Export a point as a checkpoint, a LoRA adapter or a decoding folder.",
         study, *_wanted(_one), _argument("OUT"),
-        _option("--adapter", "A LoRA adapter, exact.", is_flag=True),
-        _option("--verify", "Always done; still accepted.", is_flag=True),
+        _option("--adapter", "Write a LoRA adapter, which is exact.", is_flag=True),
+        _option("--verify", "Accepted for compatibility; exports are always verified.",
+                is_flag=True),
         several=False,
     )  # fmt: skip
-    add("check", "Tell every problem of a study before anything heavy starts.", study)
+    add("check", "Report every problem of a study before any heavy work starts.", study)
     add(
-        "demo", "Write the shipped study, or train it anew.",
+        "demo", "Write the shipped demo study, or retrain it.",
         _argument("DIR"),
-        _option("--train", "Rebuild the models from their seed.", is_flag=True),
-        _option("--seed", "Of the training.", type=whole, default=0, metavar="S"),
+        _option("--train", "Retrain the models from their seed.", is_flag=True),
+        _option("--seed", "Random seed for training.", type=whole, default=0, metavar="S"),
     )  # fmt: skip
     return app

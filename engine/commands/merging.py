@@ -14,7 +14,7 @@ def output_path(text: str) -> Path:
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError as error:  # no such ~user
-        raise bad(text, f"is not a path ({error})", "Give another output.") from None
+        raise bad(text, f"is not a path ({error})", "Choose another output.") from None
 
 
 def merge(args: SimpleNamespace) -> dict[str, Any]:

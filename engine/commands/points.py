@@ -53,7 +53,7 @@ def _variables(args: SimpleNamespace) -> Mapping[str, Any]:
     if given is None:
         return {}
     if not args.chat:
-        raise bad(where, "no prompt goes through the chat template", "Add --chat.")
+        raise bad(where, "no prompt uses the chat template", "Add --chat.")
     try:
         value = json.loads(given)
     except (ValueError, RecursionError) as error:

@@ -67,7 +67,9 @@ def front(document: Document) -> str:
         reference = ", ".join(number(each) for each in document["reference"])
         lines.append(f"hypervolume {number(document['hypervolume'], 6)} to ({reference})")
     if document["failed"] or document["incomplete"]:
-        lines.append(f"{document['failed']} failed, {document['incomplete']} incomplete: set aside")
+        lines.append(
+            f"{document['failed']} failed, {document['incomplete']} incomplete (set aside)"
+        )
     return "\n".join(lines)
 
 
@@ -77,7 +79,7 @@ def recommendation(document: Document) -> str:
     shown = point(chosen) if chosen.get("recipe") else str(chosen["id"])
     lines = [shown]
     lines += [
-        f"no point meets {each['name']} {number(each['bound'])}; the closest is "
+        f"no point satisfies {each['name']} {number(each['bound'])}; the closest is "
         f"{number(each['closest'])}"
         for each in document["unmet"]
     ]

@@ -48,7 +48,7 @@ class Progress:
         """Show a job's progress event."""
         detail = str(data.get("objective") or "")
         if data.get("waiting"):
-            detail = "other processes measure the rest"
+            detail = "the rest is being measured by other processes"
         if data.get("of_rows"):
             detail += f" {data['rows']} of {data['of_rows']}"
         total = data.get("total")
@@ -136,8 +136,8 @@ class Session(Workbench):
         found = self.store.earlier(known.family, known.objectives, split, known.numerics)
         for name, points in found.items():
             sys.stderr.write(
-                f"{name}: scores as of an earlier definition, left out: {len(points)};"
-                " evaluate their points again\n"
+                f"{name}: scores from an earlier definition, left out: {len(points)};"
+                " evaluate those points again\n"
             )
 
     def open(self) -> Opened:

@@ -69,7 +69,7 @@ class Batch:
         longest = max(len(ids) for ids in prompts)
         mixed = self.feeding.rows == "mixed"
         if not mixed and min(len(ids) for ids in prompts) < longest:
-            raise ValueError("rows of different lengths, which this class may not be padded to")
+            raise ValueError("rows have different lengths, and this class cannot be padded")
         tight = not mixed or (len(prompts) == 1 and self.feeding.horizon is not None)
         self.width = longest if tight else bucket.width(longest)
         self.column = 0

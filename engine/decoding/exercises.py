@@ -82,7 +82,7 @@ class Exercises:
             self.far = [1] * min(FAR, self._positions())
             self.right_of_far = self._read(self.far)
         except _FAILURES as error:
-            what = f"its class does not run on a text alone ({first_line(error)})"
+            what = f"its class does not run on text alone ({first_line(error)})"
             raise bad(module.config.model_type, what, "Use a model of another class.") from error
         self.texts = [text for text, _ in found]
         self.right = [right for _, right in found]
@@ -99,12 +99,16 @@ class Exercises:
             text = torch.randint(0, size, (length + MORE,), generator=source).tolist()
             right = self._read(text)
             if not bool(right.isfinite().all()):
-                raise ValueError("its logits are not numbers")
+                raise ValueError("its logits are NaN")
             near = 10 * TOLERANCE * max(1.0, float(right.std()))
             with self._jolted():
-                trouble = "" if _close(self._read(text), right, near) else "its logits jump"
+                trouble = (
+                    "" if _close(self._read(text), right, near) else "its logits are discontinuous"
+                )
             if not _close(self._read(text[:length]), right[:length], near):
-                trouble = "what it says of a token depends on those that follow: it does not write"
+                trouble = (
+                    "its prediction for a token depends on later tokens: it is not a causal model"
+                )
             if not trouble:
                 return text, right
         raise ValueError(trouble)

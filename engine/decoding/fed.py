@@ -50,7 +50,7 @@ def feeding_of(module: PreTrainedModel) -> Feeding:
         config = inner.config.to_dict()
         found = known(config)
         if found is None and not _TRIALS:
-            raise LookupError(f"nobody said how {type(inner).__name__} is fed")
+            raise LookupError(f"no feeding is known for {type(inner).__name__}")
         found = found or _TRIALS[0](config)
         _FEEDINGS[inner] = found
     return _FEEDINGS[inner]

@@ -41,11 +41,11 @@ class Mixture:
 
     def __post_init__(self) -> None:
         if not self.models or len(self.models) != len(self.weights):
-            raise ValueError(f"a mixture needs a weight a model: {self.models}, {self.weights}")
+            raise ValueError(f"a mixture needs one weight per model: {self.models}, {self.weights}")
         if len(set(self.models)) != len(self.models):
-            raise ValueError(f"a model is named twice: {self.models}")
+            raise ValueError(f"a model is listed twice: {self.models}")
         if not all(math.isfinite(weight) and weight != 0.0 for weight in self.weights):
-            raise ValueError(f"weights must be finite and not 0: {self.weights}")
+            raise ValueError(f"weights must be finite and non-zero: {self.weights}")
         if self.kind == "forward_kl" and min(self.weights) < 0.0:
             raise ValueError(f"forward_kl takes the logarithm of its weights: {self.weights}")
 
@@ -74,7 +74,7 @@ def combine(mixture: Mixture, logits: Sequence[Tensor]) -> Tensor:
     import torch
 
     if len(logits) != len(mixture.models):
-        raise ValueError(f"{len(logits)} logits for the models {mixture.models}")
+        raise ValueError(f"{len(logits)} logits for models {mixture.models}")
     if len(logits) == 1 and (mixture.kind == "forward_kl" or mixture.weights[0] == 1.0):
         return logits[0]
     if mixture.kind == "forward_kl":

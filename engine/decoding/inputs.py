@@ -135,6 +135,6 @@ def check_ids(
         if not 0 <= min(ids) <= max(ids) < known:
             raise bad(
                 f"prompt {index}",
-                f"ids from {min(ids)} to {max(ids)}, but the models embed 0 to {known - 1} only",
+                f"ids from {min(ids)} to {max(ids)}, but the models only embed 0 to {known - 1}",
                 "Check that the tokenizer belongs to this family.",
             )

@@ -28,7 +28,7 @@ def check_weights(coefficients: Mapping[str, float], parameters: Mapping[str, An
         if value * total < 0.0:
             raise bad(
                 f"coefficient {name}",
-                f"{value:g} is a negative weight, and forward_kl takes the logarithm of weights",
+                f"{value:g} is negative, and forward_kl takes the logarithm of the weights",
                 "Use 0 or more, or kind reverse_kl.",
             )
 
@@ -36,7 +36,7 @@ def check_weights(coefficients: Mapping[str, float], parameters: Mapping[str, An
 @method(
     space="logit",
     summary="Runs the models side by side and averages their logits at every token.",
-    slider="This model's weight in the average; the weights are scaled to sum one.",
+    slider="This model's weight in the average; weights are normalised to sum to one.",
     source="arXiv 2406.18853",
     mark="triangle-right",
     corners=Corners(one=True),  # both kinds of one model are that model; zeros are refused
@@ -52,9 +52,9 @@ def logit_fusion(
     kind: Annotated[
         Literal["reverse_kl", "forward_kl"],
         Says(
-            "Which mean of the models' distributions is taken.",
-            reverse_kl="geometric: a token must be likely under all models",
-            forward_kl="harmonic: stricter still, a single model can all but rule a token out",
+            "How the models' distributions are averaged.",
+            reverse_kl="geometric mean (sum of logits): a token must be likely under all models",
+            forward_kl="harmonic mean: stricter, a single model can all but rule a token out",
         ),
     ] = "reverse_kl",
 ) -> Mixture:

@@ -119,12 +119,12 @@ def _apart(config: Mapping[str, Any]) -> dict[str, Any]:
             timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired:
-        what = f"its class did not answer within {PATIENCE} s"
+        what = f"loading its class took longer than {PATIENCE} s"
         return {"refused": [kind, what, "Check the sizes in config.json."]}
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        last = (done.stderr.strip().splitlines() or ["the process ended without output"])[-1]
         what = f"its class cannot be tried ({last[:300]})"
-        return {"refused": [kind, what, "Use a class that transformers has itself."]}
+        return {"refused": [kind, what, "Use a model class that transformers includes."]}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -16,8 +16,8 @@ from engine.method import Corners, Names, method
 
 @method(
     space="logit",
-    summary="Adds to the target's logits, token by token, what each expert learned over the base.",
-    slider="How much of what this expert learned steers each token: 0 not at all, 1 fully.",
+    summary="Adds each expert's difference from the base to the target's logits, at every token.",
+    slider="How strongly this expert steers each token: 0 not at all, 1 fully.",
     source="arXiv 2401.08565",
     mark="triangle-left",
     corners=Corners(zero="target", one="alone"),  # where t is the base, one-hot is e_i

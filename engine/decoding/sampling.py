@@ -37,7 +37,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0.0 or not 0.0 <= self.top_p <= 1.0 or self.top_k < 0:
-            raise ValueError(f"no way to sample: {self}")
+            raise ValueError(f"invalid sampling settings: {self}")
 
     @property
     def greedy(self) -> bool:

@@ -19,7 +19,7 @@ def single(
     coefficients: Mapping[str, float],
     names: Names,
     *,
-    model: Annotated[ModelName, Says("Which model: the base, the target or an expert.")],
+    model: Annotated[ModelName, Says("Which model to run: the base, the target or an expert.")],
 ) -> Mixture:
     """The model alone, its own logits."""
     return Mixture((model,), (1.0,))

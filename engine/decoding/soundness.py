@@ -90,8 +90,8 @@ def refuse_alike(found: Tensor | None, read: Tensor | None = None) -> None:
     if found is None or not bool((found if read is None else found & read).any()):
         return
     raise Unsound(
-        "the logits are alike for many ids, so that no answer is the likeliest: the model's"
-        " numbers overflow or its weights say nothing"
+        "many tokens share the largest logit, so there is no most likely answer: the model "
+        "overflows, or its weights carry no information"
     )
 
 
@@ -108,7 +108,7 @@ def refuse_infinite(totals: Tensor, read: Tensor | None = None) -> None:
         raise Unsound(NOT_FINITE)
 
 
-NOT_FINITE = "the logits are not finite: the model overflows; use another --compute-dtype"
+NOT_FINITE = "the logits are not finite: the model overflows; try another --compute-dtype"
 
 
 def check_sound(model: Fused, texts: Sequence[Sequence[int]], tick: Tick) -> bool:

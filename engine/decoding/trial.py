@@ -77,7 +77,7 @@ def tried(config: Mapping[str, Any]) -> Feeding:
         BadInput: no way is exact, with what differs; or transformers makes no model of it.
     """
     where = str(config.get("model_type"))
-    fix = "Use a class that transformers has itself."
+    fix = "Use a model class that transformers includes."
     with _quiet():
         try:
             shrunk = tiny_config(config)
@@ -91,7 +91,7 @@ def tried(config: Mapping[str, Any]) -> Feeding:
             try:
                 module = random_model(far(tiny, sparse=True))
             except Exception as error:
-                what = f"transformers makes no causal model of it ({first_line(error)})"
+                what = f"transformers has no causal language model for it ({first_line(error)})"
                 raise bad(where, what, fix) from error
             try:
                 _FOUND[key] = feeding_found(module), _sparse_is_alike(tiny, module)
@@ -122,7 +122,7 @@ def feeding_found(module: PreTrainedModel) -> Feeding:
     """The most that is exact for a module, by what its logits are.
 
     Raises:
-        BadInput: its logits are not numbers, what is said depends on what follows, or no way of
+        BadInput: its logits are NaN, what is said depends on what follows, or no way of
             feeding it gives the logits of a text read alone.
     """
     exercises = Exercises(module)
@@ -141,7 +141,7 @@ def feeding_found(module: PreTrainedModel) -> Feeding:
         ):  # ways that are exact one by one need not be so together
             found = replace(found, rows="alone", chunks=False, leaves=False, branches=False)
     if found is None or not holds(found, *_needed(found)):
-        what = f"its logits depend on how a text is fed to it ({exercises.reason})"
+        what = f"its logits depend on how the text is split into calls ({exercises.reason})"
         raise bad(module.config.model_type, what, "Use a model of another class.")
     attends = found.memory == "growing" and attends_only(module.config)
     found = replace(found, attends=attends)

@@ -220,7 +220,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, rows: list[Dialogue]) -> Corpus:
     answers = torch.zeros(ids.shape, dtype=torch.bool)
     for index, (whole, prompt) in enumerate(zip(whole_ids, prompt_ids, strict=True)):
         if len(whole) > LONGEST or whole[: len(prompt)] != prompt:
-            raise ValueError(f"cannot be learnt from in {LONGEST} tokens: {rows[index]}")
+            raise ValueError(f"does not fit into {LONGEST} tokens: {rows[index]}")
         ids[index, : len(whole)] = torch.tensor(whole)
         answers[index, len(prompt) : len(whole)] = True
     lengths = torch.tensor([len(whole) for whole in whole_ids])

@@ -159,7 +159,7 @@ def _scores(papers: Papers) -> list[str]:
     if not papers.cautions:
         return [*lines, "", f"{held}.", ""]
     told = (each.replace("\n", " ") for each in papers.cautions)
-    return [*lines, "", f"{held}, but for what is told here:", "", *(f"* {e}" for e in told), ""]
+    return [*lines, "", f"{held}, except as stated here:", "", *(f"* {e}" for e in told), ""]
 
 
 def _serving(papers: Papers) -> list[str]:
@@ -169,7 +169,7 @@ def _serving(papers: Papers) -> list[str]:
         return [
             "## Use",
             "",
-            "Load it on the base with `peft`, or serve it with vLLM's LoRA support.",
+            "Load it onto the base with `peft`, or serve it with vLLM's LoRA support.",
             "",
         ]
     return [
@@ -226,7 +226,7 @@ def usage(first: str, others: Sequence[str], name: str) -> str:
     """The call that decodes with a folder, for its card."""
     given = ", ".join(f'"{each}": {each}' for each in others)
     return (
-        "No single checkpoint holds this mixture: several models run at every token. "
+        "No single checkpoint can hold this mixture: several models run at every token. "
         f"`custom_generate/generate.py` decodes with plain transformers: load {first} as the "
         "model and pass the others by name.\n\n"
         "```python\n"
@@ -235,7 +235,7 @@ def usage(first: str, others: Sequence[str], name: str) -> str:
         f'{first}.generate(**inputs, custom_generate="{name}", trust_remote_code=True,\n'
         f"    models={{{given}}}, max_new_tokens=64)\n"
         "```\n\n"
-        "`trust_remote_code=True` belongs to the call also for a directory on this machine: "
+        "`trust_remote_code=True` is required even for a local directory: "
         "without it transformers 5 asks on the terminal. All arguments of `generate` mean what "
         "they always do, its defaults and the model's generation_config included; what several "
         "models cannot do is refused by name. The texts that were scored are those of "

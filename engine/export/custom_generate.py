@@ -25,19 +25,19 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 SETTINGS: dict[str, Any] = {}
 
 REFUSED = {
-    "inputs_embeds": "every model has embeddings of its own; give input_ids",
-    "past_key_values": "every model keeps a memory of its own; give the whole text",
-    "cache_params": "every model keeps a memory of its own; give the whole text",
-    "assistant_model": "drafts of an assistant are not checked by several models",
-    "assistant_tokenizer": "drafts of an assistant are not checked by several models",
-    "prompt_lookup_num_tokens": "drafts are not checked by several models",
-    "assistant_early_exit": "drafts are not checked by several models",
-    "negative_prompt_ids": "classifier-free guidance is not fused",
-    "negative_prompt_attention_mask": "classifier-free guidance is not fused",
-    "guidance_scale": "classifier-free guidance is not fused",
-    "output_attentions": "several models have no attentions in common",
-    "output_hidden_states": "several models have no hidden states in common",
-    "labels": "generating computes no loss",
+    "inputs_embeds": "each model has its own embeddings; pass input_ids",
+    "past_key_values": "each model keeps its own cache; pass the whole text",
+    "cache_params": "each model keeps its own cache; pass the whole text",
+    "assistant_model": "assisted decoding is not supported for fused models",
+    "assistant_tokenizer": "assisted decoding is not supported for fused models",
+    "prompt_lookup_num_tokens": "prompt-lookup decoding is not supported for fused models",
+    "assistant_early_exit": "prompt-lookup decoding is not supported for fused models",
+    "negative_prompt_ids": "classifier-free guidance is not supported for fused models",
+    "negative_prompt_attention_mask": "classifier-free guidance is not supported for fused models",
+    "guidance_scale": "classifier-free guidance is not supported for fused models",
+    "output_attentions": "fused models have no common attentions",
+    "output_hidden_states": "fused models have no common hidden states",
+    "labels": "generation computes no loss",
 }
 MODES = {
     GenerationMode.CONTRASTIVE_SEARCH: "penalty_alpha",
@@ -127,7 +127,7 @@ class Fused(GenerationMixin):
     ) -> None:
         if generation_mode in MODES:
             said = generation_mode.value.replace("_", " ")
-            raise ValueError(f"{MODES[generation_mode]}: fused models do no {said}")
+            raise ValueError(f"{MODES[generation_mode]}: {said} is not supported for fused models")
 
     def _validate_generation_mode(self, mode: Any, settings: Any, given: Any) -> None:
         refuse(settings.to_dict())
@@ -189,7 +189,7 @@ class Fused(GenerationMixin):
 
     def forward(self, attention_mask: Any = None, **given: Any) -> None:
         """Says to `generate` what may be given: each model runs by itself, see `__call__`."""
-        raise TypeError("fused models run through generate alone")
+        raise TypeError("fused models can only run through generate")
 
     def __call__(self, inputs: list[dict[str, Any]], memory: Any, return_dict: bool = True) -> Any:
         outputs = []
@@ -224,7 +224,7 @@ class Fused(GenerationMixin):
                 elif hasattr(own[each], "reorder_cache"):
                     own[each].reorder_cache(beams)
                 else:
-                    raise ValueError(f"num_beams: the memory of {name} cannot be reordered")
+                    raise ValueError(f"num_beams: the cache of {name} cannot be reordered")
             if not found and own["use_cache"]:
                 raise ValueError(f"num_beams: {name} keeps its memory where it cannot be reordered")
         return memory
@@ -255,13 +255,13 @@ def check_rows(mask: torch.Tensor | None, rows: int, longest: int) -> None:
     for name, each in SETTINGS["feeding"].items():
         if each["horizon"] is not None and longest > each["horizon"]:
             raise ValueError(
-                f"max_new_tokens, max_length: {name} reads texts above {each['horizon']} tokens "
-                f"otherwise; {longest} were asked for"
+                f"max_new_tokens, max_length: {name} reads texts longer than {each['horizon']} "
+                f"tokens differently; {longest} were requested"
             )
     kinds = {name: each["rows"] for name, each in SETTINGS["feeding"].items()}
     alone = [name for name, each in kinds.items() if each == "alone"]
     if rows > 1 and alone:
-        raise ValueError(f"input_ids: {', '.join(alone)} can run one row at a time only")
+        raise ValueError(f"input_ids: {', '.join(alone)} can only run one row at a time")
     if mask is None:
         return
     if bool((mask[:, -1] == 0).any()):
@@ -271,8 +271,7 @@ def check_rows(mask: torch.Tensor | None, rows: int, longest: int) -> None:
     reading = [name for name, each in kinds.items() if each != "mixed"]
     if reading and bool((mask == 0).any()):
         raise ValueError(
-            f"attention_mask: {', '.join(reading)} would read the padding; give rows of one length "
-            "together"
+            f"attention_mask: {', '.join(reading)} would read the padding; use rows of one length"
         )
 
 
@@ -287,12 +286,12 @@ def generate(model: Any, models: dict[str, Any] | None = None, **given: Any) -> 
     known = SETTINGS["models"]
     missing = [name for name in known if name != SETTINGS["model"] and name not in others]
     if missing:
-        raise ValueError(f"models: give {', '.join(missing)}: loaded models by name")
+        raise ValueError(f"models: pass the loaded models {', '.join(missing)} by name")
     strange = [name for name in others if name not in known]
     if strange:
-        raise ValueError(f"models: {', '.join(strange)} takes no part; known: {', '.join(known)}")
+        raise ValueError(f"models: unknown {', '.join(strange)}; known: {', '.join(known)}")
     if given.get("cache_implementation") == "paged":
-        raise ValueError("cache_implementation: fused models have no paged memory")
+        raise ValueError("cache_implementation: fused models have no paged cache")
     refuse(given)
     found = Fused(others | {SETTINGS["model"]: model}).generate(**given)
     if isinstance(found, torch.Tensor):

@@ -38,7 +38,7 @@ def check_output(out: Path, needed: int = 0) -> None:
         BadInput: before anything is written.
     """
     if "\0" in str(out):
-        raise bad(str(out), "holds a null byte, which no path does", "Choose another output.")
+        raise bad(str(out), "contains a null byte, which no path can", "Choose another output.")
     try:
         if out.is_symlink() or (out.exists() and not out.is_dir()):
             raise bad(str(out), "exists and is not a directory", "Choose another output.")
@@ -52,7 +52,7 @@ def check_output(out: Path, needed: int = 0) -> None:
             raise bad(str(parent), "is not writable", fix)
         free = free_bytes(out)
     except OSError as error:
-        what = f"cannot be an output ({error.strerror or error})"
+        what = f"cannot be used as output ({error.strerror or error})"
         raise bad(str(out), what, "Choose another output.") from None
     if free < needed:
         what = f"{needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free"
@@ -130,7 +130,7 @@ def _written(out: Path, partial: Path, made: Sequence[Path]) -> Iterator[Path]:
         _flush(out.parent)
     except (OSError, SafetensorError) as error:
         if _is_full(error):
-            what = f"{out}: the disk is full. Nothing was kept; free some space and try again."
+            what = f"{out}: the disk is full. Nothing was written; free some space and try again."
             raise ParetoscopeError(what) from error
         raise
     finally:

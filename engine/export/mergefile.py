@@ -64,7 +64,7 @@ def read_mergefile(file: Path) -> MergePlan:
     data = document.data
     if not isinstance(data, Mapping):
         what = f"not a merge file: expected a mapping, got {type(data).__name__}"
-        raise bad(str(file), what, "Give base, experts, method and coefficients.")
+        raise bad(str(file), what, "Give the keys base, experts, method and coefficients.")
     if "merge_method" not in data:
         return _from_recipe(data, file)
     _check_versions(document, file)
@@ -73,8 +73,8 @@ def read_mergefile(file: Path) -> MergePlan:
 
 def _check_versions(document: Document, file: Path) -> None:
     """Refuse what mergekit, which reads YAML 1.1, takes for another value than YAML 1.2 has."""
-    fix = "Write the number as it is meant, true or false, or the text in quotes."
-    what = "mergekit reads {!r} by YAML 1.1, which takes it for another value than YAML 1.2"
+    fix = "Write the intended number, or true or false, or put the string in quotes."
+    what = "mergekit reads {!r} as YAML 1.1, where it has a different value than in YAML 1.2"
     if document.doubtful:
         raise BadInput(
             *(Problem(f"{file}:{n}", what.format(text), fix) for n, text in document.doubtful)
@@ -90,7 +90,11 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
     if not isinstance(base, str):
         problems.append(Problem(str(file), "the key 'base' is missing", "Name the base model."))
     if not isinstance(experts, Mapping) or not experts:
-        problems.append(Problem(str(file), "the key 'experts' is missing", "Give name: directory."))
+        problems.append(
+            Problem(
+                str(file), "the key 'experts' is missing", "Write name: directory for each expert."
+            )
+        )
     elif not all(isinstance(each, str) for each in experts.values()):
         problems.append(Problem(f"{file}: experts", "every expert needs a path", "name: directory"))
     for name in experts if isinstance(experts, Mapping) else ():
@@ -122,12 +126,12 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
     )
     method = find_method(recipe.method, str(file))
     if method.space != "weight":
-        what = f"{method.name} merges no weights"
+        what = f"{method.name} does not merge weights"
         raise bad(f"{file}: method", what, "Use a weight-space method, or `export` a point.")
     recipe = resolve(recipe, spec.names, str(file))
     family = open_family(spec, text=False)
     if tokenizer and family.tokenizer is None:
-        what = f"{tokenizer} ({spec.path_of(str(tokenizer))}) has no tokenizer that can be read"
+        what = f"{tokenizer} ({spec.path_of(str(tokenizer))}) has no readable tokenizer"
         raise bad(f"{file}: tokenizer", what, "Name another model, or copy a tokenizer there.")
     structural = method.structural(recipe.parameters)
     strength = float(recipe.parameters.get("strength", 1.0))
@@ -198,8 +202,8 @@ def merge(
     plan = read_mergefile(file)
     needed = working_memory(plan.family)
     if memory is not None and needed > memory:
-        what = f"this merge holds about {needed / 1e9:.2f} GB at a time"
-        raise bad("--memory", what, f"Allow at least that; {memory / 1e9:.2f} GB were given.")
+        what = f"this merge needs about {needed / 1e9:.2f} GB of memory"
+        raise bad("--memory", what, f"Allow at least that; {memory / 1e9:.2f} GB were allowed.")
     fingerprints(plan.family, workspace, tick)  # finds weights that are not finite
     basis = plan.build(Tensors(plan.family, chosen, tick))
     wanted = plan.dtype if dtype == "base" else DTYPES[dtype]

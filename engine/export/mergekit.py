@@ -69,7 +69,7 @@ class MergekitPlan:
         if self.normalize:
             if abs(total) < 1e-8:
                 if not self.delta:
-                    what = f"the weights sum to 0 at {tensor} and normalize divides by it"
+                    what = f"the weights sum to 0 at {tensor} and normalize divides by that sum"
                     raise bad(where, what, "Change a weight, or set normalize: false.")
                 total = 1.0
             weights = {name: value / total for name, value in weights.items()}
@@ -162,7 +162,7 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
     rows = data.get("models")
     if not isinstance(rows, list) or not rows:
         problems.append(
-            Problem(f"{file}: models", "no model is listed", "List them under models:.")
+            Problem(f"{file}: models", "no models are listed", "List them under models:.")
         )
         raise BadInput(*problems)
     base = data.get("base_model")
@@ -207,8 +207,12 @@ def read_mergekit(data: Mapping[str, Any], file: Path) -> MergekitPlan:
     if not delta and "base" not in weights:  # mergekit takes an unlisted base in
         weights["base"] = shared.get("weight")
         if weights["base"] is None:
-            what = "it is not among the models, so it has no weight"
-            problems.append(Problem(f"{file}: base_model", what, "List it, with weight 0 if so."))
+            what = "it is not listed under models, so it has no weight"
+            problems.append(
+                Problem(
+                    f"{file}: base_model", what, "List it, with weight 0 if it should not count."
+                )
+            )
     if problems or base_path is None:
         raise BadInput(*problems)
     return MergekitPlan(

@@ -40,7 +40,7 @@ from engine.recipe import Recipe
 
 GENERATE = "custom_generate/generate.py"
 _SETTINGS = 150
-"""Bytes that the settings of a decoding folder take, about."""
+"""About how many bytes the settings of a decoding folder take."""
 
 _MODEL = 120
 """Those of each of its models, about."""

@@ -69,8 +69,8 @@ def check_export(recipe: Recipe, family: Family, out: Path, *, adapter: bool = F
         BadInput: the recipe has no adapter; the output is not empty or has no room.
     """
     if adapter and not runs_unmerged(recipe, family):
-        what = f"{recipe} is not task arithmetic over LoRA experts alone"
-        raise bad("--adapter", what, "Export it merged.")
+        what = f"{recipe} is not task arithmetic over LoRA experts only"
+        raise bad("--adapter", what, "Export a merged checkpoint instead.")
     check_output(out, plan_export(family, recipe, adapter=adapter).bytes)
 
 
@@ -201,7 +201,7 @@ def _copied_adapter(
         if source.kind != "lora":
             raise
     composer.adapters.save_concatenated({source.name: 1.0}, partial)
-    note = "Its tensors stand under the names that peft reads: it leaves the original's out."
+    note = "Its tensors use the names that peft reads; peft would skip the original names."
     return _beside_base(composer, partial, live), (note,)
 
 

@@ -119,7 +119,7 @@ def verify_weights(
         with safe_open(str(file), framework="pt") as reader:
             for name in reader.keys():  # noqa: SIM118 - a safetensors handle, not a dictionary
                 if name not in wanted:
-                    raise NotWhatWasScored(f"{file.name}: tensor {name} is one too many")
+                    raise NotWhatWasScored(f"{file.name}: tensor {name} should not be there")
                 said = unequal(reader.get_tensor(name), fresh(name))
                 if said is not None:
                     raise NotWhatWasScored(f"{file.name}: tensor {name} {said}; {NOTHING_KEPT}")

@@ -118,11 +118,11 @@ def open_adapter(
     problems: list[Problem] = []
     if len(inside) > 1:
         what = f"it holds several adapters: {', '.join(inside)}"
-        problems.append(Problem(str(file), what, "Save each by itself."))
+        problems.append(Problem(str(file), what, "Save each adapter on its own."))
     unknown = [name for name in tensors if name not in read]
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-        what = f"it is no tensor of {config.type} as peft saves it{more}"
+        what = f"it is not a tensor that peft saves for {config.type}{more}"
         problems.append(Problem(f"{file}: tensor {unknown[0]}", what, FULL))
     named: dict[str, tuple[AdapterName, TensorInfo]] = {}
     for name, each in read.items():
@@ -130,7 +130,7 @@ def open_adapter(
             continue
         known = named.setdefault(each.name, (each, tensors[name]))[1]
         if known.name != name and not same_values(known, tensors[name]):
-            what = f"it and {known.name} are the same tensor of the model, with other numbers"
+            what = f"it and {known.name} are the same tensor of the model with different values"
             problems.append(Problem(f"{file}: tensor {name}", what, "Save the adapter again."))
     problems += _missing(config, [each for each, _ in named.values()], file)
     if problems:
@@ -150,7 +150,7 @@ def open_adapter(
     )
     if not entries:
         raise BadInput(
-            Problem(str(file), "it holds no tensor", "Check that training saved the adapter.")
+            Problem(str(file), "it holds no tensors", "Check that training saved the adapter.")
         )
     return adapter, found
 
@@ -202,7 +202,7 @@ def _pairs(
     for each in entries:
         if each.name.endswith(".bias"):
             what = "it is a bias, but lora_bias is off in adapter_config.json"
-            fix = "Take config and weights of the same training run."
+            fix = "Use the config and the weights of the same training run."
             problems.append(Problem(f"{file}: tensor {each.name}", what, fix))
             continue
         halves.setdefault(each.module, {})[each.part] = tensors[each.name]
@@ -228,7 +228,7 @@ def _pairs(
         rank = config.rank_of(module)
         if a.shape[0] != rank:
             what = f"its rank is {a.shape[0]} but adapter_config.json says {rank}"
-            fix = "Take config and weights of the same training run."
+            fix = "Use the config and the weights of the same training run."
             problems.append(Problem(where, what, fix))
             continue
         transposed = embedding or config.fan_in_fan_out

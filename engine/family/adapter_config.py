@@ -24,25 +24,25 @@ from engine.parameter import is_number
 from engine.recipe import FrozenDict
 
 CONVERT = (
-    "Save it again with peft's save_pretrained(path_initial_model_for_weight_conversion=…), as the "
-    "training code describes; that gives a plain LoRA adapter."
+    "Save it again with peft's save_pretrained(path_initial_model_for_weight_conversion=…), as "
+    "the training code describes; the result is a plain LoRA adapter."
 )
-FULL = "Merge it where it was trained, save that model, and name it as a full expert."
-_RETRAIN = "Take the file as peft saved it."
+FULL = "Merge it where it was trained, save the merged model, and use that as a full expert."
+_RETRAIN = "Use the file that peft saved."
 
 # key of a LoRA's adapter_config.json -> why a value other than None, False or empty is refused
 _REFUSED_KEYS = {
-    "layer_replication": "it repeats layers, so its model has another shape than the base",
-    "alora_invocation_tokens": "an activated LoRA depends on the text, not on weights alone",
+    "layer_replication": "it repeats layers, so its model has a different structure from the base",
+    "alora_invocation_tokens": "an activated LoRA depends on the text, not only on weights",
     "arrow_config": "Arrow routes between adapters by the text",
-    "use_qalora": "QALoRA pools the inputs in groups of a quantised base",
+    "use_qalora": "QALoRA pools inputs by the groups of a quantised base",
 }
 # beginning of init_lora_weights -> why what was trained cannot be had from the file and the base
 _REFUSED_STARTS = {
-    "pissa_niter": "peft draws that initialisation anew, at random, whenever it loads the adapter",
-    "corda": "its training moved the base along covariances that the file does not hold",
-    "loftq": "its training moved the base to quantised weights that the file does not hold",
-    "lora_ga": "its training moved the base along gradients that the file does not hold",
+    "pissa_niter": "peft draws that initialisation at random each time it loads the adapter",
+    "corda": "its initialisation changed the base using covariances that are not in the file",
+    "loftq": "its initialisation changed the base to quantised weights that are not in the file",
+    "lora_ga": "its initialisation changed the base using gradients that are not in the file",
 }
 # starts that move the base in a way that peft repeats exactly when it loads the adapter
 _MOVES_BASE = ("pissa", "olora")
@@ -129,12 +129,12 @@ def read_config(path: Path) -> AdapterConfig:
         problems.append(Problem(str(file), what, fix))
 
     if kind in REFUSED:
-        problem(f"peft_type is {kind}: {REFUSED[kind]}", "Name another expert.")
+        problem(f"peft_type is {kind}: {REFUSED[kind]}", "Use another expert.")
     elif kind not in USABLE:
         what = f"peft_type is {data.get('peft_type')!r}, which peft 0.21 does not know"
         problem(what, FULL)
     if kind == "PVERA" and data.get("sample_at_inference"):
-        problem("sample_at_inference is on: its output is drawn at random", "Set it to false.")
+        problem("sample_at_inference is on: its output is random", "Set it to false.")
     if kind == "LORA":
         _check_lora(data, problem)
     problems += pattern_problems(data, (), file)

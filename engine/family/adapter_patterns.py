@@ -35,7 +35,7 @@ _FORMS = {
 _LISTS = ("modules_to_save", "layers_pattern")
 # names, escaped or not: nothing in them repeats, so they end at once
 _NAME = re.compile(r"\^?(?:[\w\-]|\\?\.|\\d|\\-|\\_)*\$?")
-_MEND = "Write it with names, or a simpler pattern."
+_MEND = "List the names instead, or use a simpler pattern."
 
 
 def patterns_of(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -90,7 +90,7 @@ def pattern_problems(
     """
     found = [each for each in patterns_of(settings) if not _is_name(each[1])]
     if len(found) > MOST:
-        what = f"it holds {len(found):,} patterns; {MOST:,} are read at most"
+        what = f"it holds {len(found):,} patterns; {MOST:,} is the limit"
         return [Problem(str(file), what, _MEND)]
     if not found:
         return []

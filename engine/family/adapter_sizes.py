@@ -36,7 +36,7 @@ SIDES: Mapping[str, Mapping[str, tuple[int, int]]] = MappingProxyType(
 )  # fmt: skip
 """type -> tensor -> (its dimension, the layer's: 0 for outputs, 1 for inputs)."""
 
-_BASE = "Name the base that this adapter was trained on."
+_BASE = "Use the base that this adapter was trained on."
 
 
 def size_problems(
@@ -73,7 +73,7 @@ def size_problems(
         if wanted is None or mine >= len(info.shape) or info.shape[mine] == wanted:
             continue
         what = (
-            f"its {part} for {module} is {list(info.shape)}, for a layer of other sizes than "
+            f"its {part} for {module} is {list(info.shape)}, which does not fit the layer "
             f"{found} of base, {list(base.tensors[found].shape)}"
         )
         return [Problem(where, what, _BASE)]

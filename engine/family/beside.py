@@ -11,12 +11,12 @@ def beside_notes(base: Checkpoint, towers: str) -> list[str]:
     ignored = base.ignored - base.towers
     if ignored:
         notes.append(
-            f"base: {len(ignored)} tensors ({min(ignored)} …) are not used by its class; they are "
-            "not merged, and exports hold those of base."
+            f"base: {len(ignored)} tensors ({min(ignored)} …) are not used by its class; they "
+            "are not merged, and exports keep those of base."
         )
     if base.towers and towers == "base":
         notes.append(
-            f"base: {len(base.towers)} tensors ({min(base.towers)} …) are not of its text part; "
-            "exports hold those of base (`towers: merge` merges them)."
+            f"base: {len(base.towers)} tensors ({min(base.towers)} …) are outside its text "
+            "model; exports keep those of base (`towers: merge` merges them)."
         )
     return notes

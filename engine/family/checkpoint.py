@@ -209,7 +209,7 @@ def _open(path: Path, name: str) -> Checkpoint:
         raise bad(f"{name} ({path})", f"it is {sort}, not a directory", fix)
     if path.is_file():
         if path.suffix in PICKLES:
-            raise bad(f"{name} ({path})", f"{path.suffix} weights are not opened", CONVERT)
+            raise bad(f"{name} ({path})", f"{path.suffix} weights cannot be read", CONVERT)
         if path.suffix != ".safetensors":
             raise bad(
                 f"{name} ({path})",
@@ -260,10 +260,12 @@ def _config(path: Path) -> dict[str, Any]:
     problems = said_quantised(config, file) + config_problems(config, file)
     if config.get("model_type") is None:
         what = "the key 'model_type' is missing"
-        problems.append(Problem(str(file), what, "Take the model's own config.json."))
+        problems.append(Problem(str(file), what, "Use the model's own config.json."))
     if config.get("transformers_weights"):
         what = f"transformers_weights names {str(config['transformers_weights'])[:80]!r} as weights"
-        problems.append(Problem(str(file), what, "Load it and save_pretrained it as one model."))
+        problems.append(
+            Problem(str(file), what, "Load it and save it with save_pretrained as one model.")
+        )
     if problems:
         raise BadInput(*problems)
     return config
@@ -283,7 +285,7 @@ def _rows_as_configured(opened: Checkpoint) -> list[Problem]:
             continue
         if info.shape and info.shape[0] != size:
             what = f"vocab_size is {size}, but tensor {name} has {info.shape[0]} rows"
-            fix = "Set vocab_size to the rows that are there; transformers loads no other."
+            fix = "Set vocab_size to that number of rows; transformers requires it."
             return [Problem(str(opened.path / "config.json"), what, fix)]
     return []
 
@@ -293,5 +295,5 @@ def _usable(path: Path, tensors: dict[str, TensorInfo]) -> dict[str, TensorInfo]
     if problems:
         raise BadInput(*problems)
     if not any(info.is_float for info in tensors.values()):
-        raise bad(str(path), "there is no float tensor in it", "Give a model's weights.")
+        raise bad(str(path), "it has no float tensors", "Give a file of model weights.")
     return tensors

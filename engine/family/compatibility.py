@@ -115,7 +115,7 @@ class _Inspection:
             self.problem(
                 where,
                 "an adapter cannot be the " + name,
-                "Name the model that it was trained on.",
+                "Give the model that it was trained on.",
             )
             return None
         if found.kind == "raw" and (self.text or name == "target"):
@@ -134,7 +134,7 @@ class _Inspection:
         if model.ties.own:
             self.notes.append(
                 f"{model.name}: config.json ties {model.ties.own[0]} to the embedding, but another "
-                "is stored; it stays untied, as transformers has it."
+                "is stored; it stays untied, as in transformers."
             )
         self.notes += code_note(model)
         if self.text:
@@ -145,7 +145,8 @@ class _Inspection:
                 where,
                 f"its output projection ({next(iter(pairs_of(model.config)))}) is not stored, and "
                 "config.json does not tie it to the embedding",
-                "Set tie_word_embeddings to what was trained, or download the weights again.",
+                "Set tie_word_embeddings to the value used in training, or download the weights "
+                "again.",
             )
 
     def tokenizers(self, models: Mapping[str, Checkpoint]) -> dict[str, TokenizerFiles]:
@@ -190,7 +191,8 @@ class _Inspection:
             self.problem(
                 f"tokenizer of {self.spec.tokenizer} ({chosen.path})",
                 f"it has {chosen.size} ids but the merged model has {merged_rows} vocabulary rows",
-                "Name as `tokenizer:` a model whose ids have rows, or add the expert with them.",
+                "Set `tokenizer:` to a model whose ids all have rows, or add the expert that has "
+                "them.",
             )
         if self.problems:
             return None

@@ -41,7 +41,7 @@ from engine.family.value_types import (
     size_to,
 )
 
-_TAKE = "Take the model's own file."
+_TAKE = "Use the model's own file."
 
 _SPECIAL = ("Infinity", "-Infinity", "NaN")
 
@@ -72,14 +72,14 @@ _CONFIG: tuple[Rule, ...] = (
     (("quantization_config",), lambda value: bool(value) or isinstance(value, dict), "an object"),
     (("id2label",), lambda value: by_id(value, bool), "an object of labels by number"),
     (("tie_word_embeddings",), *BOOL),
-    (("model_type",), is_kind, "a text of at most 100 characters"),
-    (("dtype", "torch_dtype"), is_dtype, "the name of a type of floats, such as bfloat16"),
+    (("model_type",), is_kind, "a string of at most 100 characters"),
+    (("dtype", "torch_dtype"), is_dtype, "the name of a float dtype, such as bfloat16"),
     (("partial_rotary_factor", "rotary_pct", "initializer_range"), between(0, 1),
      "a number from 0 to 1"),
     (("rms_norm_eps", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"), between(0),
-     "a finite number from 0"),
+     "a finite number ≥ 0"),
     (("rope_theta", "rotary_emb_base", "rope_local_base_freq", "local_rope_theta",
-      "global_rope_theta"), is_positive, "a finite number above 0"),
+      "global_rope_theta"), is_positive, "a finite number > 0"),
     (("sliding_window",), lambda value: not is_number(value) or value >= 0, "a number from 0"),
     (("rope_scaling", "rope_parameters"), is_rope, "rotary parameters: names and numbers"),
 )  # fmt: skip
@@ -98,17 +98,17 @@ _GENERATION: tuple[Rule, ...] = (
      lambda value: isinstance(value, list) and are_ids(value), "a list of ids"),
     (("watermarking_config",), *OBJECT),
     (("cache_implementation",), *among(*CACHES)),
-    (("compile_config",), lambda _: False, "null, which is all that transformers reads there"),
+    (("compile_config",), lambda _: False, "null, the only value that transformers accepts here"),
 )  # fmt: skip
 _TOKENIZER: tuple[Rule, ...] = (
-    (("chat_template",), are_templates, "a text, or a list of objects with name and template"),
+    (("chat_template",), are_templates, "a string, or a list of objects with name and template"),
     (("add_bos_token", "add_eos_token", "add_prefix_space", "legacy", "split_special_tokens"),
      *BOOL),
     (("padding_side", "truncation_side"), *among("left", "right")),
     (("model_input_names",), *LIST_OF_TEXTS),
     (
         ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
-         "mask_token"), is_token, 'a text, or an object of "__type" "AddedToken" with content',
+         "mask_token"), is_token, 'a string, or an object of "__type" "AddedToken" with content',
     ),
     (("auto_map",), *OBJECT),
     (("added_tokens_decoder",), lambda value: by_id(value, describes_token),
@@ -116,14 +116,14 @@ _TOKENIZER: tuple[Rule, ...] = (
     (("model_max_length",), *NUMBER),
     (("tokenizer_class",), *TEXT),
     (("additional_special_tokens", "extra_special_tokens"), are_tokens,
-     'tokens: texts, or objects of "__type" "AddedToken" with content'),
+     'tokens: strings, or objects of "__type" "AddedToken" with content'),
 )  # fmt: skip
 _ADAPTER: tuple[Rule, ...] = (
     (("target_modules", "exclude_modules"),
-     lambda value: isinstance(value, str) or are_texts(value), "a text or a list of texts"),
+     lambda value: isinstance(value, str) or are_texts(value), "a string or a list of strings"),
     (("layers_pattern",),
-     lambda value: isinstance(value, str) or are_texts(value), "a text or a list of texts"),
-    (("modules_to_save", "target_parameters"), are_texts, "a list of texts"),
+     lambda value: isinstance(value, str) or are_texts(value), "a string or a list of strings"),
+    (("modules_to_save", "target_parameters"), are_texts, "a list of strings"),
     (("layers_to_transform",), are_ids, "a whole number or a list of them"),
     (("use_rslora", "use_dora", "fan_in_fan_out", "lora_bias", "inference_mode"), *BOOL),
     (("base_model_name_or_path", "revision", "peft_version"), *TEXT),
@@ -168,7 +168,7 @@ def _by_class(data: Mapping[str, Any], file: Path, above: str) -> Iterator[Probl
         name = known.aliases.get(key, key)
         kind = _kind(known.defaults.get(name))
         if name in known.floats and is_whole(value):
-            what = f"{above}{key} is {value}, and transformers takes a float there"
+            what = f"{above}{key} is {value}, but transformers requires a float here"
             yield Problem(str(file), what, f"Write {value}.0.")
             continue
         if kind == "" or _kind(value) in ("", kind) or key in (*_SIZES, *_IDS, *_EITHER):
@@ -181,7 +181,7 @@ def _kind(value: Any) -> str:
         return "true or false"
     if isinstance(value, int | float):
         return "a number"
-    return "a text" if isinstance(value, str) else ""
+    return "a string" if isinstance(value, str) else ""
 
 
 def config_problems(config: Mapping[str, Any], file: Path) -> list[Problem]:

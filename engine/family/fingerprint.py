@@ -76,7 +76,7 @@ class _Region:
                     got = file.readinto(part[filled:])
                     if not got:
                         what = f"it ends inside tensor {self.info.name}"
-                        raise bad(str(self.info.file), what, "Something else is writing to it.")
+                        raise bad(str(self.info.file), what, "Something is writing to the file.")
                     filled += got
                 whole.update(part)
                 if checked and finite:
@@ -133,7 +133,7 @@ def _hash_files(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     if broken:
-        fix = "The training run diverged, or the file is damaged; use another checkpoint."
+        fix = "Training diverged or the file is damaged; use another checkpoint."
         found = sorted(broken)
         problems = [
             Problem(f"{path}: tensor {name}", "holds NaN or infinity", fix)
@@ -147,7 +147,11 @@ def _hash_files(
     digests = {}
     for path, tensors in files.items():
         if file_identity(path) != before[path]:
-            raise bad(str(path), "it changed while it was read", "Wait until it is written.")
+            raise bad(
+                str(path),
+                "it changed while it was being read",
+                "Wait until it is completely written.",
+            )
         parts: dict[str, list[bytes]] = {name: [] for name in tensors}
         for region in regions:
             if region.info.file == path:

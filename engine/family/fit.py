@@ -47,7 +47,7 @@ _ACTIVATIONS = (
     "gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "quick_gelu", "relu",
     "relu2", "silu", "swish", "tanh",
 )  # fmt: skip
-_CLASS = "Use a class that transformers has itself."
+_CLASS = "Use a model class that transformers includes."
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def align_forms(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
     if {_target(each) for each in spots} == {_target(each) for each in others}:
         odd = min(name for name, spot in second.spots.items() if spot not in spots)
         where = f"{expert.name} ({expert.path})"
-        what = f"tensor {odd} holds in another form (fused or split) what base has"
-        fix = "Load the expert with transformers and save it as base was saved."
+        what = f"tensor {odd} is stored in a different form (fused or split) than in base"
+        fix = "Load the expert with transformers and save it in the same way as base."
         raise bad(where, what, fix)
     return expert
 
@@ -218,8 +218,11 @@ def _asked_apart(checkpoint: Checkpoint) -> dict[str, Any]:
         what = f"its class did not answer within {PATIENCE} s; do its sizes fit its tensors?"
         return {"misfits": [[what, _CLASS]], "spots": {}}
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-        return {"misfits": [[f"its class cannot be made ({last[:300]})", _CLASS]], "spots": {}}
+        last = (done.stderr.strip().splitlines() or ["the process ended without output"])[-1]
+        return {
+            "misfits": [[f"its class cannot be instantiated ({last[:300]})", _CLASS]],
+            "spots": {},
+        }
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -18,7 +18,7 @@ from engine.family.placement import Placement
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_CLASS = "Use a class that transformers has itself."
+_CLASS = "Use a model class that transformers includes."
 
 
 def answer(checkpoint: Checkpoint) -> dict[str, Any]:

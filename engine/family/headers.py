@@ -32,7 +32,7 @@ DTYPE_BITS = {
 }  # fmt: skip
 FLOAT_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
-_FIX = "Copy or download the file again; if it comes from a stranger, do not use it."
+_FIX = "Copy or download the file again; if you do not trust its source, do not use it."
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _bytes(bits: int) -> str:
 
 
 def _refuse(path: Path, what: str, fix: str = _FIX) -> BadInput:
-    return bad(str(path), f"not a sound safetensors file: {what}", fix)
+    return bad(str(path), f"not a valid safetensors file: {what}", fix)
 
 
 def _tensor(path: Path, name: str, entry: Any, data_start: int, size: int) -> TensorInfo:
@@ -85,26 +85,26 @@ def _tensor(path: Path, name: str, entry: Any, data_start: int, size: int) -> Te
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise _refuse(path, f"the tensor name {name!a} is not text") from None
+        raise _refuse(path, f"the tensor name {name!a} is not valid text") from None
     if not isinstance(entry, Mapping) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise _refuse(path, f"tensor {name!r} must have exactly dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
         raise _refuse(path, f"tensor {name!r} has the unknown dtype {str(dtype)[:40]!r}")
     if not isinstance(shape, list) or len(shape) > 32 or not all(_is_size(each) for each in shape):
-        raise _refuse(path, f"tensor {name!r} has the impossible shape {str(shape)[:80]}")
+        raise _refuse(path, f"tensor {name!r} has the invalid shape {str(shape)[:80]}")
     if (
         not isinstance(offsets, list)
         or len(offsets) != 2
         or not all(_is_size(each) for each in offsets)
     ):
-        raise _refuse(path, f"tensor {name!r} has the impossible data_offsets {str(offsets)[:80]}")
+        raise _refuse(path, f"tensor {name!r} has the invalid data_offsets {str(offsets)[:80]}")
     start, end = offsets
     if start > end or data_start + end > size:
         raise _refuse(
             path,
             f"tensor {name!r} claims bytes {start} to {end} of {size - data_start} bytes of data",
-            "It is probably cut short. " + _FIX,
+            "The file is probably truncated. " + _FIX,
         )
     bits = math.prod(shape) * DTYPE_BITS[dtype]
     if bits != (end - start) * 8:
@@ -131,17 +131,15 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
         with path.open("rb") as file:
             prefix = file.read(8)
             if len(prefix) < 8:
-                raise _refuse(path, f"it has {size} bytes, fewer than the 8 that open the header")
+                raise _refuse(path, f"it has {size} bytes, fewer than the 8 that begin the header")
             length = int.from_bytes(prefix, "little")
             if length > MAX_HEADER:
-                raise _refuse(
-                    path, f"the header claims {length} bytes; the most allowed is {MAX_HEADER}"
-                )
+                raise _refuse(path, f"the header claims {length} bytes; the limit is {MAX_HEADER}")
             if length > size - 8:
                 raise _refuse(
                     path,
                     f"the header claims {length} bytes but the file has {size}",
-                    "It is probably cut short. " + _FIX,
+                    "The file is probably truncated. " + _FIX,
                 )
             raw = file.read(length)
     except FileNotFoundError:
@@ -153,25 +151,25 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
             str(path), f"cannot be read ({error.strerror or error})", "Check its permissions."
         ) from None
     if len(raw) < length:
-        raise _refuse(path, "it became shorter while it was read")
+        raise _refuse(path, "it became shorter while it was being read")
     try:
         header = parse_json(raw)
     except Unsound as error:
-        raise _refuse(path, f"the header is not sound JSON ({error})") from None
+        raise _refuse(path, f"the header is not valid JSON ({error})") from None
     except ValueError:
         raise _refuse(path, "the header is not JSON") from None
     if not isinstance(header, dict):
         raise _refuse(path, f"the header is a JSON {type(header).__name__}, not an object")
     notes = header.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(each, str) for each in notes.values()):
-        raise _refuse(path, "__metadata__ must map names to texts")
+        raise _refuse(path, "__metadata__ must map names to strings")
     tensors = [_tensor(path, name, entry, 8 + length, size) for name, entry in header.items()]
     tensors.sort(key=lambda each: (each.start, each.end))
     place = 8 + length
     for each in tensors:
         if each.start != place:
             how = (
-                "overlaps the tensor before it" if each.start < place else "leaves a hole before it"
+                "overlaps the tensor before it" if each.start < place else "leaves a gap before it"
             )
             raise _refuse(path, f"tensor {each.name!r} {how}")
         place = each.end

@@ -116,7 +116,7 @@ class LightText:
         except BaseException as error:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise
-            what = f"the library tokenizers cannot open it ({first_line(error)})"
+            what = f"the tokenizers library cannot open it ({first_line(error)})"
             self._refused = Problem(str(file), what, "Download the file again.")
             return None
         return found

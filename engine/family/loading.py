@@ -68,7 +68,7 @@ def load_module(
     """
     if checkpoint.kind != "full":
         raise ValueError(
-            f"{checkpoint.name}: a {checkpoint.kind} checkpoint is not a model by itself"
+            f"{checkpoint.name}: a {checkpoint.kind} checkpoint is not a model on its own"
         )
     from transformers.utils.logging import disable_progress_bar
 
@@ -98,11 +98,11 @@ def load_module(
             model, report = load("eager")
     except _LOADING_ERRORS as error:
         what = f"transformers cannot load it ({first_line(error)})"
-        raise bad(where, what, "Use a class that transformers has itself.") from error
+        raise bad(where, what, "Use a model class that transformers includes.") from error
     missing = sorted(report.get("missing_keys") or ())
     if missing:
         what = (
-            f"tensor {missing[0]} (of {len(missing)}) that {type(model).__name__} needs is missing"
+            f"tensor {missing[0]} (of {len(missing)}), needed by {type(model).__name__}, is missing"
         )
         raise bad(where, what, "Download the checkpoint again.")
     unused = sorted(
@@ -121,7 +121,7 @@ def _auto_class(checkpoint: Checkpoint, where: str) -> Any:
         return text_class(read_config(checkpoint))
     except _LOADING_ERRORS as error:
         what = f"transformers cannot load it ({first_line(error)})"
-        raise bad(where, what, "Use a class that transformers has itself.") from error
+        raise bad(where, what, "Use a model class that transformers includes.") from error
 
 
 def _counts(key: str, checkpoint: Checkpoint) -> bool:
@@ -166,8 +166,8 @@ def place_stored(module: PreTrainedModel, checkpoint: Checkpoint) -> Placement:
         where = f"{checkpoint.name} ({checkpoint.path})"
         if name in checkpoint.tied_heads:
             what = f"config.json ties {name} to {checkpoint.embedding}, but they differ"
-            raise bad(where, what, "Set tie_word_embeddings to what was trained.")
-        raise bad(where, f"tensor {name} is changed while {kind} is loaded", UNFIT)
+            raise bad(where, what, "Set tie_word_embeddings to the value used in training.")
+        raise bad(where, f"tensor {name} changes when {kind} is loaded", UNFIT)
     tied = checkpoint.tied_heads
     parts = {name: part for name, part in found.parts.items() if name not in tied}
     return replace(found, parts=parts, fixed=fixed)

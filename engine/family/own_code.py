@@ -48,7 +48,9 @@ def unknown_class(model: Checkpoint) -> list[Problem]:
     what = f"transformers has no causal language model of its own for model_type {kind!r}"
     if model.config.get("auto_map"):
         what += f", and the checkpoint's own code ({_named(model.config)}) is never run"
-    fix = "Use a model of a class that transformers has; `merge` combines weights of any."
+    fix = (
+        "Use a model class that transformers includes; the command `merge` can combine any weights."
+    )
     return [Problem(f"{model.name} ({model.path / 'config.json'})", what, fix)]
 
 
@@ -57,8 +59,8 @@ def code_note(model: Checkpoint) -> list[str]:
     if not model.config.get("auto_map"):
         return []
     return [
-        f"{model.name}: config.json names code of its own ({_named(model.config)}); it is copied "
-        "with exports and never run: transformers' own class is."
+        f"{model.name}: config.json names its own code ({_named(model.config)}); it is copied to "
+        "exports but never run; transformers' own class is used."
     ]
 
 

@@ -47,7 +47,7 @@ def leaving(path: Path, files: Iterable[Path]) -> list[Problem]:
         found = file.resolve()
         if any(found.is_relative_to(home) for home in homes):
             continue
-        what = f"{file.relative_to(path)} is a link that leaves the directory: it is {found}"
-        fix = "Copy that file in its place, if it belongs to the model."
+        what = f"{file.relative_to(path)} is a link to outside the directory: it is {found}"
+        fix = "If it belongs to the model, replace the link with a copy of that file."
         problems.append(Problem(str(path), what, fix))
     return problems

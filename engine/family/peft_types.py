@@ -173,8 +173,8 @@ USABLE: Mapping[str, PeftType] = MappingProxyType(
 TOKENS: Mapping[str, int] = MappingProxyType({"trainable_tokens_delta": BARE})
 """What retrained rows of an embedding are stored under; beside every type."""
 
-_PROMPT = "it puts learned tokens before the text; it changes no weights"
-_ROUTED = "it chooses between adapters by the text, so no weights can stand for it"
+_PROMPT = "it prepends learned tokens to the text and changes no weights"
+_ROUTED = "it selects adapters depending on the text, so it cannot be expressed as weights"
 
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
@@ -184,12 +184,13 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "PREFIX_TUNING": _PROMPT,
         "CPT": _PROMPT,
         "CARTRIDGE": _PROMPT,
-        "ADAPTION_PROMPT": "it puts learned prompts into attention layers; it changes no weights",
+        "ADAPTION_PROMPT": "it adds learned prompts to attention layers and changes no weights",
         "XLORA": _ROUTED,
         "POLY": _ROUTED,
         "LILY": _ROUTED,
-        "SHADOW": "it runs a network of its own beside the base, which no weights can stand for",
-        "ADAMSS": "peft clusters the base's weights anew, with scikit-learn, when it loads one",
+        "SHADOW": "it runs a network of its own beside the base, so it cannot be expressed as "
+        "weights",
+        "ADAMSS": "peft re-clusters the base's weights with scikit-learn each time it loads one",
     }
 )
 

@@ -17,8 +17,8 @@ from engine.family.untied import keep_apart
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-UNFIT = "Take config.json and weights of the same model."
-_TIE = "Set tie_word_embeddings to what was trained."
+UNFIT = "Use config.json and weights of the same model."
+_TIE = "Set tie_word_embeddings to the value used in training."
 
 Misfit = tuple[str, str]
 """(what is wrong, what to do)."""
@@ -73,9 +73,9 @@ def _misfits(found: Placement, module: PreTrainedModel, checkpoint: Checkpoint) 
         yield unused_misfit(unused, module)
     for name, target in found.targets():
         if name in checkpoint.ignored:
-            yield f"tensor {name} is {target} of {kind}, which says that it ignores it", UNFIT
+            yield f"tensor {name} is {target} of {kind}, which the class says it ignores", UNFIT
     for first, second in found.twice:
-        yield f"{second} and {first} are one parameter of {kind}", "Keep one of the two."
+        yield f"{second} and {first} are one parameter of {kind}", "Keep only one of them."
     for name, why in found.failed:
         yield f"tensor {name} cannot be converted as {kind} needs it ({why})", UNFIT
     for name, part in found.parts.items():
@@ -87,7 +87,7 @@ def _misfits(found: Placement, module: PreTrainedModel, checkpoint: Checkpoint) 
     filled = {id(state[target]) for _, target in found.targets()}
     for name, parameter in module.named_parameters():
         if id(parameter) not in filled and not _made_by_class(module, name):
-            yield f"parameter {name} of {kind} is stored under no name that leads to it", UNFIT
+            yield f"parameter {name} of {kind} is not stored under any name that maps to it", UNFIT
     if checkpoint.towers:
         yield from _towers(found, module, checkpoint, kind)
 
@@ -134,4 +134,4 @@ def _towers(
         if (id(state[target]) in text) == (name in checkpoint.towers):
             there = "in" if id(state[target]) in text else "outside"
             what = f"tensor {name} lies {there} the text part of {kind}, where its name says not"
-            yield what, "Merge the text models by themselves."
+            yield what, "Merge the text models on their own."

@@ -21,8 +21,8 @@ from engine.family.peft_types import CONV1D
 from engine.family.ties import EMBEDDINGS, HEADS, pairs_of, same_values
 from engine.family.unfit_layers import unfit
 
-_BASE = "Name the base that this adapter was trained on."
-_MERGED = "Merge it into a base with untied embeddings where it was trained; name that model."
+_BASE = "Use the base that this adapter was trained on."
+_MERGED = "Merge it, where it was trained, into a base with untied embeddings, and use that model."
 _TRAIN = "Train it on other layers."
 _SHOWN = 4
 
@@ -75,13 +75,13 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
                 problems.append(Problem(where, f"it adapts {live}: {reason}", _TRAIN))
             elif adapter.config.form.bias and not names.has_bias(module):
                 what = f"it trains a bias of {module}, which has none in base"
-                problems.append(Problem(where, what, "No merged model can hold it."))
+                problems.append(Problem(where, what, "A merged model cannot hold it."))
         problems += size_problems(base, adapter, expert.tensors, names, where)
     if adapter.config.settings.get("lora_bias"):
         bare = [module for module in adapter.modules if not names.has_bias(module)]
         if bare:
             what = f"lora_bias is on, but {bare[0]} has no bias in base"
-            problems.append(Problem(where, what, "No merged model can hold it."))
+            problems.append(Problem(where, what, "A merged model cannot hold it."))
     for name, info in adapter.whole.items():
         live = names.tensor(name)
         found = "" if live is None else names.stored(live)
@@ -112,7 +112,7 @@ def place_adapter(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
     if together or whole:
         pairs = {}
     if base.kind == "raw" and not pairs:
-        what = f"peft has to merge this {adapter.label}, and a raw state dict names no class"
+        what = f"peft has to merge this {adapter.label}, and a raw state dict does not name a class"
         raise bad(where, what, "Give the base as a Hugging Face directory.")
     kind: Kind = "lora" if pairs else "adapter"
     return replace(expert, kind=kind, adapter=adapter.placed(pairs, whole))

@@ -20,7 +20,7 @@ from typing import Any
 from engine.errors import Problem
 from engine.family.headers import TensorInfo
 
-_FIX = "Use the model as it was before quantisation."
+_FIX = "Use the model from before quantisation."
 
 _SAID = ("quantization_config", "compression_config", "quantization")
 # what AutoGPTQ, AutoAWQ, ModelOpt, HQQ and optimum-quanto write beside weights
@@ -71,7 +71,7 @@ def left_by_quantiser(path: Path) -> list[Problem]:
     for name, kind in _BESIDE.items():
         if (path / name).is_file():
             what = f"{name} says that the weights are quantised ({kind})"
-            fix = f"{_FIX} Where these weights are plain floats, remove that file."
+            fix = f"{_FIX} If these weights are plain floats, remove that file."
             return [Problem(str(path), what, fix)]
     return []
 

@@ -59,7 +59,7 @@ class Memory:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            logger.warning("%s is not readable and will be written anew (%s)", self.file, error)
+            logger.warning("%s is unreadable and will be rewritten (%s)", self.file, error)
             return {}
         if (known := remembered(text)) is None:
             Damaged(self.file.parent).keep(
@@ -92,4 +92,4 @@ class Memory:
                 Path(name).unlink(missing_ok=True)
                 raise
         except (OSError, ParetoscopeError) as error:
-            logger.warning("fingerprints cannot be remembered in %s (%s)", self.file, error)
+            logger.warning("fingerprints cannot be saved in %s (%s)", self.file, error)

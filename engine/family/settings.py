@@ -16,7 +16,7 @@ from engine.errors import BadInput, Problem
 from engine.family.checkpoint import Checkpoint
 from engine.family.classes import ModelClass, class_of
 
-_SAME = "Experts must be fine-tunes of the base itself."
+_SAME = "Experts must be fine-tunes of this base."
 
 # settings that decide shapes, under the names that model families give them
 SIZES = (
@@ -75,8 +75,8 @@ def compare_config(base: Checkpoint, expert: Checkpoint) -> list[str]:
         f"{key} is {_shown(theirs)} (base: {_shown(mine)})" for key, mine, theirs in found
     )
     return [
-        f"{expert.name}: {told}; a merged model has base's settings, {expert.name} by itself "
-        "(single, logit space) its own."
+        f"{expert.name}: {told}; merged models use base's settings; {expert.name} on its own "
+        "(single, logit space) uses its own."
     ]
 
 

@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 CONVERT = (
-    "Convert it to safetensors where you trust it: load it there and save_pretrained it again. "
-    "Those formats are pickles, and opening a pickle runs whatever code it holds."
+    "Convert it to safetensors where you trust it: load it there and save it again with "
+    "save_pretrained. "
+    "Those formats are pickles, and opening a pickle runs any code in it."
 )
 
 WEIGHTS = "model.safetensors"
@@ -39,7 +40,7 @@ def no_weights(path: Path, name: str, expected: str) -> BadInput:
     if pickles:
         return bad(
             f"{name} ({path})",
-            f"only pickled weights are here ({', '.join(pickles[:3])})",
+            f"there are only pickled weights ({', '.join(pickles[:3])})",
             CONVERT,
         )
     others = [each for each in there if each.endswith((".safetensors", ".gguf"))]
@@ -67,7 +68,7 @@ def read_weights(path: Path, name: str) -> dict[str, TensorInfo]:
     distributed = sorted(each.name for each in path.iterdir() if _DISTRIBUTED.match(each.name))
     if distributed:
         what = (
-            f"{distributed[0]} is part of a distributed checkpoint, which holds weights in slices"
+            f"{distributed[0]} is part of a distributed checkpoint, which stores weights in slices"
         )
         raise bad(f"{name} ({path})", what, "Load it and save_pretrained it as one model.")
     if (path / WEIGHTS).is_file():
@@ -86,7 +87,7 @@ def read_weights(path: Path, name: str) -> dict[str, TensorInfo]:
             str(index), "weight_map must map tensor names to files", "Download the index again."
         )
     if "metadata" not in found:
-        what = "it has no 'metadata', without which transformers does not read it"
+        what = "it has no 'metadata', which transformers requires"
         raise bad(str(index), what, 'Add "metadata": {} to it, or download it again.')
     problems: list[Problem] = []
     tensors: dict[str, TensorInfo] = {}
@@ -103,14 +104,16 @@ def read_weights(path: Path, name: str) -> dict[str, TensorInfo]:
             )
             problems.append(
                 Problem(
-                    str(index), what, "Do not use this download; shards lie beside their index."
+                    str(index), what, "Do not use this download; shards belong beside their index."
                 )
             )
             continue
         if not (path / shard).is_file():
             problems.append(
                 Problem(
-                    str(index), f"the shard {shard} is missing", "Download it, or fix the index."
+                    str(index),
+                    f"the shard {shard} is missing",
+                    "Download it, or correct the index.",
                 )
             )
             continue
@@ -120,17 +123,17 @@ def read_weights(path: Path, name: str) -> dict[str, TensorInfo]:
             problems.extend(error.problems)
             continue
         for key in sorted(held.keys() & tensors.keys()):
-            what = f"tensor {key} stands in {tensors[key].file.name} and in {shard}"
+            what = f"tensor {key} is in both {tensors[key].file.name} and {shard}"
             problems.append(Problem(str(index), what, "Keep one of the two."))
         absent = sorted(key for key, place in places.items() if place == shard and key not in held)
         if absent:
             more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
-            what = f"tensor {absent[0]}{more} is not in {shard}, where the index has it"
+            what = f"tensor {absent[0]}{more} is not in {shard}, where the index puts it"
             problems.append(Problem(str(index), what, "Download the shard again."))
         unlisted = sorted(held.keys() - places.keys())
         if unlisted:
             logger.warning(
-                "%s: %s has tensors that the index does not list: %s", index, shard, unlisted[:3]
+                "%s: %s has tensors that are not in the index: %s", index, shard, unlisted[:3]
             )
         tensors.update(held)
     if problems:

@@ -12,7 +12,7 @@ from engine.family.headers import TensorInfo
 from engine.family.ties import Ties, find_ties
 from engine.family.vocabulary import VocabularyRows, combine_rows, is_vocabulary
 
-_SAME = "Experts must be fine-tunes of the base itself."
+_SAME = "Experts must be fine-tunes of this base."
 
 
 @dataclass(frozen=True)
@@ -134,11 +134,11 @@ def _ties_of(base: Checkpoint, expert: Checkpoint) -> Ties:
 
 
 def _own_head(expert: Checkpoint, ties: Ties) -> str:
-    base = "that of base is the input embedding"
+    base = "in base it is the input embedding"
     if not ties.own:
         return f"its output projection is a tensor of its own; {base}"
     said = "config.json ties it to the input embedding" if expert.config else "base ties it"
-    return f"tensor {ties.own[0]} is another than its embedding, though {said}; {base}"
+    return f"tensor {ties.own[0]} differs from its embedding, although {said}; {base}"
 
 
 def align_heads(base: Checkpoint, expert: Checkpoint) -> Checkpoint:

@@ -12,7 +12,7 @@ from engine import apart
 from engine.errors import BadInput, Problem
 from engine.family.tokenizer import TokenizerFiles
 
-_ANOTHER = "Correct the template, or name another model as `tokenizer:`."
+_ANOTHER = "Correct the template, or set `tokenizer:` to another model."
 
 
 class NoUse(BadInput):

@@ -58,7 +58,7 @@ class Text:
             raise bad(
                 f"{family.spec.tokenizer} ({family.spec.path_of(family.spec.tokenizer)})",
                 "the tokenizer is missing",
-                "Name another model as `tokenizer:`, or copy the tokenizer's files there.",
+                "Set `tokenizer:` to another model, or copy the tokenizer's files there.",
             )
         from transformers import AutoTokenizer
 
@@ -75,7 +75,7 @@ class Text:
             raise bad(
                 self.where,
                 f"transformers cannot load it ({first_line(error)})",
-                "Code of its own is never run.",
+                "Custom tokenizer code is never run.",
             ) from error
         template = self.files.chat_template
         if template and (uses_date(template) or not self.tokenizer.chat_template):
@@ -96,8 +96,8 @@ class Text:
                 return tuple(int(each) for each in whole[:start])
         raise bad(
             self.where,
-            f"its special tokens change how {_PROBE!r} is cut",
-            "Use a tokenizer that puts them in front or behind.",
+            f"its special tokens change how {_PROBE!r} is tokenised",
+            "Use a tokenizer that only adds them at the beginning or the end.",
         )
 
     @property
@@ -107,7 +107,7 @@ class Text:
             return int(self.tokenizer.eos_token_id)
         if not self.end_ids:
             raise bad(
-                self.where, "no end token is named", "Set eos_token_id in generation_config.json."
+                self.where, "no end token is defined", "Set eos_token_id in generation_config.json."
             )
         return min(self.end_ids)
 
@@ -158,8 +158,8 @@ class Text:
         if not self.has_chat_template:
             raise bad(
                 self.where,
-                "it has no chat template, and chat was asked for",
-                "Add chat_template.jinja, name another model as `tokenizer:`, or set chat: false.",
+                "it has no chat template, but chat was requested",
+                "Add chat_template.jinja, set `tokenizer:` to another model, or set chat: false.",
             )
         [found] = self.render_all([messages], variables)
         if isinstance(found, BadInput):

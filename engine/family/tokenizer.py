@@ -93,13 +93,14 @@ class TokenizerFiles:
             if file is not None:
                 raise bad(
                     str(path),
-                    f"only a sentencepiece {file.name} is here, no tokenizer.json",
-                    "Load it with AutoTokenizer where sentencepiece is there, and save it here.",
+                    f"there is only a sentencepiece {file.name}, no tokenizer.json",
+                    "Load it with AutoTokenizer where sentencepiece is installed, and save it "
+                    "here.",
                 )
             raise bad(
                 str(path),
                 "the tokenizer is missing: no tokenizer.json",
-                "Copy the tokenizer's files here, or name another model as `tokenizer:`.",
+                "Copy the tokenizer's files here, or set `tokenizer:` to another model.",
             )
         settings = _settings(path)
         tokens, owner = _tokens(path)
@@ -218,7 +219,7 @@ def _parse_tokens(path: Path) -> tuple[dict[int, str], Path]:
         ):
             raise bad(
                 str(file),
-                f"the entry {str(token)[:40]!r}: {str(number)[:40]} is not token and id",
+                f"the entry {str(token)[:40]!r}: {str(number)[:40]} is not a token with an id",
                 "Correct it.",
             )
         tokens[number] = token

@@ -72,7 +72,7 @@ def widest(tokenizers: Mapping[str, TokenizerFiles], rows: int) -> str:
 def _without(found: Tokenizers, model: Checkpoint, base: Checkpoint | None) -> None:
     """What a model without a tokenizer to compare means."""
     file = pieces_file(model.path)
-    has = "no tokenizer" if file is None else f"only {file.name}, in a form that is not read here"
+    has = "no tokenizer" if file is None else f"only {file.name}, in a format that is not supported"
     if base is not None and model.rows != base.rows:
         what = f"it has {has}, and {model.rows} rows where base has {base.rows}, "
         what += "so its ids cannot be compared"
@@ -80,7 +80,7 @@ def _without(found: Tokenizers, model: Checkpoint, base: Checkpoint | None) -> N
         found.problems.append(Problem(f"{model.name} ({model.path})", what, fix))
     elif model.kind == "full":
         found.notes.append(
-            f"{model.name} has {has} of its own; its ids are taken to be the family's."
+            f"{model.name} has {has} of its own; its ids are assumed to be the family's."
         )
 
 

@@ -14,12 +14,15 @@ from types import MappingProxyType
 
 from engine.family.checkpoint import Checkpoint
 
-_READ = "the class reads its weights without running it, so an adapter there has no effect"
-_SHARED = "the class uses its one tensor in several layers, so peft's merge adds all their parts"
+_READ = "the class reads its weights without running the layer, so an adapter there has no effect"
+_SHARED = (
+    "the class shares its tensor between several layers, so peft's merge would add the "
+    "parts of all of them"
+)
 _MAMBA = "peft refuses it for this class, whose kernels read its weights directly"
 _TUPLE = "peft cannot run an adapter there, because the layer's output is not a tensor"
 _SHAPE = "peft cannot run an adapter there, because the class calls it in groups"
-_EXPERTS = "peft takes the name for the stacked experts' tensors"
+_EXPERTS = "peft mistakes the name for the stacked experts' tensors"
 
 READ: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -84,7 +87,7 @@ def unfit(base: Checkpoint, layer: str, lora: bool) -> str:
         if found:
             return found
         if lora and last in MISREAD.get(str(kind), ()):
-            return "peft renames its tensors when it loads them, and leaves them out"
+            return "peft renames its tensors when it loads them, and so skips them"
         if lora and last in RENAMED.get(str(kind), ()):
             return _EXPERTS
     return ""

@@ -89,11 +89,11 @@ def are_templates(value: Any) -> bool:
 
 
 BOOL: Wanted = (lambda value: isinstance(value, bool), "true or false")
-TEXT: Wanted = (lambda value: isinstance(value, str), "a text")
+TEXT: Wanted = (lambda value: isinstance(value, str), "a string")
 OBJECT: Wanted = (lambda value: isinstance(value, dict), "an object")
 NUMBER: Wanted = (is_number, "a finite number")
 WHOLE: Wanted = (is_whole, "a whole number")
-LIST_OF_TEXTS: Wanted = (are_texts, "a list of texts")
+LIST_OF_TEXTS: Wanted = (are_texts, "a list of strings")
 
 
 def between(low: float, high: float = math.inf) -> Callable[[Any], bool]:

@@ -79,7 +79,7 @@ def token_problems(tokenizers: Mapping[str, TokenizerFiles]) -> list[Problem]:
             if found is not None:
                 number, first, second = found
                 what = f"id {number} is the token {first!r} in {other} and {second!r} in {name}"
-                fix = "Models of a family share their token ids; leave one of the two out."
+                fix = "Models of a family must share their token ids; remove one of the two."
                 problems.append(Problem(f"tokenizer of {name} ({files.path})", what, fix))
                 break
         else:
@@ -99,15 +99,15 @@ def tokenizer_notes(tokenizers: Mapping[str, TokenizerFiles], chosen: str) -> li
         extra = len(files.tokens.keys() - family.tokens.keys())
         if extra:
             notes.append(
-                f"{name}: it has {extra} tokens that the tokenizer of {chosen} lacks; no prompt "
-                f"holds them, and an export has the tokenizer of {chosen}. `tokenizer: {name}` "
-                "takes them in."
+                f"{name}: it has {extra} tokens that the tokenizer of {chosen} lacks; prompts "
+                f"never contain them, and exports get the tokenizer of {chosen}. `tokenizer: "
+                f"{name}` includes them."
             )
         if files.chat_template and files.chat_template != family.chat_template:
             whose = f"{chosen}'s" if family.chat_template else f"none: {chosen} has none"
             notes.append(
-                f"{name}: its chat template is not the family's; under chat every model's prompts "
-                f"are wrapped in {whose}."
+                f"{name}: its chat template differs from the family's; with chat, every model is "
+                f"prompted through that of {whose}."
             )
     if uses_date(family.chat_template):
         notes.append(

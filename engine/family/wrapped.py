@@ -30,7 +30,11 @@ def wrapped(names: Iterable[str], where: Path) -> list[Problem]:
     part = match["outer"] or f"{match['inner']}."
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     what = (
-        f"tensor {name}{more} is stored under {part!r}, a wrapper's name; transformers finds it not"
+        f"tensor {name}{more} is stored under {part!r}, the name of a wrapper; transformers does "
+        "not find it there"
     )
-    fix = f"Take {part!r} out of the names: load the weights unwrapped and save_pretrained again."
+    fix = (
+        f"Remove {part!r} from the names: load the unwrapped model and save it again with "
+        "save_pretrained."
+    )
     return [Problem(str(where), what, fix)]

@@ -47,7 +47,7 @@ def _header(
     id_column = names.index("id") if "id" in names else None
     objectives = [name for name in names if name != "id"]
     if not objectives:
-        raise bad(where, "there is no column of an objective", "Add one beside id.")
+        raise bad(where, "there is no objective column", "Add at least one besides id.")
     wanted = [name for name in objectives if name in (asked or ())]
     if len(directions) == len(wanted) == len(set(asked or ())):
         objectives = wanted
@@ -56,8 +56,8 @@ def _header(
             where,
             f"{counted(len(objectives), 'objective')} ({', '.join(objectives)}),"
             f" but {counted(len(directions), 'direction')}",
-            "Give one of max, min for each objective, in the order of the columns; other columns"
-            " are passed over when --objectives names those that count.",
+            "Give one of max, min for each objective, in the order of the columns; use "
+            "--objectives to select columns; the others are ignored.",
         )
     return {name: names.index(name) for name in objectives}, id_column
 
@@ -100,7 +100,7 @@ def read_csv(
                 if len(cells) != len(header):
                     raise bad(
                         where,
-                        f"{counted(len(cells), 'cell')}, and the header has {len(header)}",
+                        f"{counted(len(cells), 'cell')}, but the header has {len(header)}",
                         "Leave a cell empty where a score is missing.",
                     )
                 each = str(len(ids)) if id_column is None else cells[id_column].strip()

@@ -45,7 +45,7 @@ def to_minimize(values: ArrayLike, maximize: ArrayLike) -> Floats:
     flip = np.asarray(maximize, dtype=bool)
     points = np.asarray(values, dtype=np.float64).reshape(-1, len(flip))
     if not np.isfinite(points).all():
-        raise ValueError("a value is not finite: set points that lack a score aside first")
+        raise ValueError("a value is not finite: first set aside points that lack a score")
     # + 0.0 turns -0.0 into 0.0, which is the same score
     return np.where(flip, -points, points) + 0.0
 

@@ -68,7 +68,11 @@ class Table:
             if name not in self.names:
                 raise unknown("objectives", "objective", name, self.names)
         if len(set(names)) < len(names):
-            raise bad("objectives", f"one is named twice in {', '.join(names)}", "Name each once.")
+            raise bad(
+                "objectives",
+                f"an objective is listed twice in {', '.join(names)}",
+                "List each once.",
+            )
         columns = [self.names.index(name) for name in names]
         return Table(
             tuple(names), self.maximize[columns], self.ids, self.values[:, columns], self.failed,
@@ -136,7 +140,7 @@ def front_report(
         raise bad(
             "reference",
             f"{counted(len(reference), 'value')} for {counted(len(table.names), 'objective')}",
-            f"Give one each for {', '.join(table.names)}.",
+            f"Give one value for each of {', '.join(table.names)}.",
         )
     if reference is not None and not np.isfinite(reference).all():
         raise bad("reference", "a value is not finite", "Give numbers.")
@@ -185,7 +189,7 @@ def recommend_report(
             "recommend",
             f"none of {counted(len(table.ids), 'point')} has a score for each of"
             f" {', '.join(table.names)}",
-            "Evaluate some first, or name fewer objectives.",
+            "Evaluate some points first, or select fewer objectives.",
         )
     found = recommend(table.names, table.values[kept], table.maximize, weights, bounds, ranges)
     return {

@@ -60,7 +60,7 @@ class Hold:
             self._asked = self._emit.asked
             if answer.granted != self.left:
                 self.lost = True
-                raise TakenOver("another job measures this now")
+                raise TakenOver("another job is measuring this now")
 
 
 class Turn:

@@ -184,13 +184,13 @@ class ConnectedExecutor(ABC):
                 self._read(frames)
                 self._saving.renew()
                 if not frames and self._jobs.all() and self._pulse.stopped:
-                    reason = f"the worker hung: no step for {self._pulse.limit:g} s"
+                    reason = f"the worker hung: no progress for {self._pulse.limit:g} s"
                     self._leaving = Ending({"failure": "hung", "reason": reason})
                     self._kill()
                     break
         except (ValueError, KeyError, TypeError) as error:
-            log.error("the engine sent what cannot be read", exc_info=error)
-            self._leaving = died(f"the worker sent what cannot be read ({error})")
+            log.error("the engine sent an unreadable message", exc_info=error)
+            self._leaving = died(f"the worker sent an unreadable message ({error})")
             self._kill()
         finally:
             with self._lock:

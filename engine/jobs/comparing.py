@@ -60,7 +60,7 @@ def compare_texts(
     request = request_of(payload)
     recipes = payload.get("recipes")
     if not isinstance(recipes, Sequence) or isinstance(recipes, str) or not recipes:
-        raise bad("job", "it holds no recipes", "Give a list of recipes.")
+        raise bad("job", "it contains no recipes", "Give a list of recipes.")
     with models.families.use(study.family, tick) as opened:
         composer = opened.composer
         columns = _Columns(composer, request, emit, tick)

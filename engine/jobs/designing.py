@@ -111,7 +111,9 @@ def _measured(
     recipes = [recipe_of(data, evaluation.opened) for data in group]
     missing = {place: evaluation.missing(each) for place, each in enumerate(recipes)}
     said = (
-        "other processes measured it meanwhile: estimate again" if group else "no recipe is given"
+        "other processes measured it in the meantime: estimate again"
+        if group
+        else "no recipe was given"
     )
     if recipes and not any(missing.values()):
         return _timed(
@@ -158,5 +160,5 @@ def _timed(evaluation: Evaluation, recipe: Recipe, progress: Progress, turn: Tur
 def _list(payload: Mapping[str, Any], name: str) -> Sequence[Any]:
     found = payload.get(name)
     if not isinstance(found, Sequence) or isinstance(found, str) or not found:
-        raise bad("job", f"it holds no {name}", f"Give a list of {name}.")
+        raise bad("job", f"it contains no {name}", f"Give a list of {name}.")
     return found

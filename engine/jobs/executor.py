@@ -104,7 +104,7 @@ class Handle:
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._final is not None, timeout):
-                raise TimeoutError(f"the job is not over after {timeout:g} s")
+                raise TimeoutError(f"the job did not finish within {timeout:g} s")
         assert self._final is not None
         if self._final.kind == "failed":
             raise error_of(self._final.data)
@@ -188,5 +188,5 @@ def wait_until_ready(executor: Executor, timeout: float = 60.0) -> None:
     limit = time.monotonic() + timeout
     while executor.state() not in ("idle", "running"):
         if time.monotonic() > limit:
-            raise JobFailed(f"the engine is not ready after {timeout:g} s ({executor.state()})")
+            raise JobFailed(f"the engine was not ready after {timeout:g} s ({executor.state()})")
         time.sleep(0.02)

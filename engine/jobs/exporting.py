@@ -145,8 +145,8 @@ def _report(
                     )
         if len(found) < len(held):
             raise ParetoscopeError(
-                "Another process has just measured this point on the rows held back. Nothing was"
-                " written; export it again: its scores are there now."
+                "Another process has just scored this point on the held-back rows. Nothing was "
+                "written. Export it again: its scores are now available."
             )
     return [found[each.name] for each in held]
 
@@ -184,7 +184,7 @@ def _held_back(objectives: Sequence[Objective]) -> list[Objective]:
         try:
             read_rows(each, "report")
         except BadInput:
-            log.warning("%s has no rows held back for reporting", each.name)
+            log.warning("%s has no held-back rows", each.name)
             continue
         held.append(each)
     return held

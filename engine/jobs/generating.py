@@ -90,14 +90,14 @@ def request_of(payload: Mapping[str, Any]) -> Request:
     prompts = _listed(payload, "prompts")
     for each in prompts:
         if not isinstance(each, str) and not _are_messages(each):
-            raise bad("prompts", f"expected texts or lists of messages, got {each!r}")
+            raise bad("prompts", f"expected strings or lists of messages, got {each!r}")
     stops = _listed(payload, "stop")
     if not prompts:
-        raise bad("prompts", "no prompt is given", "Give at least one.")
+        raise bad("prompts", "no prompt was given", "Give at least one.")
     if not all(isinstance(each, str) for each in stops):
-        raise bad("stop", f"expected a list of texts, got {stops!r}")
+        raise bad("stop", f"expected a list of strings, got {stops!r}")
     if not all(stops):
-        raise bad("stop", "an empty text stops everything", "Give a text.")
+        raise bad("stop", "an empty string would stop everything", "Give a text.")
     try:
         sampling = Sampling(
             float(payload.get("temperature") or 0.0),
@@ -162,7 +162,7 @@ def _listed(payload: Mapping[str, Any], name: str) -> list[Any]:
     if isinstance(found, str):
         found = [found]
     if not isinstance(found, list | tuple):
-        raise bad(name, f"expected a list of texts, got {found!r}")
+        raise bad(name, f"expected a list of strings, got {found!r}")
     return list(found)
 
 

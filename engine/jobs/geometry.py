@@ -88,8 +88,8 @@ def measure_geometry(
             for chunk in tensors.vectors(name):
                 part = products(chunk.vectors)
                 if not part.isfinite().all():
-                    what = "a task vector is larger than float32 can hold"
-                    raise bad(f"tensor {name}", what, "Train that expert again.")
+                    what = "a task vector exceeds the range of float32"
+                    raise bad(f"tensor {name}", what, "Use another checkpoint of that expert.")
                 found[group] = found[group] + part if group in found else part
             emit("progress", {"done": done + 1, "total": len(tensors.names)})
         groups = sorted(found, key=_place)

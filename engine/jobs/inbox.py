@@ -80,7 +80,7 @@ class Inbox:
             if self._jobs.get(event.job) is not None:
                 answer = self._saving.claim(event.job, event.data["wanted"])
         except Exception as error:
-            log.error("what is to be measured could not be claimed", exc_info=error)
+            log.error("the recipes could not be claimed", exc_info=error)
             self._break_off(event.job, "claimed", error)
         self._put(Reply(event.data["question"], answer))
 

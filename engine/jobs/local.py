@@ -25,7 +25,7 @@ REAL_SERVICE = "engine.jobs.service:Service"
 HANG_SECONDS = 120.0
 LOAD_SECONDS = 900.0
 START_SECONDS = 60.0  # until the process is heard, before it imports torch
-SAVED = "Points that were saved stay; the one it was measuring is lost until you ask for it again."
+SAVED = "Saved points are safe; the point being measured is lost until you request it again."
 
 
 class LocalExecutor(ConnectedExecutor):

@@ -46,7 +46,7 @@ def evaluate_recipes(
         read_rows(each, split)
     recipes = payload.get("recipes")
     if not isinstance(recipes, Sequence) or isinstance(recipes, str) or not recipes:
-        raise bad("job", "it holds no recipes", "Give a list of recipes.")
+        raise bad("job", "it contains no recipes", "Give a list of recipes.")
     with models.families.use(study.family, tick) as opened:
         evaluation = Evaluation(
             models.blobs, opened, objectives, split, frozenset(payload.get("have") or ())

@@ -61,7 +61,7 @@ class Models:
 def study_of(payload: Mapping[str, Any]) -> Study:
     """The study that a payload names by its file; raises `BadInput`."""
     if not isinstance(payload.get("study"), str):
-        raise bad("job", "it names no study", "Give the path of a study file.")
+        raise bad("job", "it does not name a study", "Give the path of a study file.")
     return load_study(payload["study"])
 
 

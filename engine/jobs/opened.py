@@ -123,7 +123,7 @@ class OpenFamilies:
             self._open.move_to_end(spec)
             return known
         if known is not None:
-            log.warning("files of the family of %s changed; it is opened again", spec.base)
+            log.warning("files of the family of %s changed; reopening it", spec.base)
             del self._open[spec]
         family = open_family(spec)
         feedings(family, self._workspace)  # refuses before anything is read

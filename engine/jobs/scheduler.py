@@ -115,7 +115,7 @@ class Scheduler:
             self._changed.notify()
         self._emit(Event("accepted", job.id))
         if superseded is not None:
-            self._fail(superseded, Cancelled("superseded by a newer request of the same session"))
+            self._fail(superseded, Cancelled("replaced by a newer request of the same session"))
 
     def cancel(self, job_id: str) -> None:
         """Stop a job: at once where it waits, at its next quantum where it runs."""

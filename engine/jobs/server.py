@@ -100,4 +100,4 @@ class Server:
             case Stop():
                 self._scheduler.stop()
             case other:
-                log.warning("a message that is not for a worker was ignored: %r", other)
+                log.warning("ignored a message that is not for a worker: %r", other)

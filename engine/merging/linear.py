@@ -24,8 +24,8 @@ def normalised(coefficients: Mapping[str, float]) -> dict[str, float]:
 
 @method(
     space="weight",
-    summary="Averages the models' weights; only the proportions of the sliders matter.",
-    slider="This model's part of the average; the parts are scaled to sum one.",
+    summary="Averages the models' weights; only the ratios of the sliders matter.",
+    slider="This model's share of the average; shares are normalised to sum to one.",
     source="arXiv 2306.04488, arXiv 2109.01903",
     mark="triangle-down",
     corners=Corners(one=True),  # zeros are refused

@@ -125,7 +125,7 @@ def merged_tensors(base: Checkpoint, expert: Checkpoint) -> dict[str, Tensor]:
             merged = cast("Any", wrapped.base_model).merge_and_unload()
     except PEFT_ERRORS as error:
         what = f"peft cannot merge this {expert.adapter.config.label} ({first_line(error)})"
-        raise bad(where, what, "Name another expert.") from error
+        raise bad(where, what, "Use another expert.") from error
     changed: dict[str, Tensor] = {}
     with Reader(base) as reader:
         for name, now in stored_again(merged, placement, reader):
@@ -133,8 +133,8 @@ def merged_tensors(base: Checkpoint, expert: Checkpoint) -> dict[str, Tensor]:
             if now.shape == before.shape and torch.equal(now, before):
                 continue
             if not torch.isfinite(now).all():
-                what = f"merged into the base it makes {name} infinite or NaN"
-                raise bad(where, what, "Name another expert.")
+                what = f"merged into the base, it makes {name} infinite or NaN"
+                raise bad(where, what, "Use another expert.")
             changed[name] = now.to(torch.float32).contiguous().clone()
     return changed
 
@@ -164,8 +164,8 @@ def stored_again(
         back = revert_weight_conversion(module, now)
         lost = set(group.names) - back.keys()
         if lost:
-            what = f"transformers does not lead {min(lost)} back to how it is stored"
-            raise bad(str(reader.checkpoint.path), what, "Merge a full expert instead.")
+            what = f"transformers cannot map {min(lost)} back to its stored name"
+            raise bad(str(reader.checkpoint.path), what, "Use a full expert instead.")
         yield from ((name, back[name]) for name in group.names)
 
 
@@ -189,7 +189,7 @@ def _sound(file: Path) -> bool:
     except (OSError, UnicodeDecodeError) as error:
         logger.warning("%s cannot be read (%s)", file, error)
         return False
-    logger.warning("%s is damaged and is made anew", file)
+    logger.warning("%s is damaged and will be rebuilt", file)
     return False
 
 

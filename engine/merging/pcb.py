@@ -71,8 +71,8 @@ class Balance:
 
 @method(
     space="weight",
-    summary="Lets the experts compete for each weight, and adds to the base what won.",
-    slider="How much of what this expert won is added: 0 none, 1 all of it.",
+    summary="Lets the experts compete for each weight and adds the winning changes to the base.",
+    slider="How much of this expert's winning changes is added: 0 none, 1 all.",
     source="arXiv 2410.02396",
     mark="triangle-up",
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
@@ -84,16 +84,16 @@ def pcb(
     ratio: Annotated[
         float,
         Bounds(0.0, 1.0, open_low=True),
-        Says("Share of each expert's weights that competes; the others stay as in the base."),
+        Says("Share of each expert's weights that compete; the others keep the base's values."),
     ] = 0.1,
     variant: Annotated[
         Literal["main", "nlp", "vision", "vision_es"],
         Says(
-            "Which of the four official programs is followed; their results differ.",
-            main="the repository's reference file",
-            nlp="the program for language models, which clips more of the extreme weights",
-            vision="the program for image models, which compares scaled weights",
-            vision_es="the same for image models, comparing the experts in pairs",
+            "Which of the four official implementations to follow; their results differ.",
+            main="the repository's reference implementation",
+            nlp="the language-model implementation, which clips more extreme weights",
+            vision="the vision implementation, which compares scaled weights",
+            vision_es="the vision implementation that compares experts in pairs",
         ),
     ] = "main",
 ) -> Basis:

@@ -38,7 +38,7 @@ OURS = "mixture"
 """The name of an adapter that is alone on its module."""
 
 _WRAPPED = "base_model.model."
-_FIX = "Merge it where it was trained, save that model, and name it as a full expert."
+_FIX = "Merge it where it was trained, save the merged model, and use that as a full expert."
 _INNER = ("base_layer", "token_adapter")
 PEFT_ERRORS = (
     ValueError,
@@ -108,7 +108,7 @@ def add_plain(
             else:
                 wrapped = PeftModel(onto, config, adapter_name=name)
     except PEFT_ERRORS as error:
-        what = f"peft cannot put it onto {type(model).__name__} ({first_line(error)})"
+        what = f"peft cannot attach it to {type(model).__name__} ({first_line(error)})"
         raise bad(f"{expert.name} ({expert.path})", what, _FIX) from error
     reader = Reader(expert)
     with torch.no_grad():
@@ -190,7 +190,7 @@ def attach(module: PreTrainedModel, expert: Checkpoint) -> PeftModel:
         what = f"peft cannot load this {expert.adapter.config.label} ({first_line(error)})"
         raise bad(where, what, _FIX) from error
     if unexpected:
-        what = f"peft does not take its tensor {unexpected[0]} (of {len(unexpected)})"
+        what = f"peft does not accept its tensor {unexpected[0]} (of {len(unexpected)})"
         raise bad(where, what, _FIX)
     wrapped.eval().requires_grad_(False)
     return wrapped
@@ -259,7 +259,7 @@ def _fitted(wrapped: PeftModel, expert: Checkpoint) -> dict[str, Tensor]:
     missing = sorted(wanted.keys() - given.keys())
     if missing:
         what = f"its configuration asks for {missing[0]} (of {len(missing)}), which is not there"
-        raise bad(where, what, "Take config and weights of the same training run.")
+        raise bad(where, what, "Use the config and the weights of the same training run.")
     return given
 
 

@@ -23,8 +23,8 @@ def affine_weights(coefficients: Mapping[str, float]) -> dict[str, float]:
 
 @method(
     space="weight",
-    summary="Adds to the base what each expert learned, scaled by its slider.",
-    slider="How much of what this expert learned is added: 0 none, 1 all of it.",
+    summary="Adds each expert's task vector to the base, scaled by its slider.",
+    slider="How much of this expert's task vector is added: 0 none, 1 all.",
     source="arXiv 2212.04089",
     mark="circle",
     corners=Corners(zero="base", one=True),

@@ -60,15 +60,15 @@ class ClassifierFiles:
             [each for each in names if isinstance(each, str)] if isinstance(names, list) else []
         )
         if not any(each.endswith("ForSequenceClassification") for each in classes):
-            what = f"it is no sequence-classification model (architectures: {classes or 'none'})"
-            raise bad(f"{where}: {place}", what, "Train or choose one, and save it there.")
+            what = f"it is not a sequence-classification model (architectures: {classes or 'none'})"
+            raise bad(f"{where}: {place}", what, "Train or choose a classifier and save it there.")
         if config.get("auto_map"):
-            what = "it needs code of its own, which is never run"
-            raise bad(f"{where}: {place}", what, "Use a class that is part of transformers.")
+            what = "it needs custom code, which is never run"
+            raise bad(f"{where}: {place}", what, "Use a model class that transformers includes.")
         if not any(place.glob("*.safetensors")):
             raise bad(f"{where}: {place}", "it has no .safetensors file", "Save it as safetensors.")
         if not any((place / each).is_file() for each in _TOKENIZERS):
-            raise bad(f"{where}: {place}", "its tokenizer is missing", "Save it there, too.")
+            raise bad(f"{where}: {place}", "its tokenizer is missing", "Save it there too.")
         return cls(place, _labels(config, f"{where}: {place}"))
 
     def label(self, wanted: str | None, where: str) -> int:
@@ -84,7 +84,9 @@ class ClassifierFiles:
             if (wanted in (name, str(each)) if wanted is not None else _says_refusal(name))
         ]
         if len(found) != 1:
-            what = f"no label is {wanted!r}" if wanted is not None else "no one label says refusal"
+            what = (
+                f"no label is {wanted!r}" if wanted is not None else "no single label says refusal"
+            )
             fix = f"Name it as label: one of {known}."
             raise bad(f"{where}: {self.path}", what, fix)
         return found[0]
@@ -115,8 +117,8 @@ def _labels(config: Mapping[str, Any], where: str) -> dict[int, str]:
         count = count if isinstance(count, int) and count <= 10_000 else 2
         labels = {each: f"LABEL_{each}" for each in range(count)}
     if len(labels) < 2:
-        what = "it has one label: it gives a number and no class"
-        raise bad(where, what, "Use a classifier of two labels or more.")
+        what = "it has only one label: it predicts a number, not a class"
+        raise bad(where, what, "Use a classifier with at least two labels.")
     return dict(sorted(labels.items()))
 
 

@@ -75,7 +75,7 @@ def read_file(path: Path, objective: Objective) -> tuple[Row, ...]:
             listed.append(Problem(f"{path}", what, f"{scorer.name} needs {needs}."))
         raise BadInput(*listed)
     if not parsed.rows:
-        raise bad(f"{path}", "the file holds no rows", "Give at least one JSON object a line.")
+        raise bad(f"{path}", "the file has no rows", "Give at least one JSON object, one per line.")
     return parsed.rows
 
 
@@ -131,7 +131,7 @@ class Look:
         said = copies_said(self.copies)
         note = "".join(f" {each}" for each in (self.reading.note, said) if each)
         if self.reading.own and not self.reading.name:
-            return f"{self.form}, {count} in our own form.{note}"
+            return f"{self.form}, {count} in Paretoscope's own format.{note}"
         name = f", read as {self.reading.name}" if self.reading.name else ""
         return f"{self.form}, {count}{name}: {self.reading.words()}.{note}"
 
@@ -231,8 +231,8 @@ def read_rows(objective: Objective, split: Split) -> tuple[Row, ...]:
     if not kept:
         fraction = objective.report_fraction
         what = (
-            f"none of its {len(rows)} rows is in the {split} split at report_fraction {fraction:g}"
+            f"none of its {len(rows)} rows are in the {split} split at report_fraction {fraction:g}"
         )
-        fix = "Give more rows, change report_fraction, or name a file with report_data."
+        fix = "Add rows, change report_fraction, or set report_data to another file."
         raise bad(f"{path}: objective {objective.name}: report_fraction", what, fix)
     return kept

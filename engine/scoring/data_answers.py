@@ -19,8 +19,8 @@ from engine.scoring.data_table import Unread, short
 
 WORDS = {
     "index": "an index, from 0",
-    "1-based": "a number counted from 1",
-    "letter": "a letter, A for the first",
+    "1-based": "a number, from 1",
+    "letter": "a letter, with A for the first",
     "text": "the text of a choice",
     "label": "a choice's label",
 }
@@ -98,16 +98,16 @@ def _refused(asked: Asked, only: str | None) -> Unread:
     answer, choices = asked.answer, list(asked.choices)
     if isinstance(answer, int) and not isinstance(answer, bool) and only in (None, "index"):
         if asked.labels and only is None:
-            what = f"answer {answer} is none of the labels {short(list(asked.labels))}"
-            return Unread(what, "Say how it counts: answer_is: index, or answer_is: 1-based.")
-        fix = "An index counts from 0; where the data count from 1, say answer_is: 1-based."
+            what = f"answer {answer} is not among the labels {short(list(asked.labels))}"
+            return Unread(what, "State how answers count: answer_is: index or answer_is: 1-based.")
+        fix = "An index counts from 0; if the data counts from 1, set answer_is: 1-based."
         return Unread(f"answer {answer} is out of range: there are {len(choices)} choices", fix)
     if asked.labels and only in (None, "label"):
-        return Unread(f"answer {short(answer)} is none of the labels {short(list(asked.labels))}")
+        return Unread(f"answer {short(answer)} is not among the labels {short(list(asked.labels))}")
     fix = "Give the index of a choice, from 0, or its text."
     if only is not None:
         fix = f"answer_is: {only} says that it is {WORDS[only]}."
-    return Unread(f"answer {short(answer)} is none of the choices {short(choices)}", fix)
+    return Unread(f"answer {short(answer)} is not among the choices {short(choices)}", fix)
 
 
 def _question(asked: Asked, found: Mapping[str, int]) -> Unread:
@@ -116,7 +116,7 @@ def _question(asked: Asked, found: Mapping[str, int]) -> Unread:
         f"{WORDS[kind]} ({short(asked.choices[place])})" for kind, place in found.items()
     )
     lines = " or ".join(f"answer_is: {kind}" for kind in found)
-    return Unread(f"answer {short(asked.answer)} could be {said}", f"Say which: {lines}.")
+    return Unread(f"answer {short(asked.answer)} could be {said}", f"State which: {lines}.")
 
 
 def resolve_answers(asked: Sequence[Asked], only: str | None) -> list[int | Unread]:
@@ -159,6 +159,6 @@ def _mixed(asked: Asked, found: Mapping[str, int]) -> Unread:
     """The question of a number beside answers that are given otherwise."""
     [kind] = found
     said = f"answer {short(asked.answer)} can only be {WORDS[kind]}"
-    what = f"{said}, and other rows are given otherwise"
+    what = f"{said}, but other rows use another form"
     lines = " or ".join(f"answer_is: {each}" for each in ("index", "1-based"))
-    return Unread(what, f"Give all alike, and say which: {lines}.")
+    return Unread(what, f"Use the same form in all rows and state which: {lines}.")

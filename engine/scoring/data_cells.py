@@ -42,14 +42,14 @@ def cells_of(text: str, delimiter: str, form: str) -> list[tuple[int, Any]]:
     names = [each.strip() for each in names]
     twice = next((each for each in names if each and names.count(each) > 1), None)
     if twice is not None:
-        raise Unread(f"it is {form}, and two columns are called {twice!r}", "Rename one.", 1)
+        raise Unread(f"it is {form}, but two columns are called {twice!r}", "Rename one.", 1)
     return [(line, _named(names, cells)) for line, cells in rows]
 
 
 def _named(names: list[str], cells: list[str]) -> Any:
     if len(cells) != len(names):
-        what = f"has {len(cells)} cells, and the first line names {len(names)} columns"
-        return Unread(what, "Quote a cell that holds the delimiter or a line break.")
+        what = f"has {len(cells)} cells, but the first line names {len(names)} columns"
+        return Unread(what, "Quote cells that contain the delimiter or a line break.")
     return dict(zip(names, cells, strict=True))
 
 
@@ -64,8 +64,8 @@ def _rows(text: str, delimiter: str, quoting: Any, form: str) -> Iterator[tuple[
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            what = f"it is {form}, and a row cannot be read: {error}"
-            raise Unread(what, 'A quote within a quoted cell is doubled: "".', line) from None
+            what = f"it is {form}, but a row cannot be read: {error}"
+            raise Unread(what, 'Double the quotes inside a quoted cell: "".', line) from None
         if cells is None:
             return
         if any(each.strip() for each in cells):
@@ -90,21 +90,22 @@ def parquet_of(content: bytes, most: int) -> list[tuple[int, Any]]:
         with parquet.ParquetFile(pa.BufferReader(content)) as file:
             names = file.schema_arrow.names
             if len(set(names)) < len(names):
-                raise Unread("it is Parquet, and two of its columns have one name", "Rename one.")
-            if file.metadata.num_rows > MAX_ROWS:
-                what = (
-                    f"it is Parquet of {file.metadata.num_rows} rows; {MAX_ROWS} are read at most"
+                raise Unread(
+                    "it is Parquet, but two of its columns have the same name", "Rename one."
                 )
-                raise Unread(what, "Keep the rows that are measured.")
+            if file.metadata.num_rows > MAX_ROWS:
+                what = f"it is Parquet with {file.metadata.num_rows} rows; {MAX_ROWS} is the limit"
+                raise Unread(what, "Keep only the rows to be measured.")
             for batch in file.iter_batches(batch_size=_BATCH):
                 size += batch.nbytes
                 if size > most:
-                    what = f"it is Parquet that holds more than {most / 1e9:.0f} GB"
-                    raise Unread(what, "Keep the rows and columns that are measured.")
+                    what = f"it is Parquet with more than {most / 1e9:.0f} GB"
+                    raise Unread(what, "Keep only the rows and columns to be measured.")
                 rows += enumerate(batch.to_pylist(), start=len(rows) + 1)
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise Unread(
-            f"it is Parquet, and cannot be read: {said[0][:200]}", "Is it whole?"
+            f"it is Parquet, but cannot be read: {said[0][:200]}",
+            "Check that the file is complete.",
         ) from None
     return rows

@@ -95,11 +95,11 @@ def listed(value: Any, untyped: bool) -> Any:
             if each.type not in (tokenize.NL, tokenize.NEWLINE)
         ]
         if any(a == b == tokenize.STRING for a, b in pairwise(kinds)):
-            raise Unread(f"holds {short(value)}, a list as NumPy prints it", "Save it as JSON.")
+            raise Unread(f"holds {short(value)}, a list printed by NumPy", "Save it as JSON.")
         return ast.literal_eval(value.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
         fix = 'Write lists in cells as JSON: ["a", "b"].'
-        raise Unread(f"holds {short(value)}, which is no list", fix) from None
+        raise Unread(f"holds {short(value)}, which is not a list", fix) from None
 
 
 def spelt(record: Mapping[str, Any], untyped: bool) -> Mapping[str, Any]:
@@ -175,10 +175,10 @@ class Columns:
         there = {name: value for name in names if (value := _find(record, name)) is not _missing}
         for name, each in there.items():
             if each is not None and not isinstance(each, str):
-                raise Unread(f"{name} must be a text, got {short(each)}")
+                raise Unread(f"{name} must be a string, got {short(each)}")
         kept = [each for each in there.values() if each]
         if not kept:
-            raise Unread(f"has nothing in {' and '.join(names)}", "One of them is the prompt.")
+            raise Unread(f"is empty in {' and '.join(names)}", "One of them must hold the prompt.")
         return self.options.join.join(kept)
 
     def _messages(self, value: Any) -> Any:
@@ -253,7 +253,7 @@ class Columns:
         if isinstance(found, apart.Failed):
             raise _stopped(pattern, found)
         if found is None:
-            raise Unread(f"target_pattern {pattern!r} is not in the target {short(value)}")
+            raise Unread(f"target_pattern {pattern!r} does not match the target {short(value)}")
         part = found.group if apart.groups(pattern) else found.whole
         return (part or "").strip()
 
@@ -282,18 +282,18 @@ class Columns:
 
 def _labels(labels: Any, size: int) -> tuple[str, ...]:
     if not isinstance(labels, list) or len(labels) != size:
-        raise Unread(f"the choices have {size} texts and the labels {short(labels)}")
+        raise Unread(f"there are {size} choices, but the labels are {short(labels)}")
     return tuple(str(each) for each in labels)
 
 
 def _stopped(pattern: str, failed: apart.Failed) -> Unread:
-    return Unread(f"target_pattern {pattern!r} was stopped: {failed.what}", "Write a simpler one.")
+    return Unread(f"target_pattern {pattern!r} was stopped: {failed.what}", "Simplify it.")
 
 
 def _blanked(prompt: str, choices: Any, blank: str) -> tuple[str, Any]:
     """What stands before the blank, and each choice with what stands behind it."""
     if prompt.count(blank) != 1:
-        raise Unread(f"holds the blank {blank!r} {prompt.count(blank)} times, not once")
+        raise Unread(f"contains the blank {blank!r} {prompt.count(blank)} times, not once")
     before, _, after = prompt.partition(blank)
     if isinstance(choices, list) and all(isinstance(each, str) for each in choices):
         choices = [f"{each}{after}" for each in choices]

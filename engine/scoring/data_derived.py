@@ -22,7 +22,7 @@ def transcript(text: Any, what: str) -> list[dict[str, str]]:
     """Messages of a text "\\n\\nHuman: …\\n\\nAssistant: …" (HH-RLHF)."""
     parts = _TURN.split(text) if isinstance(text, str) else []
     if len(parts) < 3 or parts[0].strip():
-        raise Unread(f"{what} is no conversation of Human and Assistant: {short(text)}")
+        raise Unread(f"{what} is not a conversation of Human and Assistant: {short(text)}")
     roles = {"Human": "user", "Assistant": "assistant"}
     pairs = zip(parts[1::2], parts[2::2], strict=True)
     return [{"role": roles[who], "content": said.strip()} for who, said in pairs]
@@ -38,7 +38,7 @@ def preference(record: Record) -> Record:
     rejected = _conversation(record["rejected"], "rejected")
     last = [each[-1] if each and isinstance(each[-1], dict) else {} for each in (chosen, rejected)]
     if any(each.get("role") != "assistant" for each in last) or chosen[:-1] != rejected[:-1]:
-        raise Unread("chosen and rejected do not part at their last answer alone")
+        raise Unread("chosen and rejected differ in more than their last answer")
     right, wrong = (each.get("content") for each in last)
     return {"messages": chosen[:-1], "target": right, "right": right, "wrong": wrong}
 
@@ -48,7 +48,7 @@ def boxed(record: Record) -> Record:
     solution = record["solution"]
     place = solution.rfind("\\boxed{") if isinstance(solution, str) else -1
     if place < 0:
-        raise Unread(f"the solution holds no \\boxed{{…}}: {short(solution)}")
+        raise Unread(f"the solution has no \\boxed{{…}}: {short(solution)}")
     start = place + len("\\boxed{")
     depth = 1
     for end in range(start, len(solution)):
@@ -62,7 +62,7 @@ def stemmed(record: Record) -> Record:
     """ARC and CommonsenseQA as their authors publish them: {question: {stem, choices}}."""
     question = record["question"]
     if not isinstance(question, Mapping) or not {"stem", "choices"} <= set(question):
-        raise Unread(f"question must hold stem and choices, got {short(question)}")
+        raise Unread(f"question must have stem and choices, got {short(question)}")
     return {**record, "stem": question["stem"], "choices": question["choices"]}
 
 
@@ -74,10 +74,10 @@ def scored_choices(record: Record) -> Record:
     elif isinstance(marked, Mapping):
         pairs = list(marked.items())
     else:
-        raise Unread(f"mc1_targets must hold choices and labels, got {short(marked)}")
+        raise Unread(f"mc1_targets must have choices and labels, got {short(marked)}")
     right = [place for place, (_, mark) in enumerate(pairs) if mark == 1]
     if len(right) != 1:
-        raise Unread(f"{len(right)} of its choices are marked 1, not one")
+        raise Unread(f"{len(right)} of its choices are marked 1, not exactly one")
     return {**record, "choices": [text for text, _ in pairs], "answer": right[0]}
 
 
@@ -85,12 +85,12 @@ def target_scores(record: Record) -> Record:
     """BIG-bench: target_scores, exactly one choice of the best score."""
     scores = record["target_scores"]
     if not isinstance(scores, Mapping) or not scores:
-        raise Unread(f"target_scores must hold choices with scores, got {short(scores)}")
+        raise Unread(f"target_scores must map choices to scores, got {short(scores)}")
     values = list(scores.values())
     if not all(isinstance(each, int | float) for each in values):
         raise Unread(f"target_scores must be numbers, got {short(scores)}")
     if values.count(max(values)) != 1:
-        raise Unread("several of its choices have the best score")
+        raise Unread("several of its choices share the best score")
     return {**record, "choices": list(scores), "answer": values.index(max(values))}
 
 
@@ -98,7 +98,7 @@ def trivia(record: Record) -> Record:
     """TriviaQA: the answer's value, then its aliases."""
     answer = record["answer"]
     if not isinstance(answer, Mapping) or "value" not in answer:
-        raise Unread(f"answer must hold value and aliases, got {short(answer)}")
+        raise Unread(f"answer must have value and aliases, got {short(answer)}")
     aliases = answer.get("aliases")
     return {**record, "answer": [answer["value"], *(aliases if isinstance(aliases, list) else [])]}
 
@@ -127,7 +127,7 @@ def _arguments(record: Record) -> list[list[Any]]:
     if isinstance(found, Mapping):  # {"gen_args_0": {"arg_0": …, "arg_1": …}}
         found = [list(e.values()) if isinstance(e, Mapping) else e for e in found.values()]
     if not isinstance(found, list) or not all(isinstance(e, list) and e for e in found):
-        raise Unread(f"arguments are not those of a request of lm-eval: {short(found)}")
+        raise Unread(f"arguments is not that of an lm-eval request: {short(found)}")
     return found
 
 
@@ -140,8 +140,10 @@ def sample(record: Record) -> Record:
     requests = _arguments(record)
     prompts = {each[0] if isinstance(each[0], str) else None for each in requests}
     if None in prompts or len(prompts) != 1:
-        what = "its requests differ in their prompts, as some tasks of lm-eval ask"
-        raise Unread(what, "Give the task's own data, with columns: where their names need it.")
+        what = "its requests have different prompts, as in some lm-eval tasks"
+        raise Unread(
+            what, "Use the task's original data, with columns: if their names are not recognised."
+        )
     [prompt] = prompts
     target = record["target"]
     if len(requests) == 1:
@@ -153,7 +155,7 @@ def sample(record: Record) -> Record:
         return {"prompt": prompt, "targets": listed(target, True)}
     choices = [each[1] if len(each) > 1 and isinstance(each[1], str) else "" for each in requests]
     if not all(each[:1] == " " and each.strip() for each in choices):
-        what = "its choices do not begin by a space, which our scorer puts between"
+        what = "its choices do not begin with a space, which the scorer puts in between"
         raise Unread(what, 'Give the task\'s own data, and delimiter: "".')
     choices = [each[1:] for each in choices]
     if isinstance(target, str) and target.isdigit() and target not in choices:

@@ -37,20 +37,21 @@ WRAPPERS = ("data", "examples", "rows", "instances", "items", "records", "train"
 
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (b"PK\x03\x04", "a zip archive (as .xlsx and .npz are)", "Unpack it, or save it as CSV."),
-    (b"\x80\x02", "a pickle, which is never opened", "Save it as JSON Lines or Parquet."),
-    (b"\x80\x03", "a pickle, which is never opened", "Save it as JSON Lines or Parquet."),
-    (b"\x80\x04", "a pickle, which is never opened", "Save it as JSON Lines or Parquet."),
-    (b"\x80\x05", "a pickle, which is never opened", "Save it as JSON Lines or Parquet."),
+    (b"\x80\x02", "a pickle, which is never loaded", "Save it as JSON Lines or Parquet."),
+    (b"\x80\x03", "a pickle, which is never loaded", "Save it as JSON Lines or Parquet."),
+    (b"\x80\x04", "a pickle, which is never loaded", "Save it as JSON Lines or Parquet."),
+    (b"\x80\x05", "a pickle, which is never loaded", "Save it as JSON Lines or Parquet."),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Unpack it: unzstd FILE."),
     (b"BZh", "compressed with bzip2", "Unpack it: bunzip2 FILE."),
     (b"\xfd7zXZ", "compressed with xz", "Unpack it: unxz FILE."),
     (b"ARROW1", "an Arrow file", "Save it as Parquet: dataset.to_parquet(FILE)."),
     (b"\xff\xff\xff\xff", "an Arrow stream", "Save it as Parquet: dataset.to_parquet(FILE)."),
     (b"SQLite format 3", "an SQLite database", "Save its table as CSV."),
-    (b"%PDF", "a PDF document", "Give the data themselves."),
+    (b"%PDF", "a PDF document", "Provide the data itself."),
     (b"\xff\xfe", "text in UTF-16", "Save the file as UTF-8."),
     (b"\xfe\xff", "text in UTF-16", "Save the file as UTF-8."),
-    (b"version https://git-lfs", "a pointer of Git LFS, not the data", "Fetch them: git lfs pull."),
+    (b"version https://git-lfs", "a Git LFS pointer, not the data", "Fetch the data: git lfs "
+    "pull."),
 )  # fmt: skip
 
 
@@ -59,8 +60,8 @@ def read_bytes(path: Path, where: str) -> bytes:
     try:
         found = path.stat()
         if found.st_size > MAX_BYTES:
-            what = f"holds {found.st_size / 1e9:.1f} GB; {MAX_BYTES / 1e9:.0f} GB are read at most"
-            raise bad(f"{where}: {path}", what, "Keep the rows that are measured.")
+            what = f"holds {found.st_size / 1e9:.1f} GB; {MAX_BYTES / 1e9:.0f} GB is the limit"
+            raise bad(f"{where}: {path}", what, "Keep only the rows to be measured.")
         if not S_ISREG(found.st_mode) and not path.is_dir():
             raise bad(f"{where}: {path}", "is not a regular file", "Correct the path.")
         return path.read_bytes()
@@ -98,10 +99,10 @@ def _unzipped(content: bytes) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
             found = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise Unread(f"it is gzipped, and damaged: {error}", "Download the file again.") from None
+        raise Unread(f"it is gzipped, but damaged: {error}", "Download the file again.") from None
     if len(found) > MAX_BYTES:
-        what = f"it is gzipped, and holds more than {MAX_BYTES / 1e9:.0f} GB"
-        raise Unread(what, "Keep the rows that are measured.")
+        what = f"it is gzipped, but contains more than {MAX_BYTES / 1e9:.0f} GB"
+        raise Unread(what, "Keep only the rows to be measured.")
     return found
 
 
@@ -109,7 +110,9 @@ def _parsed(content: bytes, suffix: str) -> Table:
     if content[:4] == b"PAR1":
         return Table("Parquet", tuple(parquet_of(content, MAX_BYTES)), rows=True)
     if suffix in (".parquet", ".pq") and content:
-        raise Unread("it is named as Parquet, and is not (no PAR1 at its start)", "Download again.")
+        raise Unread(
+            "it is named like Parquet, but is not (no PAR1 at its start)", "Download it again."
+        )
     content = content.removeprefix(BOM)
     start = content.lstrip()[:64]
     if start[:1] == b"<" and re.match(rb"<(!doctype|html|\?xml)", start, re.IGNORECASE):
@@ -123,7 +126,7 @@ def _parsed(content: bytes, suffix: str) -> Table:
     head = content.lstrip().split(b"\n", 1)[0]
     if b"\t" in head or b"," in head:
         return _cells(content, ".tsv" if b"\t" in head else ".csv")
-    what = "it is neither JSON Lines, JSON, CSV, TSV nor Parquet"
+    what = "it is not JSON Lines, JSON, CSV, TSV or Parquet"
     raise Unread(what, f"Its first line: {_shown(head)}.")
 
 
@@ -158,7 +161,7 @@ def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        fix = "Each line is one JSON object."
+        fix = "Each line must be one JSON object."
         raise Unread(f"is not JSON: {error.msg} at column {error.colno}", fix) from None
     except (ValueError, RecursionError) as error:
         raise Unread(f"is not usable JSON: {error}") from None
@@ -179,13 +182,14 @@ def _objects(content: bytes) -> Table:
     ]
     if lines and isinstance(_line(lines[0][1]), Unread) and not _some_objects(lines):
         if content.lstrip()[:1] != b"{":
-            what = "it is named as JSON, and its first line is not JSON"
+            what = "it is named like JSON, but its first line is not JSON"
             fix = (
-                f"{_shown(lines[0][1])}. Name CSV .csv, TSV .tsv; JSON Lines hold an object a line."
+                f"{_shown(lines[0][1])}. Use .csv for CSV and .tsv for TSV; JSON Lines have one "
+                "object per line."
             )
             raise Unread(what, fix, lines[0][0])
-        found = tuple(_stream(decoded(content), "it looks like JSON over several lines"))
-        return _unwrapped(Table("JSON objects over several lines", found))
+        found = tuple(_stream(decoded(content), "it looks like JSON spread over several lines"))
+        return _unwrapped(Table("JSON objects spread over several lines", found))
     return _unwrapped(Table("JSON Lines", tuple((n, _line(line)) for n, line in lines)))
 
 
@@ -230,7 +234,7 @@ def _stream(text: str, form: str, place: int = 0, end: str = "") -> Iterator[tup
         if place >= len(text):
             if end:
                 what = f"{form}, and ends before its {end!r}"
-                raise Unread(what, "Is the file whole?", at(place))
+                raise Unread(what, "Check that the file is complete.", at(place))
             return
         first = False
         here = at(place)
@@ -238,15 +242,19 @@ def _stream(text: str, form: str, place: int = 0, end: str = "") -> Iterator[tup
             value, place = decoder.raw_decode(text, place)
         except json.JSONDecodeError as error:
             lineno = error.lineno
-            what = f"{form}, and is not JSON: {error.msg} at column {error.colno}"
-            raise Unread(what, "JSON Lines hold one object a line.", lineno) from None
+            what = f"{form}, but is not JSON: {error.msg} at column {error.colno}"
+            raise Unread(what, "JSON Lines have one object per line.", lineno) from None
         except (ValueError, RecursionError) as error:
-            raise Unread(f"{form}, and is not usable JSON: {error}", "", here) from None
+            raise Unread(f"{form}, but is not usable JSON: {error}", "", here) from None
         yield here, value
     rest = skip(place + 1)
     if rest < len(text):
         what = f"{form}, and goes on behind its {end!r}"
-        raise Unread(what, "JSON Lines hold one object a line; a list stands alone.", at(rest))
+        raise Unread(
+            what,
+            "JSON Lines have one object per line; a JSON list must be the whole file.",
+            at(rest),
+        )
 
 
 def _unwrapped(table: Table) -> Table:

@@ -30,8 +30,8 @@ from engine.scoring.data_row import (
 )
 from engine.scoring.data_table import Unread
 
-BOTH = "Say which: columns: {prompt: prompt} or columns: {messages: messages}."
-"""What answers where a file has both."""
+BOTH = "State which: columns: {prompt: prompt} or columns: {messages: messages}."
+"""Which of two columns is the answer if a file has both."""
 
 
 def own_fields(record: Mapping[str, Any], use: Use, untyped: bool) -> Fields:
@@ -86,14 +86,17 @@ def build(
         if messages[-1]["role"] == "assistant":
             spoken, messages = messages[-1]["content"], messages[:-1]
         if not messages:
-            raise Unread("messages holds nothing to answer", "Begin with a user message.")
+            raise Unread("messages has nothing to answer", "Begin with a user message.")
     else:
         identity = prompt = text_of(fields.prompt, "prompt")
     targets: tuple[str, ...] = ()
     if use in ("answer", "likelihood"):
         targets = _said(fields, record, spoken)
         if not empty_target and "" in targets:
-            raise Unread("the target is empty", "The scorer has nothing to measure there.")
+            raise Unread(
+                "the target is empty",
+                "Give a target, or remove the row: the scorer has nothing to measure.",
+            )
         if fields.whole:
             identity = targets[0]
     placed = plainly_spaced(identity) if fields.whole else placed_by(prompt, messages)
@@ -132,7 +135,7 @@ def _said(fields: Fields, record: Mapping[str, Any], spoken: str | None) -> tupl
     if fields.targets is None:
         keys = ", ".join(map(str, record))
         what = f"has neither target nor targets (keys: {keys})"
-        raise Unread(what, "The scorer compares with it.")
+        raise Unread(what, "The scorer needs it to compare with.")
     if not fields.targets:
-        raise Unread("has an empty list of targets", "The scorer compares with one at least.")
+        raise Unread("has an empty list of targets", "Give at least one target to compare with.")
     return tuple([text_of(each, "target") for each in fields.targets])

@@ -62,7 +62,9 @@ def _filtered(table: Table, rows: Mapping[str, tuple[Any, ...]]) -> Table:
         if name not in table.columns:
             near = difflib.get_close_matches(name, table.columns, n=3, cutoff=0.5)
             hint = f"Did you mean {', '.join(near)}?" if near else ""
-            what = f"rows: names the column {name!r}, and there are {', '.join(table.columns)}"
+            what = (
+                f"rows: names the column {name!r}, but the columns are {', '.join(table.columns)}"
+            )
             raise Unread(what, hint)
         wanted = {_canonical(each) for each in values}
         kept = tuple(
@@ -73,7 +75,7 @@ def _filtered(table: Table, rows: Mapping[str, tuple[Any, ...]]) -> Table:
         if not any(isinstance(record, dict) for _, record in kept):
             seen = dict.fromkeys(_canonical(each.get(name)) for each in table.objects())
             what = f"no row has {name} {' or '.join(sorted(wanted))}"
-            raise Unread(what, f"It holds {', '.join(map(short, list(seen)[:8]))}.")
+            raise Unread(what, f"Its values are {', '.join(map(short, list(seen)[:8]))}.")
         table = Table(table.form, kept, table.untyped, table.rows)
     return table
 
@@ -89,7 +91,7 @@ def _rows(
             if isinstance(record, Unread):
                 raise record
             if not isinstance(record, dict):
-                fix = "A row is one JSON object."
+                fix = "Each row must be one JSON object."
                 raise Unread(f"expected an object, got {short(record)}", fix)
             fields = reading.fields(record)
             if fields.whole and fields.targets and not str(fields.targets[0]).strip():

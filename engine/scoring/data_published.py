@@ -67,7 +67,10 @@ def _without(*names: str) -> Guard:
     return lambda record: not set(names) & record.keys()
 
 
-TURNS = "The first turn is the prompt; columns: {messages: NAME} takes all, each as a user's."
+TURNS = (
+    "The first turn is the prompt; columns: {messages: NAME} takes all turns, each as a user "
+    "message."
+)
 BLANK = {"blank": "_", "answer_is": "1-based"}
 INDEX = {"answer_is": "index"}
 FIRST = {"answer_is": "1-based"}
@@ -80,15 +83,15 @@ SPACE = {"join": " "}
 LETTERS = ("a", "b", "c", "d")
 WRONG = ("incorrect_answer_1", "incorrect_answer_2", "incorrect_answer_3")
 DISTRACTORS = ("distractor1", "distractor2", "distractor3")
-NO_NAMES = "Its label is a number whose meaning the data do not hold."
-WHOLE = "Each text is measured as a whole, without a prompt; blank ones are left out."
-OWN_CHOICES = "Write rows with prompt, choices and answer, the choices in words."
+NO_NAMES = "Its label is a number whose meaning is not in the data."
+WHOLE = "Each text is measured as a whole, without a prompt; blank texts are skipped."
+OWN_CHOICES = "Write rows with prompt, choices and answer, with the choices in words."
 
 CHATS: tuple[Shape, ...] = (
     shape("lm-eval samples", "doc arguments target resps", derive=derived.sample,
           prompt="prompt", targets="targets", choices="choices", answer="answer"),
     shape("XSTest", "prompt label type focus", prompt="prompt",
-          note="rows: {label: safe} and rows: {label: unsafe} make two objectives of it."),
+          note="rows: {label: safe} and rows: {label: unsafe} make it two objectives."),
     shape("MT-bench", "turns", _is_list("turns"), prompt="turns",
           note=TURNS.replace("NAME", "turns")),
     shape("MT-bench", "prompt", lambda r: _is_list("prompt")(r) and not _talks("prompt")(r),
@@ -98,7 +101,7 @@ CHATS: tuple[Shape, ...] = (
     shape("prompts as messages", "prompt", _talks("prompt"), messages="prompt"),
     shape("OpenAssistant messages", "message_id parent_id text role",
           refusal="single messages of conversations",
-          note="columns: {prompt: text}, rows: {parent_id: null} reads their first messages."),
+          note="columns: {prompt: text}, rows: {parent_id: null} reads only the first messages."),
     shape("HH-RLHF", "chosen rejected", _without("prompt"), derived.preference,
           messages="messages", target="target", right="right", wrong="wrong"),
     shape("preference pairs", "chosen rejected", _is_list("chosen"), derived.preference,
@@ -232,8 +235,8 @@ ANSWERS: tuple[Shape, ...] = (
     shape("HumanEval", "prompt canonical_solution", prompt="prompt", target="canonical_solution"),
     shape("MBPP", "text code test_list", prompt="text", target="code"),
     shape("MBPP", "prompt code test_list", prompt="prompt", target="code"),
-    shape("translations", "translation", refusal="pairs of languages without a direction",
-          note="Say it: columns: {prompt: translation.en, target: translation.de}."),
+    shape("translations", "translation", refusal="language pairs without a direction",
+          note="State it: columns: {prompt: translation.en, target: translation.de}."),
 )  # fmt: skip
 
 SHAPES: tuple[Shape, ...] = (*CHATS, *CHOICES, *ANSWERS)

@@ -37,7 +37,7 @@ class Reading:
 
     @property
     def own(self) -> bool:
-        """Whether records are in our own form."""
+        """Whether records are in Paretoscope's own format."""
         return not self.options.columns
 
     def fields(self, record: Mapping[str, Any]) -> Fields:

@@ -103,7 +103,7 @@ def recognise(table: Table, given: DataOptions, use: Use, scorer: str) -> Readin
     own = _own([first, *records[1:]], use)
     both = sum({"prompt", "messages"} <= each.keys() for each in records) * 2 > len(records)
     if both and (shape is None or not shape.serves(use) or own):
-        raise Unread(f"{_seen(table)}: both prompt and messages are there", BOTH)
+        raise Unread(f"{_seen(table)}: it has both prompt and messages", BOTH)
     if own and (shape is None or shape.columns.get("prompt") == "prompt" or "messages" in most):
         name, note = ("", "") if shape is None else (shape.name, shape.note)
         note = "" if given.rows else note
@@ -187,8 +187,8 @@ def _alone(reading: Reading, table: Table, most: Mapping[str, str]) -> Reading:
         prompt = columns["prompt"]
         whole = (*beside, *((prompt,) if isinstance(prompt, str) else prompt))
         lines.insert(0, dataclasses.replace(without, columns={**columns, "prompt": whole}).lines())
-    what = f"whether {' and '.join(beside)} belongs to the prompt is not certain"
-    raise Unread(f"{_seen(table)}: {what}", f"Say it in the objective: {' or '.join(lines)}.")
+    what = f"whether {' and '.join(beside)} belongs to the prompt is ambiguous"
+    raise Unread(f"{_seen(table)}: {what}", f"State it in the objective: {' or '.join(lines)}.")
 
 
 def _seen(table: Table) -> str:
@@ -224,7 +224,7 @@ def _unknown(
         what = f"{_seen(table)}: {shape.name}, which fits the scorer {_served(shape)}"
         return Unread(f"{what}; {scorer} needs {NEEDS[use]}", _lines(table, use, most))
     return Unread(
-        f"{_seen(table)}, and {scorer} needs {NEEDS[use]}: which columns are that is not certain",
+        f"{_seen(table)}, and {scorer} needs {NEEDS[use]}: which columns those are is ambiguous",
         _lines(table, use, most),
     )
 
@@ -242,7 +242,7 @@ def _lines(table: Table, use: Use, most: Mapping[str, str]) -> str:
         choices = [{"prompt": a, "target": b} for a, b in pairs if a != b]
         choices = choices or [{"prompt": prompts[0], "target": "COLUMN"}]
     lines = [DataOptions(columns=dict(each)).lines() for each in choices[:4]]
-    return f"Say it in the objective: {' or '.join(lines)}."
+    return f"State it in the objective: {' or '.join(lines)}."
 
 
 def _completed(reading: Reading, table: Table, scorer: str) -> Reading:
@@ -259,7 +259,7 @@ def _completed(reading: Reading, table: Table, scorer: str) -> Reading:
         columns |= {e: e for e in ("choices", "answer") if e in there and e not in columns}
     lacking = _lacking(reading.use, columns)
     if lacking:
-        what = f"columns: says nothing of {' and '.join(lacking)}, and {scorer} needs it"
+        what = f"columns: does not name {' and '.join(lacking)}, which {scorer} needs"
         raise Unread(f"{_seen(table)}; {what}", _lines(table, reading.use, _names(table)[1]))
     return dataclasses.replace(
         reading, options=dataclasses.replace(reading.options, columns=columns)
@@ -293,4 +293,4 @@ def _check_columns(table: Table, given: DataOptions) -> None:
         if not set(heads) & set(there):
             near = difflib.get_close_matches(name, there, n=3, cutoff=0.5)
             hint = f"Did you mean {', '.join(near)}?" if near else "Use one of these."
-            raise Unread(f"{_seen(table)}, and none is called {name!r}", hint)
+            raise Unread(f"{_seen(table)}, but no column is called {name!r}", hint)

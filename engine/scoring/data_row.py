@@ -135,21 +135,21 @@ def text_of(value: Any, what: str) -> str:
     if not isinstance(value, str):
         fix = "Put it in quotes."
         if isinstance(value, list) and what == "target":
-            fix = "A list of accepted answers is called targets."
-        raise Unread(f"{what} must be a text, got {short(value)}", fix)
+            fix = "Use targets for a list of accepted answers."
+        raise Unread(f"{what} must be a string, got {short(value)}", fix)
     if value.isascii():
         return value
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Unread(f"{what} holds half of a surrogate pair, which is not text") from None
+        raise Unread(f"{what} contains half of a surrogate pair, which is not valid text") from None
     return value
 
 
 def texts_of(value: Any, what: str, least: int) -> tuple[str, ...]:
     """A list of at least `least` texts; raises `Unread` for anything else."""
     if not isinstance(value, list) or len(value) < least:
-        raise Unread(f"{what} must be a list of at least {least} texts, got {short(value)}")
+        raise Unread(f"{what} must be a list of at least {least} strings, got {short(value)}")
     return tuple(text_of(each, f"{what}[{place}]") for place, each in enumerate(value))
 
 
@@ -161,14 +161,16 @@ def _content(value: Any, what: str) -> str:
     for place, part in enumerate(value):
         here = f"{what}[{place}]"
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-            said = f"{what} must be a text, or a list of parts with a type; {here} is {short(part)}"
+            said = (
+                f"{what} must be a string, or a list of parts with a type; {here} is {short(part)}"
+            )
             raise Unread(said)
         if part["type"] not in ("text", "input_text", "output_text"):
-            said = f"{here} is a part of type {part['type']!r}: only text is read"
-            raise Unread(said, "Leave such rows out, or take the part away.")
+            said = f"{here} is a part of type {part['type']!r}: only text is supported"
+            raise Unread(said, "Remove such rows, or remove the part.")
         parts.append(text_of(part.get("text"), f"{here}.text"))
     if not parts:
-        raise Unread(f"{what} must be a text, got {short(value)}")
+        raise Unread(f"{what} must be a string, got {short(value)}")
     return "".join(parts)
 
 
@@ -201,8 +203,8 @@ def messages_of(value: Any) -> tuple[Mapping[str, Any], ...]:
 def _role(speaker: Any, here: str) -> str:
     name = text_of(speaker, f"{here}.from").strip().lower()
     if name not in SPEAKERS:
-        fix = f"Known are {', '.join(SPEAKERS)}."
-        raise Unread(f"{here} is said by {speaker!r}, which is no role that is known", fix)
+        fix = f"Known roles: {', '.join(SPEAKERS)}."
+        raise Unread(f"{here} has the unknown role {speaker!r}", fix)
     return SPEAKERS[name]
 
 

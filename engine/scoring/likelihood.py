@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Delimiter = Annotated[
     str | None,
     Says(
-        "What stands between the prompt and what is measured; left out, a space, or nothing under "
-        "a chat template."
+        "Text between the prompt and what is measured. Default: a space, or nothing with a chat "
+        "template."
     ),
 ]
 
@@ -37,7 +37,7 @@ def _mean(values: Sequence[float]) -> float:
     direction="maximize",
     mean="proportion",
     needs="choices",
-    summary="the right choice is the likeliest, by Σ log p of its tokens",
+    summary="the correct choice is the most likely one, by Σ log p of its tokens",
     source="GPT-3's multiple choice (arXiv 2005.14165, section 2.4), tokens as in lm-eval 0.4.13",
     version=3,
 )
@@ -48,12 +48,12 @@ def choice(
     normalize: Annotated[
         Literal["none", "chars", "bytes", "tokens", "unconditional"],
         Says(
-            "How choices of different length are made comparable.",
-            none="the sum over the choice's tokens, as it is",
-            chars="divided by its characters, as lm-eval's acc_norm",
-            bytes="divided by its bytes in UTF-8, as lm-eval's acc_bytes",
-            tokens="divided by its tokens",
-            unconditional="minus what it would be without the prompt, as lm-eval's acc_mutual_info",
+            "How choices of different lengths are made comparable.",
+            none="the plain sum over the choice's tokens",
+            chars="divided by its number of characters (lm-eval's acc_norm)",
+            bytes="divided by its number of UTF-8 bytes (lm-eval's acc_bytes)",
+            tokens="divided by its number of tokens",
+            unconditional="minus its log-likelihood without the prompt (lm-eval's acc_mutual_info)",
         ),
     ] = "none",
     delimiter: Delimiter = None,
@@ -89,7 +89,7 @@ def choice(
     direction="minimize",
     mean="mean",
     needs="target",
-    summary="how surprised the model is by the target: the mean of −log p over its tokens",
+    summary="negative log-likelihood of the target: the mean of −log p over its tokens",
     unit="nats per token",
     link="log",
     source="the cross-entropy of language modelling, in nats",
@@ -112,7 +112,7 @@ def nll(
     direction="minimize",
     mean="perplexity",
     needs="target",
-    summary="how surprised the model is by the targets: exp of the mean of −log p over all tokens",
+    summary="perplexity of the targets: exp of the mean of −log p over all tokens",
     unit="perplexity",
     link="log",
     log_axis=True,
@@ -137,7 +137,7 @@ def perplexity(
     direction="minimize",
     mean="mean",
     needs="prompt",
-    summary="how far the answers moved from the base: the mean of KL(composed ‖ base) over tokens",
+    summary="divergence of the answers from the base: the mean of KL(composed ‖ base) over tokens",
     unit="nats per token",
     source="Kullback and Leibler 1951; on the model's own texts as in arXiv 1909.08593",
     least=0.0,
@@ -152,7 +152,7 @@ def kl_to_base(divergences: Sequence[float], row: Row) -> float:
     direction="minimize",
     mean="mean",
     needs="nothing",
-    summary="parameters that run for each generated token ÷ the base's; counted, not estimated",
+    summary="parameters run per generated token ÷ the base's; counted, not estimated",
     unit="× the base's parameters",
     least=0.0,
 )

@@ -113,12 +113,12 @@ def _problems(
             problems.extend(error.problems)
     if templated and not chat_template and objective.data is not None:
         where = f"{path}: objective {objective.name}: chat"
-        what = "it goes through the chat template, and the tokenizer has none"
-        fix = "Name another model as `tokenizer:`, or set chat: false."
+        what = "it uses the chat template, but the tokenizer has none"
+        fix = "Set `tokenizer:` to another model, or set chat: false."
         problems.append(Problem(where, what, fix))
     if objective.template_kwargs and not templated and not problems:
         where = f"{path}: objective {objective.name}: template_kwargs"
-        what = "no prompt of it goes through the chat template"
+        what = "none of its prompts use the chat template"
         problems.append(Problem(where, what, "Set chat: true, or remove them."))
     return problems or _asked(objective, text)
 
@@ -134,10 +134,10 @@ def _overlap(objective: Objective) -> list[Problem]:
     pairs = [f"line {row.line} (line {explored[row.question].line})" for row in both[:SHOWN]]
     more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""
     count = "one question is" if len(both) == 1 else f"{len(both)} questions are"
-    what = f"{count} among the rows to explore in {objective.data} too: {', '.join(pairs)}{more}"
+    what = f"{count} also among the explored rows in {objective.data}: {', '.join(pairs)}{more}"
     fix = (
-        "Remove them from one of the files; or leave report_data out, and report_fraction holds"
-        " rows back."
+        "Remove them from one of the files, or leave out report_data, so that report_fraction "
+        "holds rows back."
     )
     place = f"{objective.report_data}: objective {objective.name}: report_data"
     return [Problem(place, what, fix)]
@@ -248,7 +248,8 @@ def seen_by_others(study: Study) -> list[str]:
             if both and other != name:
                 many = "question" if both == 1 else "questions"
                 notes.append(
-                    f"{name}: {both} {many} held back for its report {'is' if both == 1 else 'are'}"
-                    f" explored by {other}; give both the same data and report_fraction."
+                    f"{name}: {both} {many} held back for its report "
+                    f"{'is' if both == 1 else 'are'} explored by {other}; use the same data and "
+                    "report_fraction for both."
                 )
     return notes

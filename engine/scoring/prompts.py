@@ -41,10 +41,10 @@ def ending_problems(objective: Objective, path: Path, rows: Sequence[Row]) -> li
         if row.messages is None or row.messages[-1]["role"] not in ("assistant", "system"):
             continue
         role = row.messages[-1]["role"]
-        what = f"its messages end with one of the {role}, and nothing is asked"
+        what = f"its last message is from the {role}, so there is nothing to answer"
         if role == "assistant":
-            what = "two messages of the assistant stand at its end, and nothing asks for the second"
-        fix = "End with a user's message; one of the assistant behind it is the target."
+            what = "it ends with two assistant messages in a row"
+        fix = "End with a user message; an assistant message after it is the target."
         found.append(Problem(row.place(path), what, fix))
     return _few(found, path)
 
@@ -58,8 +58,8 @@ def choice_problems(objective: Objective, path: Path, rows: Sequence[Row]) -> li
     for row in rows:
         if "" not in row.choices or not (means or not delimiter(row, objective, "")):
             continue
-        what = "a choice is empty, and there is nothing to measure of it"
-        fix = "Give it a text, or leave the row out."
+        what = "a choice is empty, so there is nothing to measure"
+        fix = "Give it a text, or remove the row."
         found.append(Problem(row.place(path), what, fix))
     return _few(found, path)
 
@@ -67,7 +67,7 @@ def choice_problems(objective: Objective, path: Path, rows: Sequence[Row]) -> li
 def _few(problems: list[Problem], path: Path) -> list[Problem]:
     if len(problems) <= SHOWN:
         return problems
-    what = f"{len(problems) - SHOWN} more rows likewise"
+    what = f"{len(problems) - SHOWN} more rows with the same problem"
     return [*problems[:SHOWN], Problem(str(path), what, "Correct or remove these rows.")]
 
 
@@ -162,7 +162,7 @@ def _rendered(
         many = f"; so do {rows_more} more rows with" if rows_more else "; it has"
         others = f" and {len(orders) - 1} more orders of roles" if len(orders) > 1 else ""
         what = f"{said}{many} the roles {', '.join(roles)}{others}"
-        fix = "Correct the messages, or name another model as `tokenizer:`."
+        fix = "Correct the messages, or set `tokenizer:` to another model."
         problems.append(Problem(those[0].place(path), what, fix))
     return problems, overhead
 
@@ -176,7 +176,7 @@ def _empty(
         return []
     if not generates and {"bos_token", "eos_token"} & text.named.keys():
         return []
-    what = "the prompt has no tokens: it is empty, and the tokenizer puts none in front of it"
+    what = "the prompt has no tokens: it is empty, and the tokenizer adds none in front"
     fix = "Give a text, or use chat: true."
     return [Problem(row.place(path), what, fix) for row in rows]
 

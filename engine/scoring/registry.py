@@ -173,7 +173,7 @@ def scorer(
         options = parameters_of(function)
         for each in options:
             if each.kind == "model":
-                raise TypeError(f"scorer {name}: no study can hold the model {each.name}")
+                raise TypeError(f"scorer {name}: a study cannot hold the model {each.name}")
         found = Scorer(
             name, kind, direction, mean, needs, options, function, summary, said["unit"],
             link or ("logit" if share else "identity"), empty_target, check, judge, version,
@@ -214,7 +214,7 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
         what = f"{found.name} needs data"
         problems.append(Problem(f"{where}: data", what, "Give data: a file of rows."))
     if objective.answer_after and found.kind != "text":
-        what = f"{found.name} judges no generated text"
+        what = f"{found.name} does not judge generated text"
         problems.append(Problem(f"{where}: answer_after", what, "Remove answer_after."))
     options = FrozenDict()
     try:

@@ -116,7 +116,7 @@ def summarise(
     else:
         mean, stderr = _mean_and_error(finite)
     if not math.isfinite(mean):
-        return unmeasured(n, f"its {scorer.name} is larger than any number", kept)
+        return unmeasured(n, f"its {scorer.name} exceeds the range of a float", kept)
     mean, stderr = max(mean + 0.0, scorer.least), _finite(stderr)  # not below it by rounding
     return Score(mean, stderr, n, *interval(scorer, mean, stderr, n), kept)
 

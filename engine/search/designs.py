@@ -50,7 +50,9 @@ def design(
     names = spec.coefficient_names(study.family.names)
     if not names:
         raise bad(
-            "--method", f"{method} has no coefficients to sweep", "Its points are the models."
+            "--method",
+            f"{method} has no coefficients to sweep",
+            "Its only points are the models themselves.",
         )
     if points < 1:
         raise bad("--points", f"expected 1 or more, got {points}")

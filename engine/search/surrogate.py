@@ -186,7 +186,7 @@ def fit(
         places = shares(places)
     if link == "logit":
         if count is None:
-            raise ValueError("proportions need the number of their examples")
+            raise ValueError("proportions need their numbers of examples")
         spread = np.broadcast_to(np.asarray(count, dtype=np.float64), scores.shape)
         kept = np.isfinite(scores) & (spread > 0)
     else:

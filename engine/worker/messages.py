@@ -216,7 +216,7 @@ def _with_values(data: dict[str, Any], body: bytes) -> dict[str, Any]:
     if sys.byteorder == "big":
         values.byteswap()
     if len(values) != row["values"]:
-        raise ValueError(f"{row['values']} values announced, {len(values)} came")
+        raise ValueError(f"{row['values']} values announced, {len(values)} received")
     return {**data, "row": {**row, "values": values.tolist()}}
 
 

@@ -182,7 +182,7 @@ def test_a_disk_that_fills_up_midway(tmp_path, monkeypatch, taken):
         return done
 
     monkeypatch.setattr(os, "write", write)
-    with pytest.raises(NotSaved, match="no room to write") as caught:
+    with pytest.raises(NotSaved, match="the disk is full") as caught:
         journal.append(note(number) for number in range(1, 5))
     assert str(tmp_path) in str(caught.value) and caught.value.exit_code == 1
     with pytest.raises(NotSaved):

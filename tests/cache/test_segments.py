@@ -70,7 +70,7 @@ def test_a_torn_line_is_dropped_and_said(tmp_path, caplog):
     (path,) = (tmp_path / "journal").iterdir()
     path.write_bytes(path.read_bytes()[:-10])
     compact(tmp_path / "journal", tmp_path / "segments", least=1)
-    assert "dropped its torn last line" in caplog.text
+    assert "dropped an incomplete last line" in caplog.text
     assert notes(tmp_path) == ["n001"]
 
 

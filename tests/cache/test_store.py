@@ -268,7 +268,7 @@ def test_an_index_ahead_of_the_journals_is_rebuilt(tmp_path, caplog):
     with caplog.at_level(logging.WARNING), Store.open(tmp_path) as store:
         assert [each.id for each in points(store)] == ["p1", "p2"]
         (damage,) = store.damages
-    assert "rows the journals lack" in caplog.text
+    assert "rows that are missing from the journals" in caplog.text
     assert "1 row (points p2)" in damage.held and "saved again" in damage.outcome
     shutil.rmtree(tmp_path / "journal")
     for _ in range(2):
@@ -312,7 +312,7 @@ def test_saved_is_saved_even_where_the_index_does_not_take_it(store, monkeypatch
     store.append([score("p1")])
     monkeypatch.setattr(store, "refresh", fail)
     store.append([score("p2")])
-    assert points(store) == [] and "saved, but the index did not take it" in caplog.text
+    assert points(store) == [] and "saved, but not added to the index" in caplog.text
     monkeypatch.undo()
     assert store.refresh() and len(points(store)) == 2
 
@@ -360,8 +360,8 @@ def test_a_line_that_is_no_row_is_said_and_passed_over(tmp_path):
         assert [each.id for each in points(store)] == ["p1", "p3"]
         found = store.damages
         assert [each.line for each in found] == [3, 4, 6]
-        assert {each.outcome for each in found} == {"it is left out"}
-        words = f"line 6, byte {found[2].byte}: a row of which nothing can be read; it is left out"
+        assert {each.outcome for each in found} == {"it is skipped"}
+        words = f"line 6, byte {found[2].byte}: a row that cannot be read at all; it is skipped"
         assert told(tmp_path, found)[2].endswith(words)
     compact(tmp_path / "journal", tmp_path / "segments", least=1)
     assert not path.exists()

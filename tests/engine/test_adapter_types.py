@@ -145,7 +145,7 @@ def test_its_adapter_export(base: Path, case: Case, tmp_path: Path) -> None:
     recipe = resolve(Recipe("task_arithmetic", {"train": 0.7}, {}), case.family.names)
     out = tmp_path / "adapter"
     if case.family.experts["train"].kind != "lora":
-        with pytest.raises(BadInput, match=r"--adapter: .*Export it merged"):
+        with pytest.raises(BadInput, match=r"--adapter: .*Export a merged"):
             check_export(recipe, case.family, out, adapter=True)
         return
     export_point(case.composer, papers(case, recipe, adapter=True), out, adapter=True)

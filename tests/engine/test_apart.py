@@ -119,4 +119,4 @@ def test_a_template_knows_one_day_and_draws_nothing() -> None:
         "{{ [1] | map('random') | list }}",
     ):
         [found] = apart.render(drawn, {}, [CHAT])
-        assert isinstance(found, apart.Failed) and "draws at random" in found.what
+        assert isinstance(found, apart.Failed) and "uses randomness" in found.what

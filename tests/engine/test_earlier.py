@@ -20,7 +20,7 @@ def test_front_and_evaluate_say_what_is_left_out(tmp_path: Path) -> None:
     assert first.code == 0 and "earlier definition" not in first.err
     ran = headless.run(tmp_path, "front", study(4))
     assert ran.code == 0 and ran.document["front"] == []
-    assert "pick: scores as of an earlier definition, left out: 2;" in ran.err
+    assert "pick: scores from an earlier definition, left out: 2;" in ran.err
     again = headless.run(tmp_path, "evaluate", study(4), "--recipe", recipes[0])
     assert again.document["points"][0]["scores"]["pick"]["n"] == 4
     assert "earlier definition, left out: 1;" in again.err

@@ -55,7 +55,7 @@ def test_a_method_that_does_not_say_what_it_does_is_refused(fact: str) -> None:
 def test_a_parameter_that_no_recipe_can_hold_is_refused() -> None:
     def odd(tensors: None, *, rows: Annotated[tuple[str, ...], Says("Rows.")] = ()) -> None: ...
 
-    with pytest.raises(TypeError, match="no recipe can hold the texts rows"):
+    with pytest.raises(TypeError, match="a recipe cannot hold the texts rows"):
         method(**FACTS)(odd)
     assert "odd" not in METHODS
 
@@ -78,10 +78,10 @@ def test_a_name_is_registered_once_among_methods_and_scorers() -> None:
 
     kept = METHODS["pcb"], SCORERS["contains"]
     for register, taken, said in (
-        (method(**FACTS), pcb, "method pcb: there is a method of this name"),
-        (method(**FACTS), contains, "method contains: there is a scorer of this name"),
-        (scorer(**SCORED), contains, "scorer contains: there is a scorer of this name"),
-        (scorer(**SCORED), linear, "scorer linear: there is a method of this name"),
+        (method(**FACTS), pcb, "method pcb: there is already a method of this name"),
+        (method(**FACTS), contains, "method contains: there is already a scorer of this name"),
+        (scorer(**SCORED), contains, "scorer contains: there is already a scorer of this name"),
+        (scorer(**SCORED), linear, "scorer linear: there is already a method of this name"),
     ):
         with pytest.raises(ValueError, match=said):
             register(taken)

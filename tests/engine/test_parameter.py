@@ -59,7 +59,7 @@ def test_a_parameter_or_a_value_without_a_sentence_is_refused(annotation: Any) -
     def silent(*, way: float = 0.0) -> None: ...
 
     silent.__annotations__["way"] = annotation
-    with pytest.raises(TypeError, match="sentence"):
+    with pytest.raises(TypeError, match="description"):
         parameters_of(silent)
 
 
@@ -88,9 +88,9 @@ def test_one_check_gives_the_canonical_value(name: str, value: Any, kept: Any) -
     [
         ("share", 0, r"0 is out of range. Allowed: \(0, 1\]"), ("share", True, "finite number"),
         ("seed", 3.5, "whole number"), ("loud", 1, "true or false"),
-        ("way", "c", "no choice named 'c'"), ("way", 1, "expected a text, got 1. One of a, b"),
-        ("model", 1, "Name a model"), ("phrase", None, "expected a text"),
-        ("stops", [" "], "none blank"), ("stops", [], "list of texts"), ("judge", 7, "a text"),
+        ("way", "c", "no choice named 'c'"), ("way", 1, "expected a string, got 1. One of a, b"),
+        ("model", 1, "Name a model"), ("phrase", None, "expected a string"),
+        ("stops", [" "], "non-blank strings"), ("stops", [], "list of non-blank strings"), ("judge", 7, "a string"),
     ],
 )  # fmt: skip
 def test_one_check_refuses_with_the_place(name: str, value: Any, said: str) -> None:

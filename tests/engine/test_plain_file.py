@@ -41,7 +41,7 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_size_is_read_no_further(tmp_path: Path) -> None:
-    assert "at most" in refused(Path("/proc/self/maps"), 10)
+    assert "is the limit" in refused(Path("/proc/self/maps"), 10)
 
 
 def test_a_table_is_one(tmp_path: Path) -> None:
@@ -55,4 +55,4 @@ def test_what_is_no_path(tmp_path: Path) -> None:
     assert "null" in refused(Path("a\0b"))
     assert "too long" in refused(tmp_path / ("x" * 5000))
     (tmp_path / "big").write_bytes(b"x" * 101)
-    assert "101 bytes; 100 are read at most" in refused(tmp_path / "big")
+    assert "101 bytes; 100 is the limit" in refused(tmp_path / "big")

@@ -139,13 +139,13 @@ def test_it_is_shown_by_what_is_not_zero() -> None:
         ({"method": "linear", "coefficients": {"base": 1, "helpful": -1}}, ("sum is 0",)),
         (
             {"method": "linear", "coefficients": {"base": 1, "helpful": -0.9999999}},
-            ("sum is 1e-07, nearly 0 beside their sizes", "linear divides by it"),
+            ("sum is 1e-07, close to 0 compared with", "linear divides by that sum"),
         ),
         (
             {"method": "logit_fusion", "coefficients": {"base": 1e9, "helpful": -999_999_999}},
-            ("sum is 1, nearly 0",),
+            ("sum is 1, close to 0",),
         ),
-        ({"method": "linear", "coefficients": {"base": 1e308, "helpful": 1e308}}, ("beyond all",)),
+        ({"method": "linear", "coefficients": {"base": 1e308, "helpful": 1e308}}, ("infinite",)),
         ({"method": "single"}, ("model", "base, target, helpful, harmless")),
         ({"method": "single", "parameters": {"model": "helpfull"}}, ("mean helpful",)),
         ({"method": "single", "parameters": {"model": 3}}, ("model", "3")),
@@ -187,12 +187,12 @@ class TestYaml:
         ("text", "line", "what"),
         [
             ("method: [\n", 2, ""),
-            ("a: 1\nb: {c: 1,\n  c: 2}\n", 3, "'c' stands twice"),
-            ("method: pcb\nmethod: linear\n", 2, "'method' stands twice"),
+            ("a: 1\nb: {c: 1,\n  c: 2}\n", 3, "'c' appears twice"),
+            ("method: pcb\nmethod: linear\n", 2, "'method' appears twice"),
             ("method: pcb\n\tratio: 1\n", 2, "cannot start any token"),
             ("a: !!python/object/apply:os.system [ls]\n", 1, "python/object"),
             ("a: &x 1\nb: *y\n", 2, "y"),
-            ("{[1]: 2}\n", 1, "a key must be a text"),
+            ("{[1]: 2}\n", 1, "a key must be a string"),
         ],
     )
     def test_malformed_yaml_names_its_line(

@@ -13,7 +13,7 @@ from studio.opening import read_study
 from tests.differential.classes import Class, write_family
 from tests.headless import run
 
-WHY = "it does not write"
+WHY = "it is not a causal model"
 
 
 @pytest.fixture(scope="module")

@@ -189,7 +189,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ({"study": "a"}, ("'family' is missing",)),
         (changed("study", value=3), ("cannot name a study",)),
         (changed("family", value=None), ("family", "NoneType")),
-        (changed("family", "experts", value={}), ("no expert is named",)),
+        (changed("family", "experts", value={}), ("no expert is listed",)),
         (changed("family", "experts", value=["a"]), ("family.experts", "list")),
         (changed("family", "base", value=7), ("family.base", "7")),
         (changed("family", "base", value=""), ("family.base", "''")),
@@ -212,7 +212,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         (changed("objectives", 0, "template_kwargs", value={"messages": []}), ("'messages'",)),
         (
             changed("objectives", 0, "template_kwargs", value={"x": float("inf")}),
-            ("template_kwargs", "no template can read"),
+            ("template_kwargs", "a template cannot read"),
         ),
         (changed("ranges", value=[1]), ("ranges", "list")),
         (changed("ranges", "task_arithmetic", value=[0, 1]), ("ranges.task_arithmetic", "list")),
@@ -228,7 +228,7 @@ def test_is_refused(tmp_path: Path, document: object, words: tuple[str, ...]) ->
 def test_an_expert_named_twice_is_not_lost(tmp_path: Path) -> None:
     place = tmp_path / "study.yaml"
     place.write_text("family:\n  base: b\n  experts:\n    a: x\n    a: y\n")
-    with pytest.raises(BadInput, match=r"study\.yaml:5: .*'a' stands twice"):
+    with pytest.raises(BadInput, match=r"study\.yaml:5: .*'a' appears twice"):
         load_study(place)
 
 
@@ -291,12 +291,12 @@ def test_a_name_may_have_spaces_and_letters_of_any_script(tmp_path: Path, name: 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("a,b", "',' has a meaning"), ("a=b", "'=' has a meaning"), ("a@1", "'@' has a meaning"),
-        ("a:b", "':' has a meaning"), ("a(b)", "'(' has a meaning"), ("a\tb", "'\\t' has a"),
-        ("a/b", "'/' has a"), ("a\u202eb", "has a meaning"), (" a", "would not be seen"),
-        ("a  b", "would not be seen"), ("-a", "it begins with '-'"), (".", "it begins with '.'"),
-        ("", "it is empty"), ("x" * 81, "longer than 80"), (3, "it is not a text"),
-        ("base", "it has a meaning of its own"),
+        ("a,b", "',' is reserved"), ("a=b", "'=' is reserved"), ("a@1", "'@' is reserved"),
+        ("a:b", "':' is reserved"), ("a(b)", "'(' is reserved"), ("a\tb", "'\\t' is reserved"),
+        ("a/b", "'/' is"), ("a\u202eb", "is reserved"), (" a", "would be invisible"),
+        ("a  b", "would be invisible"), ("-a", "it begins with '-'"), (".", "it begins with '.'"),
+        ("", "it is empty"), ("x" * 81, "longer than 80"), (3, "it is not a string"),
+        ("base", "it is reserved"),
     ],
 )  # fmt: skip
 def test_why_a_name_cannot_be_is_said(name: object, why: str) -> None:

@@ -41,10 +41,10 @@ def test_generate_takes_them(files: FamilyFiles, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--template-kwargs", "{}"), "no prompt goes through the chat template"),
+        (("--template-kwargs", "{}"), "no prompt uses the chat template"),
         (("--chat", "--template-kwargs", "{x"), "not JSON"),
         (("--chat", "--template-kwargs", "[1]"), "expected a mapping"),
-        (("--chat", "--template-kwargs", '{"messages": []}'), "no variable of a template"),
+        (("--chat", "--template-kwargs", '{"messages": []}'), "cannot be a template variable"),
     ],
 )
 def test_what_cannot_be_used_is_refused(

@@ -216,12 +216,12 @@ def test_what_is_known_of_damage_is_damaged(tmp_path: Path, change: dict[str, An
     with Store.open(tmp_path) as store:
         store.append([row("a" * 12)])
     for each in ("first", "second"):
-        Damaged(tmp_path).keep(tmp_path / each, b"x", held="a row", outcome="it is left out")
+        Damaged(tmp_path).keep(tmp_path / each, b"x", held="a row", outcome="it is skipped")
     record = min((tmp_path / "damaged").glob("*.json"))
     record.write_text(json.dumps(json.loads(record.read_text()) | change))
     found, damages = open_rows(tmp_path)
     assert len(found) == 1 and damages == 2
-    assert f"damaged/{record.name}: what was known" in " ".join(map(str, Damaged(tmp_path).all()))
+    assert f"damaged/{record.name}: the record of" in " ".join(map(str, Damaged(tmp_path).all()))
 
 
 def test_what_is_no_file_has_the_name_of_one(damaged: Callable[..., Path], rows: Rows) -> None:

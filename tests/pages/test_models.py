@@ -187,13 +187,13 @@ def test_form_errors_come_together_each_beside_its_field(
     order = [str(each.value) for each in at.text if str(each.value).startswith("✗")]
     for said, words in zip(
         order,
-        ("'=' has a meaning", "not overwritten", "nowhere", "two has no directory"),
+        ("'=' is reserved", "not overwritten", "nowhere", "two has no directory"),
         strict=True,
     ):
         assert words in said, order
     assert "Nothing was written. 4 problems, each beside its field." in texts(at)
     at.text_input(key="new_name").set_value("a b").run()  # what is typed anew is not wrong yet
-    assert "'=' has a meaning" not in texts(at) and "not overwritten" in texts(at)
+    assert "'=' is reserved" not in texts(at) and "not overwritten" in texts(at)
 
 
 def test_a_directory_is_found_by_browsing(
@@ -418,7 +418,7 @@ def test_data_are_shown_as_they_will_be_read_and_columns_chosen(
     assert not at.exception
     shown = texts(at)
     assert "CSV, gzipped, columns question, query, answer, kind." in shown
-    assert "which columns are that is not certain" in shown
+    assert "which columns those are is ambiguous" in shown
     key = "objective:0:contains:columns"
     at.multiselect(key=f"{key}:prompt").set_value(["query"])
     at.multiselect(key=f"{key}:targets").set_value(["answer"])

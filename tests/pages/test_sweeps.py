@@ -80,9 +80,9 @@ def test_each_method_is_explained_with_the_points_its_grid_really_has(bench: Wor
         "task_arithmetic: 25 points, 5 levels each over 2 coefficients",
         "linear: 28 points, a lattice of mixtures over 3 coefficients",
     ]
-    assert "Adds to the base what each expert learned" in texts(at) and "arXiv 2212.04089" in texts(
+    assert "Adds each expert's task vector to the base" in texts(
         at
-    )
+    ) and "arXiv 2212.04089" in texts(at)
     at.selectbox(key="sweep_strategy").set_value("sobol").run()
     assert at.expander[0].label == "task_arithmetic: 30 points over 2 coefficients"
     assert not at.number_input(key="sweep_seed").disabled

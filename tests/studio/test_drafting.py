@@ -49,15 +49,15 @@ def test_a_file_that_is_there_is_never_overwritten(draft: Draft, tmp_path: Path)
     ("change", "whats"),
     [
         ({"name": " "}, ["it is empty"]),
-        ({"name": "a=b"}, ["cannot name a study: '=' has a meaning"]),
+        ({"name": "a=b"}, ["cannot name a study: '=' is reserved"]),
         ({"base": ""}, ["it is empty"]),
         ({"base": "/nowhere"}, ["no such file or directory"]),
-        ({"experts": ()}, ["no expert is named"]),
+        ({"experts": ()}, ["no expert is listed"]),
         ({"experts": (("a", "/x"), ("a", "/y"))}, ["two experts are called a"]),
         ({"experts": (("", "/x"), ("b", ""))}, ["/x has no name", "b has no directory"]),
         ({"experts": (("base", "/x"),)}, ["cannot name an expert"]),
         ({"tokenizer": "gone"}, ["no model named 'gone'"]),
-        ({"objectives": ()}, ["no objective is given"]),
+        ({"objectives": ()}, ["no objectives are given"]),
         ({"place": "\0"}, ["is not a path"]),
         ({"place": ""}, ["no path is given"]),
         ({"target": "/nowhere", "base": "/gone"}, ["target (/nowhere)", "base (/gone)"]),
@@ -114,10 +114,10 @@ def test_every_problem_is_said_at_once_with_its_field(
         "name", "place", "base", "expert:1", "expert:3", "expert:4", "target", "tokenizer",
         "objective:name", "objective:limit", "objective:pattern", "objective:data",
     }, said  # fmt: skip
-    assert "'=' has a meaning" in said["name"] and "not overwritten" in said["place"]
+    assert "'=' is reserved" in said["name"] and "not overwritten" in said["place"]
     assert "nowhere" in said["base"] and "/gone" in said["target"]
     assert "has no name" in said["expert:1"] and "adapter_config.json" in said["expert:1"]
-    assert "':' has a meaning" in said["expert:3"] and ".bin" in said["expert:3"]
+    assert "':' is reserved" in said["expert:3"] and ".bin" in said["expert:3"]
     assert "has no directory" in said["expert:4"] and "limit" in said["objective:limit"]
     assert "no.jsonl" in said["objective:data"] and "regex needs" in said["objective:pattern"]
 

@@ -256,7 +256,7 @@ def test_weightless_input_is_refused(fused, prompts):
     with pytest.raises(BadInput, match="100 tokens and 29 new ones exceed the models' 128"):
         texts(fused, [[3] * 100], 29)
     assert len(texts(fused, [[3] * 100], 28, frozenset())[0]) == 28
-    with pytest.raises(BadInput, match="ids from 3 to 128, but the models embed 0 to 127"):
+    with pytest.raises(BadInput, match="ids from 3 to 128, but the models only embed 0 to 127"):
         texts(fused, [[3, 128]])
     with pytest.raises(BadInput, match="max_new_tokens"):
         texts(fused, [[3]], 0)

@@ -65,7 +65,7 @@ def test_logit_fusion_one_hot_is_the_model(kind):
 def test_logit_fusion_refuses_what_it_cannot_weigh():
     with pytest.raises(BadInput, match="sum is 0"):
         mixture("logit_fusion", PAIR, {"a": 1.0, "b": -1.0})
-    with pytest.raises(BadInput, match=r"coefficient b: -0.5 is a negative weight"):
+    with pytest.raises(BadInput, match=r"coefficient b: -0.5 is negative"):
         mixture("logit_fusion", PAIR, {"a": 1.0, "b": -0.5}, kind="forward_kl")
     assert weights(mixture("logit_fusion", PAIR, {"a": 1.5, "b": -0.5})) == {"a": 1.5, "b": -0.5}
 

@@ -68,7 +68,7 @@ def test_a_trial_is_remembered(tmp_path, monkeypatch):
 def test_what_does_not_write_is_refused_by_name(tmp_path):
     family = family_of("bert", tmp_path)
     for _ in range(2):  # tried, then remembered
-        with pytest.raises(BadInput, match="depends on those that follow") as caught:
+        with pytest.raises(BadInput, match="depends on later tokens") as caught:
             feedings(family, tmp_path / "work")
         first = caught.value.problems[0]
         assert first.where.startswith(f"base ({tmp_path / 'base' / 'config.json'})")

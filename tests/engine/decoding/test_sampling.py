@@ -82,5 +82,5 @@ def test_a_single_candidate_is_always_drawn():
 
 @pytest.mark.parametrize("wrong", [{"temperature": -1.0}, {"top_p": 1.5}, {"top_k": -1}])
 def test_impossible_sampling_is_refused(wrong):
-    with pytest.raises(ValueError, match="no way to sample"):
+    with pytest.raises(ValueError, match="invalid sampling settings"):
         Sampling(**wrong)

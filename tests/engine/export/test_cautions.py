@@ -35,7 +35,7 @@ def test_rows_that_another_objective_explored_are_told(tmp_path: Path) -> None:
     assert seen.startswith("more: ") and "held back for its report are explored by loss" in seen
     assert first.startswith("loss: rows.jsonl: 2 rows repeat others") and "counts once" in first
     assert second.startswith("more: rows.jsonl: ")
-    assert f"{HELD}, but for what is told here:" in card and str(tmp_path) not in card
+    assert f"{HELD}, except as stated here:" in card and str(tmp_path) not in card
     assert all(f"* {note}" in card for note in manifest["notes"])
 
 

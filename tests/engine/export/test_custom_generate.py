@@ -238,7 +238,7 @@ def test_rows_that_a_model_would_read_wrongly(model: Any, inputs: dict[str, torc
     alone = folder(
         feeding=kinds | {"other": {"rows": "alone", "memory": "growing", "horizon": None}}
     )
-    with pytest.raises(ValueError, match="input_ids: other can run one row at a time only"):
+    with pytest.raises(ValueError, match="input_ids: other can only run one row at a time"):
         alone.generate(model, models={"other": model}, max_new_tokens=3, **inputs)
 
 
@@ -246,12 +246,12 @@ def test_a_text_that_would_pass_a_horizon(model: Any, inputs: dict[str, torch.Te
     plain = {"rows": "mixed", "memory": "growing", "horizon": None}
     near = folder(feeding={"base": plain, "other": plain | {"horizon": 30}})
     near.generate(model, models={"other": model}, max_new_tokens=9, **inputs)
-    with pytest.raises(ValueError, match="other reads texts above 30 tokens otherwise"):
+    with pytest.raises(ValueError, match="other reads texts longer than 30 tokens differently"):
         near.generate(model, models={"other": model}, max_new_tokens=10, **inputs)
 
 
 def test_models_that_are_missing_or_strange(model: Any, inputs: dict[str, torch.Tensor]) -> None:
-    with pytest.raises(ValueError, match="models: give other"):
+    with pytest.raises(ValueError, match="models: pass the loaded models other by name"):
         folder().generate(model, **inputs)
-    with pytest.raises(ValueError, match="models: more takes no part; known: base, other"):
+    with pytest.raises(ValueError, match="models: unknown more; known: base, other"):
         folder().generate(model, models={"other": model, "more": model}, **inputs)

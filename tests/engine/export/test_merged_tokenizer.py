@@ -93,5 +93,5 @@ def test_a_name_that_has_none(models: Path) -> None:
         merged(models, models / "out", "helpful", tokenizer="target")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (models / "helpful" / name).unlink()
-    with pytest.raises(BadInput, match=r"helpful .* has no tokenizer that can be read"):
+    with pytest.raises(BadInput, match=r"helpful .* has no readable tokenizer"):
         merged(models, models / "out", "helpful", tokenizer="helpful")

@@ -208,7 +208,7 @@ class TestAdapter:
         ids=str,
     )
     def test_what_has_no_adapter(self, composer: Composer, recipe: Recipe, tmp_path: Path) -> None:
-        with pytest.raises(BadInput, match=r"--adapter: .*Export it merged"):
+        with pytest.raises(BadInput, match=r"--adapter: .*Export a merged"):
             export(composer, recipe, tmp_path / "out", adapter=True)
         assert list(tmp_path.iterdir()) == []
 

@@ -63,7 +63,7 @@ def test_what_makes_a_lora_more_than_factors(files: FamilyFiles) -> None:
 def test_tensors_that_peft_does_not_know(files: FamilyFiles) -> None:
     place, base = files.experts["terse"], "base_model.model.model"
     change(place, **{f"{base}.layers.0.self_attn.q_proj.lora_A.a.b.weight": torch.ones(4, 4)})
-    refused(place, "lora_A.a.b.weight", "no tensor of LORA")
+    refused(place, "lora_A.a.b.weight", "not a tensor that peft saves for LORA")
     change(place, **{f"{base}.layers.0.self_attn.q_proj.lora_A.a.b.weight": None})
     change(place, **{f"{base}.layers.0.self_attn.q_proj.lora_B.bias": torch.ones(48)})
     refused(place, "lora_B.bias", "lora_bias is off")
@@ -75,7 +75,7 @@ def test_one_tensor_under_two_spellings(files: FamilyFiles) -> None:
     change(place, **{name: stored})
     assert open_checkpoint(place).kind == "lora"
     change(place, **{name: stored + 1})
-    refused(place, f"tensor {name}", "are the same tensor of the model, with other numbers")
+    refused(place, f"tensor {name}", "are the same tensor of the model with different values")
 
 
 def test_two_adapters_in_one_file(files: FamilyFiles) -> None:
@@ -103,4 +103,4 @@ def test_factors_that_do_not_fit(files: FamilyFiles) -> None:
 def test_an_empty_file(files: FamilyFiles) -> None:
     place = files.experts["terse"]
     save_file({}, place / "adapter_model.safetensors")
-    refused(place, "it holds no tensor")
+    refused(place, "it holds no tensors")

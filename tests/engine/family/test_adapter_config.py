@@ -60,7 +60,7 @@ def test_patterns_match_as_in_peft() -> None:
         ({"lora_alpha": None}, "lora_alpha is None"),
         ({"rank_pattern": {"(": 3}}, "not a regular expression"),
         ({"alpha_pattern": {"q": "x"}}, "alpha_pattern must map"),
-        ({"peft_type": "PVERA", "sample_at_inference": True}, "drawn at random"),
+        ({"peft_type": "PVERA", "sample_at_inference": True}, "is random"),
     ],
 )
 def test_what_no_weights_stand_for(changes: dict[str, Any], expected: str, tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def test_stored_head_of_a_tied_expert_is_tolerated(files: FamilyFiles) -> None:
     assert family.tied == {"lm_head.weight": EMBEDDING}
     assert "lm_head.weight" not in family.tensors
     edit(files.experts["padded"] / "config.json", tie_word_embeddings=False)
-    refused(spec(files, "padded"), "that of base is the input embedding")
+    refused(spec(files, "padded"), "in base it is the input embedding")
 
 
 def test_settings_that_shapes_do_not_show_are_noted(files: FamilyFiles) -> None:
@@ -285,4 +285,4 @@ def test_settings_of_odd_types_do_not_break_the_check(files: FamilyFiles) -> Non
     edit(config, hidden_size=[48])
     refused(spec(files, "helpful"), "hidden_size is [48]")
     edit(config, architectures=7)
-    refused(spec(files, "helpful"), "architectures is 7, not a list of texts")
+    refused(spec(files, "helpful"), "architectures is 7, not a list of strings")

@@ -197,7 +197,7 @@ def test_a_whole_number_where_the_class_takes_a_float_alone(kind: str, key: str)
         CONFIG_MAPPING[kind].from_dict({key: 30})
     CONFIG_MAPPING[kind].from_dict({key: 30.0})
     [problem] = config_problems({"model_type": kind, key: 30}, Path("config.json"))
-    assert "takes a float there" in problem.what and problem.fix == "Write 30.0."
+    assert "requires a float here" in problem.what and problem.fix == "Write 30.0."
     assert config_problems({"model_type": kind, key: 30.0}, Path("config.json")) == []
 
 

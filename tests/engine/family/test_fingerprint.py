@@ -194,7 +194,7 @@ def test_unwritable_workspace_still_works(
     first = fingerprints(opened(files), tmp_path / "w")
     with caplog.at_level(logging.WARNING):
         assert fingerprints(opened(files), tmp_path / "file" / "w") == first
-    assert "cannot be remembered" in caplog.text
+    assert "cannot be saved" in caplog.text
 
 
 def test_two_processes_keep_a_sound_memory(files: FamilyFiles, tmp_path: Path) -> None:

@@ -72,4 +72,4 @@ def test_an_expert_with_a_sentencepiece_model_is_compared(files: FamilyFiles) ->
 
 def test_a_form_that_is_not_read_is_told(files: FamilyFiles) -> None:
     (note,) = opened(files, b"IQ== 0\n").notes
-    assert "only tokenizer.model, in a form that is not read here" in note
+    assert "only tokenizer.model, in a format that is not supported" in note

@@ -136,7 +136,7 @@ def test_a_merged_model_follows_base_and_an_expert_itself(files: FamilyFiles) ->
     config.write_text(json.dumps(json.loads(config.read_text()) | {"rms_norm_eps": 0.5}))
     family = open_family(FamilySpec(files.base, {"padded": files.experts["padded"]}))
     (note,) = family.notes
-    assert "rms_norm_eps is 0.5 (base: 1e-06); a merged model has base's settings" in note
+    assert "rms_norm_eps is 0.5 (base: 1e-06); merged models use base's settings" in note
     composer = Composer(family, device="cpu", compute_dtype="float32")
     ids = torch.tensor([[0, 70, 71, 90]])
     expert = oracle.load(files.experts["padded"])

@@ -125,7 +125,7 @@ def test_a_merge_of_heads_of_their_own_loads_as_it_was_scored(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("head", "tie", "said"),
     [
-        ("own", "absent", "tensor lm_head.weight is another than its embedding"),
+        ("own", "absent", "tensor lm_head.weight differs from its embedding"),
         ("own", False, "its output projection is a tensor of its own"),
     ],
 )
@@ -200,5 +200,5 @@ def test_a_file_that_ends_within_a_head(tmp_path: Path) -> None:
     place = write(tmp_path / "base", 1, head="copy")
     data = (place / "model.safetensors").read_bytes()
     (place / "model.safetensors").write_bytes(data[:-8])
-    with pytest.raises(BadInput, match="cut short"):
+    with pytest.raises(BadInput, match="truncated"):
         open_checkpoint(place)

@@ -89,9 +89,9 @@ def test_unigram(tmp_path: Path) -> None:
         ("[]", "got list"),
         ("{}", "no model.vocab"),
         ('{"model": {"vocab": {}}}', "the vocabulary is empty"),
-        ('{"model": {"vocab": {"a": "b"}}}', "not token and id"),
+        ('{"model": {"vocab": {"a": "b"}}}', "not a token with an id"),
         ('{"model": {"vocab": {"a": 0}}, "added_tokens": [3]}', "not an object"),
-        ('{"model": {"vocab": [3]}}', "not token and id"),
+        ('{"model": {"vocab": [3]}}', "not a token with an id"),
     ],
 )
 def test_refuses_bad_files(content: str, expected: str, tmp_path: Path) -> None:

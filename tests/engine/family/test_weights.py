@@ -142,7 +142,7 @@ def test_permuted_weight_is_refused_by_name(pristine: FamilyFiles) -> None:
     module, _ = load_module(base, CPU, torch.float32)
     weight = dict(module.named_parameters())[NAME]
     weight.data = weight.data.flip(0)
-    with pytest.raises(BadInput, match=f"{NAME} is changed while LlamaForCausalLM is loaded"):
+    with pytest.raises(BadInput, match=f"{NAME} changes when LlamaForCausalLM is loaded"):
         place_stored(module, base)
 
 

@@ -103,11 +103,11 @@ def test_blank_lines_and_marks_are_passed_over(csv_file):
     ("text", "said"),
     [
         ("", "points.csv: the file is empty"),
-        ("a,b\n1,2\n1\n", "points.csv:3: 1 cell, and the header has 2"),
+        ("a,b\n1,2\n1\n", "points.csv:3: 1 cell, but the header has 2"),
         ("a,b\n1,2,3\n", "points.csv:2: 3 cells"),
         ("a,a\n1,2\n", "points.csv:1: two columns are named 'a'"),
         ("a,\n1,2\n", "points.csv:1: a column has no name"),
-        ("id\nx\n", "points.csv:1: there is no column of an objective"),
+        ("id\nx\n", "points.csv:1: there is no objective column"),
         ("a,b,c\n1,2,3\n", r"points.csv:1: 3 objectives \(a, b, c\), but 2 directions"),
         ("id,a,b\nx,1,2\ny,1,2\nx,1,2\n", "points.csv:4: id 'x' is also in line 2"),
         ("id,a,b\n,1,2\n", "points.csv:2: this point has no id"),

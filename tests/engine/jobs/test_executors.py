@@ -139,7 +139,7 @@ class TestExecutor:
         other = executor.submit(Job("evaluate", {"recipes": [9]}, session="other"))
         assert running.result(10)["points"] == ["0"]
         for superseded in mine[:-1]:
-            with pytest.raises(Cancelled, match="superseded"):
+            with pytest.raises(Cancelled, match="replaced by a newer"):
                 superseded.result(10)
         assert mine[-1].result(10)["points"] == ["3"]
         assert other.result(10)["points"] == ["9"]

@@ -95,7 +95,7 @@ def test_a_killed_worker_fails_its_job_and_no_other(
     start = time.monotonic()
     with pytest.raises(JobFailed, match="killed, probably out of memory") as caught:
         doomed.result(5)
-    assert "lost until you ask for it again" in str(caught.value)  # nobody else does
+    assert "lost until you request it again" in str(caught.value)  # nobody else does
     assert doomed.status().failure == "died"
     assert time.monotonic() - start < 2
     assert waiting.result(20)["points"] == [str(index) for index in range(100, 130)]
@@ -130,7 +130,7 @@ def test_a_stopped_worker_hangs(impatient: LocalExecutor) -> None:
     until(lambda: doomed.status().state == "running")
     start = time.monotonic()
     os.kill(pid_of(impatient), signal.SIGSTOP)
-    with pytest.raises(JobFailed, match="hung: no step for 2 s"):
+    with pytest.raises(JobFailed, match="hung: no progress for 2 s"):
         doomed.result(10)
     assert doomed.status().failure == "hung"
     assert 1.9 < time.monotonic() - start < 10

@@ -280,5 +280,5 @@ def test_an_adapter_of_a_base_of_other_sizes(base: Path, tmp_path: Path, kind: s
     file = other / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"hidden_size": 64, "head_dim": 16}))
     place = adapters.write(base, tmp_path / "x", kind)
-    with pytest.raises(IncompatibleFamily, match=r"of other sizes than .* of base, \[64"):
+    with pytest.raises(IncompatibleFamily, match=r"does not fit the layer .* of base, \[64"):
         open_family(FamilySpec(other, {"x": place}))

@@ -1,4 +1,4 @@
-"""Merged adapters on disk: what is kept, when it is made anew; and classes that rename weights."""
+"""Merged adapters on disk: what is kept, when it is rebuilt; and classes that rename weights."""
 
 from __future__ import annotations
 
@@ -171,5 +171,7 @@ def test_classes_that_rename_and_stack(kind: str, which: str, tmp_path: Path) ->
 def test_a_raw_state_dict_has_no_class_to_merge_in(base: Path, dora: Path, tmp_path: Path) -> None:
     raw = tmp_path / "base.safetensors"
     raw.write_bytes((base / "model.safetensors").read_bytes())
-    with pytest.raises(IncompatibleFamily, match="this DoRA, and a raw state dict names no class"):
+    with pytest.raises(
+        IncompatibleFamily, match="this DoRA, and a raw state dict does not name a class"
+    ):
         open_family(FamilySpec(raw, {"x": dora}), text=False)

@@ -87,16 +87,16 @@ def test_the_label_is_named_or_says_refusal(place: Path, copy: Path) -> None:
         files.label("maybe", "here")
     for labels in ({"0": "good", "1": "bad"}, {"0": "Refusal", "1": "soft refusal"}):
         edit(copy, id2label=labels)
-        with pytest.raises(BadInput, match="no one label says refusal"):
+        with pytest.raises(BadInput, match="no single label says refusal"):
             ClassifierFiles.open(str(copy), "here").label(None, "here")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"architectures": ["LlamaForCausalLM"]}, "no sequence-classification model"),
-        ({"architectures": None}, "no sequence-classification model"),
-        ({"auto_map": {"AutoModelForSequenceClassification": "x.Y"}}, "code of its own"),
+        ({"architectures": ["LlamaForCausalLM"]}, "not a sequence-classification model"),
+        ({"architectures": None}, "not a sequence-classification model"),
+        ({"auto_map": {"AutoModelForSequenceClassification": "x.Y"}}, "custom code"),
         ({"id2label": {"0": "refusal"}}, "one label"),
         ("model.safetensors", "no .safetensors file"),
         ("tokenizer.json", "tokenizer is missing"),
@@ -117,7 +117,7 @@ def test_what_cannot_judge_is_refused_at_check(
 def test_options_that_do_not_go_together(place: Path, tmp_path: Path) -> None:
     for options, said in (
         ({"classifier": str(place), "phrases": ["no"]}, "both phrases and a classifier"),
-        ({"label": "refusal"}, "there is no classifier"),
+        ({"label": "refusal"}, "label is given, but no classifier"),
         ({"classifier": str(tmp_path / "none")}, "there is no such directory"),
         ({"classifier": 3}, "expected a"),
     ):

@@ -154,17 +154,21 @@ GOOD = {"prompt": "a", "target": "x", "choices": ["x", "y"], "answer": 0}
         ("exact_match", {"prompt": "a", "messages": [user("a")]}, "needs either prompt or"),
         ("exact_match", {"prompt": "a", "traget": "x"}, "neither target nor targets (keys: prompt"),
         ("exact_match", {"prompt": "a", "target": "x", "targets": ["x"]}, "Keep one of them"),
-        ("exact_match", {"prompt": "a", "target": 4}, "target must be a text, got 4"),
-        ("exact_match", {"prompt": "a", "target": ["x"]}, "accepted answers is called targets"),
-        ("exact_match", {"prompt": 4, "target": "x"}, "prompt must be a text, got 4"),
-        ("exact_match", {"prompt": None, "target": "x"}, "prompt must be a text"),
+        ("exact_match", {"prompt": "a", "target": 4}, "target must be a string, got 4"),
+        ("exact_match", {"prompt": "a", "target": ["x"]}, "targets for a list"),
+        ("exact_match", {"prompt": 4, "target": "x"}, "prompt must be a string, got 4"),
+        ("exact_match", {"prompt": None, "target": "x"}, "prompt must be a string"),
         ("exact_match", {"prompt": "a", "targets": []}, "at least 1"),
         ("exact_match", {"prompt": "a", "targets": "x"}, "must be a list"),
-        ("exact_match", {"prompt": "a", "targets": ["x", 2]}, "targets[1] must be a text"),
+        ("exact_match", {"prompt": "a", "targets": ["x", 2]}, "targets[1] must be a string"),
         ("exact_match", {"messages": []}, "must be a list of messages"),
         ("exact_match", {"messages": ["hi"]}, "messages[0] needs a role and a content"),
         ("exact_match", {"messages": [{"role": "user"}]}, "needs a role and a content"),
-        ("exact_match", {"messages": [{"role": "user", "content": [1]}]}, "content must be a text"),
+        (
+            "exact_match",
+            {"messages": [{"role": "user", "content": [1]}]},
+            "content must be a string",
+        ),
         ("exact_match", {"messages": [assistant("a")]}, "nothing to answer"),
         ("exact_match", {"messages": [user("a")]}, "neither target nor targets"),
         ("exact_match", {"messages": [user("a"), assistant("b")], "target": "b"}, "Keep one"),
@@ -174,13 +178,13 @@ GOOD = {"prompt": "a", "target": "x", "choices": ["x", "y"], "answer": 0}
         ("choice", {"prompt": "a", "target": "x"}, "has no choices and no answer"),
         ("choice", {"prompt": "a", "choices": ["x", "y"]}, "has no answer"),
         ("choice", {**GOOD, "choices": ["x"]}, "at least 2"),
-        ("choice", {**GOOD, "choices": ["x", 1]}, "choices[1] must be a text"),
+        ("choice", {**GOOD, "choices": ["x", 1]}, "choices[1] must be a string"),
         ("choice", {**GOOD, "answer": 2}, "answer 2 is out of range: there are 2 choices"),
         ("choice", {**GOOD, "answer": -1}, "out of range"),
-        ("choice", {**GOOD, "answer": "z"}, "none of the choices"),
-        ("choice", {**GOOD, "answer": True}, "none of the choices"),
-        ("choice", {**GOOD, "answer": 1.0}, "none of the choices"),
-        ("choice", {**GOOD, "answer": None}, "none of the choices"),
+        ("choice", {**GOOD, "answer": "z"}, "not among the choices"),
+        ("choice", {**GOOD, "answer": True}, "not among the choices"),
+        ("choice", {**GOOD, "answer": 1.0}, "not among the choices"),
+        ("choice", {**GOOD, "answer": None}, "not among the choices"),
     ],
 )
 def test_what_is_wrong_comes_with_file_and_line(
@@ -228,7 +232,7 @@ def test_many_problems_are_counted(tmp_path: Path) -> None:
 def test_an_empty_file(tmp_path: Path, content: str) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(BadInput, match="holds no rows"):
+    with pytest.raises(BadInput, match="has no rows"):
         read_rows(objective(path), "explore")
 
 
@@ -242,7 +246,7 @@ def test_a_missing_file_and_a_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("fraction", "split"), [(1.0, "explore"), (0.0, "report")])
 def test_a_split_without_rows(tmp_path: Path, fraction: float, split: Any) -> None:
     path = write(tmp_path / "d.jsonl", {"prompt": "a", "target": "x"})
-    with pytest.raises(BadInput, match=f"none of its 1 rows is in the {split} split"):
+    with pytest.raises(BadInput, match=f"none of its 1 rows are in the {split} split"):
         read_rows(objective(path, report_fraction=fraction), split)
 
 

@@ -72,7 +72,7 @@ def test_two_conventions_are_asked_with_the_lines_that_answer(
 ) -> None:
     said = refused(objective(tmp_path, rows_of(*pairs)))
     assert "could be" in said and f"{tmp_path}/d.jsonl:1" in said
-    assert all(line in said for line in lines) and said.count("Say which") == 1
+    assert all(line in said for line in lines) and said.count("tate which") == 1
     for line in lines:
         kind = line.removeprefix("answer_is: ")
         assert len(answers(objective(tmp_path, rows_of(*pairs), answer_is=kind))) == len(pairs)
@@ -91,7 +91,7 @@ def test_each_answer_is_what_the_study_says(tmp_path: Path) -> None:
 
 
 def test_a_number_out_of_range_leads_to_counting_from_1(tmp_path: Path) -> None:
-    assert "say answer_is: 1-based" in refused(objective(tmp_path, rows_of((PAIR, 4))))
+    assert "set answer_is: 1-based" in refused(objective(tmp_path, rows_of((PAIR, 4))))
     assert answers(objective(tmp_path, rows_of((PAIR, 4)), answer_is="1-based")) == [3]
 
 
@@ -114,7 +114,7 @@ def test_numbers_of_a_column_that_a_study_names(tmp_path: Path) -> None:
     assert answers(found(1, 0)) == [1, 0]
     assert "answer_is: index or answer_is: 1-based" in refused(found(1, 2))
     assert answers(found(1, 2, answer_is="1-based")) == [0, 1]
-    assert "other rows are given otherwise" in refused(found(0, 4))
+    assert "other rows use another form" in refused(found(0, 4))
     gold = [{"q": "q", "o": PAIR, "gold": 1}]
     named = {**columns, "answer": "gold"}
     assert answers(objective(tmp_path, gold, columns=named)) == [1]
@@ -126,14 +126,14 @@ def test_a_mapping_of_a_known_shape_keeps_what_is_known_of_it(tmp_path: Path) ->
     assert answers(objective(tmp_path, [row], columns=columns)) == [2]
     renamed = {"text": "a", "endings": PAIR, "label": "2"}
     columns["prompt"] = "text"
-    assert "Say which" in refused(objective(tmp_path, [renamed], columns=columns))
+    assert "tate which" in refused(objective(tmp_path, [renamed], columns=columns))
 
 
 def test_a_label_is_looked_up_and_nothing_else(tmp_path: Path) -> None:
     row = {"question": "q", "choices": {"text": ["x", "y"], "label": ["2", "1"]}, "answerKey": "1"}
     assert answers(objective(tmp_path, [row])) == [1]
     assert answers(objective(tmp_path, [{**row, "answerKey": 2}])) == [0]
-    assert "none of the labels" in refused(objective(tmp_path, [{**row, "answerKey": "3"}]))
+    assert "not among the labels" in refused(objective(tmp_path, [{**row, "answerKey": "3"}]))
     assert answers(objective(tmp_path, [{**row, "answerKey": 1}], answer_is="index")) == [1]
     options = {"question": "q", "options": {"A": "B", "B": "A"}, "answer": "A"}
     said = refused(objective(tmp_path, [options]))
@@ -144,8 +144,8 @@ def test_a_label_is_looked_up_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "scorer", "said", "line"),
     [
-        ({"question": "q", "query": "r"}, "refusal", "not certain", "columns: {prompt: query}"),
-        ({"question": "q", "answer": "a", "solution": "s"}, "nll", "not certain",
+        ({"question": "q", "query": "r"}, "refusal", "ambiguous", "columns: {prompt: query}"),
+        ({"question": "q", "answer": "a", "solution": "s"}, "nll", "ambiguous",
          "columns: {prompt: question, target: solution}"),
         ({"x": "q", "y": "a"}, "exact_match", "columns x, y", "columns: {prompt: COLUMN"),
         ({"ctx": "a", "endings": ["b", "c"], "label": 0}, "exact_match",
@@ -159,11 +159,11 @@ def test_a_label_is_looked_up_and_nothing_else(tmp_path: Path) -> None:
         ({"translation": {"en": "a", "de": "b"}}, "nll", "without a direction",
          "translation.de"),
         ({"doc": {}, "target": 0, "resps": [], "arguments": [["a", " x"], ["b", " x"]]}, "choice",
-         "its requests differ in their prompts", ""),
+         "its requests have different prompts", ""),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
          "refusal", "a part of type 'image_url'", ""),
         ({"conversations": [{"from": "narrator", "value": "x"}]}, "refusal",
-         "is said by 'narrator'", "human"),
+         "the unknown role 'narrator'", "human"),
         ({"context": "c", "question": "a", "answer": "b"}, "nll", "whether context belongs",
          "columns: {prompt: [context, question], target: answer}"),
         ({"context": "c", "question": "a", "choices": ["x", "y"], "answer": 0}, "choice",
@@ -173,7 +173,7 @@ def test_a_label_is_looked_up_and_nothing_else(tmp_path: Path) -> None:
         ({"question": "a", "choices": ["x", "y"], "answer": 1}, "exact_match",
          "MMLU, which fits the scorer", "choice"),
         ({"prompt": "a", "messages": [{"role": "user", "content": "a"}]}, "refusal",
-         "both prompt and messages are there", "columns: {messages: messages}"),
+         "it has both prompt and messages", "columns: {messages: messages}"),
     ],
 )  # fmt: skip
 def test_what_is_not_certain_is_refused_with_the_lines_that_say_it(
@@ -207,10 +207,10 @@ def test_the_lines_of_a_refusal_are_accepted(tmp_path: Path) -> None:
         ({"rows": {"label": {"a": 1}}}, "expected a value"),
         ({"answer_is": "number"}, "way to name the answer"),
         ({"target_pattern": "("}, "is not a regular expression"),
-        ({"separator": 3}, "expected a text, got 3"),
-        ({"join": 3}, "expected a text, got 3"),
-        ({"data": "https://example.org/a.csv"}, "nothing is fetched"),
-        ({"report_data": "hf://datasets/x"}, "nothing is fetched"),
+        ({"separator": 3}, "expected a string, got 3"),
+        ({"join": 3}, "expected a string, got 3"),
+        ({"data": "https://example.org/a.csv"}, "nothing is downloaded"),
+        ({"report_data": "hf://datasets/x"}, "nothing is downloaded"),
     ],
 )
 def test_options_are_checked(tmp_path: Path, keys: dict[str, Any], said: str) -> None:
@@ -222,12 +222,12 @@ def test_options_are_checked(tmp_path: Path, keys: dict[str, Any], said: str) ->
     ("keys", "said"),
     [
         ({"columns": {"prompt": "questoin", "target": "a"}}, "Did you mean question?"),
-        ({"columns": {"prompt": "question"}}, "says nothing of the target"),
+        ({"columns": {"prompt": "question"}}, "does not name the target"),
         ({"rows": {"lable": "x"}}, "Did you mean label?"),
         ({"rows": {"label": "safe"}, "columns": {"prompt": "question", "target": "a"}},
-         "It holds 'x', 'true'"),
+         "Its values are 'x', 'true'"),
         ({"columns": {"prompt": "question", "target": "a"}, "target_pattern": "z"},
-         "is not in the target"),
+         "does not match the target"),
     ],
 )  # fmt: skip
 def test_names_that_the_file_lacks_are_told(tmp_path: Path, keys: Any, said: str) -> None:

@@ -100,17 +100,17 @@ def test_what_a_csv_can_hold(tmp_path: Path) -> None:
     rows = read_rows(objective(mmlu, "choice"), "explore")
     assert [(row.line, row.prompt, row.answer) for row in rows] == [(1, "One?", 1), (2, "Two?", 2)]
     python = put(tmp_path, "d.csv", 'question,choices,answer\nOne?,"[a, b]",1\n')
-    assert "no list" in problems(python, "choice")[0].what
+    assert "not a list" in problems(python, "choice")[0].what
     python = put(tmp_path, "d.csv", 'question,choices,answer\nOne?,"[\'a\', ""it\'s""]",1\n')
     assert read_rows(objective(python, "choice"), "explore")[0].choices == ("a", "it's")
     numpy = put(tmp_path, "e.csv", "question,choices,answer\nOne?,['a' 'b'],1\n")
-    assert "as NumPy prints it" in problems(numpy, "choice")[0].what
+    assert "printed by NumPy" in problems(numpy, "choice")[0].what
 
 
 @pytest.mark.parametrize(
     ("name", "content", "where", "said"),
     [
-        ("a.csv", "prompt,target\na,b,c\n", ":2", "has 3 cells, and the first line names 2"),
+        ("a.csv", "prompt,target\na,b,c\n", ":2", "has 3 cells, but the first line names 2"),
         ("a.csv", 'prompt,target\n"a"b,c\n', ":2", "a row cannot be read"),
         ("a.csv", 'prompt,target\na,b\n"c,d\n', ":3", "a row cannot be read"),
         ("a.csv", "prompt,prompt\na,b\n", ":1", "two columns are called 'prompt'"),
@@ -118,19 +118,24 @@ def test_what_a_csv_can_hold(tmp_path: Path) -> None:
         ("a.json", '[{"prompt": "a"}\n {"prompt": "b"}]', ":2", "a JSON list: expected ','"),
         ("a.json", '[{"prompt": "a"},\n', ":2", "ends before its ']'"),
         ("a.json", '[{"prompt": "a", "target": "b"}]\n[]', ":2", "goes on behind its ']'"),
-        ("a.json", '{"prompt": "a",\n "target": }', ":2", "over several lines, and is not JSON"),
+        ("a.json", '{"prompt": "a",\n "target": }', ":2", "over several lines, but is not JSON"),
         ("a.json", '["a", "b"]', ":1", "expected an object, got 'a'"),
-        ("a.jsonl", "prompt,target\na,b\n", ":1", "named as JSON, and its first line is not JSON"),
-        ("a.txt", "a prompt\nanother\n", "", "neither JSON Lines, JSON, CSV, TSV nor Parquet"),
-        ("a.jsonl", b"\x80\x04\x95abc", "", "a pickle, which is never opened"),
+        (
+            "a.jsonl",
+            "prompt,target\na,b\n",
+            ":1",
+            "named like JSON, but its first line is not JSON",
+        ),
+        ("a.txt", "a prompt\nanother\n", "", "not JSON Lines, JSON, CSV, TSV or Parquet"),
+        ("a.jsonl", b"\x80\x04\x95abc", "", "a pickle, which is never loaded"),
         ("a.xlsx", b"PK\x03\x04abc", "", "a zip archive"),
         ("a.jsonl.zst", b"\x28\xb5\x2f\xfdabc", "", "compressed with zstd"),
         ("a.jsonl", '{"prompt": "a"}'.encode("utf-16"), "", "text in UTF-16"),
         ("a.jsonl", "<!DOCTYPE html><p>", "", "a web page"),
-        ("a.jsonl", "version https://git-lfs.github.com/spec/v1\n", "", "a pointer of Git LFS"),
-        ("a.parquet", "prompt\n", "", "named as Parquet, and is not"),
-        ("a.parquet", b"PAR1abcPAR1", "", "it is Parquet, and cannot be read"),
-        ("a.jsonl.gz", gzip.compress(b"x" * 999, mtime=0)[:-9], "", "it is gzipped, and damaged"),
+        ("a.jsonl", "version https://git-lfs.github.com/spec/v1\n", "", "a Git LFS pointer"),
+        ("a.parquet", "prompt\n", "", "named like Parquet, but is not"),
+        ("a.parquet", b"PAR1abcPAR1", "", "it is Parquet, but cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b"x" * 999, mtime=0)[:-9], "", "it is gzipped, but damaged"),
     ],
 )
 def test_what_is_wrong_is_said_once_with_its_place(
@@ -148,9 +153,9 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     plain = put(tmp_path, "a.jsonl", content)
     rows = put(tmp_path, "a.parquet", parquet([{"prompt": "a" * 5000, "target": "x"}]))
     monkeypatch.setattr(data_formats, "MAX_BYTES", 4000)
-    assert "gzipped, and holds more than" in problems(zipped)[0].what
-    assert "are read at most" in problems(plain)[0].what
-    assert "are read at most" in problems(rows)[0].what or "holds more" in problems(rows)[0].what
+    assert "gzipped, but contains more than" in problems(zipped)[0].what
+    assert "is the limit" in problems(plain)[0].what
+    assert "is the limit" in problems(rows)[0].what or "with more" in problems(rows)[0].what
     assert MAX_ROWS >= 1_000_000
 
 
@@ -220,4 +225,4 @@ def test_a_pattern_of_targets_that_takes_too_long_is_one_message(
     rows = [{"question": "q", "a": "a" * 60 + "b"}] * 3 + [{"question": "q", "a": "b"}]
     reading = DataOptions({"prompt": "question", "target": "a"}, target_pattern="(a+)+$")
     [problem] = problems(write(tmp_path, ".jsonl", rows), reading=reading)
-    assert "target_pattern '(a+)+$' was stopped: it takes too long" in problem.what
+    assert "target_pattern '(a+)+$' was stopped: it took too long" in problem.what

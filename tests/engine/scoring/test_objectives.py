@@ -122,8 +122,8 @@ def test_prepare_refuses_what_would_say_nothing(data: Path, tmp_path: Path) -> N
     losses = Objective("b", "nll", data, answer_after="</think>")
     with pytest.raises(BadInput) as caught:
         prepare(study(tmp_path, plain, losses))
-    assert "objective a: template_kwargs: no prompt of it goes through" in str(caught.value)
-    assert "objective b: answer_after: nll judges no generated text" in str(caught.value)
+    assert "objective a: template_kwargs: none of its prompts use" in str(caught.value)
+    assert "objective b: answer_after: nll does not judge generated text" in str(caught.value)
     chat = dataclasses.replace(plain, chat=True)
     assert prepare(study(tmp_path, chat))[0].template_kwargs == {"enable_thinking": False}
 

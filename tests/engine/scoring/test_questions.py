@@ -180,7 +180,7 @@ def test_report_data_that_is_explored_is_refused(tmp_path: Path) -> None:
 
     assert checked("prompts.jsonl") == []
     [problem] = checked("both.jsonl")
-    assert "7 questions are among the rows to explore" in problem
+    assert "7 questions are also among the explored rows" in problem
     assert "line 1 (line 1)" in problem and "and 2 more" in problem
     assert f"{tmp_path / 'both.jsonl'}" in problem
     [whole] = checked("d.jsonl")

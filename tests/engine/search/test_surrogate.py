@@ -205,7 +205,7 @@ def test_points_without_a_score_or_a_place_are_set_aside() -> None:
 
 
 def test_what_cannot_be_asked_is_said() -> None:
-    with pytest.raises(ValueError, match="number of their examples"):
+    with pytest.raises(ValueError, match="numbers of examples"):
         fit(AB, places(9, 2), np.ones(9), link="logit")
     with pytest.raises(ValueError, match=r"no fit of \(8,\) scores"):
         fit(AB, places(9, 2), np.ones(8), link="log")
