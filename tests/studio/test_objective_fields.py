@@ -38,17 +38,17 @@ def test_problems_of_name_options_and_data_come_together(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "field", "what"),
     [
-        ({"name": "a=b"}, "name", "'=' has a meaning"),
+        ({"name": "a=b"}, "name", "'=' is reserved"),
         ({"name": "new"}, "", ""),
         ({"data": ""}, "data", "needs data"),
-        ({"data": "https://there/data.jsonl"}, "data", "nothing is fetched"),
+        ({"data": "https://there/data.jsonl"}, "data", "nothing is downloaded"),
         ({"data": "rows.jsonl", "columns": {"prompt": "a", "messages": "b"}}, "data", "both"),
         ({"data": "bad lines.jsonl"}, "data", "neither target nor targets"),
         ({"report_fraction": 1.0}, "report_fraction", "in the explore split"),
         ({"limit": 0}, "limit", "not a whole number"),
         ({"scorer": "regex", "pattern": "("}, "pattern", "not a regular expression"),
         ({"scorer": "refusal", "classifier": "gone"}, "classifier", "no such directory"),
-        ({"scorer": "refusal", "phrases": [" "]}, "phrases", "none blank"),
+        ({"scorer": "refusal", "phrases": [" "]}, "phrases", "non-blank strings"),
     ],
 )
 def test_a_problem_stands_at_its_field_alone(
