@@ -90,7 +90,8 @@ def test_one_check_gives_the_canonical_value(name: str, value: Any, kept: Any) -
         ("seed", 3.5, "whole number"), ("loud", 1, "true or false"),
         ("way", "c", "no choice named 'c'"), ("way", 1, "expected a string, got 1. One of a, b"),
         ("model", 1, "Name a model"), ("phrase", None, "expected a string"),
-        ("stops", [" "], "non-blank strings"), ("stops", [], "list of non-blank strings"), ("judge", 7, "a string"),
+        ("stops", [" "], "non-blank strings"), ("stops", [], "list of non-blank strings"),
+        ("judge", 7, "a string"),
     ],
 )  # fmt: skip
 def test_one_check_refuses_with_the_place(name: str, value: Any, said: str) -> None:
