@@ -370,7 +370,8 @@ def test_errors_of_an_objective_come_together_each_beside_its_field(
     press(at, "add_objective")
     assert not at.exception
     said = [str(each.value) for each in at.text if str(each.value).startswith("✗")]
-    for line, words in zip(said, ("'=' is reserved", "no such file", "needs the option"), strict=True):
+    expected = ("'=' is reserved", "no such file", "needs the option")
+    for line, words in zip(said, expected, strict=True):
         assert words in line, said
     assert "unchanged: 3 problems, each beside its field." in texts(at)
     at.text_input(key="objective:0:name").set_value("facts 1").run()  # typed anew: not wrong yet
