@@ -131,6 +131,25 @@ def test_every_export_is_listed_newest_first(bench: Workbench, tmp_path: Path) -
     assert set(listed["study"]) == {"pair"}
 
 
+def test_the_directory_is_found_by_browsing(bench: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    at = opened(bench, bench.measured().ids[0])
+    field = widget(at.text_input, "Directory on this server")
+    new = Path(field.value).name
+    field.set_value(str(tmp_path / "models" / "not there")).run()
+    at.button(key=f"browse_open:{field.key}").click().run()
+    at.selectbox(key=f"browse_in:{field.key}:{tmp_path / 'models'}").set_value(0).run()
+    take = at.button(key=f"browse_take:{field.key}")
+    assert take.label == f"Choose a new {new} in it"
+    take.click().run()
+    assert not at.exception and not at.warning
+    chosen = widget(at.text_input, "Directory on this server").value
+    assert chosen == str(tmp_path / "models" / "mine" / new)
+    at.button(key="start_export").click().run()
+    until(lambda: task(bench).status.over)
+    assert (tmp_path / "models" / "mine" / new / "model.safetensors").exists()
+
+
 def test_a_directory_with_files_in_it_is_refused_at_once(bench: Workbench, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")

@@ -11,6 +11,7 @@ from studio.export import exports
 from studio.export.model import Model
 from studio.workbench import Workbench
 from studio.worker_words import waiting_words
+from ui import browse
 from ui import frame as state
 from ui.recipe import anchored
 
@@ -67,9 +68,9 @@ def _place(bench: Workbench, point: str) -> Path:
     done = sum(each.get("point") == point for each in bench.store.records("export"))
     key = f"place:{point}:{done}"
     default = exports.default_place(bench.workspace, bench.study.name, point)
-    text = st.text_input(
-        "Directory on this server", value=anchored(key, str(default)), key=key,
-        help="It must not exist yet, or be empty",
+    text = browse.field(
+        "Directory on this server", key, new=default.name, persist_state=None,
+        value=anchored(key, str(default)), help="It must not exist yet, or be empty",
     )  # fmt: skip
     if len(text) > FITS:
         st.code(text.strip(), language=None, wrap_lines=True)

@@ -12,7 +12,6 @@ from engine.errors import BadInput, Problem
 from engine.recipe import Recipe, resolve
 from engine.scoring.registry import find_scorer
 from pages.panels.models import objective_inputs, wrong
-from pages.panels.models.browse import plain
 from studio.objective_fields import fields_of, held_of
 from studio.points.numbers import number
 from studio.study_editor import check_document, item_of
@@ -21,6 +20,7 @@ from studio.task import Task
 from studio.workbench import Workbench
 from ui import frame as state
 from ui import jobs, opened
+from ui.browse import plain
 
 MANY = 3
 FORM = "objective"

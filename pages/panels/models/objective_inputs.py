@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from engine.scoring.registry import Scorer, find_scorer
-from pages.panels.models import browse, data_form, wrong
+from pages.panels.models import data_form, wrong
 from studio.browsing import DATA
 from studio.glossary import WORDS
 from studio.objective_fields import held_of
@@ -23,6 +23,7 @@ from studio.study_editor import (
     text_of,
     texts_of,
 )
+from ui import browse
 from ui.parameter import ESCAPED, parameter_field
 
 NEW: Mapping[str, Any] = {}

@@ -10,14 +10,14 @@ import streamlit as st
 
 from engine.errors import BadInput
 from engine.family.compatibility import Family
-from pages.panels.models import browse, objective_form, objective_inputs, wrong
+from pages.panels.models import objective_form, objective_inputs, wrong
 from studio import modelling
 from studio.browsing import STUDIES
 from studio.drafting import Draft, check_draft, fields_of, write_study
 from studio.objective_fields import held_of
 from studio.opening import read_study, recent_studies, typed_path
+from ui import browse, opened
 from ui import frame as state
-from ui import opened
 
 COST = {"name": "cost", "scorer": "cost"}
 OWN = "an objective of your own"

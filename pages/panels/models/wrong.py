@@ -73,5 +73,6 @@ def _said(problems: Sequence[Problem]) -> None:
     """Every problem of one field, as text: a message may hold a stranger's words."""
     for each in first_problems(problems):
         in_study = ".yaml: " in each.where  # where the field would stand, which its place says
-        place = f"{each.where}: " if "/" in each.where and not in_study else ""
+        where = each.where.partition(": ")[2] if each.where.startswith("objective ") else each.where
+        place = f"{where}: " if "/" in where and not in_study else ""
         st.text(f"{MARK} {place}{each.what}. {each.fix}".strip())

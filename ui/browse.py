@@ -22,6 +22,7 @@ def field(
     *,
     place: DeltaGenerator | None = None,
     endings: tuple[str, ...] = (),
+    new: str = "",
     **settings: Any,
 ) -> str:
     """A text field for a path, with *Browse* beside it; what it holds.
@@ -29,12 +30,15 @@ def field(
     Args:
         place: where it is drawn; here by default.
         endings: of the files that can be chosen; a directory is chosen where none is given.
+        new: the name of a directory that is to be made in the one that is chosen.
     """
+    if key in st.session_state:  # what stands in it; a first value beside that is a second one
+        settings.pop("value", None)
     with (place or st.container()).container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            typed = st.text_input(label, key=key, persist_state="session", **settings)
+            typed = st.text_input(label, key=key, **{"persist_state": "session", **settings})
             button(label, key, typed)
-        picker(label, key, endings)
+        picker(label, key, endings, new)
     return typed
 
 
@@ -46,8 +50,12 @@ def button(label: str, key: str, typed: str) -> None:
     )  # fmt: skip
 
 
-def picker(label: str, key: str, endings: tuple[str, ...] = ()) -> None:
-    """The directory that is looked into, while a person browses for a field."""
+def picker(label: str, key: str, endings: tuple[str, ...] = (), new: str = "") -> None:
+    """The directory that is looked into, while a person browses for a field.
+
+    Args:
+        endings, new: as of `field`.
+    """
     at = st.session_state.get(_at(key))
     if at is None:
         return
@@ -74,8 +82,9 @@ def picker(label: str, key: str, endings: tuple[str, ...] = ()) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if not endings or found.holds == "a study":
                 st.button(
-                    "Choose this directory", key=f"browse_take:{key}", on_click=_take,
-                    args=(key, found.path), type="primary" if found.holds else "secondary",
+                    f"Choose a new {plain(new)} in it" if new else "Choose this directory",
+                    key=f"browse_take:{key}", on_click=_take, args=(key, found.path / new),
+                    type="primary" if found.holds or new else "secondary",
                 )  # fmt: skip
             st.button("Close", key=f"browse_close:{key}", on_click=_close, args=(key,))
             st.text(f"It holds {found.holds}." if found.holds else "")
