@@ -14,7 +14,7 @@ from studio.glossary import WORDS
 from studio.points import vectors
 from studio.points.view import axes_of
 from ui import frame as state
-from ui import jobs, opened
+from ui import jobs, listing, opened
 from ui.front import front_axes
 
 bench = state.enter("Models", otherwise=open_form.show)
@@ -26,11 +26,8 @@ looking = f"{opened.session()}:geometry"
 def show_family() -> None:
     """What is open: its models, the checks it passed, the memory it needs."""
     family = bench.family
-    st.code(str(bench.study.path), language=None)
-    st.dataframe(
-        pd.DataFrame(modelling.table(family)), hide_index=True,
-        column_config={"directory": st.column_config.TextColumn(width="large")},
-    )  # fmt: skip
+    st.code(str(bench.study.path), language=None, wrap_lines=True)
+    listing.table(modelling.table(family), paths=("directory",))
     st.text(modelling.tokenizer_text(family))
     st.subheader("Compatibility", anchor=False)
     open_form.show_checks(
@@ -96,7 +93,7 @@ def show_objectives() -> None:
         }
         for axis, each in zip(axes, bench.objectives, strict=True)
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    listing.table(rows, paths=("data",))
     objective_list.show(bench, counts)
     show_lacking()
     objective_form.show(bench)

@@ -29,11 +29,24 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-def test_the_family_is_checked_and_its_task_vectors_are_drawn(app: Served, chrome: Browser) -> None:
+def test_the_family_is_checked_and_its_task_vectors_are_drawn(
+    app: Served, chrome: Browser, demo: Path
+) -> None:
     page = app.open(chrome, "/models")
-    table = page.locator("[data-testid=stDataFrame] table[role=grid]").first
+    table = page.locator("table.listing").first
     for name in ("base", "helpful", "harmless", "honest", "target"):
         expect(table).to_contain_text(name)
+    page.set_viewport_size({"width": 900, "height": 720})  # too narrow for the paths
+    place = table.locator(".path").first
+    seen = place.evaluate(
+        """path => { getSelection().selectAllChildren(path);
+            const [first, last] = path.children;
+            return [path.title, getSelection().toString(), first.clientWidth < first.scrollWidth,
+                    last.getBoundingClientRect().right <= innerWidth]; }"""
+    )
+    whole = str(demo.parent / "models" / "base")
+    assert seen == [whole, whole, True, True]  # shortened; pointed at or copied it is whole
+    page.set_viewport_size({"width": 1280, "height": 720})
     for check in ("Architecture", "Tensors and shapes", "Token ids", "Chat template", "Values"):
         expect(page.get_by_text(f"✓ {check}")).to_be_visible()
     expect(page.get_by_text("Every value of every model is a finite number.")).to_be_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -43,13 +44,31 @@ def own(family: FamilyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ho
     return path
 
 
-def test_the_family_is_shown_with_every_check(bench: Workbench) -> None:
+def listed(at: AppTest, column: str) -> dict[str, list[str]]:
+    """Column -> its texts, of the table that has this one; a path is whole, as it is copied."""
+    for each in at.get("html"):
+        if each.proto.body.startswith("<table") and f">{column}<" in each.proto.body:
+            names, *rows = ElementTree.fromstring(each.proto.body).iter("tr")
+            texts = [["".join(cell.itertext()) for cell in row] for row in rows]
+            return dict(
+                zip(
+                    ("".join(e.itertext()) for e in names),
+                    map(list, zip(*texts, strict=True)),
+                    strict=True,
+                )
+            )
+    raise AssertionError(f"no table has {column}")
+
+
+def test_the_family_is_shown_with_every_check(bench: Workbench, family: FamilyFiles) -> None:
     at = page("models").run()
     assert not at.exception
-    models = at.dataframe[0].value
-    assert list(models["model"]) == ["base", "target", "helpful", "terse"]
-    assert list(models["kind"]) == ["base", "target", "expert, full", "expert, LoRA"]
+    models = listed(at, "model")
+    assert models["model"] == ["base", "target", "helpful", "terse"]
+    assert models["kind"] == ["base", "target", "expert, full", "expert, LoRA"]
     assert models["architecture"][3].startswith("LoRA of rank 4 on ")
+    assert models["directory"][2] == str(family.experts["helpful"])
+    assert listed(at, "objective")["data"][0].endswith("data/exact.jsonl")
     shown = texts(at)
     for check in ("Architecture", "Tensors and shapes", "Token ids", "Vocabulary rows", "Dtype",
                   "Chat template", "Values"):  # fmt: skip

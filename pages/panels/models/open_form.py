@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from engine.errors import BadInput
@@ -16,7 +15,7 @@ from studio.browsing import STUDIES
 from studio.drafting import Draft, check_draft, fields_of, write_study
 from studio.objective_fields import held_of
 from studio.opening import read_study, recent_studies, typed_path
-from ui import browse, opened
+from ui import browse, listing, opened
 from ui import frame as state
 
 COST = {"name": "cost", "scorer": "cost"}
@@ -85,7 +84,7 @@ def _recent(current: Path | None) -> None:
                     _open(each.path)
                 except BadInput as error:
                     _refused(error)
-            st.text(str(each.path))
+            listing.path(each.path)
 
 
 def _experts() -> list[tuple[str, str]]:
@@ -207,7 +206,7 @@ def _from_directories() -> None:
 
 def _fits(family: Family) -> None:
     st.success("These models fit together.", icon=":material/check_circle:")
-    st.dataframe(pd.DataFrame(modelling.table(family)), hide_index=True)
+    listing.table(modelling.table(family), paths=("directory",))
     show_checks(modelling.checks(family))
 
 
