@@ -113,13 +113,11 @@ def actions(recipe: Recipe, point: str | None, whole: bool, now: bool) -> None:
     with middle:
         tray.toggle_button(recipe, "compare_recipe")
     with right.container(key="export"):
-        if point is None:  # a link cannot say that it is disabled
-            st.button(
-                "Export…", key="no_export", width="stretch", disabled=True,
-                help="Evaluate the recipe first",
-            )  # fmt: skip
+        if point is not None:
+            state.export_link({"point": point})
         else:
-            state.export_link(point)
+            named = address.of_recipe(recipe, bench.names)
+            state.export_link(named, "Not measured yet: it can be written all the same")
 
 
 def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:

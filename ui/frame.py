@@ -7,7 +7,7 @@ runs pages/*.py directly), so nothing a page needs is set up anywhere else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -73,12 +73,16 @@ def navigation() -> st.Page:
     )
 
 
-def export_link(point: str) -> None:
-    """The way to Export with a point: a link, so that the browser itself leaves this page, its
+def export_link(model: Mapping[str, str | None], help: str | None = None) -> None:
+    """The way to Export with a model: a link, so that the browser itself leaves this page, its
     timers with it (see place.py). By its page, not its file: a fragment may be drawn again alone,
-    where no page has been registered."""
-    there = st.Page(page("export"), title="Export")
-    st.page_link(there, label="Export…", width="stretch", query_params={"point": point})
+    where no page has been registered.
+
+    Args:
+        model: what of an address names it: a point's id, or a recipe.
+    """
+    there, named = st.Page(page("export"), title="Export"), {k: v for k, v in model.items() if v}
+    st.page_link(there, label="Export…", width="stretch", query_params=named, help=help)
 
 
 def show_problems(problems: Sequence[Problem]) -> None:

@@ -62,7 +62,8 @@ def export_links(at: AppTest) -> list[Any]:
 def test_evaluate_measures_the_recipe_in_hand(bench: Workbench) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(0.8).run()
-    assert at.button(key="no_export").disabled and not export_links(at)
+    [said] = [each.query_string for each in export_links(at) if "c=" in each.query_string]
+    assert "c=helpful%3A0.8%2Cterse%3A0.5" in said and "point" not in said  # not measured
     models = bench.measured().ids
     at.button(key="evaluate").click().run()
     until(lambda: bench.advance() or len(bench.measured()) == 5)

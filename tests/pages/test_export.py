@@ -14,7 +14,7 @@ from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
 from tests.families import FamilyFiles
 from tests.pages import toy
-from ui import tray
+from ui import address, tray
 from ui.recipe import Hand
 
 
@@ -148,6 +148,16 @@ def test_the_directory_is_found_by_browsing(bench: Workbench, tmp_path: Path) ->
     at.button(key="start_export").click().run()
     until(lambda: task(bench).status.over)
     assert (tmp_path / "models" / "mine" / new / "model.safetensors").exists()
+
+
+def test_an_address_with_fewer_digits_than_the_recipe_in_hand_means_that(bench: Workbench) -> None:
+    recipe = mixed(bench, 0.123456789)
+    at = by_navigation(recipe, export_address={})
+    linked = address.of_recipe(recipe, bench.names)
+    at.query_params.update({name: each for name, each in linked.items() if each})
+    at.session_state["export_address"] = {}
+    at.run()
+    assert at.session_state["hand"].coefficients["task_arithmetic"]["helpful"] == 0.123456789
 
 
 def test_a_directory_with_files_in_it_is_refused_at_once(bench: Workbench, tmp_path: Path) -> None:

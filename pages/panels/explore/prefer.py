@@ -228,7 +228,7 @@ def panel(
         with left:
             tray.toggle_button(recipe, "compare_pick")
         with right.container(key="export_pick"):
-            export_link(point)
+            export_link({"point": point})
         with st.expander("Why this one", key="why"):
             for sentence in why(measured, found, now, bool(as_bounds(every, bounds))):
                 st.text(sentence)

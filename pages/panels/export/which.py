@@ -80,6 +80,11 @@ def _take_address(bench: Workbench, measured: Measured) -> None:
             recipe = address.to_recipe(asked, bench.names)
         except BadInput as error:
             st.session_state["export_unknown"] = f"This address cannot be used: {error}"
+        # an address holds six digits: the recipe in hand may have more, and is what is meant
+        now = controls.in_hand(bench.names)
+        if recipe is not None and now is not None:
+            said = (address.of_recipe(each, bench.names) for each in (recipe, now))
+            recipe = None if next(said) == next(said) else recipe
     if recipe is not None and recipe != controls.in_hand(bench.names):
         controls.hand().load(recipe)
 
