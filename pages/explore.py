@@ -181,6 +181,7 @@ def recipe_panel() -> None:
             measured, axes, recipe, predicted, few, failure_of(measured, recipe), numerics, now
         ),
         live.packed(measured, axes, known),
+        controls.STEP,
     )
     offer_missing(recipe, few)
 

@@ -103,7 +103,7 @@ def scale_weights(names: Sequence[str], weights: Mapping[str, float]) -> Floats:
     if not found.max(initial=0.0) > 0:
         raise bad("weights", "every weight is 0", "Give at least one objective a weight above 0.")
     found /= found.max()  # so that the sum of huge weights stays finite
-    return found / found.sum()
+    return np.asarray(found / np.cumsum(found)[-1])  # one after the other, as in `weighted_sum`
 
 
 def _check_bounds(names: Sequence[str], bounds: Sequence[Bound]) -> None:
@@ -125,10 +125,22 @@ def terms(
     return np.where(flat, 0.0, (points - ideal) / np.where(flat, 1.0, width))
 
 
+def weighted_sum(scaled: Floats, weights: Floats) -> Floats:
+    """Σ w_i t_i, float64 [n], from terms [n, m] and weights [m].
+
+    One product after the other is added, rounded each time: the browser, which picks while a hand
+    moves (ui/components/picking.js), then has the same number to the last bit.
+    """
+    found = np.zeros(len(scaled))
+    for term, weight in zip(scaled.T, weights.tolist(), strict=True):
+        found += term * weight
+    return found
+
+
 def chebyshev(scaled: Floats, weights: Floats) -> Floats:
     """s of the module's formula, float64 [n], from terms [n, m] and weights [m]; less is better."""
-    weighted = scaled * weights
-    return weighted.max(axis=1) + RHO * weighted.sum(axis=1)
+    largest = np.asarray((scaled * weights).max(axis=1))
+    return largest + RHO * weighted_sum(scaled, weights)
 
 
 def nearest_to_bounds(
@@ -160,7 +172,7 @@ def choose(scaled: Floats, weights: Floats, candidates: NDArray[np.intp]) -> int
     """
     measure = chebyshev(scaled[candidates], weights)
     candidates = candidates[measure <= measure.min() + TIE]
-    total = scaled[candidates] @ weights
+    total = weighted_sum(scaled[candidates], weights)
     return int(candidates[total <= total.min() + TIE][0])
 
 

@@ -25,6 +25,12 @@ is not trusted further than that, and no point outweighs all others."""
 CEILING = 1e8
 """Most noise of a point, in units of the least: one that says nothing still counts as a place."""
 
+HALF = 0.5
+"""Of an example: added to hits and to misses."""
+
+LARGEST = 700.0
+"""Logarithm beyond which a value is cut: the next ones have no float64."""
+
 SMALLEST = 1e-9
 """A loss of 0 has no logarithm; this is put in its place."""
 
@@ -43,8 +49,8 @@ def linked(scores: Floats, spread: Floats, link: Link) -> tuple[Floats, Floats]:
     if link == "logit":
         hits = np.clip(scores, 0.0, 1.0) * spread
         misses = spread - hits
-        values = np.log((hits + 0.5) / (misses + 0.5))
-        return values, floored(1.0 / (hits + 0.5) + 1.0 / (misses + 0.5), values)
+        values = np.log((hits + HALF) / (misses + HALF))
+        return values, floored(1.0 / (hits + HALF) + 1.0 / (misses + HALF), values)
     if link == "log":
         above = np.maximum(scores, SMALLEST)
         return np.log(above), floored((spread / above) ** 2, np.log(above))
@@ -60,15 +66,15 @@ def unlinked(values: Floats, link: Link, count: float, least: float) -> Floats:
         least: under the other links nothing is below this.
     """
     if link == "logit":
-        return np.clip((_sigmoid(values) * (count + 1.0) - 0.5) / count, 0.0, 1.0)
+        return np.clip((_sigmoid(values) * (count + 1.0) - HALF) / count, 0.0, 1.0)
     if link == "log":
-        values = np.exp(np.clip(values, -700.0, 700.0))
+        values = np.exp(np.clip(values, -LARGEST, LARGEST))
     return np.maximum(values, least)
 
 
 def bernoulli(values: Floats, count: ArrayLike) -> Floats:
     """p (1 − p) at logits, p no nearer to 0 and 1 than half an example of `count`."""
-    edge = 0.5 / (np.asarray(count, dtype=np.float64) + 1.0)
+    edge = HALF / (np.asarray(count, dtype=np.float64) + 1.0)
     p = np.clip(_sigmoid(values), edge, 1.0 - edge)
     return p * (1.0 - p)
 

@@ -28,6 +28,9 @@ DECIMALS = 2
 DETERMINED = 1e-8
 """A direction of the design shorter than this share of the longest is not determined."""
 
+NOTHING = 1e-12
+"""Coefficients of a sum nearer to 0 have no proportions."""
+
 LEVELS = 3
 CORNERS = 729
 RANDOM = 512
@@ -65,7 +68,7 @@ def shares(positions: ArrayLike) -> Floats:
     """Positions [n, K] scaled to sum one; NaN where the sum is 0."""
     found = np.asarray(positions, dtype=np.float64)
     total = found.sum(axis=1, keepdims=True)
-    return found / np.where(np.abs(total) < 1e-12, np.nan, total)
+    return found / np.where(np.abs(total) < NOTHING, np.nan, total)
 
 
 def features(positions: ArrayLike, simplex: bool = False) -> Floats:

@@ -84,7 +84,7 @@ class Surrogate:
         link: what is quadratic is link(score).
         simplex: whether only the proportions of a position matter.
         beta: float64 [p], of the basis as `features` gives it.
-        covariance: float64 [p, p] of beta, φ included.
+        factor: float64 [p, p], F with F Fᵀ the covariance of beta, φ included.
         noise: sampling variance of one score on the link's scale, φ included; under "logit" to be
             divided by p (1 − p).
         scatter: φ τ², what the surface misses on the link's scale.
@@ -101,7 +101,7 @@ class Surrogate:
     link: Link
     simplex: bool
     beta: Floats
-    covariance: Floats
+    factor: Floats
     noise: float
     scatter: float
     count: float
@@ -117,7 +117,8 @@ class Surrogate:
         rows = features(positions, self.simplex)
         centre = rows @ self.beta
         noise = self.noise / bernoulli(centre, self.count) if self.link == "logit" else self.noise
-        variance = ((rows @ self.covariance) * rows).sum(axis=1) + self.scatter + noise
+        # squares are added, so that what large terms leave of each other stays exact, never below 0
+        variance = ((rows @ self.factor) ** 2).sum(axis=1) + self.scatter + noise
         half = student(self.freedom) * np.sqrt(variance)
         mean, low, high = (
             unlinked(each, self.link, self.count, self.least)
@@ -218,7 +219,7 @@ def fit(
     typical = float(np.median(spread)) if link == "logit" else 0.0
     noise = 1.0 / (typical + 1.0) if link == "logit" else float(np.median(variance))
     return Surrogate(
-        tuple(names), link, simplex, beta, scale * factor @ factor.T, scale * noise,
+        tuple(names), link, simplex, beta, math.sqrt(scale) * factor, scale * noise,
         scale * missed, typical, freedom, len(values), _caught(w, h, left), least,
     )  # fmt: skip
 

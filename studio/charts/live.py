@@ -1,11 +1,14 @@
 """The surfaces of the method in hand, for the browser to predict from while a slider moves. Pure.
 
-surfaces ──► bytes ──► readout.js: slider ──► mean, band ──► words, mark     on every frame
-                                   then Python's own answer, which may be a measured point
+surfaces ──► bytes ──► predicting.js: slider ──► mean, band ──► words, mark     on every frame
+                                      then Python's own answer, which may be a measured point
+
+What is sent is all that `Surrogate.predict` takes, to the last bit, and each of its constants.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -14,31 +17,36 @@ from typing import Any
 import numpy as np
 
 from engine.search.least_squares import student
+from engine.search.links import HALF, LARGEST
+from engine.search.quadratic import NOTHING
 from engine.search.surrogate import Surrogate, TooFew
 from studio.points.view import Axis, Measured
-from studio.points.words import PREDICTED, PREDICTED_NOTE
+from studio.points.words import PREDICTED, PREDICTED_DIGITS, PREDICTED_NOTE
 from studio.shared import once
 
-DIGITS = 9
-"""Significant ones of a number sent: a score is shown with three decimals."""
+RULES = {
+    "half": HALF,
+    "largest": LARGEST,
+    "nothing": NOTHING,
+    "digits": PREDICTED_DIGITS,
+}
 
 
-def _numbers(values: np.ndarray) -> list[float]:
-    return [float(f"{each:.{DIGITS}g}") for each in values.tolist()]
+def _numbers(values: np.ndarray) -> str:
+    """float64, little-endian, in base64: shorter than their digits, and exact."""
+    return base64.b64encode(values.astype("<f8").tobytes()).decode()
 
 
 def surface(found: Surrogate) -> dict[str, Any]:
-    """What `Surrogate.predict` takes, as JSON: covariance is its upper triangle by rows, off the
-    diagonal doubled; half is Student's quantile."""
-    covariance = 2.0 * found.covariance - np.diag(np.diag(found.covariance))
+    """What `Surrogate.predict` takes, as JSON: factor by columns; student is the quantile."""
     return {
         "link": found.link,
         "beta": _numbers(found.beta),
-        "covariance": _numbers(covariance[np.triu_indices(len(covariance))]),
+        "factor": _numbers(found.factor.T),
         "noise": found.noise,
         "scatter": found.scatter,
         "count": found.count,
-        "half": student(found.freedom),
+        "student": student(found.freedom),
         "least": found.least if math.isfinite(found.least) else None,
         "inside": found.inside,
     }
@@ -63,6 +71,7 @@ def packed(
             "axes": [[axis.name, axis.label] for axis in axes],
             "title": PREDICTED,
             "note": PREDICTED_NOTE,
+            "rules": RULES,
             "surfaces": {name: surface(each) for name, each in known.items()},
         }
         return json.dumps(data, allow_nan=False).encode(), known  # ids are of what is kept here

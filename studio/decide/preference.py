@@ -5,6 +5,8 @@
 A weight is a whole number of hundredths, so that a preference can be a key and a part of an
 address. A weight that is locked stays when another moves. Where the hundredths do not come out even
 the largest remainders are rounded up, the earlier one among equals, so that the sum is exactly one.
+
+While a hand moves a weight the browser does the same, step by step (ui/components/picking.js).
 """
 
 from __future__ import annotations
@@ -12,11 +14,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 
 from studio.points.numbers import finite
 
 STEPS = 100
 """Hundredths of the whole."""
+
+EVEN = 1e-9
+"""Remainders nearer than this are equal: 28.999999999999996 is 29."""
+
+LEAST_ROOM = 1e-6
+"""What free weights share, in hundredths, where the others leave nothing: so that there and back is
+in proportion."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +63,23 @@ class Preference:
         return replace(self, locked=names)
 
 
+def _sum(numbers: Sequence[float]) -> float:
+    """One after the other, as the browser adds: `sum` compensates for rounding from Python 3.12."""
+    return reduce(add, numbers, 0.0)
+
+
 def apportion(shares: Sequence[float], total: int) -> list[int]:
     """Whole numbers that sum to `total`, in proportion to shares ≥ 0; even where all are 0.
 
     Largest remainders are rounded up, the earlier one among equals.
     """
-    whole = sum(shares)
+    whole = _sum(shares)
     exact = [total * (each / whole if whole else 1 / len(shares)) for each in shares]
-    found = [math.floor(each + 1e-9) for each in exact]  # 28.999999999999996 is 29
-    order = sorted(range(len(shares)), key=lambda i: (round(found[i] - exact[i], 9), i))
+    found = [math.floor(each + EVEN) for each in exact]
+    left = [
+        math.floor((each - count) / EVEN + 0.5) for each, count in zip(exact, found, strict=True)
+    ]
+    order = sorted(range(len(shares)), key=lambda i: (-left[i], i))
     for i in order[: total - sum(found)]:
         found[i] += 1
     return found
@@ -72,9 +91,9 @@ def _shared(
     """These weights as they are held, in hundredths, the rest among the free ones."""
     room = STEPS - sum(held.values())
     counts = {**held, **dict(zip(free, apportion(shares, room), strict=True))}
-    whole = sum(shares)
+    whole = _sum(shares)
     exact = {
-        name: max(room, 1e-6) * (share / whole if whole else 1 / len(free)) / STEPS
+        name: max(room, LEAST_ROOM) * (share / whole if whole else 1 / len(free)) / STEPS
         for name, share in zip(free, shares, strict=True)
     }
     return Preference(

@@ -15,6 +15,8 @@ from studio.points.view import Axis, Measured
 PREDICTED = "Predicted, not measured"
 MEASURING = "Being measured"
 PREDICTED_NOTE = "Value and 95 % model band, from this method's points."
+PREDICTED_DIGITS = 3
+"""After the point."""
 
 
 def front_words(measured: Measured, over: Sequence[Axis], axes: Sequence[Axis]) -> str:
@@ -87,7 +89,7 @@ def readout(
         return answer
     if predicted:
         lines = [
-            [axis.label, "{:.3f}, {:.3f} … {:.3f}".format(*predicted[axis.name])]
+            [axis.label, _predicted_text(*predicted[axis.name])]
             if axis.name in predicted
             else [axis.label, "not predicted"]
             for axis in axes
@@ -143,6 +145,12 @@ def _mark_of(
                 "kind": "nearest", "label": label, "values": _values(measured, axes, near.row)
             }  # fmt: skip
     return {"kind": "measured", "label": "this recipe", "values": values}
+
+
+def _predicted_text(*numbers: float) -> str:
+    """Value and band, as the browser writes them too while a slider moves."""
+    mean, low, high = (f"{each:.{PREDICTED_DIGITS}f}" for each in numbers)
+    return f"{mean}, {low} … {high}"
 
 
 def _lines(measured: Measured, axes: Sequence[Axis], row: int) -> list[list[str]]:

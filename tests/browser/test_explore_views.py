@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from engine.front.preference import choose as choose_row
-from engine.front.preference import scale_weights
 from studio.decide.preference import equal, rebalanced
 from tests.browser.driver import Served, kinds, moved, points, redrawn, slider, wait_for_chart
 
@@ -237,12 +233,6 @@ WATCH_PICK = """() => {
     new MutationObserver(() => window.picks.push(document.querySelector('.picked').dataset.point))
         .observe(document.querySelector('.picked'), { attributes: true, childList: true });
 }"""
-CHOSEN = """([members, weights]) => {
-    const { front } = window.paretoscope;
-    const [measure, total] = [0, 1].map(() => new Float64Array(members.ids.length));
-    Object.assign(front, members, { measure, total });
-    return weights.map((each) => front.choose(each));
-}"""
 
 
 def answered(page: Page) -> None:
@@ -329,38 +319,4 @@ def test_a_dragged_weight_takes_the_pick_and_the_handle_along(
     assert picked(page) == found
     assert page.evaluate("window.paretoscope.front.weights") == live
     assert page.complaints == []
-    page.context.close()
-
-
-def test_the_browser_picks_what_the_engine_picks(shipped: Served, chrome: Browser) -> None:
-    page = shipped.open(chrome, THREE)
-    wait_for_chart(page)
-    prefer(page)
-    rng = np.random.default_rng(11)
-    for wide in (2, 3, 5):
-        # coarse, so that there are ties; some beyond the ideal of frozen ranges
-        terms = rng.integers(-3, 9, (60, wide)) / 8
-        asked = [
-            [*found, 100 - sum(found)]
-            for found in product(range(0, 101, 5 if wide < 4 else 25), repeat=wide - 1)
-            if sum(found) <= 100
-        ]
-        names = ["a", "b", "c", "d", "e"][:wide]
-        members = {
-            "names": names,
-            "ids": [str(row) for row in range(len(terms))],
-            "terms": terms.ravel().tolist(),
-        }
-        rows = [
-            choose_row(
-                terms,
-                scale_weights(
-                    names,
-                    {name: count / 100 for name, count in zip(names, counts, strict=True)},
-                ),
-                np.arange(len(terms)),
-            )
-            for counts in asked
-        ]
-        assert page.evaluate(CHOSEN, [members, asked]) == rows
     page.context.close()

@@ -51,3 +51,10 @@ def test_a_revision_says_which_figure_it_is() -> None:
     assert one.revision != components.drawing({"data": [2]}).revision
     with pytest.raises(ValueError, match="JSON"):
         components.drawing({"data": [float("nan")]})
+
+
+def test_a_component_holds_what_it_imports_and_nothing_else_of_it_gets_out() -> None:
+    text = components.script("front")
+    assert "\nimport " not in text and "\nexport const" not in text
+    assert text.count("const sum = ") == 1 and text.index("(() => {") < text.index("const sum = ")
+    assert "return { chooser, equal, placed, rebalanced, unlocked };" in text

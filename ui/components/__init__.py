@@ -3,6 +3,7 @@
 library   says where plotly.js is (ui/library.py); the browser fetches it once and keeps it
 chart     the figure as bytes, sent once a revision; the browser keeps what it has drawn
 surfaces  what the browser predicts from while a slider moves: some kilobytes, for a method's points
+          (predicting.js: without a page; picking.js likewise, for what the preference panel has)
 readout   a few hundred bytes at each move of a slider: text, and where the chart's mark stands
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from ui import library as plotly_js
 
 HERE = Path(__file__).parent
 
+IMPORT = re.compile(r'^import \{(?P<names>[ \w,]+)\} from "\./(?P<file>\w+)\.js";$', re.MULTILINE)
+
 
 def declare(name: str, html: str | None = None) -> Callable[..., Any]:
     """The component of `name`.js; what has an element of its own has `name`.css too."""
@@ -32,12 +36,23 @@ def declare(name: str, html: str | None = None) -> Callable[..., Any]:
 
 
 def script(name: str) -> str:
-    """A component's module, within what shows its failure in our words (unforeseen.js)."""
-    files = (HERE / f"{each}.js" for each in (name, "unforeseen"))
-    own, around = (each.read_text(encoding="utf-8") for each in files)
+    """A component's module, within what shows its failure in our words (unforeseen.js). What it
+    imports stands in it: Streamlit serves a component as one text."""
+    own, around = (_read(each) for each in (name, "unforeseen"))
     before, mark, after = own.partition("export default function ")
     assert mark, f"{name}.js exports no function"
+    before = IMPORT.sub(lambda found: _within(found["names"], found["file"]), before)
     return f"{before}const paint = function {after.rstrip()};\n{around}"
+
+
+def _read(name: str) -> str:
+    return (HERE / f"{name}.js").read_text(encoding="utf-8")
+
+
+def _within(names: str, file: str) -> str:
+    """A module without a page of its own, as a constant that only its exports leave."""
+    inner = _read(file).replace("\nexport const ", "\nconst ").rstrip()
+    return f"const {{{names}}} = (() => {{\n{inner}\nreturn {{{names}}};\n}})();"
 
 
 _library = declare("library")
@@ -96,11 +111,12 @@ def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
     )  # fmt: skip
 
 
-def readout(data: Mapping[str, Any], surfaces: bytes) -> None:
+def readout(data: Mapping[str, Any], surfaces: bytes, step: float) -> None:
     """Show what is known of the recipe in hand, and move its mark on the chart.
 
     Args:
         surfaces: what the browser predicts from while a slider moves.
+        step: of the sliders; a coefficient between two steps is shown as the nearer one.
     """
     _surfaces(key="surfaces", data=surfaces)
-    _readout(key="readout", data=dict(data))
+    _readout(key="readout", data={**data, "step": step})

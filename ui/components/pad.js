@@ -8,31 +8,31 @@
 // The picture holds the pick of each of the 5151 weights there are: a region is where one member is picked, and its
 // colour says towards which corners it lies. Lines between regions are left clear, so no theme needs another picture.
 
-const STEPS = 100;
 const [WIDTH, HEIGHT] = [200, 173];  // of the triangle in the page's pixels; it may be drawn in a hidden tab
 const SCALE = 2;  // canvas pixels for each of the page's
 const SEND_AFTER = 250;  // ms after the last key
 
-const cell = (a, b) => a * (STEPS + 1) + b;
+const cell = ({ steps }, a, b) => a * (steps + 1) + b;
+
+const everyWeights = function* ({ steps }) {
+  for (let a = 0; a <= steps; a++) for (let b = 0; b <= steps - a; b++) yield [a, b, steps - a - b];
+};
 
 const tabulate = (front) => {
-  const table = new Int32Array((STEPS + 1) ** 2).fill(-1);
-  for (let a = 0; a <= STEPS; a++)
-    for (let b = 0; b <= STEPS - a; b++)
-      table[cell(a, b)] = front.choose([a, b, STEPS - a - b]);
+  const table = new Int32Array((front.rules.steps + 1) ** 2).fill(-1);
+  for (const weights of everyWeights(front.rules)) table[cell(front.rules, ...weights)] = front.choose(weights);
   return table;
 };
 
 // A colour for each member that is picked somewhere: the corners' colours, mixed as the weights are in its region.
-const colour = (table, corners) => {
+const colour = (table, corners, rules) => {
   const mixed = new Map();
-  for (let a = 0; a <= STEPS; a++)
-    for (let b = 0; b <= STEPS - a; b++) {
-      const own = table[cell(a, b)];
-      const sums = mixed.get(own) ?? [0, 0, 0];
-      [a, b, STEPS - a - b].forEach((weight, i) => (sums[i] += weight));
-      mixed.set(own, sums);
-    }
+  for (const weights of everyWeights(rules)) {
+    const own = table[cell(rules, ...weights)];
+    const sums = mixed.get(own) ?? [0, 0, 0];
+    weights.forEach((weight, i) => (sums[i] += weight));
+    mixed.set(own, sums);
+  }
   for (const [own, sums] of mixed) {
     const whole = sums[0] + sums[1] + sums[2];
     mixed.set(own, [0, 1, 2].map((k) => Math.round(sums.reduce((sum, each, i) => sum + (each / whole) * corners[i][k], 0))));
@@ -64,7 +64,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     setTriggerValue("moved", { weights: Object.fromEntries(pairs), turn: front.turn });
   };
 
-  const paint = () => {
+  const paint = ({ rules }) => {
     for (const canvas of [regions, region]) [canvas.width, canvas.height] = [WIDTH * SCALE, HEIGHT * SCALE];
     const [across, down] = [regions.width, regions.height];
     pad.owner = new Int32Array(across * down).fill(-1);
@@ -73,9 +73,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const half = ((1 - top) * across) / 2;
       for (let x = Math.ceil(across / 2 - half - 0.5); x + 0.5 <= across / 2 + half; x++) {
         const right = (x + 0.5) / across - top / 2;
-        const a = Math.min(Math.round(top * STEPS), STEPS);
-        const b = Math.min(Math.max(Math.round((1 - top - right) * STEPS), 0), STEPS - a);
-        pad.owner[y * across + x] = pad.table[cell(a, b)];
+        const a = Math.min(Math.round(top * rules.steps), rules.steps);
+        const b = Math.min(Math.max(Math.round((1 - top - right) * rules.steps), 0), rules.steps - a);
+        pad.owner[y * across + x] = pad.table[cell(rules, a, b)];
       }
     }
     const image = new ImageData(across, down);
@@ -101,13 +101,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 
   const show = (front) => {  // handle and its words
-    const [a, b, c] = front.weights;
-    const [x, y] = [((a / 2 + c) / STEPS) * WIDTH, (1 - a / STEPS) * HEIGHT];
+    const [{ rules }, [a, b, c]] = [front, front.weights];
+    const [x, y] = [((a / 2 + c) / rules.steps) * WIDTH, (1 - a / rules.steps) * HEIGHT];
     handle.style.transform = `translate(${x}px, ${y}px)`;
-    const words = front.names.map((name, i) => `${name} ${(front.weights[i] / STEPS).toFixed(2)}`).join(", ");
+    const words = front.names.map((name, i) => `${name} ${(front.weights[i] / rules.steps).toFixed(2)}`).join(", ");
     handle.setAttribute("aria-valuetext", words);
     handle.setAttribute("aria-valuenow", a);
-    const pick = pad.table[cell(a, b)];
+    const pick = pad.table[cell(rules, a, b)];
     if (pick === pad.pick && !pad.stale) return;
     pad.pick = pick;
     pad.stale = false;
@@ -117,13 +117,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const move = (asked) => {  // weights asked for, any scale; locked ones stay
     const front = weighed();
-    const open = front?.free() ?? [];
-    if (open.length < 2) return;
-    const room = open.reduce((sum, i) => sum + front.weights[i], 0);
-    const found = front.apportion(open.map((i) => Math.max(asked[i], 0)), room);
-    const weights = [...front.weights];
-    open.forEach((i, k) => (weights[i] = found[k]));
-    front.put(weights);
+    if (front && front.free().length > 1) front.put(asked);
   };
 
   const follow = () => {  // one frame's worth of pointer events
@@ -206,8 +200,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (pad.revision !== front.revision) {
       pad.revision = front.revision;
       pad.table = tabulate(front);
-      pad.colours = colour(pad.table, data.colours.map(rgb));
-      paint();
+      pad.colours = colour(pad.table, data.colours.map(rgb), front.rules);
+      paint(front);
       pad.stale = true;
       [".top", ".left", ".right"].forEach((place, i) => {
         find(place).textContent = front.labels[i];

@@ -3,11 +3,6 @@
 // While a slider moves they follow on every frame by what is predicted here; Python's answer about the same
 // recipe then takes over. An answer about a recipe that the sliders have left already is not shown.
 
-const HALF_STEP = 0.00501;  // a slider shows 0.75 for a coefficient of 0.7521
-
-const same = (values, others) =>
-  Object.entries(others).every(([name, value]) => Math.abs(values[name] - value) <= HALF_STEP);
-
 export default function ({ data, parentElement }) {
   const shared = (window.paretoscope ??= { waiting: [] });
   const live = (shared.live ??= {});
@@ -36,18 +31,22 @@ export default function ({ data, parentElement }) {
     shared.place?.();
   };
 
+  // A slider shows 0.75 for a coefficient of 0.7521.
+  const same = (values, { coefficients, step }) =>
+    Object.entries(coefficients).every(([name, value]) => Math.abs(values[name] - value) <= 0.501 * step);
+
   const before = live.answered;
   live.answered = data;
   live.follow = () => {
     if (!root.isConnected) return;
     const values = live.sliders();
-    const found = same(values, live.answered.coefficients) ? live.answered : live.predict(values);
+    const found = same(values, live.answered) ? live.answered : live.predict(values);
     if (found) show(found);
   };
   // Sliders that stand elsewhere than this answer and the one before were moved by a hand since; where they
   // still stand at the one before, Python loads a recipe and they are about to follow.
   const values = live.sliders?.() ?? {};
   const there = Object.keys(data.coefficients).every((name) => name in values);
-  const stayed = same(values, data.coefficients) || (before && same(values, before.coefficients));
+  const stayed = same(values, data) || (before && same(values, before));
   if (!there || stayed || !live.predict?.(values)) show(data);
 }

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.front.preference import RHO, TIE
 from studio.decide.front import Front
 from studio.decide.picking import Pick
-from studio.decide.preference import Preference
+from studio.decide.preference import EVEN, LEAST_ROOM, STEPS, Preference
 from studio.points.view import Measured
 from ui.components import declare
 
@@ -36,7 +37,8 @@ _pad = declare(
     "pad",
     '<div class="pad"><div class="corner top"></div><div class="triangle">'
     '<canvas class="regions"></canvas><canvas class="region"></canvas>'
-    '<div class="handle" role="slider" tabindex="0" aria-valuemin="0" aria-valuemax="100"'
+    '<div class="handle" role="slider" tabindex="0" aria-valuemin="0"'
+    f' aria-valuemax="{STEPS}"'
     ' aria-roledescription="pad, moved with the arrow keys"></div></div>'
     '<div class="bottom"><div class="corner left"></div><div class="corner right"></div></div>'
     '<div class="words">A region is one measured point; its colour mixes those of the corners by'
@@ -73,7 +75,8 @@ def _place(measured: Measured, row: int) -> dict[str, float]:
 
 
 def packed(measured: Measured, front: Front) -> bytes:
-    """What a hand chooses among, as JSON; numbers are in order of members, then of axes."""
+    """What a hand chooses among and by which rules (ui/components/picking.js), as JSON; numbers are
+    in order of members, then of axes."""
     places = thinned(front.terms)
     axes, rows = front.axes, front.rows[places].tolist()
     found: dict[str, Any] = {
@@ -81,6 +84,7 @@ def packed(measured: Measured, front: Front) -> bytes:
         "labels": [axis.label for axis in axes],
         "ids": [measured.ids[row] for row in rows],
         "terms": front.terms[places].ravel().tolist(),
+        "rules": {"rho": RHO, "tie": TIE, "steps": STEPS, "even": EVEN, "least": LEAST_ROOM},
         "places": [_place(measured, row) for row in rows],
         "texts": [measured.text(row) for row in rows],
         "scores": [measured.score_text(row, axis.name) for row in rows for axis in axes],

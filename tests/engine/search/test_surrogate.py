@@ -139,7 +139,7 @@ def test_a_band_grows_where_nothing_was_measured() -> None:
     positions, mean, _ = binomial(30, 300, 4)
     found = fit(AB, positions, mean, count=np.full(30, 300), link="logit")
     rows = features([[0.75, 0.75], [3.0, 3.0]])
-    near, far = np.sqrt(((rows @ found.covariance) * rows).sum(axis=1))
+    near, far = np.sqrt(((rows @ found.factor) ** 2).sum(axis=1))
     assert far > 5 * near
 
 

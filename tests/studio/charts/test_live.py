@@ -1,7 +1,8 @@
-"""The surfaces as the browser gets them: enough to predict what the engine predicts."""
+"""The surfaces as the browser gets them."""
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.search.surrogate import Surrogate, TooFew, features, fit
+from engine.search.least_squares import student
+from engine.search.surrogate import Surrogate, TooFew, fit
 from studio.charts import live
 from studio.points.view import Axis, measure
 
@@ -27,35 +29,21 @@ def fitted(link: Any, simplex: bool = False, least: float = -math.inf) -> Surrog
     )  # fmt: skip
 
 
-def predicted(sent: dict[str, Any], row: np.ndarray) -> tuple[float, float]:
-    """Centre and half the band on the link's scale, from what is sent."""
-    centre = float(row @ sent["beta"])
-    first, second = np.triu_indices(len(row))
-    variance = float((row[first] * row[second]) @ sent["covariance"]) + sent["scatter"]
-    if sent["link"] == "logit":
-        edge = 0.5 / (sent["count"] + 1)
-        p = min(max(1 / (1 + math.exp(-centre)), edge), 1 - edge)
-        return centre, sent["half"] * math.sqrt(variance + sent["noise"] / (p * (1 - p)))
-    return centre, sent["half"] * math.sqrt(variance + sent["noise"])
+def numbers(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), "<f8")
 
 
 @pytest.mark.parametrize("simplex", [False, True])
 @pytest.mark.parametrize("link", ["logit", "log", "identity"])
-def test_what_is_sent_predicts_the_same(link: str, simplex: bool) -> None:
+def test_a_surface_is_sent_to_the_last_bit(link: str, simplex: bool) -> None:
     found = fitted(link, simplex)
     sent = json.loads(json.dumps(live.surface(found), allow_nan=False))
-    places = np.random.default_rng(5).uniform(0.1, 1.0, (20, 3))
-    answer = found.predict(places)
-    back = {
-        "logit": lambda v: ((sent["count"] + 1) / (1 + math.exp(-v)) - 0.5) / sent["count"],
-        "log": math.exp,
-        "identity": float,
-    }[link]
-    for place, row in enumerate(features(places, simplex)):
-        centre, half = predicted(sent, row)
-        assert back(centre) == pytest.approx(answer.mean[place], abs=1e-6)
-        assert back(centre - half) == pytest.approx(answer.low[place], abs=1e-6)
-        assert back(centre + half) == pytest.approx(answer.high[place], abs=1e-6)
+    assert numbers(sent["beta"]).tolist() == found.beta.tolist()
+    factor = numbers(sent["factor"]).reshape(found.factor.shape)  # a row is a column
+    assert factor.T.tolist() == found.factor.tolist()
+    assert sent["student"] == student(found.freedom)
+    for name in ("noise", "scatter", "count", "link"):
+        assert sent[name] == getattr(found, name)
 
 
 def test_a_least_value_is_sent_and_none_is_null() -> None:
@@ -72,5 +60,6 @@ def test_surfaces_are_packed_once_and_what_has_none_is_left_out() -> None:
     sent = json.loads(data)
     assert list(sent["surfaces"]) == ["facts"] and sent["names"] == list(NAMES)
     assert sent["axes"] == [["facts", "facts ↑"], ["loss", "loss ↓"]]
+    assert sent["rules"] == {"half": 0.5, "largest": 700.0, "nothing": 1e-12, "digits": 3}
     nothing = json.loads(live.packed(measured, axes, {"facts": TooFew(2, 10)}))
     assert nothing["names"] == [] and nothing["surfaces"] == {}

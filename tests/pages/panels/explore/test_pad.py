@@ -47,6 +47,9 @@ def test_members_of_the_front_with_terms_values_and_words(measured: Measured) ->
     assert found["places"][1].items() >= place.items() and set(found["places"][1]) == set(NAMES)
     assert found["texts"][1] == "task_arithmetic(helpful 0.1)"
     assert found["scores"][3] == "0.100 ± 0.010"
+    # the browser knows no constant of the rules by which it picks
+    rules = {"rho": 1e-6, "tie": 1e-12, "steps": 100, "even": 1e-9, "least": 1e-6}
+    assert found["rules"] == rules
 
 
 def test_only_members_that_the_bounds_leave_and_another_revision(measured: Measured) -> None:
