@@ -132,13 +132,13 @@ if __name__ != "__main__":  # the server takes `app` from here; every page runs 
     from starlette.middleware import Middleware
     from streamlit import App
 
-    from ui import library
+    from ui import library, news
     from ui.document import Document
     from ui.guard import Guard
 
     app = App(
         ROOT / "app.py",
-        routes=[library.route()],
+        routes=[library.route(), news.route()],
         middleware=[Middleware(Guard), Middleware(Document)],
         on_script_error=unforeseen,
         lifespan=serving,

@@ -98,7 +98,7 @@ class Workbench:
     # the worker
 
     def advance(self) -> None:
-        """Called about once a second: open the study, then have the unmerged models scored; read
+        """Called several times a second: open the study, then have the unmerged models scored; read
         what other processes wrote."""
         with self._lock:
             opening = self._tasks.get("open")

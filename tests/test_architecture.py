@@ -28,7 +28,7 @@ def named(tree: ast.Module) -> set[str]:
     """Functions, classes and methods of a module: `name`, `Class`, `Class.method`."""
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
             found |= {f"{node.name}.{e.name}" for e in node.body if isinstance(e, ast.FunctionDef)}

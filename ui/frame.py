@@ -6,41 +6,18 @@ runs pages/*.py directly), so nothing a page needs is set up anywhere else.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import streamlit as st
 
-from cache.damage import told
-from cache.store import Store
-from engine.counted import counted
-from engine.errors import BadInput, ParetoscopeError, Problem, first_problems, shown
-from studio.points.view import Measured
-from studio.sweeps import queue as sweeping
-from studio.task import WorkerState
+from engine.errors import BadInput, ParetoscopeError, Problem, first_problems
 from studio.workbench import Workbench
-from ui import address, help_menu, jobs_bar, tray, tray_menu, unforeseen
-from ui.opened import connect, session, settled
+from ui import address, header, help_menu, jobs_bar, tray_menu, unforeseen
+from ui.opened import connect, settled
 from ui.place import Place
 
 ROOT = Path(__file__).resolve().parents[1]
-POLL_SECONDS = 1.0
-
-Colour = Literal["gray", "green", "blue", "red"]
-WORKER_WORDS = {
-    "starting": "worker starting",
-    "ready": "worker ready",
-    "busy": "worker busy",
-    "failed": "worker failed",
-}
-WORKER_COLOURS: dict[str, Colour] = {
-    "starting": "gray",
-    "ready": "green",
-    "busy": "blue",
-    "failed": "red",
-}
 
 
 def choose_study(path: Path) -> None:
@@ -74,9 +51,9 @@ def navigation() -> st.Page:
 
 
 def export_link(model: Mapping[str, str | None], help: str | None = None) -> None:
-    """The way to Export with a model: a link, so that the browser itself leaves this page, its
-    timers with it (see place.py). By its page, not its file: a fragment may be drawn again alone,
-    where no page has been registered.
+    """The way to Export with a model: a link, so that the browser itself leaves this page (see
+    place.py). By its page, not its file: a fragment may be drawn again alone, where no page has
+    been registered.
 
     Args:
         model: what of an address names it: a point's id, or a recipe.
@@ -93,78 +70,6 @@ def show_problems(problems: Sequence[Problem]) -> None:
             st.code(problem.what, language=None, wrap_lines=True)
             if problem.fix:
                 st.text(problem.fix)
-
-
-def header_text(bench: Workbench, measured: Measured) -> tuple[str, str]:
-    """Family and numerics, and the counts, in words."""
-    names = bench.names
-    experts = counted(len(names.experts), "expert")
-    family = f"base, {experts}" + (", target" if names.has_target else "")
-    if bench.known is not None:
-        device, dtype, *_ = bench.known.numerics.split("/")
-        family += f" · {device}, {dtype}"
-    counts = counted(len(measured), "point")
-    if measured.failures:
-        counts += f", {len(measured.failures)} failed"
-    return family, counts
-
-
-def _damages(store: Store) -> None:
-    """How much of the workspace is damaged and set aside, and what that was; nothing for none."""
-    found = store.damages
-    if found:
-        with st.popover(f"{len(found)} damaged, set aside", type="tertiary", key="damages"):
-            st.text("Everything else is there. Set aside, the newest last:")
-            lines = shown("\n".join(told(store.workspace, found)), lines=True, most=None)
-            st.code(lines, language=None, wrap_lines=True)
-
-
-def _seen(bench: Workbench, worker: WorkerState, title: str) -> tuple[object, ...]:
-    """What the pages show of the bench; a change draws them again."""
-    failed = worker.name == "failed"
-    work = jobs_bar.keys(bench, title), jobs_bar.ended(bench, session(), title)
-    return bench.version, bench.opened, failed, work, tuple(tray.tray())
-
-
-@st.fragment(run_every=POLL_SECONDS, key="header")
-def _header(bench: Workbench, place: Place, drawn: list[bool]) -> None:
-    """One line on every page, and the pulse of the app: once a second it looks for what is new.
-
-    A pulse of the page before, come late, has emptied the browser's page (see place.py): the page
-    is then asked for again, whole.
-    """
-    if drawn and place.left:
-        st.switch_page(page(place.name), query_params=place.parameters)
-    bench.held.here(session(), time.monotonic())
-    bench.advance()
-    sweeping.advance(bench)
-    worker = bench.worker()
-    seen = _seen(bench, worker, place.name.capitalize())
-    before: tuple[object, ...] | None = st.session_state.get("seen")
-    if drawn and before != seen:
-        points_alone = before is not None and before[1:] == seen[1:]
-        if not points_alone or bench.held.turn(session(), time.monotonic()):
-            st.rerun()
-        seen = before or seen
-    else:
-        bench.held.level(session())
-    drawn.append(True)
-    st.session_state["seen"] = seen
-    family, counts = header_text(bench, bench.measured())
-    with st.container(
-        horizontal=True, vertical_alignment="center", gap="medium", key="study_header"
-    ):
-        st.text(bench.study.name, width="content")
-        st.text(family, width="content")
-        st.text(counts, width="content")
-        _damages(bench.store)
-        st.badge(WORKER_WORDS[worker.name], color=WORKER_COLOURS[worker.name])
-        if worker.name == "failed" and st.button("Restart worker", key="restart", type="tertiary"):
-            bench.restart()
-            st.rerun()
-    if worker.name == "failed":
-        st.error("The worker failed. Points measured so far are safe.", icon=":material/error:")
-        st.code(worker.reason, language=None, wrap_lines=True)
 
 
 def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
@@ -209,7 +114,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
         st.stop()
     with st.container(horizontal=True, vertical_alignment="center", key="top_line"):
         with st.container():
-            _header(bench, Place.here(title.lower()), [])
+            header.header(bench, Place.here(title.lower()), page(title.lower()))
         jobs_bar.bar(bench, title)
         address.keep_tray(bench)
         help_menu.menu(bench, page("explore"))

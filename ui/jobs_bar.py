@@ -6,6 +6,7 @@ import streamlit as st
 
 from studio.at_work import Work, at_work
 from studio.workbench import Workbench
+from ui import news
 
 LOOK_SECONDS = 0.5
 OWN = {"Sweeps": ("sweep:", ":estimate:"), "Compare": (":compare:",)}
@@ -37,12 +38,10 @@ def ended(bench: Workbench, session: str, title: str) -> frozenset[str]:
 
 def bar(bench: Workbench, title: str) -> None:
     """The first piece of work on one line, the others behind a press."""
-    drawn = keys(bench, title)
 
-    @st.fragment(run_every=LOOK_SECONDS if drawn else None, key="jobs_bar")
+    @st.fragment(key="jobs_bar")
     def show() -> None:
-        if keys(bench, title) != drawn:
-            st.rerun()
+        news.listen("jobs_bar", lambda: _faces(bench, title), LOOK_SECONDS)
         works = shown(bench, title)
         if not works:
             return
@@ -58,6 +57,11 @@ def bar(bench: Workbench, title: str) -> None:
                         _line(each)
 
     show()
+
+
+def _faces(bench: Workbench, title: str) -> list[tuple[str, str, float]]:
+    """What the bar shows of each piece of work."""
+    return [(each.key, each.stands, each.part) for each in shown(bench, title)]
 
 
 def _line(work: Work) -> None:

@@ -1,36 +1,33 @@
-"""Faults of Streamlit 1.67, mended once a process. Three are brought out by fragments with a timer.
+"""Faults of Streamlit 1.67 that this app meets, each patched once a process.
 
-A click heard twice. A timer in the browser sends all that widgets say, with it a click that is
-about to be sent by itself, and is then sent again: what toggles is back where it was.
-
-    click ──► kept ──────────────► sent ──► callback, again
-              timer: sent with it ────────► callback
+tests/ui/test_streamlit_faults.py shows each on the real class; once it passes there without its
+patch, the patch can go.
 
 Elements that never arrive. A run's thread hands its elements to the server's loop one by one. A
-request that the loop takes up when the thread is through, and they are not, gets a new thread; what
-the old one said last is then dropped. Here it waits for that, a few milliseconds.
+request that the loop takes up when the thread is done but its elements are not yet all handed over
+gets a new thread, and what the old one said last is dropped. Here the request waits for that, a few
+milliseconds.
 
-    thread of a click: elements, stops ──► loop:           ──► elements, stopped ──► timer's run
-    timer:                     request ──►       it waits
+    thread of a click: elements, stops ──► loop:           ──► elements, stopped ──► fragment's run
+    fragment:                  request ──►       it waits
 
-What a run has said, thrown away. A fragment's run that starts throws away what still waits in the
-queue of the session: elements of the same fragment, and the word that a run was whole. A run of the
-whole page that is told as whole without a fragment's elements takes these off the page until the
-fragment's own run brings them back: a blink. A fragment's run that is told as cut short leaves on
-the page what it no longer drew, such as the slider that had the focus beside the one in its place.
-Here what waits is sent: the run that starts says newer things after it. (streamlit #9187, #16708
-are of the same kind.)
+Elements thrown away. A fragment's run that starts discards what still waits in the session's queue:
+elements of the same fragment, and the message that a run was complete. A run of the whole page that
+is reported complete without a fragment's elements removes them from the page until the fragment
+runs: a blink. A fragment's run that is reported as cut short leaves on the page what it no longer
+drew, such as the focused slider beside its replacement. Here what waits is sent, and the run that
+starts says newer things after it. (streamlit #9187, #16708 are of the same kind.)
 
-    page:    elements, "finished" ──► queue of the session ──► browser
-    timer:                             "started", elements, "finished"
+    page:      elements, "finished" ──► queue of the session ──► browser
+    fragment:                           "started", elements, "finished"
 
-A box that is Streamlit's own. What fails while a message of the browser is taken up, before any of
-our code runs, is shown as Streamlit shows exceptions; `on_script_error` is not asked. Here it is
-an error in our words.
+Streamlit's own error box. An exception raised while a message of the browser is taken up, before
+any of our code runs, is shown as Streamlit shows exceptions; `on_script_error` is not asked. Here
+it is an error in our words.
 
-A page that is not drawn. What a widget's callback raises ends the run before the page is drawn: the
-browser keeps the error alone, at the page's top, and the next timer puts its fragment in its place.
-Here the error is kept, and the whole page is drawn, which tells it (see unforeseen.py).
+A page that is not drawn. An exception raised by a widget's callback ends the run before the page is
+drawn: the browser keeps the error alone, at the top of the page. Here the error is kept, and the
+whole page is drawn, which shows it (see unforeseen.py).
 """
 
 from __future__ import annotations
@@ -45,15 +42,12 @@ import streamlit as st
 from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 from streamlit.runtime.state.session_state import SessionState
 
 from ui import unforeseen
-
-TRIGGERS = ("trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value")
 
 SOON = 0.001
 """Seconds after which a request looks again whether the thread before it is done."""
@@ -67,25 +61,6 @@ Create = Callable[[AppSession, BaseException], ForwardMsg]
 Ask = Callable[[AppSession, ClientState | None], None]
 Call = Callable[[SessionState, Any, Callable[[], None]], None]
 Clear = Callable[[ForwardMsgQueue, bool, list[str] | None], None]
-
-
-def _is_click(state: WidgetState) -> bool:
-    kind = state.WhichOneof("value")
-    return kind in TRIGGERS and bool(getattr(state, kind))
-
-
-def hear_once(ask: Ask) -> Ask:
-    """`AppSession.request_rerun` that takes no click from a timer: it comes by itself."""
-
-    @functools.wraps(ask)
-    def asked(session: AppSession, client_state: ClientState | None) -> None:
-        if client_state is not None and client_state.is_auto_rerun:
-            said = client_state.widget_states.widgets
-            for place in reversed([i for i, each in enumerate(said) if _is_click(each)]):
-                del said[place]
-        ask(session, client_state)
-
-    return asked
 
 
 def _is_ending(session: AppSession) -> bool:
@@ -168,7 +143,7 @@ def mend() -> None:
     """Put all in their place; a second call does nothing."""
     if not hasattr(ForwardMsgQueue.clear, "__wrapped__"):
         ForwardMsgQueue.clear = keep_what_waits(ForwardMsgQueue.clear)  # type: ignore[method-assign,assignment]
-        ask = wait_for_the_end(hear_once(AppSession.request_rerun))
+        ask = wait_for_the_end(AppSession.request_rerun)
         AppSession.request_rerun = ask  # type: ignore[method-assign,assignment]
         create = in_own_words(AppSession._create_exception_message)
         AppSession._create_exception_message = create  # type: ignore[method-assign,assignment]

@@ -17,7 +17,8 @@ HOLD_SECONDS = 2.0
 with the answers and the browser with the charts: answers took seconds."""
 
 GONE_SECONDS = 5.0
-"""A page asks once a second; one that has not asked for so long is closed."""
+"""A page that is open is looked at several times a second (ui/header.py); one that was not for so
+long is closed."""
 
 Job = tuple[str, bool]
 """Priority of a job, and whether it is over."""
@@ -58,7 +59,7 @@ class Held:
             return self._shown
 
     def here(self, page: str, now: float) -> None:
-        """A page is open; each says so about once a second."""
+        """A page is open; said several times a second."""
         with self._lock:
             self._pages[page] = now
             for each, last in list(self._pages.items()):

@@ -29,8 +29,14 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PAGES = ("explore", "compare", "sweeps", "models", "export")
-NOISE = ("GL Driver Message", "willReadFrequently", *(f"/{page}/_stcore/" for page in PAGES))
-"""How WebGL charts read pixels; Streamlit asking at which level of an address it is served."""
+NOISE = (
+    "GL Driver Message",
+    "willReadFrequently",
+    "Multiple different fragmentIds detected",
+    *(f"/{page}/_stcore/" for page in PAGES),
+)
+"""How WebGL charts read pixels; Streamlit running the whole page where a click and news of another
+fragment are sent together; Streamlit asking at which level of an address it is served."""
 WAIT = 90_000
 """Milliseconds that anything may take: generous, for machines that do much else."""
 

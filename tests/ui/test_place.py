@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ui import frame as state
-from ui import place
+from ui import frame, header, place
 from ui.place import Place
 
 
@@ -28,7 +27,7 @@ def test_a_run_of_another_page_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert here.left
 
 
-def test_a_late_pulse_of_the_page_before_asks_for_the_page_again(
+def test_a_late_run_of_the_page_before_asks_for_the_page_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
@@ -37,9 +36,9 @@ def test_a_late_pulse_of_the_page_before_asks_for_the_page_again(
         asked.append((page, query_params))
         raise Switched
 
-    monkeypatch.setattr(state.st, "switch_page", switch)
+    monkeypatch.setattr(header.st, "switch_page", switch)
     running("hash of explore", monkeypatch)
     drawn = Place("export", "hash of export", {"point": "0123456789ab"})
     with pytest.raises(Switched):  # before the bench is looked at
-        state._header.__wrapped__(None, drawn, [True])
-    assert asked == [(state.page("export"), {"point": "0123456789ab"})]
+        header._draw.__wrapped__(None, drawn, frame.page("export"), None, [True])
+    assert asked == [(frame.page("export"), {"point": "0123456789ab"})]

@@ -1,49 +1,25 @@
-"""Streamlit's faults with timers: what is heard of a click, waited for, told of a run's end."""
+"""Streamlit's faults on its own classes, and that each patch ends its fault."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
+from streamlit.runtime.state.session_state import SessionState, _CallbackRerunVotes
 
 from ui import streamlit_faults as mending
 
 EARLY = ForwardMsg.FINISHED_EARLY_FOR_RERUN
 WHOLE = ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
-
-
-def said_by(*, timer: bool) -> ClientState:
-    """Two clicks, a button that was not clicked, a slider."""
-    found = ClientState(is_auto_rerun=timer)
-    for name, value in (
-        ("lock", {"trigger_value": True}),
-        ("idle", {"trigger_value": False}),
-        ("chart", {"json_trigger_value": '[{"event":"clicked"}]'}),
-    ):
-        found.widget_states.widgets.add(id=name, **value)  # type: ignore[arg-type]
-    found.widget_states.widgets.add(id="slider").double_array_value.data.append(0.5)
-    return found
-
-
-def heard(state: ClientState | None) -> list[str] | None:
-    """The widgets that Streamlit hears of."""
-    taken: list[Any] = []
-    mending.hear_once(lambda session, state: taken.append(state))(None, state)  # type: ignore[arg-type]
-    [found] = taken
-    return found and [each.id for each in found.widget_states.widgets]
-
-
-def test_a_timer_brings_no_click() -> None:
-    assert heard(said_by(timer=True)) == ["idle", "slider"]
-    assert heard(said_by(timer=False)) == ["lock", "idle", "chart", "slider"]
-    assert heard(None) is None
 
 
 class Ending:
@@ -54,6 +30,40 @@ class Ending:
         self._execing = True
         self._scriptrunner: Ending | None = self
         self._event_loop = asyncio.get_running_loop()
+
+
+def test_streamlit_starts_a_thread_beside_one_that_is_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once it does not, `wait_for_the_end` can go."""
+    started: list[str] = []
+    ask = getattr(AppSession.request_rerun, "__wrapped__", AppSession.request_rerun)
+    runner = ScriptRunner.__new__(ScriptRunner)
+    runner._requests, runner._execing = ScriptRequests(), False
+    runner._join_wake_lock, runner._join_wake_coordinator = threading.Lock(), None
+    runner._requests.request_stop()  # its thread is done; what it said is still on its way
+    session = AppSession.__new__(AppSession)
+    session._state, session._scriptrunner = AppSessionState.APP_IS_RUNNING, runner
+    monkeypatch.setattr(session, "has_fragment", lambda name: True)
+    monkeypatch.setattr(
+        session, "_create_scriptrunner", lambda data: started.append(data.fragment_id)
+    )
+    assert mending._is_ending(session)
+    ask(session, ClientState(fragment_id="header"))
+    session._state = AppSessionState.SHUTDOWN_REQUESTED  # there is nothing to shut down
+    assert started == ["header"]
+
+
+def test_streamlit_ends_the_run_where_a_callback_raises() -> None:
+    """Once it does not, `go_on` can go."""
+    real = SessionState._run_callback_and_record_rerun
+    call = getattr(real, "__wrapped__", real)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        call(SessionState(), _CallbackRerunVotes(), fail)
 
 
 def test_a_request_waits_in_turn_for_the_end_of_the_thread_before() -> None:

@@ -14,6 +14,7 @@ from studio.compare.comparing import Asked, grid, title
 from studio.compare.slices import Examples
 from studio.compare.verdicts import with_verdicts
 from studio.task import Task
+from ui import news
 from ui.components import declare
 from ui.recipe import anchored
 
@@ -72,7 +73,7 @@ def show(
     examples: Examples | None,
     again: Callable[[Task], None],
 ) -> None:
-    """Draw a comparison; looks again by itself while it runs.
+    """Draw a comparison, and again as it goes on.
 
     Args:
         examples: of the objective, under the tray's columns.
@@ -81,8 +82,9 @@ def show(
     running = not task.status.over
     drawn: list[bool] = []
 
-    @st.fragment(run_every=LOOK_SECONDS if running else None)
+    @st.fragment(key="comparison")
     def draw() -> None:
+        news.listen("comparison", lambda: _seen(task), LOOK_SECONDS)
         status = task.status if drawn else task.handle.first_text(FIRST_TEXT_SECONDS)
         drawn.append(True)
         asked = Asked.of(task.handle.job.payload)
@@ -107,6 +109,12 @@ def show(
             st.rerun()
 
     draw()
+
+
+def _seen(task: Task) -> object:
+    """What is shown of a comparison."""
+    status = task.status
+    return status.state, status.progress, status.texts
 
 
 def _against(tray: Sequence[Recipe]) -> Recipe | None:

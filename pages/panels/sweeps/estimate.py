@@ -10,7 +10,7 @@ from studio.sweeps.estimating import Estimating, Form, Line, expected, memory
 from studio.sweeps.sweep import design_words
 from studio.sweeps.words import estimate_words
 from studio.workbench import Workbench
-from ui import jobs, opened
+from ui import jobs, news, opened
 
 LOOK_SECONDS = 0.5
 
@@ -18,9 +18,9 @@ LOOK_SECONDS = 0.5
 def panel(bench: Workbench) -> None:
     """The form, and what it would take.
 
-    The form stands outside of the fragment that looks again by itself: a fragment's run may throw
-    away what the run before it has not sent yet of the same fragment, and the browser then makes
-    its widgets anew, without what was filled in.
+    The form stands outside of the fragment that is drawn as the estimate goes on: a fragment's run
+    may throw away what the run before it has not sent yet of the same fragment, and the browser
+    then makes its widgets anew, without what was filled in.
     """
     found: Estimating | None = st.session_state.get("estimating")
     busy = found is not None and found.busy(bench)
@@ -41,13 +41,21 @@ def panel(bench: Workbench) -> None:
         st.session_state["estimating"].start(bench)
         st.rerun()
 
-    @st.fragment(run_every=LOOK_SECONDS if busy else None, key="sweep_estimate")
+    @st.fragment(key="sweep_estimate")
     def show() -> None:
+        if found is not None:
+            news.listen("sweep_estimate", lambda: _seen(bench, found), LOOK_SECONDS)
         with st.container(key="estimate_panel", gap="xsmall"):
             if found is not None:
                 _stands(bench, found, form, busy)
 
     show()
+
+
+def _seen(bench: Workbench, found: Estimating) -> object:
+    """How far the estimate is."""
+    task = found.task(bench)
+    return found.finished, task and (task.handle.id, task.status.state, task.status.progress)
 
 
 def _stands(bench: Workbench, found: Estimating, form: Form | None, busy: bool) -> None:

@@ -11,7 +11,7 @@ from studio.sweeps import queue as sweeping
 from studio.sweeps.sweep import Sweep, there, words_of
 from studio.sweeps.words import STATES, running_words, when
 from studio.workbench import Workbench
-from ui import jobs
+from ui import jobs, news
 
 LOOK_SECONDS = 0.5
 
@@ -19,11 +19,12 @@ LOOK_SECONDS = 0.5
 def panel(bench: Workbench) -> None:
     """A fixed height, so that nothing below moves."""
     queue = sweeping.queue(bench)
-    active = queue is not None and bool(queue.of_state("running", "waiting") or queue.elsewhere)
+    active = _active(queue)
 
-    @st.fragment(run_every=LOOK_SECONDS if active else None, key="sweep_now")
+    @st.fragment(key="sweep_now")
     def show() -> None:
         sweeping.advance(bench)
+        news.listen("sweep_now", lambda: _seen(bench), LOOK_SECONDS)
         running = queue.running if queue is not None else None
         waiting = queue.of_state("waiting") if queue is not None else []
         resumable = queue.resumable if queue is not None else []
@@ -47,10 +48,30 @@ def panel(bench: Workbench) -> None:
                 st.text("1. Choose methods, objectives and a design on the left.")
                 st.text("2. Estimate: one point is measured, and you see how long the sweep takes.")
                 st.text("3. Start. You can close the page: the sweep goes on, and resumes later.")
-        if active and not (running or waiting or elsewhere):
+        if active != _active(queue):
             st.rerun()
 
     show()
+
+
+def _active(queue: sweeping.Queue | None) -> bool:
+    """Whether a sweep runs or waits, here or in another process."""
+    return queue is not None and bool(queue.of_state("running", "waiting") or queue.elsewhere)
+
+
+def _seen(bench: Workbench) -> object:
+    """How each sweep stands that is shown."""
+    queue = sweeping.queue(bench)
+    if queue is None:
+        return None
+    others = [*queue.of_state("waiting"), *queue.resumable]
+    theirs = [(each.id, there(bench, each)) for each in queue.elsewhere]
+    running = queue.running
+    now = None
+    if running is not None and running.run is not None:
+        task = running.run.task
+        now = running.id, running.run.cancelled, task.status.progress, there(bench, running)
+    return now, [(each.id, each.state) for each in others], theirs
 
 
 def _line(
