@@ -1,6 +1,6 @@
 """The document that every page starts as: Streamlit's own, with ours in its head.
 
-    browser ──► Guard ──► Document ──► Streamlit: index.html ──► + title, style, history.js
+    browser ──► Guard ──► Document ──► Streamlit: index.html ──► + title, style, scripts
 
 It is what is seen before the server has said anything, so it says what is being waited for; and it
 brings what has to be there before Streamlit's scripts run.
@@ -14,6 +14,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HERE = Path(__file__).parent
+OURS = ("start.css", "history.js", "lists.js")
 TITLE = b"<title>Streamlit</title>"
 CHANGED = (b"content-length", b"etag", b"last-modified", b"content-encoding")
 """Headers that are not true of the document any more."""
@@ -22,7 +23,8 @@ CHANGED = (b"content-length", b"etag", b"last-modified", b"content-encoding")
 @cache
 def head() -> bytes:
     """What stands in the head in place of Streamlit's title."""
-    style, script = ((HERE / name).read_text("utf-8") for name in ("start.css", "history.js"))
+    style, *scripts = ((HERE / name).read_text("utf-8") for name in OURS)
+    script = "\n".join(scripts)
     return (f"<title>Paretoscope</title><style>{style}</style><script>{script}</script>").encode()
 
 
