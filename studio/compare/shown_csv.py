@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 import numpy as np
 
 from engine.recipe import Recipe
 from studio.compare.slices import Examples, target_text
+from studio.csv_text import of_rows
 from studio.points.recipes import recipe_text
 
 
-def shown_csv(examples: Examples, shown: Sequence[int], recipes: Sequence[Recipe]) -> str:
-    """One line an example; a score that is not there is an empty cell. Line ends in texts are kept,
-    quoted as RFC 4180 has it.
+def shown_csv(examples: Examples, shown: Sequence[int], recipes: Sequence[Recipe]) -> bytes:
+    """One line an example; a score that is not there is an empty cell.
 
     Args:
         recipes: of the columns, which the header names in full.
     """
-    out = io.StringIO(newline="")
-    write = csv.writer(out)
     names = [f"{examples.heading(n)}: {recipe_text(each)}" for n, each in enumerate(recipes)]
     heads = [part for name in names for part in (f"{name}, answer", f"{name}, score")]
-    write.writerow(["line", "prompt", "target", *heads])
+    rows = []
     for row in shown:
         cells: list[object] = []
         for column in range(len(recipes)):
             texts, value = examples.texts[column], float(examples.values[column, row])
             cells += [texts[row] if texts is not None else "", value if np.isfinite(value) else ""]
         example = examples.rows[row]
-        write.writerow([example.line, examples.prompt(row), target_text(example), *cells])
-    return out.getvalue()
+        rows.append([example.line, examples.prompt(row), target_text(example), *cells])
+    return of_rows(["line", "prompt", "target", *heads], rows)

@@ -11,10 +11,8 @@ of the objectives are their names, as `front --csv` reads them.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 
@@ -174,16 +172,6 @@ def columns(
     return pa.Table.from_arrays(
         [each for _, each in found], headers + [name for name, _ in found[own:]]
     )
-
-
-def to_csv(table: pa.Table) -> bytes:
-    """A table as a file: every digit of a number, an empty cell where there is none."""
-    for place, name in enumerate(table.column_names):
-        if pa.types.is_dictionary(table.schema.field(place).type):
-            table = table.set_column(place, name, table.column(place).cast(pa.string()))
-    file = io.BytesIO()
-    import_module("pyarrow.csv").write_csv(table, file)
-    return file.getvalue()
 
 
 def _beside(taken: Collection[str], name: str) -> str:

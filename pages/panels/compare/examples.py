@@ -82,7 +82,7 @@ def panel(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text("Selected rows become the prompts above.", width="stretch")
         st.download_button(
-            "CSV of what is shown", lambda: shown_csv(found, shown, recipes).encode(),
+            "CSV of what is shown", lambda: shown_csv(found, shown, recipes),
             file_name=f"{bench.study.name}-{objective.name}.csv", mime="text/csv",
             key="examples_csv", on_click="ignore", disabled=not shown,
         )  # fmt: skip

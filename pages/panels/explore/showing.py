@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from studio import csv_text
 from studio.charts import colouring
 from studio.charts.drawn import drawn
 from studio.charts.labels import named
@@ -98,7 +99,7 @@ def download(
 
     def written() -> bytes:
         rows = drawn(json.loads(drawing.text), measured)
-        return table.to_csv(table.columns(measured, axes, front, rows, bench.remarks.all()))
+        return csv_text.of_table(table.columns(measured, axes, front, rows, bench.remarks.all()))
 
     st.download_button(
         "Chart CSV", written, f"{bench.study.name} chart.csv", "text/csv", key="chart_csv",

@@ -16,6 +16,7 @@ import streamlit as st
 from cache.arrow import pa
 from engine.counted import counted
 from pages.panels.explore import bounding, remarking
+from studio import csv_text
 from studio.decide.bounds import within
 from studio.decide.front import names_text
 from studio.glossary import WORDS
@@ -196,7 +197,7 @@ def _download(
     def written() -> bytes:
         front, remarks = measured.front_of(over), bench.remarks.all()
         rows = table.in_order(front, table.matching(measured, sought, remarks), None)
-        return table.to_csv(table.columns(measured, axes, front, rows, remarks))
+        return csv_text.of_table(table.columns(measured, axes, front, rows, remarks))
 
     st.download_button(
         "CSV", written, f"{bench.study.name}.csv", "text/csv", key="table_csv", on_click="ignore",

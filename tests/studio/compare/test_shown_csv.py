@@ -27,12 +27,23 @@ def test_prompt_target_answers_and_scores_of_the_rows_shown() -> None:
         Row(2, 9, "k", prompt="c"),
     )
     found = replace(found, rows=rows, names=("helpful", "B"), texts=(("p", "q", "r"), None))
-    head, first, second = csv.reader(io.StringIO(shown_csv(found, [0, 1], RECIPES), newline=""))
+    text = shown_csv(found, [0, 1], RECIPES).decode()
+    head, first, second = csv.reader(io.StringIO(text, newline=""))
     assert head[:3] == ["line", "prompt", "target"]
     assert head[3:5] == ["A helpful: helpful, answer", "A helpful: helpful, score"]
     assert head[5].startswith("B: pcb(helpful 1") and head[5].endswith("), answer")
     assert first == ["4", 'two\nlines, and "quotes"', "yes\nja", "p", "1.0", "", "0.25"]
     assert second == ["7", "b", "y", "q", "0.0", "", ""]
+
+
+def test_answers_that_would_run_as_formulas_are_texts() -> None:
+    found = examples([1, 0, 1], [1, 1, 1])
+    rows = tuple(Row(n, n + 1, "k", prompt="@p", targets=("+t",)) for n in range(3))
+    texts = (("=1+1", "-2", "fine"), None)
+    text = shown_csv(replace(found, rows=rows, texts=texts), [0, 1], RECIPES).decode()
+    _, first, second = csv.reader(io.StringIO(text, newline=""))
+    assert first[:5] == ["1", "'@p", "'+t", "'=1+1", "1.0"]
+    assert second[3] == "-2"
 
 
 def test_a_target_is_what_is_right() -> None:

@@ -13,9 +13,10 @@ import pytest
 from cache.arrow import pa
 from engine.__main__ import main
 from engine.recipe import Names, Recipe, resolve
+from studio.csv_text import of_table
 from studio.points.arrivals import coefficients
 from studio.points.remarks import Remark
-from studio.points.table import Sought, columns, in_order, matching, methods_of, to_csv
+from studio.points.table import Sought, columns, in_order, matching, methods_of
 from studio.points.view import Axis, Measured, measure
 from tests.studio.points.test_view import AXES, NAMES, Point, mix, scored, single
 
@@ -148,7 +149,7 @@ def test_a_file_has_every_digit_and_front_reads_it_back(
     measured: Measured, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "points.csv"
-    path.write_bytes(to_csv(listed(measured)))
+    path.write_bytes(of_table(listed(measured)))
     with open(path, newline="", encoding="utf-8") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
     assert list(rows["b"])[:9] == [
