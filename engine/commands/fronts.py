@@ -11,13 +11,13 @@ import numpy as np
 
 from engine.commands.session import Session
 from engine.errors import bad
+from engine.front.bounds import bounds_of
 from engine.front.csv_file import read_csv
 from engine.front.pareto import as_maximize
-from engine.front.preference import Bound, Range
+from engine.front.preference import Range, frozen_ranges
 from engine.front.table import (
     Table,
     front_report,
-    frozen_ranges,
     point_document,
     recommend_report,
     table_of,
@@ -64,9 +64,8 @@ def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
     table = table.select(session.args.objectives)
     models = session.singles
     singles = session.points([session.point_id(each) for each in models])
-    if len(singles) < len(models):
-        return table, None
-    return table, frozen_ranges(table_of(singles, directions).select(session.args.objectives))
+    alone = table_of(singles, directions).select(session.args.objectives)
+    return table, frozen_ranges(alone.names, alone.values, alone.maximize, len(models))
 
 
 def front(args: SimpleNamespace) -> dict[str, Any]:
@@ -77,8 +76,7 @@ def front(args: SimpleNamespace) -> dict[str, Any]:
 
 def recommend(args: SimpleNamespace) -> dict[str, Any]:
     """The front point that serves a preference best."""
-    bounds = [Bound(name, "at_least", value) for name, value in args.at_least]
-    bounds += [Bound(name, "at_most", value) for name, value in args.at_most]
+    bounds = bounds_of(args.at_least, args.at_most)
     with _opened(args) as (table, ranges, scorers):
         document = recommend_report(table, dict(args.weight), bounds, args.objectives, ranges)
     point = document["point"]

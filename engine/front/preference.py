@@ -16,12 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import bad, unknown
+from engine.front.bounds import Bounds, Unmet, check_bounds, sides_of, unmet
 from engine.front.pareto import MARGIN, Bools, Floats, front_mask, to_minimize
 
 RHO = 1e-6
@@ -40,29 +40,6 @@ class Range:
     def reference(self) -> float:
         """The worst value moved out by 10 % of the range; where that is zero it stays."""
         return self.nadir + MARGIN * (self.nadir - self.ideal)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """What the mean of an objective must reach (`at_least`) or not exceed (`at_most`)."""
-
-    name: str
-    kind: Literal["at_least", "at_most"]
-    value: float
-
-    def violation(self, values: Floats) -> Floats:
-        """How far each value [n] is on the wrong side, 0 where the bound is met."""
-        gap = self.value - values if self.kind == "at_least" else values - self.value
-        return np.maximum(gap, 0.0)
-
-
-@dataclass(frozen=True)
-class Unmet:
-    """A bound that the recommended point does not meet; moved to `closest` it would be met."""
-
-    name: str
-    bound: float
-    closest: float
 
 
 @dataclass(frozen=True)
@@ -86,6 +63,21 @@ def ranges_of(names: Sequence[str], values: ArrayLike, maximize: ArrayLike) -> d
     }
 
 
+def frozen_ranges(
+    names: Sequence[str], values: ArrayLike, maximize: ArrayLike, models: int
+) -> dict[str, Range] | None:
+    """The ranges a study freezes: over its unmerged models, so that no point moves them later.
+
+    Args:
+        values: [k, m], those of the unmerged models; NaN for a score that is missing.
+        models: how many there are. None is found before each of them has every score.
+    """
+    found = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
+    if not models or len(found) != models or not np.isfinite(found).all():
+        return None
+    return ranges_of(names, found, maximize)
+
+
 def scale_weights(names: Sequence[str], weights: Mapping[str, float]) -> Floats:
     """Weights in the order of `names`, float64 [m], scaled to sum one; those not named are 0.
 
@@ -104,14 +96,6 @@ def scale_weights(names: Sequence[str], weights: Mapping[str, float]) -> Floats:
         raise bad("weights", "every weight is 0", "Give at least one objective a weight above 0.")
     found /= found.max()  # so that the sum of huge weights stays finite
     return np.asarray(found / np.cumsum(found)[-1])  # one after the other, as in `weighted_sum`
-
-
-def _check_bounds(names: Sequence[str], bounds: Sequence[Bound]) -> None:
-    for bound in bounds:
-        if bound.name not in names:
-            raise unknown(f"bound on {bound.name}", "objective", bound.name, names)
-        if not math.isfinite(bound.value):
-            raise bad(f"bound on {bound.name}", f"{bound.value:g} is not finite", "Give a number.")
 
 
 def terms(
@@ -146,7 +130,7 @@ def chebyshev(scaled: Floats, weights: Floats) -> Floats:
 def nearest_to_bounds(
     names: Sequence[str],
     values: ArrayLike,
-    bounds: Sequence[Bound],
+    bounds: Bounds,
     ranges: Mapping[str, Range],
 ) -> NDArray[np.intp]:
     """Rows of `values` [n, m] that meet every bound; where none does, those of least violation,
@@ -155,12 +139,12 @@ def nearest_to_bounds(
     Raises:
         BadInput: a bound on an unknown objective, or one that is not finite.
     """
-    _check_bounds(names, bounds)
+    check_bounds(names, bounds)
     points = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
     violation = np.zeros(len(points))
-    for bound in bounds:
-        spread = abs(ranges[bound.name].nadir - ranges[bound.name].ideal) or 1.0
-        violation += bound.violation(points[:, names.index(bound.name)]) / spread
+    for name, side in sides_of(bounds):
+        spread = abs(ranges[name].nadir - ranges[name].ideal) or 1.0
+        violation += side.violation(points[:, names.index(name)]) / spread
     least = violation.min(initial=np.inf)
     return np.flatnonzero(violation <= (least + TIE if least else 0.0))
 
@@ -176,22 +160,12 @@ def choose(scaled: Floats, weights: Floats, candidates: NDArray[np.intp]) -> int
     return int(candidates[total <= total.min() + TIE][0])
 
 
-def unmet(names: Sequence[str], values: Floats, bounds: Sequence[Bound]) -> tuple[Unmet, ...]:
-    """The bounds that a point with these values [m] does not meet."""
-    found = []
-    for bound in bounds:
-        value = values[names.index(bound.name)]
-        if bound.violation(value) > 0:
-            found.append(Unmet(bound.name, bound.value, float(value)))
-    return tuple(found)
-
-
 def recommend(
     names: Sequence[str],
     values: ArrayLike,
     maximize: ArrayLike,
     weights: Mapping[str, float],
-    bounds: Sequence[Bound] = (),
+    bounds: Bounds | None = None,
     ranges: Mapping[str, Range] | None = None,
 ) -> Recommendation:
     """The point of the front that suits the weights best among those that meet every bound.
@@ -210,7 +184,7 @@ def recommend(
     """
     flip = np.asarray(maximize, dtype=bool)
     points = np.asarray(values, dtype=np.float64).reshape(-1, len(flip))
-    scaled_weights = scale_weights(names, weights)
+    bounds, scaled_weights = bounds or {}, scale_weights(names, weights)
     front = np.flatnonzero(front_mask(points, flip))
     members = points[front]
     ranges = ranges if ranges is not None else ranges_of(names, members, flip)

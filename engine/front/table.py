@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.counted import counted
 from engine.errors import bad, unknown
+from engine.front.bounds import Bounds
 from engine.front.pareto import (
     Bools,
     Floats,
@@ -22,7 +23,7 @@ from engine.front.pareto import (
     ranks,
     reference_point,
 )
-from engine.front.preference import Bound, Range, ranges_of, recommend
+from engine.front.preference import Range, recommend
 
 
 class Measured(Protocol):
@@ -112,13 +113,6 @@ def table_of(points: Iterable[Measured], directions: Mapping[str, str]) -> Table
     )
 
 
-def frozen_ranges(table: Table) -> dict[str, Range] | None:
-    """The ranges a study freezes: over its `single` points, None until each has every score."""
-    if not len(table.ids) or not table.complete.all():
-        return None
-    return ranges_of(table.names, table.values, table.maximize)
-
-
 def front_report(
     table: Table,
     objectives: Sequence[str] | None = None,
@@ -172,7 +166,7 @@ def front_report(
 def recommend_report(
     table: Table,
     weights: Mapping[str, float],
-    bounds: Sequence[Bound] = (),
+    bounds: Bounds | None = None,
     objectives: Sequence[str] | None = None,
     ranges: Mapping[str, Range] | None = None,
 ) -> dict[str, Any]:

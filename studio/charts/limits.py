@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.front.bounds import Pair, sides
 from studio.charts.marks import TEXT, rounded
-from studio.decide.bounds import Pair
 
 STRIP = 0.08
 """How far the axis goes beyond the points and into what a bound excludes, in their ranges."""
@@ -28,7 +28,7 @@ def bound_shapes(
         Shapes of plotly's layout; its `autorangeoptions`.
     """
     other = "y" if letter == "x" else "x"
-    given = [each for each in bounds if each is not None]
+    given = [each.value for each in sides(bounds)]
     low, high = (values.min(), values.max()) if len(values) else (min(given), max(given))
     span = float(high - low) or 0.1 * max(abs(float(high)), 1e-9)
     across: dict[str, Any] = {
@@ -40,13 +40,14 @@ def bound_shapes(
     shapes: list[dict[str, Any]] = []
     # plotly pads by a share of all it draws, the shade too, so both ends are said
     limits = {"clipmin": low - STRIP * span, "clipmax": high + STRIP * span}
-    for bound, words, outwards in zip(bounds, ("at least", "at most"), (-1, 1), strict=True):
-        if bound is None:
-            continue
+    for side in sides(bounds):
+        bound, outwards = side.value, side.outwards
         shade = {f"{letter}0": bound, f"{letter}1": bound + outwards * 20 * span}
         line = {"color": TEXT, "width": 1.5, "dash": "dash"}
-        label: dict[str, Any] = {"text": f"{words} {bound:g}", "textposition": "end", "padding": 4,
-                 "font": {"color": TEXT, "size": 11}}  # fmt: skip
+        label: dict[str, Any] = {
+            "text": f"{side.words} {bound:g}", "textposition": "end", "padding": 4,
+            "font": {"color": TEXT, "size": 11},
+        }  # fmt: skip
         if letter == "x":  # upright beside the line, on the side that is allowed
             anchor = "left" if outwards < 0 else "right"
             label |= {"textangle": 0, "xanchor": anchor, "yanchor": "top"}
@@ -65,8 +66,7 @@ def bound_shapes(
 
 def planes(bounds: Pair, values: np.ndarray, place: int) -> list[dict[str, Any]]:
     """The bounds of an axis of a 3-D scene, each a plane across the points' box."""
-    given = [each for each in bounds if each is not None]
-    return [trace for bound in given for trace in _plane(values, place, bound)]
+    return [trace for side in sides(bounds) for trace in _plane(values, place, side.value)]
 
 
 def _plane(values: np.ndarray, place: int, bound: float) -> list[dict[str, Any]]:

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.front.bounds import FREE, Bounds, Pair, sides
 from studio.charts import marks
 from studio.charts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT
 from studio.charts.thinning import thinned
-from studio.decide.bounds import Bounds, Pair
 from studio.points.view import Axis, Measured
 
 LINES = 1000
@@ -50,7 +50,7 @@ class Scale:
     values: np.ndarray
     bottom: float
     top: float
-    pair: Pair = (None, None)
+    pair: Pair = FREE
 
     @property
     def heights(self) -> np.ndarray:
@@ -58,8 +58,8 @@ class Scale:
         return (self.values - self.bottom) / (self.top - self.bottom)
 
 
-def _scale(label: str, values: np.ndarray, up: bool, pair: Pair = (None, None)) -> Scale:
-    ends = [each for each in pair if each is not None]
+def _scale(label: str, values: np.ndarray, up: bool, pair: Pair = FREE) -> Scale:
+    ends = [each.value for each in sides(pair)]
     low, high = (
         (float(min([values.min(), *ends])), float(max([values.max(), *ends])))
         if len(values)
@@ -76,7 +76,7 @@ def _scales(
     found = []
     for axis in axes:
         values = measured.mean[rows, measured.column(axis.name)]
-        pair = bounds.get(axis.name, (None, None))
+        pair = bounds.get(axis.name, FREE)
         found.append(_scale(axis.label, values, axis.maximize, pair))
     recipes = [measured.recipes[row] for row in rows.tolist()]
     for name in names:
@@ -171,7 +171,7 @@ def _layout(scales: Sequence[Scale]) -> dict[str, Any]:
     for place, scale in enumerate(scales):
         where = {"x0": place, "x1": place}
         shapes.append(upright | where | {"y0": 0, "y1": 1, "line": {"color": EDGE, "width": 1}})
-        if scale.pair != (None, None):
+        if scale.pair != FREE:
             low, high = sorted((scale.bottom, scale.top))
             pair = [low if scale.pair[0] is None else scale.pair[0],
                     high if scale.pair[1] is None else scale.pair[1]]  # fmt: skip

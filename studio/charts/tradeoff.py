@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.front.bounds import FREE, Bounds
 from studio.charts import marks
 from studio.charts.limits import bound_shapes, planes
 from studio.charts.marks import BACKGROUND, FRONT, MEASURED, SINGLE, TEXT, rounded
 from studio.charts.thinning import DRAWN, thinned
-from studio.decide.bounds import Bounds
 from studio.decide.front import elsewhere, names_text, through
 from studio.points.view import Axis, Measured
 
@@ -243,7 +243,7 @@ def tradeoff(
     values = measured.mean[:, columns]
     singles, front = measured.singles & shown, measured.front_of(over) & shown
     hidden, beside = through(measured, over, axes), names_text(elsewhere(over, axes))
-    wanted = {axis.name: (bounds or {}).get(axis.name, (None, None)) for axis in axes}
+    wanted = {axis.name: (bounds or {}).get(axis.name, FREE) for axis in axes}
     cloud, best = (
         np.flatnonzero(shown & ~front & ~singles),
         np.flatnonzero(front & ~singles & ~hidden),
@@ -283,7 +283,7 @@ def tradeoff(
     layout["shapes"] = []
     for place, (letter, axis) in enumerate(zip("xy", axes, strict=True)):
         layout[f"{letter}axis"] = marks.flat_axis(axis, count)
-        if wanted[axis.name] != (None, None):
+        if wanted[axis.name] != FREE:
             shapes, limits = bound_shapes(letter, wanted[axis.name], values[shown, place])
             layout["shapes"] += shapes
             layout[f"{letter}axis"]["autorangeoptions"] = limits

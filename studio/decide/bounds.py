@@ -7,54 +7,39 @@ a slider, a brush, the address ──► Bounds ──► within   the points th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from engine.counted import counted
-from engine.front.preference import Bound
+from engine.front.bounds import FREE, Bounds, Pair, sides_of
 from engine.scoring.registry import SHARE
 from studio.points.numbers import finite
 from studio.points.view import Axis, Measured
 from studio.shared import once
-
-Pair = tuple[float | None, float | None]
-"""The lowest and the highest value allowed, in the objective's units; None for no bound."""
-
-Bounds = Mapping[str, Pair]
-"""Objective -> its pair."""
-
-FREE: Pair = (None, None)
 
 NICE = (1.0, 2.0, 5.0, 10.0)
 TICKS = 100
 """Steps of a slider, about."""
 
 
-def as_bounds(axes: Sequence[Axis], bounds: Bounds) -> list[Bound]:
-    """The bounds on these axes as the engine takes them."""
-    found = []
-    for axis in axes:
-        low, high = bounds.get(axis.name, FREE)
-        if low is not None:
-            found.append(Bound(axis.name, "at_least", low))
-        if high is not None:
-            found.append(Bound(axis.name, "at_most", high))
-    return found
+def bound_on(axes: Sequence[Axis], bounds: Bounds) -> dict[str, Pair]:
+    """Those of the bounds that are on these axes and bind something, in the order of the axes."""
+    found = {axis.name: bounds.get(axis.name, FREE) for axis in axes}
+    return {name: pair for name, pair in found.items() if pair != FREE}
 
 
 def mask(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> np.ndarray:
     """bool [points]: which meet every bound on these axes. One without that score does not."""
     found = np.ones(len(measured), dtype=bool)
-    for each in as_bounds(axes, bounds):
-        values = measured.mean[:, measured.column(each.name)]
-        found &= values >= each.value if each.kind == "at_least" else values <= each.value
+    for name, side in sides_of(bound_on(axes, bounds)):
+        found &= side.met(measured.mean[:, measured.column(name)])
     return found
 
 
 def within(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> Measured:
     """The points that meet every bound on these axes, made again only when either changes."""
-    if not as_bounds(axes, bounds):
+    if not bound_on(axes, bounds):
         return measured
     key = ("within", tuple(axes), tuple(sorted(bounds.items())))
     found: Measured = once(measured, key, lambda: measured.only(mask(measured, axes, bounds)))
@@ -89,8 +74,7 @@ def from_text(text: str, names: Sequence[str]) -> dict[str, Pair]:
 def words(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> str:
     """What is bound, and how many points meet it."""
     said = [
-        f"{each.name} {'at least' if each.kind == 'at_least' else 'at most'} {each.value:g}"
-        for each in as_bounds(axes, bounds)
+        f"{name} {side.words} {side.value:g}" for name, side in sides_of(bound_on(axes, bounds))
     ]
     if not said:
         return "No bounds. A slider at its end sets none."

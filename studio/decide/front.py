@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from engine.front.preference import Range, ranges_of, terms
+from engine.front.preference import Range, frozen_ranges, ranges_of, terms
 from studio.points.numbers import number
 from studio.points.view import Axis, Measured
 from studio.shared import once
@@ -88,15 +88,12 @@ def front_over(
     return Front(axes, rows, values, ranges)
 
 
-def frozen(
-    measured: Measured, axes: Sequence[Axis], models: Sequence[str]
-) -> dict[str, Range] | None:
-    """The ranges a study freezes: over the unmerged models, once each has every score of these
-    axes; None before. The same as `engine.front.table.frozen_ranges` of the study's points."""
+def frozen(measured: Measured, axes: Sequence[Axis], models: int) -> dict[str, Range] | None:
+    """The ranges a study freezes: over so many unmerged models, once each has every score of these
+    axes; None before."""
     values = measured.mean[measured.singles][:, [measured.column(axis.name) for axis in axes]]
-    if len(values) != len(models) or not np.isfinite(values).all():
-        return None
-    return ranges_of([axis.name for axis in axes], values, [axis.maximize for axis in axes])
+    names, maximize = [axis.name for axis in axes], [axis.maximize for axis in axes]
+    return frozen_ranges(names, values, maximize, models)
 
 
 def names_text(axes: Sequence[Axis]) -> str:

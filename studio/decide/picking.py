@@ -11,16 +11,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.front.bounds import Bounds, Unmet, unmet
 from engine.front.preference import (
     Range,
-    Unmet,
     choose,
     nearest_to_bounds,
     ranges_of,
     scale_weights,
-    unmet,
 )
-from studio.decide.bounds import Bounds, as_bounds, mask, within
+from studio.decide.bounds import bound_on, mask, within
 from studio.decide.front import Front, front_over
 from studio.decide.preference import Preference
 from studio.points.view import Axis, Measured
@@ -76,13 +75,13 @@ def _candidates(
     every: Sequence[Axis],
 ) -> Front:
     whole = front_over(measured, axes, ranges)
-    asked = as_bounds(every, bounds)
+    asked = bound_on(every, bounds)
     if not asked:
         return whole
     met = front_over(within(measured, every, bounds), axes, whole.ranges)
     if len(met.rows):
         return replace(met, rows=np.flatnonzero(mask(measured, every, bounds))[met.rows])
-    bound = [axis for axis in every if axis.name in {each.name for each in asked}]
+    bound = [axis for axis in every if axis.name in asked]
     values = measured.mean[whole.rows][:, [measured.column(axis.name) for axis in bound]]
     known = np.flatnonzero(np.isfinite(values).all(axis=1))
     if not len(known):
@@ -111,6 +110,6 @@ def pick(
         return None
     weights = scale_weights(front.names, preference.weights)
     place = choose(front.terms, weights, np.arange(len(front.rows)))
-    row, asked = int(front.rows[place]), as_bounds(every or axes, bounds or {})
-    missed = unmet(measured.names, measured.mean[row], asked)
+    row = int(front.rows[place])
+    missed = unmet(measured.names, measured.mean[row], bound_on(every or axes, bounds or {}))
     return Pick(row, place, missed, front)

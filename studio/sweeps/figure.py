@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.front.pareto import front_mask, hypervolume
-from engine.front.preference import ranges_of
+from studio.decide.front import frozen
 from studio.points.view import Axis, Measured
 
 CHECKPOINTS = 200
@@ -100,13 +100,8 @@ def reference_of(measured: Measured, axes: Sequence[Axis], models: int) -> np.nd
 
     None until each of the `models` is measured on these axes: a reference must not move later.
     """
-    columns = [measured.column(axis.name) for axis in axes]
-    values = measured.mean[measured.singles][:, columns]
-    if len(values) < models or not np.isfinite(values).all():
-        return None
-    names = [axis.name for axis in axes]
-    ranges = ranges_of(names, values, [axis.maximize for axis in axes])
-    return np.array([ranges[name].reference for name in names])
+    ranges = frozen(measured, axes, models)
+    return None if ranges is None else np.array([ranges[axis.name].reference for axis in axes])
 
 
 def evaluations(measured: Measured, axes: Sequence[Axis]) -> np.ndarray:

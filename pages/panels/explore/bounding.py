@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from studio.decide.bounds import FREE, Bounds, Pair, decimals, ends, words
+from engine.front.bounds import FREE, Bounds, Pair
+from studio.decide.bounds import decimals, ends, words
 from studio.points.view import Axis, Measured
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine.front.bounds import Bounds
 from engine.front.decide import knees
 from engine.recipe import find_method
 from engine.search.surrogate import TooFew
@@ -24,7 +25,6 @@ from pages.panels.explore import bounding, curving, showing
 from studio.charts import parallel, surface
 from studio.charts import tradeoff as figures
 from studio.decide import bounds as limiting
-from studio.decide.bounds import Bounds
 from studio.decide.front import frozen
 from studio.glossary import WORDS
 from studio.points import predicting
@@ -163,7 +163,7 @@ def _tradeoff(
     front = measured.front_of(over)
     marked = None
     if kept().get("knees") and front.any():
-        ranges = frozen(measured, over, bench.names.models)
+        ranges = frozen(measured, over, len(bench.names.models))
         marked = front.copy()
         marked[front] = knees(
             measured.mean[front][:, [measured.column(axis.name) for axis in over]],

@@ -17,8 +17,9 @@ from typing import Any
 
 import streamlit as st
 
+from engine.front.bounds import Bounds
 from pages.panels.explore import pad
-from studio.decide.bounds import Bounds, as_bounds
+from studio.decide.bounds import bound_on
 from studio.decide.front import Front, frozen, scale_words
 from studio.decide.picking import Pick, pick
 from studio.decide.preference import STEPS, Preference, equal, placed, rebalanced
@@ -205,7 +206,7 @@ def panel(
     """
     bounds = bounds or {}
     every = axes_of(bench.objectives)
-    ranges = frozen(measured, axes, bench.names.models)
+    ranges = frozen(measured, axes, len(bench.names.models))
     with st.container(key="preference_panel", gap="xsmall"):
         now = sliders(axes)
         found = pick(measured, axes, now, bounds, ranges, every)
@@ -230,7 +231,7 @@ def panel(
         with right.container(key="export_pick"):
             export_link({"point": point})
         with st.expander("Why this one", key="why"):
-            for sentence in why(measured, found, now, bool(as_bounds(every, bounds))):
+            for sentence in why(measured, found, now, bool(bound_on(every, bounds))):
                 st.text(sentence)
             st.text(scale_words(found.front, ranges is not None))
     return found

@@ -8,10 +8,9 @@ import pytest
 
 from engine.errors import BadInput
 from engine.front.csv_file import read_csv
-from engine.front.preference import Bound, Range
+from engine.front.preference import Range, frozen_ranges
 from engine.front.table import (
     front_report,
-    frozen_ranges,
     recommend_report,
     table_of,
 )
@@ -144,14 +143,14 @@ def test_points_of_a_study():
     chosen = front_report(table, ["a"])
     assert chosen["front"] == ["p2", "p4"]
     assert (chosen["failed"], chosen["incomplete"]) == (1, 0)
-    found = recommend_report(table, {"b": 1.0}, [Bound("a", "at_least", 0.4)])
+    found = recommend_report(table, {"b": 1.0}, {"a": (0.4, None)})
     assert found["point"]["id"] == "p1" and found["point"]["recipe"] == {"method": "single"}
     assert found["point"]["scores"]["a"]["stderr"] == 0.1 and found["unmet"] == []
 
 
 def test_an_unmet_bound_is_reported(csv_file):
     table = read_csv(csv_file("a,b\n1,2\n3,1\n"), ["max", "max"])
-    found = recommend_report(table, {"b": 1.0}, [Bound("a", "at_least", 5.0)])
+    found = recommend_report(table, {"b": 1.0}, {"a": (5.0, None)})
     assert found["point"]["id"] == "1"
     assert found["unmet"] == [{"name": "a", "bound": 5.0, "closest": 3.0}]
 
@@ -191,14 +190,17 @@ def test_objectives_that_are_none(csv_file):
 
 def test_ranges_freeze_once_every_single_has_every_score():
     directions = {"a": "maximize", "b": "minimize"}
+
+    def frozen(singles, models=2):
+        table = table_of(singles, directions)
+        return frozen_ranges(table.names, table.values, table.maximize, models)
+
     singles = [scored("base", a=0.1, b=5.0), scored("x", a=0.7)]
-    assert frozen_ranges(table_of(singles, directions)) is None
-    assert frozen_ranges(table_of([], directions)) is None
+    assert frozen(singles) is None
+    assert frozen([], 0) is None
     singles[1] = scored("x", a=0.7, b=9.0)
-    assert frozen_ranges(table_of(singles, directions)) == {
-        "a": Range(ideal=0.7, nadir=0.1),
-        "b": Range(ideal=5.0, nadir=9.0),
-    }
+    assert frozen(singles, 3) is None
+    assert frozen(singles) == {"a": Range(ideal=0.7, nadir=0.1), "b": Range(ideal=5.0, nadir=9.0)}
 
 
 def test_columns_beside_the_objectives_named_are_passed_over(csv_file) -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import engine  # noqa: F401
-from engine.front.preference import Bound, Range, recommend
-from engine.front.table import frozen_ranges, table_of
+from engine.front.preference import Range, recommend
 from engine.recipe import Names, Recipe, resolve
 from studio.decide.bounds import within
 from studio.decide.front import frozen
@@ -60,9 +59,8 @@ def test_it_is_what_the_engine_recommends() -> None:
         low = float(rng.normal())
         bounds = {"facts": (low, None), "loss": (None, 0.5)} if rng.random() < 0.5 else {}
         found = pick(measured, axes, preference, bounds)
-        asked = [Bound("facts", "at_least", low), Bound("loss", "at_most", 0.5)] if bounds else []
         maximize = [axis.maximize for axis in axes]
-        wanted = recommend(names, values, maximize, preference.weights, asked)
+        wanted = recommend(names, values, maximize, preference.weights, bounds)
         assert found is not None
         assert (found.row, found.unmet) == (wanted.index, wanted.unmet)
 
@@ -122,14 +120,12 @@ def test_frozen_ranges_are_those_of_the_models_once_all_are_scored() -> None:
     axes = [FACTS, LOSS]
 
     def read(points: list[Point]) -> dict[str, Range] | None:
-        return frozen(measure(points, ("facts", "loss")), axes, NAMES.models)
+        return frozen(measure(points, ("facts", "loss")), axes, len(NAMES.models))
 
     assert read(some) is None
     assert read([*some, model("terse", 0.3, None)]) is None
     found = read([*some, last])
     assert found == {"facts": Range(0.6, 0.2), "loss": Range(1.5, 2.5)}
-    directions = {"facts": "maximize", "loss": "minimize"}
-    assert found == frozen_ranges(table_of([*some, last], directions))
 
 
 def test_frozen_ranges_change_what_a_weight_means() -> None:
