@@ -81,6 +81,7 @@ class Workbench:
         self.held = Held()
         self.remarks = Remarks(store, study.path)
         self._singles_asked = False
+        self._looked = False
 
     @property
     def names(self) -> Names:
@@ -99,11 +100,14 @@ class Workbench:
 
     def advance(self) -> None:
         """Called several times a second: open the study, then have the unmerged models scored; read
-        what other processes wrote."""
+        what other processes wrote. Where points are known from before, the first call is left to
+        the page that shows them, and the second starts the worker."""
         with self._lock:
             opening = self._tasks.get("open")
+            page_first, self._looked = self._remembered is not None and not self._looked, True
             if opening is None or opening.status.failure == "cancelled":
-                self.submit("Opening the study", "open", {}, "open", of_browser=False)
+                if not page_first:
+                    self.submit("Opening the study", "open", {}, "open", of_browser=False)
             elif self.opened is None and opening.status.state == "done":
                 self.take_opened(opening.handle.result(0))
             if self.opened is not None and not self._singles_asked:

@@ -58,6 +58,10 @@ def test_points_measured_before_are_known_while_the_engine_still_starts(
     )
     assert again.opened is None and again.worker().name == "starting"
     assert again.measured().recipes == (recipe(bench, 0.5, 0.5),)
+    again.advance()
+    assert again.task("open") is None, "the page that shows them is drawn first"
+    again.advance()
+    assert again.task("open") is not None
 
 
 def test_an_evaluation_becomes_a_point(bench: Workbench) -> None:
