@@ -47,7 +47,9 @@ with left:
     tray_menu.adder(bench, "add", "Add a model or a point of the front")
 if not tray.tray():
     st.text("Nothing to compare yet.")
-    st.text("Add a model or a point of the front above; or Compare a recipe beside its sliders.")
+    st.text(
+        "Add a model or a point of the front above, or press Compare next to a recipe's sliders."
+    )
     st.page_link(state.page("explore"), label="Explore", icon=":material/arrow_back:")
     st.stop()
 with middle:

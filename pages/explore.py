@@ -107,7 +107,7 @@ def actions(recipe: Recipe, point: str | None, whole: bool, now: bool) -> None:
     left.button(
         "Evaluate", key="evaluate", type="primary", width="stretch",
         disabled=whole or now or bench.opened is None,
-        help="Measured already" if whole else "Being measured" if now else None,
+        help="Already measured" if whole else "Being measured" if now else None,
         on_click=evaluate, args=(recipe,),
     )  # fmt: skip
     with middle:

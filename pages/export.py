@@ -23,9 +23,9 @@ except BadInput as error:
 if model is None:
     starting = bench.known is None or not len(measured)
     st.text(
-        "The models are scored first: then there is something to export."
+        "The models are being scored; after that, there is something to export."
         if starting
-        else "No point has a score of every objective: evaluate a recipe on Explore."
+        else "No point has a score on every objective yet: evaluate a recipe on Explore."
     )
     st.page_link(state.page("explore"), label="Explore", icon=":material/arrow_back:")
     jobs.endings(bench, ("singles",))

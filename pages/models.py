@@ -39,7 +39,7 @@ def show_family() -> None:
     for row in rows:
         name, needed, what = st.columns([2, 3, 6], gap="small")
         name.text(row.name)
-        needed.text(f"{row.needed}, {'fits' if row.fits else 'more than there is'}")
+        needed.text(f"{row.needed}, {'fits' if row.fits else 'more than available'}")
         what.text(row.what)
     st.text(modelling.room_text(there, device))
 
@@ -49,13 +49,13 @@ def show_vectors() -> None:
     found = vectors.geometry_of(bench)
     if found is None:
         st.text(
-            "Task vectors are what each expert changed. Measuring them reads every model once; "
-            "the result is kept."
+            "A task vector is what fine-tuning changed in an expert. Measuring them reads every "
+            "model once; the result is saved."
         )
         task = bench.task(looking)
         running = task is not None and not task.status.over
         if bench.opened is None:
-            st.text("The worker opens the study first.")
+            st.text("Waiting for the worker to open the study.")
         elif not running and st.button("Measure the task vectors", key="measure_vectors"):
             # as a sweep it makes way for what a person asks
             bench.submit("Measuring the task vectors", "geometry", {}, looking, "sweep")
@@ -109,7 +109,7 @@ def show_lacking() -> None:
     task = bench.task(measuring)
     if bench.opened is not None and every and (task is None or task.status.over):
         many = len(every)
-        st.text(f"{counted(many, 'point lacks', 'points lack')} the score of an objective.")
+        st.text(f"{counted(many, 'point lacks', 'points lack')} a score on some objective.")
         asked = None
         with st.container(horizontal=True):
             if front and st.button(f"Measure the {len(front)} on the front", key="measure_front"):
@@ -118,7 +118,7 @@ def show_lacking() -> None:
                 asked = every
         if asked is not None:
             recipes = [measured.recipes[row] for row in asked]
-            bench.evaluate(recipes, "Scoring what is missing", measuring, "sweep")
+            bench.evaluate(recipes, "Scoring missing objectives", measuring, "sweep")
             st.rerun()
     jobs.endings(bench, ("singles", measuring))
 

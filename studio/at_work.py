@@ -92,7 +92,7 @@ def _of_sweep(bench: Workbench, sweep: Sweep) -> Work:
     cancel = partial(sweeping.cancel, bench, sweep)
     run = sweep.run
     if run is None:
-        return Work(key, what, "waiting", "waits for the sweep before it", 0.0, cancel)
+        return Work(key, what, "waiting", "waiting for the previous sweep", 0.0, cancel)
     status = run.task.status
     measured = there(bench, sweep)
     stands = f"{measured} of {sweep.count} points, {left_words(run, status)}"

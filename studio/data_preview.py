@@ -130,7 +130,7 @@ def _shown(row: Row, unit: str) -> dict[str, Any]:
     """A row as the form's table shows it."""
     found: dict[str, Any] = {unit: row.line}
     if row.messages is None:
-        found["prompt"] = row.prompt or "(none: the text is measured as a whole)"
+        found["prompt"] = row.prompt or "(none: the whole text is scored)"
     else:
         found["messages"] = "\n".join(f"{m['role']}: {m['content']}" for m in row.messages)
     if row.targets:

@@ -64,8 +64,8 @@ class Draft:
             if path.is_dir() or path.suffix not in (".yaml", ".yml"):
                 path = path / "study.yaml"
             if path.exists():
-                what = f"{path}: there is a file already; it is not overwritten"
-                raise bad(where, what, "Name another place, or open this file instead.")
+                what = f"{path}: there is already a file, which is not overwritten"
+                raise bad(where, what, "Choose another path, or open that file instead.")
         except OSError as error:
             what = f"{path}: cannot be read ({error.strerror})"
             raise bad(where, what, "Check the path.") from None
@@ -93,16 +93,16 @@ class Draft:
     def problems(self) -> Iterator[Problem]:
         """What is missing or said twice, beside what the study file's own check finds."""
         if not self.name.strip():
-            yield Problem("Name of the study", "it is empty", "Give a short name.")
+            yield Problem("Name of the study", "it is empty", "Enter a short name.")
         if not self.base.strip():
-            yield Problem("Directory of the base", "it is empty", "Give its directory.")
+            yield Problem("Directory of the base", "it is empty", "Enter its directory.")
         seen: set[str] = set()
         for row, (name, place) in self.rows.items():
             where = f"Expert {row + 1}"
             if not name:
-                yield Problem(where, f"the expert in {place} has no name", "Name it.")
+                yield Problem(where, f"the expert in {place} has no name", "Enter a name.")
             elif not place:
-                yield Problem(where, f"the expert {name} has no directory", "Give its directory.")
+                yield Problem(where, f"the expert {name} has no directory", "Enter its directory.")
             if name and name in seen:
                 yield Problem(where, f"two experts are called {name}", "Rename one.")
             seen.add(name)
@@ -232,4 +232,4 @@ def write_study(draft: Draft, path: Path) -> None:
             file.write(text)
     except OSError as error:
         what = f"{path}: cannot be written ({error.strerror or error})"
-        raise bad("Where to write it", what, "Name another place.") from None
+        raise bad("Where to write it", what, "Choose another path.") from None

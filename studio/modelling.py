@@ -92,7 +92,7 @@ def table(family: Family) -> list[dict[str, Any]]:
 
 def tokenizer_text(family: Family) -> str:
     """Whose tokenizer, chat template and end tokens every model of the family runs with."""
-    text = f"Tokenizer, chat template and end tokens: those of {family.spec.tokenizer}"
+    text = f"Tokenizer, chat template and end tokens come from {family.spec.tokenizer}"
     if family.tokenizer is None:
         return f"{text}."
     ends = [repr(family.tokenizer.tokens.get(each, each)) for each in sorted(family.end_ids)]
@@ -110,7 +110,8 @@ def _architectures(family: Family) -> Check:
     results += [f"{name}: the same, and the same sizes." for name in _whole(family)]
     if family.target is not None:
         results.append(
-            f"target: {family.target.architecture}; any will do, since only its logits are used."
+            f"target: {family.target.architecture}; any class works, since only its logits are "
+            "used."
         )
     return Check("Architecture", tuple(results))
 
@@ -119,7 +120,7 @@ def _tensors(family: Family) -> Check:
     results = [f"base: {counted(len(family.tensors), 'tensor is', 'tensors are')} merged."]
     for name, model in family.experts.items():
         if model.adapter is None:
-            results.append(f"{name}: it has exactly the base's tensors, with the same shapes.")
+            results.append(f"{name}: same tensors as the base, with the same shapes.")
         elif not model.adapter.plain:
             said = counted(len(model.tensors), "tensor has its layer", "tensors have their layers")
             results.append(f"{name}: its {said} in base.")
@@ -145,8 +146,10 @@ def _tokens(family: Family, tokenizers: dict[str, TokenizerFiles]) -> Check:
         results.append(f"{name}: {shared} ids mean the same tokens as in {names[0]}.")
     missing = [name for name in family.models if name not in tokenizers]
     if missing:
-        results.append(f"No tokenizer of their own, nothing to compare: {', '.join(missing)}.")
-    return Check("Token ids", tuple(results) or ("One tokenizer, nothing to compare.",))
+        results.append(f"Without a tokenizer of their own, so not compared: {', '.join(missing)}.")
+    return Check(
+        "Token ids", tuple(results) or ("There is only one tokenizer, so nothing to compare.",)
+    )
 
 
 def _rows(family: Family) -> Check:
@@ -155,12 +158,12 @@ def _rows(family: Family) -> Check:
     extra = {each for plan in family.vocabulary_tensors.values() for each in plan.extra}
     for each in sorted(extra, key=lambda each: each.start):
         results.append(
-            f"Rows {each.start} to {each.stop - 1}: only {each.model} has them; "
-            "a merged model takes them as they are."
+            f"Rows {each.start} to {each.stop - 1}: only {each.model} has them; a merged model "
+            "takes them unchanged."
         )
     for name, model in _whole(family).items():
         if 0 < model.rows < family.base.rows:
-            results.append(f"{name} lacks rows from {model.rows} on; there it counts as base.")
+            results.append(f"{name} lacks rows from {model.rows} on; those count as the base's.")
     results.append(f"A merged model has {counted(family.merged_rows, 'row')}.")
     if family.rows != family.merged_rows:
         results.append(f"Fused logits use the first {family.rows}, which every model has.")
@@ -169,7 +172,7 @@ def _rows(family: Family) -> Check:
 
 def _dtypes(family: Family) -> Check:
     others = {n: e.dtype for n, e in _whole(family).items() if e.dtype != family.base.dtype}
-    text = f"base: {family.base.dtype}; a merged checkpoint is written in it, rounded once."
+    text = f"base: {family.base.dtype}; merged checkpoints are written in this dtype, rounded once."
     if not others:
         return Check("Dtype", (text,))
     listed = ", ".join(f"{name} {dtype}" for name, dtype in others.items())
@@ -182,7 +185,7 @@ def _templates(family: Family, tokenizers: dict[str, TokenizerFiles]) -> Check:
     if chosen is None:
         text = f"{owner} has none: objectives with chat or messages cannot be measured."
         return Check("Chat template", (text,), good=False)
-    results = [f"{owner} has one; every model is asked through it."]
+    results = [f"{owner} has one; it is used for every model."]
     other = [
         name
         for name, each in tokenizers.items()
@@ -191,7 +194,7 @@ def _templates(family: Family, tokenizers: dict[str, TokenizerFiles]) -> Check:
     if other:
         results.append(
             f"Another template of their own: {', '.join(other)}. "
-            "They may answer better through the one they were trained with."
+            "They may answer better with the one they were trained with."
         )
     return Check("Chat template", tuple(results), good=not other)
 
@@ -236,11 +239,11 @@ def memory(family: Family, dtype: str) -> tuple[tuple[Memory, ...], str]:
     there = found["available_bytes"]
     live, basis = bytes_text(found["live_bytes"]), bytes_text(found["basis_bytes"])
     rows = (
-        ("Live merged model", found["live_bytes"], "task arithmetic and linear need no more"),
+        ("Live merged model", found["live_bytes"], "all that task arithmetic and linear need"),
         (
             "Weight space at most",
             found["weight_space_bytes"],
-            f"the live model ({live}) and a basis with nothing zero ({basis})",
+            f"the live model ({live}) and a dense basis ({basis})",
         ),
         ("Logit space at most", found["logit_space_bytes"], "every model of the family at once"),
     )
@@ -274,7 +277,7 @@ def room_text(free: str, device: str) -> str:
     text = f"Free in this machine's main memory now: {free}."
     if device == "cpu":
         return text
-    return f"{text} The models run on {device}, whose own memory is not known here."
+    return f"{text} The models run on {device}; its own memory is not known here."
 
 
 def finite_check(opened: bool) -> Check:

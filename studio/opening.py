@@ -61,7 +61,7 @@ def read_study(path: Path) -> tuple[Study, tuple[Objective, ...], Family]:
 def typed_path(text: str, where: str) -> Path:
     """The absolute path that was typed; raises `BadInput` where it is none."""
     if not text.strip():
-        raise bad(where, "no path is given", "Type the path of a file on this server.")
+        raise bad(where, "no path was given", "Enter the path of a file on this server.")
     return place_of(text.strip(), Path.cwd(), where)
 
 

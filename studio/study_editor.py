@@ -140,7 +140,7 @@ def check_document(
     name = str(document.get("name", ""))
     if any(each.name == name != instead for each in study.objectives):
         where = f"{study.path}: objective {name}"
-        what = "the study has an objective of this name"
+        what = "the study already has an objective of this name"
         problems.insert(0, Problem(where, what, "Rename one."))
     if problems or objective is None:
         raise BadInput(*problems)

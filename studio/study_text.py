@@ -149,7 +149,9 @@ def _put(path: Path, text: str, wanted: Study) -> None:
         shutil.copymode(path, name)
         made = load_study(name)
         if dataclasses.replace(made, path=wanted.path, name=wanted.name) != wanted:
-            raise bad(str(path), "more would change with it", "Change the file by hand.")
+            raise bad(
+                str(path), "other parts of the file would change too", "Change the file by hand."
+            )
         os.replace(name, path)
 
 

@@ -50,13 +50,13 @@ def words(status: Status) -> str:
     if status.state == "queued":
         return "waiting for the worker"
     if status.state == "parked":
-        return "parked while something else runs"
+        return "paused while another job runs"
     total = status.progress.get("total")
     if not total:
         return str(status.progress.get("stage", "running"))
     text = f"{status.progress.get('done', 0)} of {total} done"
     if status.progress.get("waiting"):
-        return f"{text}, other processes measure the rest"
+        return f"{text}, the rest is being measured by other processes"
     if status.progress.get("objective"):
         text += f", {status.progress['objective']}"
     if status.progress.get("of_rows"):

@@ -71,11 +71,11 @@ def picker(label: str, key: str, endings: tuple[str, ...] = (), new: str = "") -
             st.text(found.problem)
             return
         st.selectbox(
-            f"In {found.path.name or found.path}" if found.entries else "Nothing to choose in it",
+            f"In {found.path.name or found.path}" if found.entries else "Nothing to choose here",
             range(len(found.entries)), index=None, key=f"browse_in:{key}:{at}",
             format_func=lambda row: str(found.entries[row]), on_change=_enter,
             args=(key, f"browse_in:{key}:{at}", found.entries), disabled=not found.entries,
-            placeholder="Type a part of a name, or choose",
+            placeholder="Type part of a name, or choose",
         )  # fmt: skip
         if found.left_out:
             st.text(f"{found.left_out} more are not listed: type the path.")
@@ -87,7 +87,7 @@ def picker(label: str, key: str, endings: tuple[str, ...] = (), new: str = "") -
                     type="primary" if found.holds or new else "secondary",
                 )  # fmt: skip
             st.button("Close", key=f"browse_close:{key}", on_click=_close, args=(key,))
-            st.text(f"It holds {found.holds}." if found.holds else "")
+            st.text(f"It contains {found.holds}." if found.holds else "")
 
 
 def _at(key: str) -> str:

@@ -57,8 +57,8 @@ def choose_front(bench: Workbench) -> tuple[Axis, ...]:
     with st.popover(
         f"Front over: {said if len(said) <= FITS else counted(len(over), 'objective')}",
         key="front_over",
-        help="A point is on the front if no other is at least as good on each of these objectives"
-        " and better on one. Every page uses this front.",
+        help="A point is on the front if no other is at least as good on all of these objectives "
+        "and better on one. Every page uses this front.",
     ):  # fmt: skip
         if len(axes) > 1:
             st.pills(
@@ -67,11 +67,11 @@ def choose_front(bench: Workbench) -> tuple[Axis, ...]:
                 format_func={axis.name: axis.label for axis in axes}.__getitem__,
             )  # fmt: skip
         st.text(
-            "Chosen at first: every objective that is not the same at all points."
+            "Default: every objective that is not constant over all points."
             if len(axes) > 1
             else "This study has one objective: the front is its best score."
         )
         if over != standard:
-            st.button("As at first", key="front_reset", on_click=reset)
+            st.button("Reset to default", key="front_reset", on_click=reset)
     remember(**{ADDRESS: ",".join(names) if over != standard else None})
     return over

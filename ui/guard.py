@@ -91,12 +91,12 @@ def refusal(host: str | None, origins: list[str]) -> str | None:
 
     if not is_host_allowed(host):
         return (
-            "Paretoscope does not answer under this name. Open it under the address it was started "
+            "Paretoscope does not serve this host name. Open it at the address it was started "
             "with, or add the name to server.allowedHosts."
         )
     allowed = config.get_option("server.corsAllowedOrigins")
     if any(not is_own(each, host or "", allowed) for each in origins):
-        return "Paretoscope answers its own pages only: this request came from another origin."
+        return "Paretoscope only serves its own pages: this request came from another origin."
     return None
 
 
@@ -139,8 +139,8 @@ class Guard:
         except Exception:
             if started or scope["type"] == "websocket":
                 raise
-            log.exception("%s could not be answered", scope["path"])
-            await _refuse(scope, answer, "This could not be answered; the reason was logged.", 500)
+            log.exception("%s failed", scope["path"])
+            await _refuse(scope, answer, "The request failed; the reason was logged.", 500)
 
 
 def _can_tell(scope: Scope) -> bool:

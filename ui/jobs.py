@@ -30,9 +30,9 @@ def ending(task: Task, key: str) -> None:
             st.code(reason, language=None, wrap_lines=True)
         return
     if status.failure == "cancelled":
-        st.text(f"Cancelled: {task.what}. What was scored before is kept.")
+        st.text(f"Cancelled: {task.what}. What was scored so far is kept.")
         return
-    st.error("This did not work.", icon=":material/error:")
+    st.error("This failed.", icon=":material/error:")
     st.text(task.what)
     st.code(status.reason or "no reason was given", language=None, wrap_lines=True)
 
@@ -50,7 +50,7 @@ def first_steps(bench: Workbench) -> None:
     with st.container(border=True, key="first_steps"):
         st.text("No points yet.")
         if bench.opened is None:
-            st.text("The worker opens the study: it reads the models and their fingerprints.")
+            st.text("The worker is opening the study: it reads and fingerprints the models.")
         models = ", ".join(bench.names.models)
-        st.text(f"First the unmerged models are scored: {models}.")
+        st.text(f"The unmerged models are scored first: {models}.")
         st.text("Then move the sliders and press Evaluate: each recipe becomes a point here.")

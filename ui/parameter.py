@@ -42,7 +42,7 @@ def parameter_field(
         )  # fmt: skip
     if each.kind == "texts":
         shown = ", ".join(value[:3]) if value else ""
-        empty = f" Empty: the list that comes with it ({shown}, …)." if shown else ""
+        empty = f" Leave empty for the default list ({shown}, …)." if shown else ""
         help = f"{each.help}\n\n{ESCAPED}.{empty}"
         text = st.text_area(
             label, value=text_of(lines), key=key, help=help, height=90, persist_state=persist

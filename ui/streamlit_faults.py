@@ -53,7 +53,7 @@ SOON = 0.001
 """Seconds after which a request looks again whether the thread before it is done."""
 
 UNTAKEN = (
-    "What this page sent could not be taken up; the reason is on the server's standard error. "
+    "The page's request could not be processed; the reason is on the server's standard error. "
     "Points measured so far are safe. Reload the page."
 )
 

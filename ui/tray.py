@@ -49,8 +49,8 @@ def toggle_button(recipe: Recipe, key: str, *, disabled: bool = False) -> None:
         width="stretch",
         disabled=disabled or full,
         help="The tray is full: remove one on Compare" if full
-        else f"Remove it from the tray, which has {len(tray())} of {LIMIT}" if there
-        else "Add it to the tray; Compare shows the answers of up to four side by side",
+        else f"Remove it from the tray ({len(tray())} of {LIMIT})" if there
+        else "Add it to the tray: Compare shows up to four recipes' answers side by side",
         on_click=toggle,
         args=(recipe,),
     )  # fmt: skip

@@ -42,8 +42,8 @@ def adder(bench: Workbench, name: str, label: str) -> None:
         format_func=lambda place: titled(bench, options[place]),
         placeholder="The tray is full" if full else f"{len(options)} to choose from",
         disabled=full, on_change=_add, args=(key, options),
-        help=f"The front over {names_text(over)}, as on Explore. Any other recipe: Compare beside"
-        " its sliders",
+        help=f"The front over {names_text(over)}, as on Explore. For any other recipe, press "
+        "Compare next to its sliders",
     )  # fmt: skip
 
 

@@ -119,6 +119,6 @@ def buttons(study: Study, names: Names, on_change: Callable[[], Any]) -> None:
             st.button(
                 label, key=f"hand_{label.lower()}", icon=f":material/{icon}:", type="tertiary",
                 disabled=not there, on_click=call, args=args,
-                help="Sliders and parameters of this method where they stood at first"
+                help="Reset the sliders and parameters of this method to their defaults"
                 if label == "Reset" else None,
             )  # fmt: skip

@@ -27,8 +27,8 @@ PAGES = Path(__file__).resolve().parents[1] / "pages"
 
 HAPPENED = "Something unexpected happened here."
 SAFE = (
-    "Points measured so far are safe: they were on disk before they were shown. What the worker "
-    "computes goes on."
+    "Points measured so far are safe: they were on disk before they were shown. The worker keeps "
+    "running."
 )
 KEPT = "unforeseen"
 LONGEST = 6000
@@ -113,7 +113,7 @@ def _draw(failure: Failure, *, kept: bool = False) -> None:
                 _link(here, "Reload", st.query_params.to_dict())
             _link(str(PAGES / "models.py"), "Open another study", {})
         with st.expander("Details to copy"):
-            st.text("They are on the server's standard error too.")
+            st.text("They are also on the server's standard error.")
             st.code(failure.details, language=None, wrap_lines=True)
 
 

@@ -142,7 +142,7 @@ def _words(
     held = ", ".join(f"{each} {value:g}" for each, value in others.items())
     text = ""
     if held:
-        text = f"The rest shared as {held}. " if simplex else f"With {held}. "
+        text = f"Remaining share split as {held}. " if simplex else f"Others fixed at {held}. "
     text += f"{on} measured {'point' if on == 1 else 'points'} on the line"
     text += f", {near} near it drawn faintly. " if near else ". "
     return text + few

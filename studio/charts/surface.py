@@ -159,8 +159,8 @@ def _words(
 ) -> str:
     """What the plane is and which points are not on it."""
     held = ", ".join(f"{html.escape(name)} {fixed.get(name, 0.0):g}" for name in others)
-    text = f"With {held}. " if held else ""
-    text += f"{on} measured {'point' if on == 1 else 'points'} on it"
+    text = f"Others fixed at {held}. " if held else ""
+    text += f"{on} measured {'point' if on == 1 else 'points'} on this slice"
     text += f", {near} near it drawn faintly" if near else ""
     return text + (f", {elsewhere} elsewhere not drawn." if elsewhere else ".")
 

@@ -116,7 +116,7 @@ def _front(
         marker["line"] = {"color": TEXT, "width": 1}
     name = "front"
     if beside:
-        name = f"front through {html.escape(beside)}"
+        name = f"on the front because of {html.escape(beside)}"
         if deep:
             marker["opacity"] = 0.5
         else:
@@ -132,7 +132,7 @@ def _front(
 
 def _noted(template: str, beside: str) -> str:
     """A hover text that says through what the point is on the front."""
-    note = f"<br>on the front through {html.escape(beside)}, not on these axes"
+    note = f"<br>on the front because of {html.escape(beside)}, not on these axes"
     return template.replace("<extra></extra>", f"{note}<extra></extra>")
 
 

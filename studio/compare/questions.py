@@ -15,7 +15,7 @@ from studio.compare.comparing import PROMPTS, Settings
 def refusal_of(prompts: Sequence[Any]) -> str:
     """Why these prompts cannot be asked; empty where they can."""
     if not prompts:
-        return "There is no prompt: type one."
+        return "There is no prompt: enter one."
     if len(prompts) > PROMPTS:
         return f"{counted(len(prompts), 'prompt')}: {PROMPTS} can be answered at once."
     return ""

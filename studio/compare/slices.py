@@ -136,7 +136,7 @@ class Examples:
         for column in self.columns:
             texts = self.texts[column]
             if texts is not None:
-                found[f"{self.heading(column)} says"] = [texts[row] for row in shown]
+                found[f"{self.heading(column)} answer"] = [texts[row] for row in shown]
         return found
 
     def heading(self, column: int) -> str:

@@ -134,4 +134,7 @@ def scale_words(front: Front, models: bool) -> str:
         for name, each in front.ranges.items()
         if name in front.names
     ]
-    return f"Weights count from the worst to the best score {whose}: {', '.join(parts)}."
+    return (
+        f"Weights are relative to the range from the worst to the best score {whose}: "
+        f"{', '.join(parts)}."
+    )

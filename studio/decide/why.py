@@ -17,8 +17,8 @@ SURE = 1.96
 """Standard errors from which a difference is more than noise, at 95 %."""
 
 ERRORS = (
-    "± is one standard error of the difference. It errs on the large side: it treats the two as if"
-    " they had answered different prompts, and they answered the same ones."
+    "± is one standard error of the difference. It is conservative: it treats the two as if they "
+    "had answered different prompts, although they answered the same ones."
 )
 
 
@@ -62,10 +62,11 @@ def _limit(measured: Measured, pick: Pick, preference: Preference) -> str:
     weighted = weights * front.terms[pick.place]
     name = front.names[int(weighted.argmax())]
     if weighted.max() <= 0:
-        return "On every objective with a weight it reaches the best of the scale."
+        return "It reaches the best of the scale on every weighted objective."
     scale = front.ranges[name]
     return (
-        f"What holds it back most is {name}: {measured.score_text(pick.row, name)}, on a scale from"
+        f"Its largest shortfall is on {name}: {measured.score_text(pick.row, name)}, on a scale "
+        "from"
         f" {number(scale.nadir)} (worst) to {number(scale.ideal)} (best)."
     )
 
@@ -83,9 +84,9 @@ def _reason(pick: Pick, preference: Preference, bounded: bool) -> str:
         return f"It is the best of the {count} points on the front{within} on {next(iter(asked))}."
     weights = ", ".join(f"{name} {each:.2f}" for name, each in asked.items())
     return (
-        f"Each of the {count} points on the front{within} falls short of the best somewhere. With"
-        f" each shortfall multiplied by its weight ({weights}), this point's largest one is the"
-        " smallest."
+        f"Each of the {count} points on the front{within} falls short of the best on some "
+        f"objective. With shortfalls multiplied by their weights ({weights}), this point's "
+        "largest shortfall is the smallest."
     )
 
 

@@ -46,13 +46,13 @@ def look_up(measured: Measured, text: str) -> tuple[str | None, str]:
     if text in measured.row_of:
         return text, ""
     if len(text) < SHORTEST:
-        return None, f"Give at least {SHORTEST} letters of the id."
+        return None, f"Enter at least {SHORTEST} characters of the id."
     found = [each for each in measured.ids if each.startswith(text)]
     if len(found) == 1:
         return found[0], ""
     if not found:
         return None, f"This study has no point {text}."
-    return None, f"{counted(len(found), 'point')} begin with {text}: give more of the id."
+    return None, f"{counted(len(found), 'point')} begin with {text}: enter more of the id."
 
 
 def score_table(
@@ -120,7 +120,7 @@ def room(out: Path, plan: Plan) -> str:
     """What an export takes and what is free where it goes, in words."""
     text = f"{size_text(plan.bytes)} in {counted(len(plan.files), 'file')}"
     try:
-        return f"{text}; {size_text(free_bytes(out))} are free on that disk."
+        return f"{text}; {size_text(free_bytes(out))} free on that disk."
     except OSError:  # refused in words of its own
         return f"{text}."
 

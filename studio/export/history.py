@@ -46,7 +46,7 @@ def verified_text(record: Mapping[str, Any]) -> str:
     difference = record.get("max_logit_difference")
     if difference is None:
         return "Verified."
-    return f"Verified: largest difference of a logit {difference:.3g}."
+    return f"Verified: largest logit difference {difference:.3g}."
 
 
 def history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -57,12 +57,13 @@ def limits(record: Mapping[str, Any]) -> str:
     if record.get("form") == "decoding":
         names = ", ".join(each["name"] for each in record.get("beside") or ())
         return (
-            f"It holds the recipe and code, no weights: {names} must stay where they are, all of "
-            "them run at every token, and vLLM cannot serve it. Read custom_generate/generate.py "
+            f"It contains the recipe and code but no weights: {names} must stay where they are. "
+            "All of them run at every token, and vLLM cannot serve it. Read "
+            "custom_generate/generate.py "
             "before you trust it."
         )
     if record.get("beside"):
-        return "It holds the adapter only: its base must stay where it is."
+        return "It contains only the adapter: its base must stay where it is."
     return ""
 
 

@@ -26,10 +26,10 @@ NORMS = (
     "percentage of the length of the base's own weights."
 )
 COSINES = (
-    "Near 0: two experts changed the base in unrelated directions, and adding one disturbs the "
-    "other little. Near 1: they made the same change, so both at full strength overshoot it. Below "
-    "0: each undoes part of the other. This is about weights; what it means for an objective, the "
-    "measured points say."
+    "Near 0: two experts changed the base in unrelated directions, and adding one hardly "
+    "disturbs the other. Near 1: they made the same change, so both at full strength overshoot "
+    "it. Below 0: each undoes part of the other. This is about weights; the measured points show "
+    "what it means for an objective."
 )
 
 

@@ -297,4 +297,4 @@ def _follow(bench: Workbench, task: Task) -> None:
             over = task.status.over  # asked first: it may have ended before this thread began
             advance(bench)
     except ParetoscopeError:
-        log.exception("the queue of sweeps could not go on")
+        log.exception("the sweep queue could not continue")

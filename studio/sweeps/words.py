@@ -44,8 +44,8 @@ def left_words(run: Run, status: Status) -> str:
         return "waiting for the worker"
     if status.state == "parked":
         work = f"; {about} of work left" if about else ""
-        return f"parked while something else runs{work}"
-    return f"{about} left" if about else "the first point says how long"
+        return f"paused while another job runs{work}"
+    return f"{about} left" if about else "time left is known after the first point"
 
 
 def running_words(sweep: Sweep, run: Run, status: Status, there: int) -> str:
@@ -53,7 +53,7 @@ def running_words(sweep: Sweep, run: Run, status: Status, there: int) -> str:
     parts = [f"{there} of {counted(sweep.count, 'point')}", left_words(run, status)]
     index = int(status.progress.get("index", status.progress.get("done", 0)))
     if status.state == "running" and status.progress.get("waiting"):
-        parts.append("other processes measure the rest")
+        parts.append("the rest is being measured by other processes")
     elif status.state == "running" and index < len(run.recipes):
         now = f"now {recipe_text(run.recipes[index])}"
         if status.progress.get("objective"):
@@ -86,9 +86,9 @@ def past_rows(queue: Queue) -> list[dict[str, Any]]:
 def estimate_words(lines: Sequence[Line], need: Memory | None) -> list[str]:
     """An estimate as lines of text, the sum first."""
     new, whole = sum(line.new for line in lines), sum(len(line.recipes) for line in lines)
-    text = f"{counted(new, 'new point')} ({whole - new} there already)."
+    text = f"{counted(new, 'new point')} ({whole - new} already measured)."
     if not new:
-        return [f"{text} Every point of this sweep is measured."]
+        return [f"{text} All points of this sweep are already measured."]
     found = [text]
     if not any(line.new and line.total is None for line in lines):
         found[0] += f" About {duration(sum(line.total or 0.0 for line in lines))} in all."

@@ -73,7 +73,7 @@ def drag_pad(page: Page, across: float, down: float) -> None:
 def take_pick(page: Page) -> str:
     """Take the pick's recipe into the sliders; the point's id."""
     point = picked(page)
-    page.get_by_role("button", name="Take this recipe").click()
+    page.get_by_role("button", name="Use this recipe").click()
     page.get_by_role("tab", name="Recipe").click()
     expect(page.locator(".readout")).to_contain_text(f"Point {point}")
     return point

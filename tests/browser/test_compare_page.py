@@ -102,7 +102,7 @@ def test_a_mixture_and_models_answer_and_differ(app: Served, chrome: Browser) ->
     assert said(again) == texts
     expect(table_of_examples(again)).to_have_attribute("aria-rowcount", str(of + 1))
     with again.expect_download() as taken:
-        again.get_by_role("button", name="CSV of what is shown").click()
+        again.get_by_role("button", name="Download rows as CSV").click()
     text = Path(taken.value.path()).read_text(encoding="utf-8")
     lines = list(csv.reader(io.StringIO(text, newline="")))
     assert len(lines) == of + 1 and lines[0][:3] == ["line", "prompt", "target"]
@@ -130,12 +130,12 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
     page.on("dialog", lambda dialog: dialogs.append(dialog))
     choose(page, "Prompts", "typed")
     page.get_by_role("textbox", name="Prompts, a blank line between two").fill("\n\n".join(HOSTILE))
-    set_how(page, {"Most new tokens": "12", "Temperature": "9"})
+    set_how(page, {"Max new tokens": "12", "Temperature": "9"})
     answer(page)
     expect(page.locator(".answers th.prompt")).to_have_count(len(HOSTILE))
     assert page.locator(".answers th.prompt").all_text_contents() == HOSTILE
     first = said(page)
-    page.get_by_role("button", name="Again with another seed").click()
+    page.get_by_role("button", name="Regenerate with another seed").click()
     page.wait_for_function(
         """before => {
             const root = document.querySelector('.answers');
@@ -148,7 +148,7 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
 
     box = page.get_by_role("textbox", name="Prompts, a blank line between two")
     box.fill("\n\n".join(HOSTILE * 5))
-    set_how(page, {"Most new tokens": "180"})
+    set_how(page, {"Max new tokens": "180"})
     page.get_by_role("button", name="Answer", exact=True).click()
     page.wait_for_function(
         """() => document.querySelector('.answers')?.dataset.writing === 'true' && [1, 2].every(
@@ -156,7 +156,7 @@ def test_hostile_prompts_stay_text_and_another_seed_says_another_thing(
         """
     )
     page.get_by_role("button", name="Stop").click()
-    page.get_by_text("Stopped. What was written before is kept.").wait_for()
+    page.get_by_text("Stopped. What was written so far is kept.").wait_for()
     expect(heads(page)).to_have_text(["Astopped", "Bstopped"])
     assert all(said(page)[0])
 

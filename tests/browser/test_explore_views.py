@@ -67,7 +67,7 @@ def test_a_surface_follows_the_sliders(shipped: Served, chrome: Browser) -> None
     with redrawn(page):  # another surface: this coefficient is on none of its axes
         slider(page, "honest").press("ArrowRight")
     with redrawn(page):
-        choose(page, "Drawn as", "3-D")
+        choose(page, "View as", "3-D")
     assert "surface" in kinds(page)
     with moved(page, "here"):
         slider(page, "helpful").press("ArrowRight")
@@ -147,7 +147,7 @@ def test_three_objectives_are_weighed_on_the_pad_and_a_point_taken(
     assert now["facts"] > 0.9 and sum(now.values()) == pytest.approx(1)
     expect(page.locator(".picked")).to_have_attribute("data-point", live)
 
-    page.get_by_role("button", name="Take this recipe").click()
+    page.get_by_role("button", name="Use this recipe").click()
     page.get_by_role("tab", name="Recipe").click()
     expect(page.locator(".readout")).to_contain_text(f"Point {live}")
     assert asked(page)["point"] == live

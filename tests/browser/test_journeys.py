@@ -194,7 +194,7 @@ def test_a_broken_study_lists_its_problems_and_opens_once_mended(
         expect(page.get_by_text("'a:b' cannot name an expert")).to_be_visible()
         study.write_text(good)
         page.reload()
-        page.get_by_text("First the unmerged models are scored").wait_for()
+        page.get_by_text("The unmerged models are scored first").wait_for()
         page.context.close()
     shutil.rmtree(tmp_path / "home")
 

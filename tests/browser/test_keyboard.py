@@ -85,7 +85,7 @@ def test_from_the_address_to_an_export_by_keyboard(shipped: Served, chrome: Brow
     tab_to(page, "button", "Compare")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="In tray")).to_be_visible()
-    tab_to(page, "button", "Take this recipe", key="Shift+Tab")
+    tab_to(page, "button", "Use this recipe", key="Shift+Tab")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**point={pick}**")
 

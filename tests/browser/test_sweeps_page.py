@@ -46,7 +46,7 @@ def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     give(page, "Points per method", 400)
     expect(page.get_by_text("task_arithmetic: 400 points over 3 coefficients")).to_be_visible()
     press(page, "Estimate")
-    page.get_by_text(re.compile(r"^399 new points \(1 there already\)\. About ")).wait_for()
+    page.get_by_text(re.compile(r"^399 new points \(1 already measured\)\. About ")).wait_for()
     wait_for_chart(page)
     before = page.evaluate(COUNT)
     expect(page.get_by_text(f"after {before} points, in the order measured")).to_be_visible()
@@ -60,7 +60,7 @@ def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     give(page, "Points per method", 3)
     give(page, "Seed of sobol", 7)
     press(page, "Estimate")
-    page.get_by_text(re.compile(r"^2 new points \(1 there already\)\. About ")).wait_for()
+    page.get_by_text(re.compile(r"^2 new points \(1 already measured\)\. About ")).wait_for()
     press(page, "Start")
     expect(now(page)).to_contain_text("1. in the queue: task_arithmetic")
 

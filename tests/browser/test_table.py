@@ -52,7 +52,7 @@ def test_a_row_is_chosen_anywhere_and_by_the_chart(shipped: Served, chrome: Brow
     wait_for_chart(page)
     page.get_by_text("worker ready").wait_for()
     selected = page.locator(".st-key-selected_point")
-    expect(selected).to_contain_text("A click on a row or on the chart")
+    expect(selected).to_contain_text("Click a row or a mark in the chart")
     grid(page).wait_for(state="attached")
     page.locator(".st-key-table").scroll_into_view_if_needed()
     chosen = []
@@ -82,7 +82,7 @@ def test_a_row_is_chosen_anywhere_and_by_the_chart(shipped: Served, chrome: Brow
     expect(selected).to_contain_text(f"point {point}")
 
     slider(page, "helpful").press("ArrowRight")
-    expect(selected).to_contain_text("A click on a row or on the chart")
+    expect(selected).to_contain_text("Click a row or a mark in the chart")
     expect(marked(page)).to_have_count(0)
     assert page.complaints == []
     page.context.close()

@@ -110,7 +110,7 @@ def test_what_an_address_names_in_vain_is_shown_as_text_and_counted(bench: Workb
     assert not at.exception
     shown = texts(at)
     assert r"This study has no \x1b[31m." in shown and "\x1b" not in shown
-    assert shown.count("This study has no ") == 20 and "Nor 21 more" in shown
+    assert shown.count("This study has no ") == 20 and "names 21 more" in shown
 
 
 def test_a_full_tray_takes_no_more(bench: Workbench) -> None:
@@ -148,14 +148,14 @@ def test_typed_prompts_and_settings_are_asked(bench: Workbench) -> None:
     widget(at.text_area, "Prompts, a blank line between two").set_value("one\nmore\n\n two \n")
     widget(at.number_input, "Temperature").set_value(0.7)
     widget(at.number_input, "Seed").set_value(5)
-    widget(at.number_input, "Most new tokens").set_value(9)
+    widget(at.number_input, "Max new tokens").set_value(9)
     at = answered(at, bench)
     payload = comparison(bench).handle.job.payload
     assert payload["prompts"] == ["one\nmore", "two"] and "stop" not in payload
     assert (payload["temperature"], payload["seed"], payload["max_new_tokens"]) == (0.7, 5, 9)
     assert payload["chat"] is True
 
-    press(at, "Again with another seed")
+    press(at, "Regenerate with another seed")
     until(lambda: comparison(bench).status.over)
     assert comparison(bench).handle.job.payload == payload | {"seed": 6}
     at.run()
@@ -165,7 +165,7 @@ def test_typed_prompts_and_settings_are_asked(bench: Workbench) -> None:
 
 def test_the_same_seed_again_is_not_offered_at_temperature_0(bench: Workbench) -> None:
     at = answered(opened("base"), bench)
-    assert widget(at.button, "Again with another seed").disabled
+    assert widget(at.button, "Regenerate with another seed").disabled
     assert widget(at.button, "Stop").disabled
 
 
@@ -173,7 +173,7 @@ def test_nothing_to_ask_is_said(bench: Workbench) -> None:
     at = opened("base")
     widget(at.selectbox, "Prompts").select("typed").run()
     press(at, "Answer")
-    assert "There is no prompt: type one." in texts(at)
+    assert "There is no prompt: enter one." in texts(at)
     widget(at.text_area, "Prompts, a blank line between two").set_value("x\n\n" * 17)
     press(at, "Answer")
     assert "17 prompts: 16 can be answered at once." in texts(at)
@@ -201,7 +201,7 @@ def test_stop_keeps_what_was_written(bench: Workbench, service: toy.Service) -> 
     press(at, "Stop")
     until(lambda: comparison(bench).status.over)
     at.run()
-    assert "Stopped. What was written before is kept." in texts(at)
+    assert "Stopped. What was written so far is kept." in texts(at)
     assert said(at)[0][0] and not said(at)[-1][1]
     assert [state for _, state in drawn(at)["heads"]] == ["stopped", "stopped"]
 

@@ -23,7 +23,9 @@ def test_scores_as_of_an_earlier_definition_are_told_and_measured_anew(bench: Wo
     before = len(bench.measured())
     at = page("explore").run()
     assert not at.exception
-    said = f"Scores as of an earlier definition, not shown and on no front: {row['objective']} of 1"
+    said = (
+        f"Scores from an earlier definition, left out of charts and fronts: {row['objective']} of 1"
+    )
     assert said in texts(at) and len(bench.measured()) == before
     at.button(key="measure_anew").click().run()
     until(lambda: bench.advance() or len(bench.measured()) == before + 1)

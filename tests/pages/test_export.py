@@ -53,7 +53,7 @@ def test_without_points_it_says_so(home: Path) -> None:
     at = page("export").run()
     assert not at.exception
     assert "Nothing to export yet" in texts(at)
-    assert "The models are scored first" in texts(at)
+    assert "The models are being scored" in texts(at)
 
 
 def test_the_point_handed_over_is_shown_with_recipe_and_scores(bench: Workbench) -> None:
@@ -68,16 +68,16 @@ def test_the_point_handed_over_is_shown_with_recipe_and_scores(bench: Workbench)
     assert list(scores["objective"]) == ["facts ↑", "manners ↑", "loss ↓"]
     assert scores["explored"][0] == "0.800 ± 0.020 [0.751, 0.841]"
     assert set(scores["held back"]) == {"not measured yet"}
-    assert "measured once, at export" in texts(at)
+    assert "scored once, at export" in texts(at)
 
 
 def test_any_measured_point_by_its_id(bench: Workbench) -> None:
     measured = bench.measured()
     other = measured.ids[3]
     at = opened(bench, measured.ids[2])
-    widget(at.text_input, "Or its id").set_value(other[:6]).run()
+    widget(at.text_input, "Or enter its id").set_value(other[:6]).run()
     assert heading(at)[-3] == "terse" == measured.recipes[3].parameters["model"]
-    widget(at.text_input, "Or its id").set_value("ffffff").run()
+    widget(at.text_input, "Or enter its id").set_value("ffffff").run()
     assert "no point ffffff" in texts(at) and heading(at)[-3] == "terse"
 
 
@@ -95,7 +95,7 @@ def test_what_will_be_written_is_told_beforehand(bench: Workbench, family: Famil
     ]
     at = opened(bench, base)
     [label] = [each.label for each in at.expander if each.label.startswith("Will write")]
-    assert "files;" in label and "are free on that disk" in label
+    assert "files;" in label and "free on that disk" in label
     lines = texts(at).splitlines()
     for each in family.base.glob("*.safetensors"):
         [line] = [line for line in lines if line.startswith(each.name)]
@@ -109,7 +109,7 @@ def test_an_export_lists_what_was_written(bench: Workbench, tmp_path: Path) -> N
     shown = texts(at)
     assert "Exported." in shown and str(tmp_path / "out") in shown
     assert any(line.split() == ["model.safetensors", "1.5", "kB"] for line in shown.splitlines())
-    assert "Verified: largest difference of a logit 0." in shown
+    assert "Verified: largest logit difference 0." in shown
     assert f"vllm serve {tmp_path / 'out'}" in shown
 
 
@@ -291,5 +291,5 @@ def test_a_failure_of_another_recipe_says_that_it_is_not_this_one(
 ) -> None:
     at = export(opened(bench, bench.measured().ids[0]), bench, tmp_path / "full")
     widget(at.selectbox, "Point").set_value(bench.measured().ids[2]).run()
-    assert "Not this model: Exporting base did not work." in texts(at)
+    assert "A different model failed: Exporting base." in texts(at)
     assert "the disk is full" in texts(at) and not at.error

@@ -210,7 +210,7 @@ def test_form_errors_come_together_each_beside_its_field(
         strict=True,
     ):
         assert words in said, order
-    assert "Nothing was written. 4 problems, each beside its field." in texts(at)
+    assert "Nothing was written. 4 problems, shown next to the fields." in texts(at)
     at.text_input(key="new_name").set_value("a b").run()  # what is typed anew is not wrong yet
     assert "'=' is reserved" not in texts(at) and "not overwritten" in texts(at)
 
@@ -234,7 +234,7 @@ def test_a_directory_is_found_by_browsing(
     crumbs = [each.label for each in at.button if (each.key or "").startswith("browse_crumb:")]
     assert crumbs[-1] == "my \\*models\\*"
     inside.set_value(0).run()
-    assert "It holds a model." in texts(at)
+    assert "It contains a model." in texts(at)
     press(at, "browse_take:new_base")
     assert at.text_input(key="new_base").value == str(deep / "new base")
     assert not [each for each in at.button if (each.key or "").startswith("browse_take")]
@@ -314,7 +314,7 @@ def test_an_objective_is_added_and_measured_where_it_lacks(
 
     until(models_scored)
     at.run()
-    assert "1 point lacks the score of an objective." in texts(at)
+    assert "1 point lacks a score on some objective." in texts(at)
     assert "Added more to the study file." in texts(at)  # still, however often the page is drawn
     press(at, "measure_all")
     ended(again, ":measure")
@@ -335,7 +335,7 @@ def test_an_objective_is_changed_and_removed_and_its_scores_are_kept(
     at.selectbox(key="objective_chosen").set_value("good manners").run()
     press(at, "edit_objective")
     assert not at.exception
-    assert [each.value for each in at.subheader if "hange" in each.value] == ["Change good manners"]
+    assert "Edit good manners" in [each.value for each in at.subheader]
     assert at.text_input(key="objective:1:name").value == "good manners"
     assert at.selectbox(key="objective:1:scorer").value == "contains"
     assert at.text_area(key="objective:1:stop").value == "\\n\\n\nQ:"
@@ -362,7 +362,7 @@ def test_an_objective_is_changed_and_removed_and_its_scores_are_kept(
     kept = bench.store.records("score", toy.FAMILY)
     assert "facts" in {each["objective"] for each in kept}
     press(at, "remove_objective_now")
-    assert "A study needs one objective" in texts(at)
+    assert "A study needs at least one objective" in texts(at)
     assert not at.exception and len(load_study(own).objectives) == 1
 
 
@@ -392,7 +392,7 @@ def test_errors_of_an_objective_come_together_each_beside_its_field(
     expected = ("'=' is reserved", "no such file", "needs the option")
     for line, words in zip(said, expected, strict=True):
         assert words in line, said
-    assert "unchanged: 3 problems, each beside its field." in texts(at)
+    assert "unchanged: 3 problems, shown next to the fields." in texts(at)
     at.text_input(key="objective:0:name").set_value("facts 1").run()  # typed anew: not wrong yet
     assert "'=' is reserved" not in texts(at) and "no such file" in texts(at)
 

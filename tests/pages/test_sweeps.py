@@ -60,14 +60,14 @@ def test_a_sweep_is_spread_evenly_unless_a_grid_is_asked_for(bench: Workbench) -
     ) in texts(at)
     at.number_input(key="sweep_points").set_value(3).run()
     assert "task_arithmetic: 1 point, not 3: 1 level for each of" in texts(at)
-    assert "Points per method, at most" in {each.label for each in at.number_input}
+    assert "Max points per method" in {each.label for each in at.number_input}
 
 
 def test_an_empty_page_says_what_to_do(home: Path) -> None:
     at = opened("sobol")
     shown = texts(at)
     assert "No sweep is running." in shown and "Choose methods" in shown
-    assert "once the models are scored" in shown
+    assert "Once the models are scored" in shown
     assert at.button(key="estimate").disabled
 
 
@@ -95,7 +95,7 @@ def test_nothing_starts_before_its_estimate(bench: Workbench) -> None:
     estimated(at)
     shown = texts(at)
     # one of the four is measured now; 1 s to compose and 2 s an objective
-    assert "3 new points (1 there already). About 21 s in all." in shown
+    assert "3 new points (1 already measured). About 21 s in all." in shown
     assert "task_arithmetic grid 4: 3 × 7.0 s per point, measured on one, 5.0 s once" in shown
     assert "Memory: up to 2.0 GB needed, 4.0 GB free" in shown
     assert len(bench.measured()) == 5
@@ -129,7 +129,7 @@ def test_structural_parameters_reach_the_recipes(bench: Workbench) -> None:
     at.number_input(key="sweep_points").set_value(1).run()
     at.selectbox(key="sweep_strategy").set_value("grid").run()
     estimated(at)
-    assert "Every point of this sweep is measured." in texts(at)
+    assert "All points of this sweep are already measured." in texts(at)
     assert bench.measured().recipes[-1].parameters["ratio"] == 0.2
 
 

@@ -40,7 +40,7 @@ def test_what_runs_stands_first_and_each_can_be_cancelled(
     assert [each.what.split(":")[0] for each in found] == [
         "Scoring one", "Sweep", "Scoring two", "Sweep",
     ]  # fmt: skip
-    assert found[1].stands.startswith("0 of 2 points, parked") and found[0].part == 0.0
+    assert found[1].stands.startswith("0 of 2 points, paused") and found[0].part == 0.0
     assert [each.key for each in at_work(bench, ("sweep:",))] == [found[0].key, found[2].key]
     assert is_measured_now(bench, recipe(bench, 0.9))
     assert is_measured_now(bench, recipe(bench, 0.1))

@@ -42,7 +42,7 @@ def test_what_is_not_certain_is_said_with_the_columns_to_choose(tmp_path: Path) 
     rows = [{"question": "a", "query": "b", "answer": "c"}]
     found = seen(tmp_path, ".json", rows, "nll")
     assert not found.table and found.columns == ("question", "query", "answer")
-    assert len(found.problems) == 1 and "not certain" in found.problems[0].what
+    assert len(found.problems) == 1 and "ambiguous" in found.problems[0].what
     options = chosen_columns({"prompt": ["query"], "targets": ["answer"]}, found.mapping)
     assert options == {"columns": {"prompt": "query", "target": "answer"}}
     assert seen(tmp_path, ".json", rows, "nll", **options).table[0]["prompt"] == "b"

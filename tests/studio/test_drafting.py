@@ -59,7 +59,7 @@ def test_a_file_that_is_there_is_never_overwritten(draft: Draft, tmp_path: Path)
         ({"tokenizer": "gone"}, ["no model named 'gone'"]),
         ({"objectives": ()}, ["no objectives are given"]),
         ({"place": "\0"}, ["is not a path"]),
-        ({"place": ""}, ["no path is given"]),
+        ({"place": ""}, ["no path was given"]),
         ({"target": "/nowhere", "base": "/gone"}, ["target (/nowhere)", "base (/gone)"]),
     ],
 )

@@ -65,12 +65,12 @@ def test_rows_that_only_some_models_have_are_named(family: FamilyFiles) -> None:
 
 def test_each_expert_s_tensors_and_tokens_are_reported(family: FamilyFiles) -> None:
     found = opened(family, "helpful", "terse")
-    assert "helpful: it has exactly the base's tensors" in results(found, "Tensors and shapes")
+    assert "helpful: same tensors as the base" in results(found, "Tensors and shapes")
     assert "terse: its factors fit 12 tensors of the base in name" in results(
         found, "Tensors and shapes"
     )
     assert "helpful: 300 ids mean the same tokens as in base." in results(found, "Token ids")
-    assert "nothing to compare: terse" in results(found, "Token ids")
+    assert "so not compared: terse" in results(found, "Token ids")
 
 
 def test_another_dtype_is_said(family: FamilyFiles) -> None:
@@ -104,7 +104,7 @@ def test_a_family_without_a_template_says_what_that_means(
 
 def test_the_tokenizer_s_owner_and_end_tokens_are_said(family: FamilyFiles) -> None:
     text = modelling.tokenizer_text(opened(family, "coder", tokenizer="coder", target=False))
-    assert "those of coder" in text and "'<|end|>'" in text
+    assert "come from coder" in text and "'<|end|>'" in text
 
 
 def test_memory_that_is_not_there_is_said(
@@ -123,5 +123,5 @@ def test_memory_that_is_not_there_is_said(
 
 def test_a_device_s_own_memory_is_not_claimed_to_be_known() -> None:
     assert modelling.room_text("2 GB", "cpu") == "Free in this machine's main memory now: 2 GB."
-    assert "whose own memory is not known here" in modelling.room_text("2 GB", "cuda")
+    assert "its own memory is not known here" in modelling.room_text("2 GB", "cuda")
     assert not modelling.finite_check(False).good and modelling.finite_check(True).good

@@ -32,7 +32,8 @@ def test_words_say_where_a_job_stands() -> None:
     progress = {"done": 1, "total": 4, "objective": "facts", "rows": 3, "of_rows": 9}
     assert words(Status("running", progress)) == "1 of 4 done, facts 3 of 9 rows"
     waiting = {"done": 3, "total": 4, "waiting": 1}
-    assert words(Status("running", waiting)) == "3 of 4 done, other processes measure the rest"
+    said = "3 of 4 done, the rest is being measured by other processes"
+    assert words(Status("running", waiting)) == said
     assert words(Status("queued")) == "waiting for the worker"
-    assert words(Status("parked")) == "parked while something else runs"
+    assert words(Status("parked")) == "paused while another job runs"
     assert words(Status("running")) == "running"

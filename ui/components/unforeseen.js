@@ -11,7 +11,7 @@ export default function (given) {
       "font: 14px/1.4 var(--st-font); color: var(--st-text-color); white-space: pre-wrap; overflow-wrap: anywhere";
     told.setAttribute("role", "alert");
     told.textContent =
-      "This part of the page failed, which was not foreseen. Points measured so far are safe. " +
+      "This part of the page failed unexpectedly. Points measured so far are safe. " +
       `Reload the page.\n\n${error}`;
     given.parentElement.replaceChildren(told);
     // what draws nothing has no place on the page until it fails

@@ -59,8 +59,8 @@ def words(status: Status) -> str:
         return "Waiting for the worker."
     if status.state == "failed":
         if status.failure == "cancelled":
-            return "Stopped. What was written before is kept."
-        return "This did not work. What was written before is kept."
+            return "Stopped. What was written so far is kept."
+        return "This failed. What was written so far is kept."
     done, total = status.progress.get("done", 0), status.progress.get("total", 0)
     if status.state == "done":
         return "Answered."
@@ -95,8 +95,9 @@ def show(
             if st.button("Stop", key="stop", disabled=status.over):
                 task.handle.cancel()
             if st.button(
-                "Again with another seed", key="again", disabled=not status.over or not sampled,
-                help=None if sampled else "At temperature 0 an answer is always the same",
+                "Regenerate with another seed", key="again",
+                disabled=not status.over or not sampled,
+                help=None if sampled else "At temperature 0 the answer is always the same",
             ):  # fmt: skip
                 again(task)
                 st.rerun()

@@ -149,7 +149,7 @@ def form(
                 "Rows, by their line in the data", _options(ask, rows), key=key("rows"),
                 default=anchored(key("rows"), [n for n in ask.rows if n < len(rows)]),
                 format_func=lambda place: _row_text(rows[place]), max_selections=PROMPTS,
-                help="The table of examples below offers every row",
+                help="The table of examples below lists every row",
             )  # fmt: skip
         with st.popover(settings_text(ask.settings), width="content", key="ask_settings"):
             _settings(ask, key, chat, chosen)
@@ -174,30 +174,33 @@ def settings_text(now: Settings) -> str:
 
 def _settings(ask: Ask, key: Callable[[str], str], chat: bool, chosen: str) -> None:
     now = ask.settings
-    st.text("They apply with Answer.")
+    st.text("Changes take effect when you press Answer.")
     st.number_input(
-        "Most new tokens", 1, None, anchored(key("max_new_tokens"), now.max_new_tokens),
+        "Max new tokens", 1, None, anchored(key("max_new_tokens"), now.max_new_tokens),
         key=key("max_new_tokens"),
     )  # fmt: skip
     st.number_input(
         "Temperature", 0.0, None, anchored(key("temperature"), now.temperature), step=0.1,
-        key=key("temperature"), help="0 is greedy: the likeliest token each time",
+        key=key("temperature"), help="0 is greedy decoding: always the most likely token",
     )  # fmt: skip
     st.number_input(
         "Top p", 0.0, 1.0, anchored(key("top_p"), now.top_p), step=0.05, key=key("top_p"),
-        help="Draws among the likeliest tokens that reach this probability together",
+        help="Nucleus sampling: draws from the most likely tokens that together reach this "
+        "probability",
     )  # fmt: skip
     st.number_input(
         "Seed", value=anchored(key("seed"), now.seed), key=key("seed"),
-        help="All columns draw with the same luck",
+        help="All columns use the same random numbers",
     )  # fmt: skip
     st.checkbox(
         "Chat", anchored(key("chat"), now.chat), key=key("chat"), disabled=not chat,
-        help="Wrap each prompt as a user's message through the chat template"
+        help="Wrap each prompt as a user message in the chat template"
         if chat else "The tokenizer has no chat template",
     )  # fmt: skip
     if chosen == TYPED:
-        st.checkbox("All of it is one prompt", anchored(key("whole"), ask.whole), key=key("whole"))
+        st.checkbox(
+            "Treat the text as one prompt", anchored(key("whole"), ask.whole), key=key("whole")
+        )
 
 
 def _options(ask: Ask, rows: Sequence[Row]) -> list[int]:

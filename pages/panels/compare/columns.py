@@ -20,7 +20,7 @@ def tell_unknown() -> None:
     for name in unknown[:MOST]:
         st.text(f"This study has no {shown(name, most=80)}.")
     if len(unknown) > MOST:
-        st.text(f"Nor {len(unknown) - MOST} more that the address names.")
+        st.text(f"The address names {len(unknown) - MOST} more unknown ones.")
 
 
 def choose_objective(bench: Workbench) -> Objective:

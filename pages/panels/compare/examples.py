@@ -82,7 +82,7 @@ def panel(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text("Selected rows become the prompts above.", width="stretch")
         st.download_button(
-            "CSV of what is shown", lambda: shown_csv(found, shown, recipes),
+            "Download the rows shown as CSV", lambda: shown_csv(found, shown, recipes),
             file_name=f"{bench.study.name}-{objective.name}.csv", mime="text/csv",
             key="examples_csv", on_click="ignore", disabled=not shown,
         )  # fmt: skip
@@ -98,7 +98,7 @@ def _choose(objective: Objective, found: slices.Examples) -> list[int]:
     at = anchored(key, labels.index(kept) if kept in labels else 0)
     chosen = st.selectbox(
         "Show", labels, index=at, key=key, format_func=lambda label: offered[label].text,
-        help="Which examples stand in the table",
+        help="Which examples the table shows",
     )  # fmt: skip
     if chosen != labels[at] or kept in labels:
         st.session_state["compare_show"] = chosen

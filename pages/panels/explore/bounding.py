@@ -73,7 +73,7 @@ def bounds_panel(
             )  # fmt: skip
         st.text(words(measured, axes, bounds()))
         if bounds():
-            st.button("No bounds", key="no_bounds", on_click=_clear, args=(on_change,))
+            st.button("Clear bounds", key="no_bounds", on_click=_clear, args=(on_change,))
     return bounds()
 
 

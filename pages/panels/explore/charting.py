@@ -104,9 +104,9 @@ def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
     with st.popover("Show", key="show"):
         showing.choose_log(axes)
         for name, label, words in (
-            ("hide_dominated", "Hide dominated", "Leave only the front and the models"),
-            ("knees", "Knees", "Mark where the front bends: much is given up on either side"),
-            ("show_hidden", "Hidden points", "Draw and list the points that you have hidden, too"),
+            ("hide_dominated", "Hide dominated", "Show only the front and the unmerged models"),
+            ("knees", "Knees", "Mark where the front bends: beyond it, small gains cost a lot"),
+            ("show_hidden", "Hidden points", "Also show points that you have hidden"),
         ):
             asked = st.session_state["addressed"].get(name) == "1"
             now = kept().setdefault(name, asked)
@@ -189,8 +189,9 @@ def _parallel(
     now = kept().setdefault("coefficients", asked)
     at = controls.anchored(view_key("coefficients"), now)
     kept()["coefficients"] = st.toggle(
-        "Coefficients too", at, key=view_key("coefficients"),
-        help="Axes for the coefficients of the recipe in hand; only points that have them",
+        "Include coefficients", at, key=view_key("coefficients"),
+        help="Add an axis for each coefficient of the current method, and show only points that "
+        "have them",
     )  # fmt: skip
     remember(coefficients="1" if kept()["coefficients"] else None)
     names = list(recipe.coefficients) if recipe is not None and kept()["coefficients"] else []
@@ -217,7 +218,7 @@ def _ordered(axes: Sequence[Axis]) -> list[Axis]:
     chosen = st.multiselect(
         "Axes", list(by_name), controls.anchored(view_key("axes"), now), key=view_key("axes"),
         format_func=lambda name: by_name[name].label,
-        help="From left to right; take one out and choose it again to move it to the right",
+        help="From left to right; remove an axis and add it again to move it to the right",
     )  # fmt: skip
     kept()["axes"] = chosen
     found = chosen or list(by_name)
@@ -231,7 +232,7 @@ def _surface(
     recipe = controls.in_hand(bench.names)
     names = list(recipe.coefficients) if recipe is not None else []
     if recipe is None or len(names) < 2:
-        st.text("A surface needs a method with two coefficients or more: choose one on the right.")
+        st.text("A surface needs a method with at least two coefficients: choose one on the right.")
         return None
     method = find_method(recipe.method)
     labels = {axis.name: axis.label for axis in axes}
@@ -241,14 +242,14 @@ def _surface(
     across = choose(second, "Across", "across", names, names[0])
     rest = [name for name in names if name != across]
     up = choose(third, "Up", "up", rest, rest[0])
-    form = choose(fourth, "Drawn as", "form", list(FORMS), "map", FORMS.__getitem__)
+    form = choose(fourth, "View as", "form", list(FORMS), "map", FORMS.__getitem__)
     found = predicting.surfaces(bench.measured(), bench.objectives, recipe, bench.names).get(
         objective
     )
     if found is None or isinstance(found, TooFew):
         few = f": {found.have} of {found.need}" if found is not None else ""
         st.text(f"Too few points of this method to predict a surface from{few}.")
-        st.text("Under Recipe, the button that measures the missing ones brings them.")
+        st.text("Use the button under Recipe to measure the missing ones.")
         return None
     fixed = {name: value for name, value in recipe.coefficients.items() if name not in (across, up)}
     key += (objective, across, up, form, recipe.method, tuple(recipe.parameters.items()),

@@ -20,7 +20,8 @@ def words(found: Mapping[str, tuple[str, ...]]) -> str:
     parts = [f"{name} of {len(points)}" for name, points in found.items()]
     many = "point" if [len(points) for points in found.values()] == [1] else "points"
     return (
-        f"Scores as of an earlier definition, not shown and on no front: {', '.join(parts)} {many}."
+        f"Scores from an earlier definition, left out of charts and fronts: {', '.join(parts)} "
+        f"{many}."
     )
 
 
@@ -47,6 +48,6 @@ def show(bench: Workbench, start: Callable[[list[Recipe], str], None]) -> None:
         again = recipes(bench, found) if bench.opened is not None else []
         st.button(
             "Measure them again", key="measure_anew", disabled=not again,
-            help="Scores these points as the objectives are defined now",
+            help="Score these points with the current definition of the objectives",
             on_click=start, args=(again, f"Scoring {counted(len(again), 'point')} anew"),
         )  # fmt: skip

@@ -26,7 +26,7 @@ OBJECTIVES = 3
 """Corners of a triangle."""
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73")
-"""Of the corners: Okabe and Ito's, told apart by colour-blind eyes."""
+"""Colours of the corners, from Okabe and Ito's palette for colour-blind readers."""
 
 MEMBERS = 2000
 """Members of a front that are sent; of more, the best of each neighbourhood."""

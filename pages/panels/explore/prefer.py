@@ -137,7 +137,9 @@ def _lock_button(axes: Sequence[Axis], name: str, locked: bool) -> None:
         key=_key("lock", axes, name),
         icon=":material/lock:" if locked else ":material/lock_open:",
         type="tertiary",
-        help="Let this weight give way again" if locked else "Keep this weight when another moves",
+        help="Let this weight change again when others move"
+        if locked
+        else "Keep this weight fixed when others move",
         on_click=_lock,
         args=(axes, name),
     )
@@ -147,7 +149,7 @@ def sliders(axes: Sequence[Axis]) -> Preference:
     """One slider for each objective, a lock beside it; the preference they say."""
     now = _hear(axes)
     if len(axes) == 1:
-        st.text(f"Over {axes[0].name} alone there is nothing to weigh.")
+        st.text(f"With {axes[0].name} as the only objective there is nothing to weigh.")
         return now
     # Streamlit drops what a slider says in the run that disables it: a locked one is always told
     telling = {**tell(_told(axes), now), **{name: now.hundredths[name] for name in now.locked}}
@@ -212,7 +214,7 @@ def panel(
         found = pick(measured, axes, now, bounds, ranges, every)
         if found is None:
             missing = ", ".join(axis.label for axis in axes)
-            st.text(f"Nothing to pick from yet: no point has a score for each of {missing}.")
+            st.text(f"Nothing to pick from yet: no point has a score for all of {missing}.")
             return None
         _front(measured, found.front, axes)
         told = _told(axes)
@@ -222,8 +224,8 @@ def panel(
                 st.text(sentence)
         recipe, point = measured.recipes[found.row], measured.ids[found.row]
         st.button(
-            "Take this recipe", key="take", width="stretch", on_click=on_take, args=(point,),
-            help="Put the pick's recipe into the sliders",
+            "Use this recipe", key="take", width="stretch", on_click=on_take, args=(point,),
+            help="Load the pick's recipe into the sliders",
         )  # fmt: skip
         left, right = st.columns(2, gap="xsmall")
         with left:

@@ -24,7 +24,7 @@ def line(bench: Workbench, measured: Measured, point: str | None) -> None:
         key="selected_point", horizontal=True, vertical_alignment="center", gap="small"
     ):
         if point is None:
-            st.text("A click on a row or on the chart takes a point's recipe in hand.")
+            st.text("Click a row or a mark in the chart to load a point's recipe.")
             return
         remark, row = bench.remarks.of(point), measured.row_of[point]
         hidden = " · hidden" if remark.hidden else ""
@@ -43,7 +43,7 @@ def _panel(bench: Workbench, measured: Measured, point: str) -> None:
     keys = {name: f"remark_{name}:{point}" for name in ("name", "note", "hidden")}
     st.text_input(
         "Name", controls.anchored(keys["name"], remark.name), MOST_NAME, key=keys["name"],
-        placeholder="What you call this point",
+        placeholder="Your name for this point",
         on_change=_heard, args=(bench, point, "name", keys["name"]),
     )  # fmt: skip
     st.text_area(
@@ -54,8 +54,8 @@ def _panel(bench: Workbench, measured: Measured, point: str) -> None:
         st.toggle(
             "Hide this point", controls.anchored(keys["hidden"], remark.hidden),
             key=keys["hidden"],
-            help="Neither drawn nor on the front until Show brings hidden points back; it stays"
-            " measured",
+            help="Leaves it out of the chart and the front until you show hidden points again; "
+            "its scores are kept",
             on_change=_heard, args=(bench, point, "hidden", keys["hidden"]),
         )  # fmt: skip
     st.text("Its recipe")

@@ -73,7 +73,7 @@ def choose_log(axes: Sequence[Axis]) -> None:
     now = kept().setdefault("log", st.session_state["addressed"].get("log") != "0")
     kept()["log"] = st.toggle(
         "Log scale", anchored(key, now), key=key,
-        help=f"Logarithmic axes for what spans factors: {', '.join(those)}",
+        help=f"Use logarithmic axes for: {', '.join(those)}",
     )  # fmt: skip
     remember(log=None if kept()["log"] else "0")
 
@@ -104,5 +104,6 @@ def download(
     st.download_button(
         "Chart CSV", written, f"{bench.study.name} chart.csv", "text/csv", key="chart_csv",
         on_click="ignore", icon=":material/download:", type="tertiary",
-        help="The points this chart draws: every score with its error and its examples",
+        help="Download the points in this chart: every score with its standard error and number "
+        "of examples",
     )  # fmt: skip

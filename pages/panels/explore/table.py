@@ -90,7 +90,7 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
     if sought:
         said.append(f"{counted(listed.matching, 'point matches', 'points match')} the filter.")
     if len(listed.ids) < listed.matching:
-        said.append(f"The table has the front and the latest, {len(listed.ids):,} rows.")
+        said.append(f"The table shows the front and the latest points, {len(listed.ids):,} rows.")
     words.text(" ".join(said), help=WORDS["front"])
     remarking.line(bench, every, point)
     st.session_state["table_ids"] = listed.ids
@@ -202,7 +202,8 @@ def _download(
     st.download_button(
         "CSV", written, f"{bench.study.name}.csv", "text/csv", key="table_csv", on_click="ignore",
         icon=":material/download:",
-        help="These points with every digit: bounds and filter apply. `front --csv` reads it",
+        help="Download these points in full precision, with bounds and filter applied; `front "
+        "--csv` reads the file",
     )  # fmt: skip
 
 
@@ -222,7 +223,7 @@ def _configured(names: Sequence[str], axes: Sequence[Axis], over: Sequence[Axis]
     column = st.column_config
     found: dict[str, Any] = {
         table.MEASURED: column.TextColumn(
-            "measured", help="On this machine, or before: shipped with the demo"
+            "measured", help="Measured on this machine, or shipped with the demo"
         ),
         names[1]: column.TextColumn("name", width="medium"),
         names[2]: column.CheckboxColumn("★", help="Starred"),
@@ -239,7 +240,7 @@ def _configured(names: Sequence[str], axes: Sequence[Axis], over: Sequence[Axis]
                 label, format="± %.3f" if of == "stderr" else "%.3f", help=words
             )
         found[table.header(axis.name, "n")] = column.NumberColumn(
-            f"{axis.name} n", format="%d", help=f"Examples behind {axis.name}"
+            f"{axis.name} n", format="%d", help=f"Number of examples of {axis.name}"
         )
     start = table.coefficient("")
     for name in names:

@@ -28,7 +28,7 @@ def activity(bench: Workbench, recipe: Recipe, job: str, evaluation: str) -> Non
         return
     if not mine:
         if task.status.state == "failed" and task.status.failure != "cancelled":
-            st.text(f"Not this model: {task.what} did not work.")
+            st.text(f"A different model failed: {task.what}.")
             st.code(task.status.reason or "no reason was given", language=None, wrap_lines=True)
         return
     _show_end(bench, task)
@@ -50,7 +50,7 @@ def _show(record: Mapping[str, Any]) -> None:
     """Where an export lies, whether it was checked, how to serve it."""
     st.code(str(record["out"]), language=None, wrap_lines=True)
     if not history.is_there(record):
-        st.text("It is no longer there.")
+        st.text("The files are no longer there.")
         return
     st.text(history.verified_text(record))
     with st.expander("Files"):
@@ -69,7 +69,7 @@ def earlier(bench: Workbench) -> None:
         return
     with st.container(key="exports"):
         st.subheader("Exported earlier", anchor=False)
-        st.text("Choose a row to see all of it, and how to serve it.")
+        st.text("Select a row for details and how to serve it.")
         chosen = st.dataframe(
             pd.DataFrame(history.history(records)), key=f"export_history:{len(records)}",
             hide_index=True, row_height=58, on_select="rerun", selection_mode="single-row",

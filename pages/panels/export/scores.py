@@ -13,9 +13,8 @@ from studio.workbench import Workbench
 from studio.worker_words import waiting_words
 
 NOTE = (
-    "± is one standard error, [ ] a 95 % interval. Held-back rows are measured once, at export. "
-    "They may come out worse: this point was chosen by the explored rows, and luck on those helped "
-    "it."
+    "± is one standard error, [ ] a 95 % interval. Held-back rows are scored once, at export. "
+    "They may be worse, because this point was selected on the explored rows."
 )
 
 
@@ -41,13 +40,13 @@ def _evaluate(bench: Workbench, model: Model, evaluation: str) -> None:
     """A model that nobody has scored: say so, and offer it."""
     waiting = waiting_words(bench, "Evaluate")
     st.text(
-        "No score of this model is known. Evaluate it first, or export it as it is: held-back rows "
-        "are measured at export all the same."
+        "This model has not been scored. Evaluate it first, or export it now: held-back rows are "
+        "scored at export in any case."
     )
     running = (task := bench.task(evaluation)) is not None and not task.status.over
     if st.button(
         "Evaluate", key="evaluate_first", disabled=running or bool(waiting),
-        help=waiting or "Scores it on every objective; it becomes a point",
+        help=waiting or "Score this recipe on every objective and add it as a point",
     ):  # fmt: skip
         bench.evaluate([model.recipe], f"Scoring {model.recipe}", evaluation)
         st.rerun()

@@ -109,11 +109,12 @@ def _another(bench: Workbench, measured: Measured, ids: list[str], model: Model 
         "Point", ids, key=key, placeholder="Choose a measured point",
         index=anchored(key, ids.index(now) if now in ids else None),
         format_func=lambda each: f"{measured.text(measured.row_of[each])} · {each}",
-        help="The front, the models, and what is in the tray",
+        help="The front, the unmerged models, and recipes in the tray",
         on_change=lambda: _take(measured, st.session_state[key]), disabled=not ids,
     )  # fmt: skip
     typed.text_input(
-        "Or its id", key="export_id", help="Any measured point; the first letters are enough",
+        "Or enter its id", key="export_id", help="Any measured point; the first characters are "
+        "enough",
         on_change=lambda: _look_up(measured, st.session_state["export_id"]),
     )  # fmt: skip
     if st.session_state.get("export_unknown"):

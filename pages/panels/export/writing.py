@@ -31,7 +31,7 @@ def ask(bench: Workbench, model: Model, job: str) -> None:
     if bench.adapter_only(model.recipe):
         form = st.radio(
             "Write as", ["LoRA adapter", "merged checkpoint"], horizontal=True,
-            help="The adapter is exact; a merged checkpoint states its difference",
+            help="The adapter is exact; a merged checkpoint reports its rounding difference",
         )  # fmt: skip
         adapter = form == "LoRA adapter"
     try:
@@ -44,13 +44,13 @@ def ask(bench: Workbench, model: Model, job: str) -> None:
         st.code(exports.planned(plan), language=None)
         if plan.beside:
             needs = ", ".join(f"{name} ({bench.family.models[name].path})" for name in plan.beside)
-            st.text(f"It needs these models where they are: {needs}.")
+            st.text(f"These models must stay where they are: {needs}.")
     if problem:
         state.show_problems([problem])
     running = (task := bench.task(job)) is not None and not task.status.over
     pressed = st.button(
         "Export", type="primary", key="start_export", disabled=running or bool(waiting),
-        help=waiting or "It is loaded again and compared with the live model before it appears",
+        help=waiting or "It is reloaded and compared with the live model before it appears",
     )  # fmt: skip
     if waiting:
         st.text(waiting)
@@ -70,7 +70,7 @@ def _place(bench: Workbench, point: str) -> Path:
     default = exports.default_place(bench.workspace, bench.study.name, point)
     text = browse.field(
         "Directory on this server", key, new=default.name, persist_state=None,
-        value=anchored(key, str(default)), help="It must not exist yet, or be empty",
+        value=anchored(key, str(default)), help="Must not exist yet, or must be empty",
     )  # fmt: skip
     if len(text) > FITS:
         st.code(text.strip(), language=None, wrap_lines=True)

@@ -43,10 +43,10 @@ def _result(seen: Seen) -> None:
     if seen.sentence:
         st.text(seen.sentence)
     if seen.problems:
-        st.warning("It cannot be used like this yet.", icon=":material/help:")
+        st.warning("This data cannot be used yet.", icon=":material/help:")
         state.show_problems(seen.problems[:2])
         if len(seen.problems) > 2:
-            st.text(f"{len(seen.problems) - 2} more like these.")
+            st.text(f"{len(seen.problems) - 2} more problems like these.")
     if seen.table:
         st.caption(
             f"Columns in the file: {', '.join(seen.names)}. The first rows as they are read:"
@@ -67,40 +67,40 @@ def _fields(seen: Seen, key: str) -> dict[str, Any]:
         left, right = st.columns(2)
         chosen["prompt"] = left.multiselect(
             "Prompt", columns, key=f"{key}:prompt", persist_state="session",
-            placeholder=AS_FOUND, help="Several are joined, one below the other",
+            placeholder=AS_FOUND, help="Several columns are joined, one below the other",
         )  # fmt: skip
         chosen["messages"] = right.selectbox(
             "Conversation instead of a prompt", columns, index=None, key=f"{key}:messages",
             persist_state="session", placeholder=AS_FOUND,
-            help="A column that holds messages, or a list of turns",
+            help="A column of messages, or of lists of turns",
         )  # fmt: skip
         if seen.use in ("answer", "likelihood"):
             chosen["targets"] = left.multiselect(
                 "Target", columns, key=f"{key}:targets", persist_state="session",
-                placeholder=AS_FOUND, help="Each of several is accepted",
+                placeholder=AS_FOUND, help="If there are several, each is accepted",
             )  # fmt: skip
         if seen.use == "choices":
             chosen["choices"] = left.multiselect(
                 "Choices", columns, key=f"{key}:choices", persist_state="session",
-                placeholder=AS_FOUND, help="One column that holds a list, or a column for each",
+                placeholder=AS_FOUND, help="One column with a list, or one column per choice",
             )  # fmt: skip
             chosen["answer"] = right.selectbox(
-                "Right choice", columns, index=None, key=f"{key}:answer",
+                "Correct choice", columns, index=None, key=f"{key}:answer",
                 persist_state="session", placeholder=AS_FOUND,
             )  # fmt: skip
             chosen["answer_is"] = right.selectbox(
-                "The right choice is given as", list(ANSWER_WORDS), index=None,
+                "Correct choice given as", list(ANSWER_WORDS), index=None,
                 format_func=lambda each: ANSWER_WORDS[each], key=f"{key}:answer_is",
                 persist_state="session", placeholder=AS_FOUND,
             )  # fmt: skip
         if seen.values:
             column = left.selectbox(
-                "Only rows by the column", list(seen.values), index=None, key=f"{key}:rows",
+                "Filter rows by column", list(seen.values), index=None, key=f"{key}:rows",
                 persist_state="session", placeholder=ALL_ROWS,
             )  # fmt: skip
             if column is not None:
                 values = right.multiselect(
-                    f"Rows whose {column} is", list(seen.values[column]),
+                    f"Keep rows where {column} is", list(seen.values[column]),
                     key=f"{key}:rows:{column}", persist_state="session", placeholder=ALL_ROWS,
                 )  # fmt: skip
                 chosen["rows"] = {column: values} if values else {}

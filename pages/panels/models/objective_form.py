@@ -30,7 +30,7 @@ def show(bench: Workbench) -> None:
     """The whole section: fields, preview, add."""
     changing = editing(bench)
     start = item_of(bench.study.path, changing) if changing else objective_inputs.NEW
-    st.subheader(f"Change {plain(changing)}" if changing else "Add an objective", anchor=False)
+    st.subheader(f"Edit {plain(changing)}" if changing else "Add an objective", anchor=False)
     _said(bench)
     round_ = st.session_state.setdefault("objective_round", 0)
     document = objective_inputs.fields(f"objective:{round_}", bench.study.path, FORM, start)
@@ -42,10 +42,10 @@ def show(bench: Workbench) -> None:
             help="The model whose answers are shown; nothing is saved",
         )  # fmt: skip
         preview = st.button("Preview five examples", key="preview")
-        label = "Save the change" if changing else "Add to the study"
+        label = "Save changes" if changing else "Add to the study"
         add = st.button(label, key="add_objective", type="primary")
         if changing:
-            st.button("Leave it as it is", key="edit_end", on_click=edit, args=(bench, ""))
+            st.button("Discard changes", key="edit_end", on_click=edit, args=(bench, ""))
     if preview or add:
         wrong.forget(FORM)
         try:
@@ -97,7 +97,7 @@ def _write(bench: Workbench, document: Mapping[str, Any], changing: str) -> None
         said = f"Changed {document['name']} in the study file."
         if document["name"] != changing:
             said = f"Changed {changing}, now {document['name']}, in the study file."
-        said += " Scores as of another definition are kept, and left out of charts and fronts."
+        said += " Scores from the previous definition are kept, but left out of charts and fronts."
     else:
         add_objective(bench.study.path, document)
         said = f"Added {document['name']} to the study file."
@@ -159,7 +159,7 @@ def _examples(task: Task, model: str, choices: bool) -> None:
             value = "no value" if each["value"] is None else f"{each['value']:.4g}"
             line = f", line {each['line']}" if each["line"] else ""
             st.text(f"Example {number_}{line}: value {value}")
-            said = "Σ log p of each choice" if choices else f"{model} says"
+            said = "Σ log p of each choice" if choices else f"{model}'s answer"
             parts = (("Prompt", "prompt"), (said, "said"), ("Target", "target"))
             shown = [(label, each[name]) for label, name in parts if each[name] is not None]
             for column, (label, text) in zip(st.columns(len(shown) or 1), shown, strict=False):

@@ -37,14 +37,14 @@ def _common(scorer: Scorer, key: str, start: Mapping[str, Any], places: Places) 
     values: dict[str, Any] = {}
     left, right = st.columns(2)
     values["chat"] = left.checkbox(
-        "Through the chat template", bool(start.get("chat", False)), key=f"{key}:chat",
+        "Use the chat template", bool(start.get("chat", False)), key=f"{key}:chat",
         persist_state="session",
-        help="Wraps each prompt as one user message; without it a prompt is fed as it is",
+        help="Wraps each prompt as one user message; otherwise the prompt is fed as plain text",
     )  # fmt: skip
     places["chat"] = left.container()
     if generates(scorer):
         values["max_new_tokens"] = left.number_input(
-            "Longest answer in tokens",
+            "Max new tokens",
             min_value=1,
             value=int(start.get("max_new_tokens", 64)),
             key=f"{key}:max_new_tokens",
@@ -53,22 +53,23 @@ def _common(scorer: Scorer, key: str, start: Mapping[str, Any], places: Places) 
         places["max_new_tokens"] = left.container()
         stops = start.get("stop", [])
         stop = right.text_area(
-            "Stop at", text_of([stops] if isinstance(stops, str) else stops), key=f"{key}:stop",
+            "Stop strings", text_of([stops] if isinstance(stops, str) else stops),
+            key=f"{key}:stop",
             persist_state="session", help=ESCAPED, height=90,
         )  # fmt: skip
         values["stop"] = texts_of(stop)
         places["stop"] = right.container()
     values["limit"] = left.number_input(
-        "Examples at most", min_value=1, value=start.get("limit"), key=f"{key}:limit",
+        "Max examples", min_value=1, value=start.get("limit"), key=f"{key}:limit",
         persist_state="session", placeholder="all",
-        help="A stable subset, by the hash of the prompt",
+        help="A stable subset, chosen by a hash of the prompt",
     )  # fmt: skip
     places["limit"] = left.container()
     values["report_fraction"] = right.number_input(
         "Share held back for the report", min_value=0.0, max_value=1.0,
         value=float(start.get("report_fraction", 0.3)), step=0.05,
         key=f"{key}:report_fraction", persist_state="session", format="%.2f",
-        help="Never used for exploring; measured once, when a point is exported",
+        help="Not used for exploring; scored once, when a point is exported",
     )  # fmt: skip
     places["report_fraction"] = right.container()
     return values
@@ -90,7 +91,7 @@ def fields(
     places: Places = {}
     values: dict[str, Any] = {
         "name": left.text_input(
-            "Name of the objective",
+            "Objective name",
             start.get("name", ""),
             key=f"{key}:name",
             persist_state="session",

@@ -25,16 +25,16 @@ def show(bench: Workbench, counts: Mapping[str, int]) -> None:
         name = st.selectbox("Objective", names, key="objective_chosen", width=320)
         st.button(
             "Edit", key="edit_objective", on_click=objective_form.edit, args=(bench, name),
-            help="The form below then holds it",
+            help="Load it into the form below",
         )  # fmt: skip
         with st.popover("Remove…", disabled=len(names) == 1, key="remove_objective"):
             points = counted(counts.get(name, 0), "point")
-            st.text(f"{name} leaves the study file. What {points} scored on it stays in the")
-            st.text("workspace: add it again as it was, and the scores are back.")
+            st.text(f"{name} will be removed from the study file. Scores of {points} stay in the")
+            st.text("workspace: add the same objective again to restore them.")
             if st.button("Remove it", key="remove_objective_now", type="primary"):
                 _remove(bench, name, points)
     if len(names) == 1:
-        st.text("A study needs one objective: add another before this one can be removed.")
+        st.text("A study needs at least one objective: add another before removing this one.")
 
 
 def _remove(bench: Workbench, name: str, points: str) -> None:

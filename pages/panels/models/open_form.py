@@ -76,7 +76,7 @@ def _recent(current: Path | None) -> None:
     except BadInput as error:
         state.show_problems(error.problems)
         return
-    st.text("Recent studies" if found else "Recent studies: none besides this one.")
+    st.text("Recent studies" if found else "Recent studies: only this one.")
     for each in found:
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button(f"Open {each.name}", key=f"recent:{each.path}"):
@@ -130,7 +130,7 @@ def _draft() -> Draft:
     with right:
         place = st.text_input(
             "Where to write it", key="new_place", persist_state="session", placeholder=str(shown),
-            help="A file that does not exist yet. Empty: the place shown",
+            help="A file that does not exist yet. Leave empty to use the path shown",
         )  # fmt: skip
         _wrong("place", place)
     base = browse.field(
@@ -156,7 +156,8 @@ def _draft() -> Draft:
         _wrong("tokenizer", tokenizer)
     first = st.radio(
         "First objective", ["cost", OWN], key="new_first", persist_state="session", horizontal=True,
-        help="cost needs no data: parameters run for each token. More can be added later",
+        help="cost needs no data: it counts parameters run per token. You can add more "
+        "objectives later",
     )  # fmt: skip
     objectives: list[dict[str, Any]] = [COST]
     if first == OWN:
@@ -184,7 +185,7 @@ def _values(draft: Draft) -> dict[str, Any]:
 def _from_directories() -> None:
     draft = _draft()
     with st.container(horizontal=True):
-        check = st.button("Check", key="check_study", help="From headers; nothing is written")
+        check = st.button("Check", key="check_study", help="Reads headers only; nothing is written")
         write = st.button("Write the study and open it", key="write_study", type="primary")
     if check or write:
         wrong.forget(FORM)

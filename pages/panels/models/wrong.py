@@ -52,7 +52,7 @@ def below(form: str, field: str, value: Any) -> None:
 def many(form: str) -> str:
     """How many problems there are, in words; "" for none."""
     count = sum(len(problems) for _, problems in _wrong(form).values())
-    return f"{counted(count, 'problem')}, each beside its field." if count else ""
+    return f"{counted(count, 'problem')}, shown next to the fields." if count else ""
 
 
 def of_no_field(form: str) -> Sequence[Problem]:

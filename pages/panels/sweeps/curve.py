@@ -23,7 +23,10 @@ def panel(bench: Workbench) -> None:
     with st.container(height=sweep_figure.HEIGHT + 70, border=False, key="sweep_chart_panel"):
         reference = sweep_figure.reference_of(measured, chosen, len(bench.names.models))
         if reference is None:
-            st.text("Here the hypervolume grows with the points, once the models are scored.")
+            st.text(
+                "Once the models are scored, this chart shows how the hypervolume grows with "
+                "the points."
+            )
             return
         if sweep_figure.too_many(int(measured.front_of(chosen).sum()), len(chosen)):
             st.text(

@@ -34,7 +34,7 @@ def panel(bench: Workbench) -> None:
         disabled=form is None or busy or bench.opened is None,
         help="The worker opens the study"
         if bench.opened is None
-        else "Measures one point of each method and says how long the sweep takes",
+        else "Measures one point of each method to estimate how long the sweep will take",
     )
     if asked and form is not None:
         st.session_state["estimating"] = Estimating(form, f"{opened.session()}:estimate")

@@ -63,7 +63,7 @@ def ask(bench: Workbench) -> Form | None:
     left, right = st.columns(2)
     grid = kept["strategy"] == "grid"
     kept["points"] = left.number_input(
-        "Points per method, at most" if grid else "Points per method",
+        "Max points per method" if grid else "Points per method",
         1,
         MOST_POINTS,
         anchored("sweep_points", kept["points"]),

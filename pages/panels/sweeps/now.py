@@ -46,8 +46,8 @@ def panel(bench: Workbench) -> None:
             if not (running or waiting or resumable or elsewhere):
                 st.text("No sweep is running.")
                 st.text("1. Choose methods, objectives and a design on the left.")
-                st.text("2. Estimate: one point is measured, and you see how long the sweep takes.")
-                st.text("3. Start. You can close the page: the sweep goes on, and resumes later.")
+                st.text("2. Estimate: one point per method is measured to tell how long the sweep will take.")
+                st.text("3. Start. You can close the page: the sweep continues, and resumes after a restart.")
         if active != _active(queue):
             st.rerun()
 

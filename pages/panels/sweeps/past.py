@@ -47,9 +47,9 @@ def past_panel(bench: Workbench) -> None:
         pd.DataFrame(rows), hide_index=True, height=min(38 + 35 * len(rows), 260), key="past",
         column_config={
             "when": st.column_config.DatetimeColumn("when", format="YYYY-MM-DD HH:mm"),
-            "points": st.column_config.NumberColumn("points", help="Recipes that it measures"),
+            "points": st.column_config.NumberColumn("points", help="Recipes to measure"),
             "minutes": st.column_config.NumberColumn(
-                "minutes", format="%.2f", help="How long it has had the device"
+                "minutes", format="%.2f", help="Time on the device"
             ),
         },
     )  # fmt: skip

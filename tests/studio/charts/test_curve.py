@@ -49,7 +49,10 @@ def test_measured_points_on_the_line_have_errors_and_ids_and_those_beside_it_are
     assert [each[0] for each in near["customdata"]] == [POINTS.ids[2]]
     assert near["marker"]["opacity"] < 1 and "error_y" not in near
     text = drawn(POINTS, StandIn(), {"b": 1.0, "c": 0.2})["layout"]["title"]["text"]
-    assert text == "With b 1, c 0.2. 2 measured points on the line, 1 near it drawn faintly."
+    assert (
+        text
+        == "Others fixed at b 1, c 0.2. 2 measured points on the line, 1 near it drawn faintly."
+    )
 
 
 def test_too_few_points_are_drawn_without_a_prediction_and_it_is_said() -> None:

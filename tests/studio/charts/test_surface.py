@@ -96,7 +96,10 @@ def test_points_on_the_plane_are_drawn_near_ones_faintly_and_the_rest_counted() 
     assert near["marker"]["opacity"] < on["marker"]["opacity"]
     assert near["name"] == "measured, other coefficients differ"
     words = figure["layout"]["title"]["subtitle"]["text"]
-    assert "With c 0.2. 2 measured points on it, 1 near it drawn faintly, 1 elsewhere" in words
+    assert (
+        "Others fixed at c 0.2. 2 measured points on this slice, 1 near it drawn faintly, "
+        "1 elsewhere" in words
+    )
 
 
 def test_a_point_behind_one_on_the_plane_does_not_take_its_click() -> None:
@@ -119,7 +122,10 @@ def test_shares_are_moved_along_themselves_to_the_plane() -> None:
     figure = drawn(points, StandIn(simplex=True), {"c": 0.5})
     [on] = figure["data"][1:]
     assert on["x"] == [pytest.approx(1.0)] and on["y"] == [pytest.approx(1.0)]
-    assert "1 measured point on it, 1 elsewhere" in figure["layout"]["title"]["subtitle"]["text"]
+    assert (
+        "1 measured point on this slice, 1 elsewhere"
+        in figure["layout"]["title"]["subtitle"]["text"]
+    )
     assert figure["layout"]["xaxis"]["title"]["text"] == "slider of a"
 
 

@@ -171,12 +171,12 @@ def test_a_front_over_more_than_the_axes_has_no_stair_and_says_what_brings_a_mar
     found = traces(figures.tradeoff(points, AXES[:2], AXES))
     assert "stair" not in found
     assert [row[0] for row in found["front"]["customdata"]] == [points.ids[0]]
-    beside = found["front through cost"]
+    beside = found["on the front because of cost"]
     assert [row[0] for row in beside["customdata"]] == [points.ids[1]]
-    assert "on the front through cost, not on these axes" in beside["hovertemplate"]
+    assert "on the front because of cost, not on these axes" in beside["hovertemplate"]
     assert beside["marker"]["color"] == "--st-background-color"  # hollow
     [model] = found["unmerged models"]["hovertemplate"]
-    assert "on the front through cost" in model
+    assert "on the front because of cost" in model
     assert [row[0] for row in found["measured"]["customdata"]] == [points.ids[2]]
     deep = traces(figures.tradeoff(points, AXES, AXES[:2]))
     assert "stair" not in deep

@@ -83,4 +83,4 @@ def test_values_and_texts_come_from_the_store(bench: Workbench) -> None:
     assert found.names == ("base", "helpful", "C")
     table = found.table([1])
     assert table["line"] == [rows[1].line] and table["prompt"] == [rows[1].prompt]
-    assert table["A base"] == ["wrong"] and table["A base says"] == ["say 1"]
+    assert table["A base"] == ["wrong"] and table["A base answer"] == ["say 1"]

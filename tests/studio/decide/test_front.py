@@ -50,7 +50,7 @@ def test_it_is_said_as_far_as_it_fits() -> None:
 def test_the_scale_of_the_weights_is_said() -> None:
     found = front_over(TRADE, [FACTS, LOSS])
     assert scale_words(found, False) == (
-        "Weights count from the worst to the best score on the front:"
+        "Weights are relative to the range from the worst to the best score on the front:"
         " facts 0.100 to 0.900, loss 2.000 to 1.000."
     )
     assert "of the unmerged models" in scale_words(found, True)

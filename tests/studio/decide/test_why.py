@@ -40,12 +40,12 @@ def sentences(
 def test_what_it_gains_and_gives_up_against_both_neighbours(measured: Measured) -> None:
     reason, limit, dear, low, errors = sentences(measured, {})
     assert reason == (
-        "Each of the 4 points on the front falls short of the best somewhere. With each shortfall"
-        " multiplied by its weight (facts 0.50, loss 0.50), this point's largest one is the"
-        " smallest."
+        "Each of the 4 points on the front falls short of the best on some objective. With"
+        " shortfalls multiplied by their weights (facts 0.50, loss 0.50), this point's largest"
+        " shortfall is the smallest."
     )
     assert limit == (
-        "What holds it back most is facts: 0.610 ± 0.010,"
+        "Its largest shortfall is on facts: 0.610 ± 0.010,"
         " on a scale from 0.200 (worst) to 0.900 (best)."
     )
     assert dear == (
@@ -80,7 +80,7 @@ def test_with_one_objective_alone_it_is_the_best_on_it(measured: Measured) -> No
     assert found is not None
     assert why(measured, found, alone, False)[:2] == [
         "It is the best of the 4 points on the front on facts.",
-        "On every objective with a weight it reaches the best of the scale.",
+        "It reaches the best of the scale on every weighted objective.",
     ]
 
 
@@ -88,7 +88,7 @@ def test_alone_on_the_front_it_has_no_neighbours() -> None:
     only = measure([scored(mix(0.1, 0.0), 0.2, 1.0, "only")], ("facts", "loss"))
     assert sentences(only, {}) == [
         "It is the only point on the front.",
-        "On every objective with a weight it reaches the best of the scale.",
+        "It reaches the best of the scale on every weighted objective.",
     ]
 
 

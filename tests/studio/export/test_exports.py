@@ -89,7 +89,7 @@ def test_a_point_is_found_by_its_id() -> None:
     measured = points(20)
     assert look_up(measured, measured.ids[3]) == (measured.ids[3], "")
     assert look_up(measured, " 0000000A0003 ") == (measured.ids[3], "")
-    for text, why in (("00", "at least 4"), ("0000000a", "give more"), ("ffff", "no point ffff")):
+    for text, why in (("00", "at least 4"), ("0000000a", "enter more"), ("ffff", "no point ffff")):
         found, said = look_up(measured, text)
         assert found is None and why in said
     short = replace(measured, ids=("abcdef", *measured.ids[1:]))

@@ -35,7 +35,7 @@ def test_history_says_what_is_gone(tmp_path: Path) -> None:
 def test_whether_it_was_verified() -> None:
     assert verified_text({"verified": None}) == "not verified"
     said = verified_text({"verified": True, "max_logit_difference": 1.5e-5})
-    assert said == "Verified: largest difference of a logit 1.5e-05."
+    assert said == "Verified: largest logit difference 1.5e-05."
 
 
 def test_sizes_and_times_are_numbers_and_dates(tmp_path: Path) -> None:

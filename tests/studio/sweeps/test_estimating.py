@@ -56,7 +56,7 @@ def test_a_design_that_is_all_there_is_not_measured(bench: Workbench, service: t
     [line] = again.lines(bench)
     assert again.finished and line.new == 0 and service.measured == []
     assert estimate_words([line], None) == [
-        "0 new points (1 there already). Every point of this sweep is measured."
+        "0 new points (1 already measured). All points of this sweep are already measured."
     ]
 
 
@@ -89,7 +89,7 @@ def test_an_estimate_in_words() -> None:
         Line(plan("linear", 30), recipes, 30, 0.5, 0.0, 15.0),
     ]
     assert estimate_words(lines, Memory(10**9, 5 * 10**9)) == [
-        "59 new points (1 there already). About 7 min in all.",
+        "59 new points (1 already measured). About 7 min in all.",
         "pcb grid 30: 29 × 13 s per point, measured on one, 40 s once to prepare.",
         "linear grid 30: 30 × 0.5 s per point, measured on one.",
         "Memory: up to 1.0 GB needed, 5.0 GB free when the study was opened.",

@@ -37,7 +37,9 @@ def test_the_line_names_the_recipe_that_is_measured_here_now() -> None:
 
 def test_the_line_says_where_only_other_processes_still_measure() -> None:
     found = line({"done": 2, "total": 3, "waiting": 1}, 2)
-    assert found.startswith("2 of 3 points") and found.endswith("other processes measure the rest")
+    assert found.startswith("2 of 3 points") and found.endswith(
+        "the rest is being measured by other processes"
+    )
 
 
 class Kept:

@@ -142,7 +142,7 @@ def test_a_bound_is_heeded_and_one_that_nothing_meets_is_said(bench: Workbench) 
 
 def test_nothing_to_pick_from_before_there_are_points(home: object) -> None:
     at = AppTest.from_function(app).run()
-    assert "Nothing to pick from yet: no point has a score for each of facts ↑" in texts(at)
+    assert "Nothing to pick from yet: no point has a score for all of facts ↑" in texts(at)
 
 
 def said(told: Told, now: Preference, **shown: int) -> Preference:
