@@ -182,7 +182,7 @@ def test_a_front_over_more_than_the_axes_has_no_stair_and_says_what_brings_a_mar
     assert "stair" not in deep
     assert [row[0] for row in deep["front"]["customdata"]] == [points.ids[0]]
     flat = traces(figures.tradeoff(points, AXES[:2], (AXES[1], AXES[0])))
-    assert "stair" in flat and "front through cost" not in flat
+    assert "stair" in flat and "on the front because of cost" not in flat
 
 
 @pytest.mark.parametrize("deep", [False, True])
