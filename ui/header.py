@@ -108,7 +108,7 @@ def _damages(store: Store) -> None:
     found = store.damages
     if found:
         with st.popover(f"{len(found)} damaged, set aside", type="tertiary", key="damages"):
-            st.text("Everything else is there. Set aside, the newest last:")
+            st.text("All other data is intact. Set aside, newest last:")
             lines = shown("\n".join(told(store.workspace, found)), lines=True, most=None)
             st.code(lines, language=None, wrap_lines=True)
 

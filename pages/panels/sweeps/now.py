@@ -46,8 +46,8 @@ def panel(bench: Workbench) -> None:
             if not (running or waiting or resumable or elsewhere):
                 st.text("No sweep is running.")
                 st.text("1. Choose methods, objectives and a design on the left.")
-                st.text("2. Estimate: one point per method is measured to tell how long the sweep will take.")
-                st.text("3. Start. You can close the page: the sweep continues, and resumes after a restart.")
+                st.text("2. Estimate: one point per method is measured to predict the duration.")
+                st.text("3. Start. You can close the page: the sweep continues in the background.")
         if active != _active(queue):
             st.rerun()
 
