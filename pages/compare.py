@@ -13,6 +13,7 @@ from pages.panels.compare.asking import TYPED, Ask
 from studio.compare.comparing import DEFAULT_ROWS
 from studio.compare.filters import first_rows
 from studio.compare.questions import payload_of, refusal_of, with_next_seed
+from studio.points.titles import name_of
 from studio.task import Task
 from ui import frame as state
 from ui import jobs, opened, steps, tray, tray_menu
@@ -69,7 +70,8 @@ ask = asking.form(objective, source, rows, template, ask_all)
 columns.heads(bench, measured, objective)
 task = bench.task(job) or answers.kept(str(bench.study.path))
 if task is not None:
-    answers.show(task, list(tray.tray()), found, again)
+    names = [name_of(bench, each) for each in tray.tray()]
+    answers.show(task, list(tray.tray()), names, found, again)
     if len(tray.tray()) > 1 and task.status.state == "done":
         steps.take(bench, "compare")
 else:

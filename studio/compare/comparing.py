@@ -20,7 +20,7 @@ from engine.counted import counted
 from engine.jobs.executor import Status
 from engine.recipe import Names, Recipe, resolve
 from engine.scoring.data import Row
-from studio.points.recipes import parameters_text, recipe_text
+from studio.points.recipes import parameters_text, titled_as
 from studio.points.view import Axis, Measured
 
 LETTERS = "ABCD"
@@ -36,14 +36,17 @@ Kind = Literal["same", "new", "gone"]
 Piece = tuple[Kind, str]
 
 
-def short(place: int, recipe: Recipe) -> str:
-    """A column in a sentence: a model by its name, a mixture by its letter."""
+def short(place: int, recipe: Recipe, name: str = "") -> str:
+    """A column in a sentence: by the name that a person gave the point, else a model by its own, a
+    mixture by its letter."""
+    if name:
+        return name
     return str(recipe.parameters["model"]) if recipe.method == "single" else LETTERS[place]
 
 
-def title(place: int, recipe: Recipe) -> str:
-    """A column in a list: letter and recipe."""
-    return f"{LETTERS[place]} · {recipe_text(recipe)}"
+def title(place: int, recipe: Recipe, name: str = "") -> str:
+    """A column in a list: letter, the name that a person gave the point, and recipe."""
+    return f"{LETTERS[place]} · {titled_as(name, recipe)}"
 
 
 def head_lines(recipe: Recipe, name: str = "") -> list[str]:
@@ -215,23 +218,30 @@ def lines(settings: Settings, columns: int) -> int:
     return max(2, min(LINES, math.ceil(4 * settings.max_new_tokens / width)))
 
 
+def _head(column: int, names: Sequence[str]) -> str:
+    """A column's letter, and the name that a person gave its point."""
+    return " · ".join([LETTERS[column], *(each for each in names[column : column + 1] if each)])
+
+
 def grid(
     tray: Sequence[Recipe],
     asked: Asked,
     status: Status,
     result: Mapping[str, Any] | None,
     against: Recipe | None = None,
+    names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the component draws: {"heads": [[letter, state]], "rows": [{"prompt", "cells":
     [{"pieces", "note"}]}], "lines", "writing"}.
 
     Args:
         against: differences are marked against this column once all is written; None marks none.
+        names: that a person gave the columns' points; "" for none.
     """
     places = [asked.column(each) for each in tray]
     states = column_states(status, result, len(asked.recipes))
     heads = [
-        [LETTERS[n], "not asked yet: press Answer" if place is None else states[place]]
+        [_head(n, names), "not asked yet: press Answer" if place is None else states[place]]
         for n, place in enumerate(places)
     ]
     reference = asked.column(against) if against is not None and status.over else None

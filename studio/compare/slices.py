@@ -22,6 +22,7 @@ from engine.scoring.data import Row, read_rows
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
 from studio.compare.comparing import LETTERS, prompt_of, prompt_text, short
+from studio.points.titles import name_of
 from studio.workbench import Workbench
 
 SAME = 0.0005
@@ -179,7 +180,7 @@ def load(
             values[column] = [np.nan if each is None else each for each in row["values"]]
     return Examples(
         rows,
-        tuple(short(place, each) for place, each in enumerate(recipes)),
+        tuple(short(n, each, name_of(bench, each)) for n, each in enumerate(recipes)),
         values,
         tuple(measured),
         tuple(texts),

@@ -10,7 +10,7 @@ from typing import Any
 from engine.export.card import MANIFEST
 from engine.recipe import Recipe, recipe_from_dict
 from studio.export.exports import listing
-from studio.points.recipes import recipe_text
+from studio.points.recipes import titled_as
 from studio.task import Task
 
 HISTORY_SHOWN = 100
@@ -49,13 +49,17 @@ def verified_text(record: Mapping[str, Any]) -> str:
     return f"Verified: largest logit difference {difference:.3g}."
 
 
-def history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of the table of exports, newest first; dates and sizes are dates and numbers."""
+def history(records: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of the table of exports, newest first; dates and sizes are dates and numbers.
+
+    Args:
+        names: point -> the name that a person gave it.
+    """
     return [
         {
             "when": datetime.fromtimestamp(float(each["at"])),
             "study": str(each.get("study", "")),
-            "model": recipe_text(recipe_from_dict(each.get("recipe") or {})),
+            "model": _model(each, names),
             "as": FORMS.get(str(each.get("form")), ""),
             "MB": int(each.get("bytes") or 0) / 1e6,
             "checked": "yes" if each.get("verified") else "no",
@@ -65,10 +69,14 @@ def history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def model_text(record: Mapping[str, Any]) -> str:
+def model_text(record: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Which model an export holds, in one line."""
-    recipe = recipe_text(recipe_from_dict(record.get("recipe") or {}))
-    return f"{recipe} · point {record.get('point')}"
+    return f"{_model(record, names)} · point {record.get('point')}"
+
+
+def _model(record: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    recipe = recipe_from_dict(record.get("recipe") or {})
+    return titled_as(names.get(str(record.get("point")), ""), recipe)
 
 
 def is_of(task: Task, recipe: Recipe) -> bool:

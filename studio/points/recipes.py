@@ -23,6 +23,12 @@ def _recipe_text(recipe: Recipe) -> str:
     return f"{recipe} [{extra}]" if extra else str(recipe)
 
 
+def titled_as(name: str, recipe: Recipe) -> str:
+    """The name that a person gave, where there is one, and the recipe."""
+    text = recipe_text(recipe)
+    return f"{name} · {text}" if name else text
+
+
 def parameters_text(recipe: Recipe) -> str:
     """The parameters that are not the default; the model where it is one alone."""
     if recipe.method == "single":

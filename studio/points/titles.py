@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.recipe import Recipe
-from studio.points.recipes import recipe_text
+from studio.points.recipes import titled_as
 from studio.workbench import Workbench
 
 
@@ -14,6 +14,4 @@ def name_of(bench: Workbench, recipe: Recipe) -> str:
 
 def titled(bench: Workbench, recipe: Recipe) -> str:
     """The name of a resolved recipe's point, and the recipe."""
-    text = recipe_text(recipe)
-    name = name_of(bench, recipe)
-    return f"{name} · {text}" if name else text
+    return titled_as(name_of(bench, recipe), recipe)

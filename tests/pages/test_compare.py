@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, point_id, resolve
 from engine.scoring.data import read_rows
+from studio.points.remarks import Remark
 from studio.task import Task
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
@@ -268,6 +269,21 @@ def test_examples_show_where_columns_differ_and_become_prompts(bench: Workbench)
     assert len(examples_of(at)) == len(rows) and at.query_params["show"] == "every example"
     again = opened("base", "helpful", show="all wrong")
     assert len(examples_of(again)) == len(rows) - 2
+
+
+def test_a_name_that_a_person_gave_is_wherever_a_column_is_told(bench: Workbench) -> None:
+    rows = read_rows(bench.objectives[0], "explore")
+    models = [resolve(Recipe("single", {}, {"model": m}), bench.names) for m in ("base", "helpful")]
+    give_values(bench, models[0], [0.0] * len(rows))
+    give_values(bench, models[1], [float(n == 3) for n in range(len(rows))])
+    at = answered(opened("base", "helpful"), bench)
+    bench.remarks.say({bench.point_id(models[1]): Remark(name="the calm one")})
+    at.run()
+    assert [head for head, _ in drawn(at)["heads"]] == ["A", "B · the calm one"]
+    options = widget(at.selectbox, "Differences").options
+    assert options[2] == "against B · the calm one · helpful"
+    assert "B the calm one" in examples_of(at)
+    assert "A base right, B the calm one wrong (0)" in widget(at.selectbox, "Show").options
 
 
 def test_prompts_begin_where_columns_differ_until_a_person_chooses(bench: Workbench) -> None:

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
 from studio.export.exports import size_text
+from studio.points.remarks import Remark
 from studio.task import Task
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
@@ -129,6 +130,14 @@ def test_every_export_is_listed_newest_first(bench: Workbench, tmp_path: Path) -
     ]  # fmt: skip
     assert listed["MB"].tolist() == [0.001535] * 2 and set(listed["checked"]) == {"yes"}
     assert set(listed["study"]) == {"pair"}
+
+
+def test_an_export_is_listed_by_the_name_of_its_point(bench: Workbench, tmp_path: Path) -> None:
+    point = bench.measured().ids[2]
+    at = export(opened(bench, point), bench, tmp_path / "out")
+    bench.remarks.say({point: Remark(name="the calm one")})
+    listed = next(each.value for each in at.run().dataframe if "where" in each.value)
+    assert list(listed["model"]) == ["the calm one · helpful"]
 
 
 def test_the_directory_is_found_by_browsing(bench: Workbench, tmp_path: Path) -> None:

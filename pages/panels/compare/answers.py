@@ -70,12 +70,14 @@ def words(status: Status) -> str:
 def show(
     task: Task,
     tray: Sequence[Recipe],
+    names: Sequence[str],
     examples: Examples | None,
     again: Callable[[Task], None],
 ) -> None:
     """Draw a comparison, and again as it goes on.
 
     Args:
+        names: that a person gave the columns' points; "" for none.
         examples: of the objective, under the tray's columns.
         again: starts it with another seed.
     """
@@ -90,7 +92,7 @@ def show(
         asked = Asked.of(task.handle.job.payload)
         with st.container(horizontal=True, vertical_alignment="center", key="answers_line"):
             st.text(words(status), width="stretch")
-            against = _against(tray)
+            against = _against(tray, names)
             sampled = asked.settings.temperature > 0
             if st.button("Stop", key="stop", disabled=status.over):
                 task.handle.cancel()
@@ -104,7 +106,7 @@ def show(
         if status.state == "failed" and status.failure != "cancelled":
             st.error("The worker could not answer.", icon=":material/error:")
             st.code(status.reason or "no reason was given", language=None, wrap_lines=True)
-        data = grid(tray, asked, status, result_of(task), against)
+        data = grid(tray, asked, status, result_of(task), against, names)
         _answers(key="answers", data=with_verdicts(data, tray, asked, status, examples))
         if running and status.over:
             st.rerun()
@@ -118,9 +120,10 @@ def _seen(task: Task) -> object:
     return status.state, status.progress, status.texts
 
 
-def _against(tray: Sequence[Recipe]) -> Recipe | None:
+def _against(tray: Sequence[Recipe], names: Sequence[str]) -> Recipe | None:
     """The column that words are compared with."""
-    options = [NONE, *(f"against {title(place, each)}" for place, each in enumerate(tray))]
+    titles = (title(n, *each) for n, each in enumerate(zip(tray, names, strict=True)))
+    options = [NONE, *(f"against {each}" for each in titles)]
     kept = st.session_state.get("against", NONE)
     key = f"against:{hash(tuple(options))}"
     at = anchored(key, options.index(kept) if kept in options else 0)

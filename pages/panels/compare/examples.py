@@ -12,10 +12,11 @@ from engine.recipe import Recipe
 from engine.study import Objective
 from pages.panels.compare import asking
 from pages.panels.compare.asking import Ask
-from studio.compare import comparing, slices
+from studio.compare import slices
 from studio.compare.filters import filters
 from studio.compare.shown_csv import shown_csv
 from studio.compare.wins import wins_table, wins_words
+from studio.points.titles import name_of, titled
 from studio.points.view import Measured
 from studio.workbench import Workbench
 from studio.worker_words import waiting_words
@@ -40,7 +41,8 @@ def under_tray(bench: Workbench, objective: Objective, count: int) -> slices.Exa
         count: rows of the data now.
     """
     recipes = list(tray.tray())
-    key = (bench.store.version, bench.known, objective.name, recipes, count)
+    names = [name_of(bench, each) for each in recipes]
+    key = (bench.store.version, bench.known, objective.name, recipes, names, count)
     kept = st.session_state.get("scored")
     if kept is None or kept[0] != key:
         found = slices.load(bench, objective, recipes, _blobs(str(bench.workspace)))
@@ -153,7 +155,7 @@ def _missing(
         return
     waiting = waiting_words(bench, "Evaluate")
     with st.container(horizontal=True, vertical_alignment="center"):
-        names = ", ".join(map(comparing.recipe_text, absent))
+        names = ", ".join(titled(bench, each) for each in absent)
         st.text(f"Not measured on {objective.name}: {names}", width="stretch")
         if st.button(
             "Evaluate", key="compare_evaluate", disabled=bool(waiting), help=waiting or None

@@ -13,6 +13,7 @@ from engine import unfinished
 from engine.recipe import Recipe
 from studio.export import history
 from studio.export.serving import limits, serving
+from studio.points.remarks import names_of
 from studio.task import Task
 from studio.workbench import Workbench
 from ui import jobs
@@ -67,11 +68,12 @@ def earlier(bench: Workbench) -> None:
     records = bench.store.records("export")
     if not records:
         return
+    names = names_of(bench.remarks.all())
     with st.container(key="exports"):
         st.subheader("Exported earlier", anchor=False)
         st.text("Select a row for details and how to serve it.")
         chosen = st.dataframe(
-            pd.DataFrame(history.history(records)), key=f"export_history:{len(records)}",
+            pd.DataFrame(history.history(records, names)), key=f"export_history:{len(records)}",
             hide_index=True, row_height=58, on_select="rerun", selection_mode="single-row",
             column_config={
                 "when": st.column_config.DatetimeColumn("when", format="YYYY-MM-DD HH:mm"),
@@ -82,5 +84,5 @@ def earlier(bench: Workbench) -> None:
         )["selection"]["rows"]  # fmt: skip
     if chosen and chosen[0] < len(records):
         record = records[::-1][chosen[0]]
-        st.text(history.model_text(record))
+        st.text(history.model_text(record, names))
         _show(record)

@@ -35,6 +35,8 @@ class Stored:
 def test_columns_have_letters_and_models_their_names() -> None:
     assert comparing.short(1, HELPFUL) == "helpful" and comparing.short(1, MIXED) == "B"
     assert comparing.title(2, MIXED) == "C · task_arithmetic(helpful 0.5)"
+    assert comparing.short(1, MIXED, "mine") == "mine"
+    assert comparing.title(2, MIXED, "mine") == "C · mine · task_arithmetic(helpful 0.5)"
 
 
 def test_the_address_leads_there_and_back() -> None:
@@ -163,6 +165,8 @@ def test_a_grid_has_the_tray_s_columns_whatever_was_asked() -> None:
         {"pieces": [("same", "d")], "note": "1 token"},
     ]
     assert not found["writing"]
+    named = grid([MIXED, HELPFUL], Asked.of(payload()), status, done, names=["mine", ""])
+    assert [head for head, _ in named["heads"]] == ["A · mine", "B"]
 
 
 def test_differences_wait_until_all_is_written() -> None:

@@ -24,7 +24,7 @@ def record(out: Path, **more: Any) -> dict[str, Any]:
 
 def test_history_says_what_is_gone(tmp_path: Path) -> None:
     (tmp_path / "paretoscope.json").write_text('{"point": "abc"}')
-    rows = history([record(tmp_path / "gone"), record(tmp_path), record(tmp_path, point="d")])
+    rows = history([record(tmp_path / "gone"), record(tmp_path), record(tmp_path, point="d")], {})
     assert [each["where"] for each in rows[1:]] == [
         str(tmp_path), f"no longer there: {tmp_path / 'gone'}"
     ]  # fmt: skip
@@ -40,9 +40,13 @@ def test_whether_it_was_verified() -> None:
 
 def test_sizes_and_times_are_numbers_and_dates(tmp_path: Path) -> None:
     """As text 10.1 MB stood before 9.9 MB."""
-    [row] = history([record(tmp_path, bytes=10_100_000, at=1000.0)])
+    [row] = history([record(tmp_path, bytes=10_100_000, at=1000.0)], {})
     assert row["MB"] == 10.1 and row["when"] == datetime.fromtimestamp(1000.0)
 
 
 def test_an_export_names_its_model(tmp_path: Path) -> None:
-    assert model_text(record(tmp_path)) == "linear(x 1) · point abc"
+    assert model_text(record(tmp_path), {}) == "linear(x 1) · point abc"
+    names = {"abc": "the calm one"}
+    assert model_text(record(tmp_path), names) == "the calm one · linear(x 1) · point abc"
+    [row] = history([record(tmp_path)], names)
+    assert row["model"] == "the calm one · linear(x 1)"
