@@ -1,9 +1,9 @@
-"""What is kept on disk: the journals of scores, their index, and blobs.
+"""What is stored on disk: the journals of scores, their index, and blobs.
 
-SQLite in WAL mode (`synchronous=FULL`, a checksum a row) was weighed against the journal:
-`python -m benchmarks.sqlite_store`. Through kills both keep every acknowledged row. A damaged byte
-costs the journal the row it lies in, at most, and is always told; SQLite loses up to all rows where
-the byte lies in its header or in a page of its tree, and some of that unnoticed: a checksum of
-ours covers what a row holds and not what leads to it. Its append of one row is faster, of a hundred
-as fast. A journal needs no lock between writers either, so the journal stays.
+SQLite in WAL mode (`synchronous=FULL`, one checksum per row) was compared with the journal (`python
+-m benchmarks.sqlite_store`). Both keep every acknowledged row when killed. A damaged byte costs the
+journal at most one row and is always reported; SQLite can lose all rows if the byte is in its
+header or in a page of its tree, some of them unnoticed, because our checksums would cover the rows
+but not the tree. Appending one row is faster in SQLite, appending a hundred is equally fast.
+Journals also need no lock between writers, so the journal stays.
 """

@@ -1,7 +1,6 @@
-"""pyarrow, imported when something of it is first used: 50 MB and 0.15 s that a process does
-without which only asks an index that is level.
+"""pyarrow, imported on first use: querying an up-to-date index then saves 50 MB and 0.15 s.
 
-`numbers` and `texts` make arrays of what Python has, `np.from_dlpack` gives them back: `pa.array`,
+`numbers` and `texts` make arrays of Python values, `np.from_dlpack` converts them back: `pa.array`,
 `pa.scalar` and `to_numpy` would import pandas first, which takes longer than to number 100,000
 rows.
 """

@@ -1,4 +1,4 @@
-"""Questions to the index, apart from the join: is a score there, a point's recipe, whole rows."""
+"""Queries of the index other than the join: a score's existence, a point's recipe, whole rows."""
 
 from __future__ import annotations
 

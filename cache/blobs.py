@@ -1,8 +1,8 @@
-"""Blobs: what may be thrown away and made again. Generated texts, hidden states, bases.
+"""Blobs: data that can be deleted and recomputed. Generated texts, hidden states, bases.
 
-diskcache keeps them under a size limit, least recently used first out. Its own `Disk` pickles what
-it does not know and unpickles what it finds, so whoever can write the directory could run code in
-every reader (CVE-2025-69872). `PlainDisk` has four kinds of value and no pickle either way:
+diskcache keeps them under a size limit, least recently used first out. Its own `Disk` pickles
+unknown types and unpickles what it finds, so anyone who can write to the directory could run code
+in every reader (CVE-2025-69872). `PlainDisk` has four kinds of value and no pickle either way:
 
     number    in the database          bytes    a file
     text      a file of UTF-8          array    a .npy file without objects

@@ -1,7 +1,7 @@
-"""Large files are looked at once the workspace is open, in the background: nobody waits for it.
+"""Large files are checked in the background once the workspace is open: nobody waits for it.
 
-Small ones are looked at before anyone is answered (`cache.follow`), and what is read is checked as
-it is read. This finds what was damaged after it was read, in a process that lives long enough.
+Small ones are checked before any query is answered (`cache.follow`), and what is read is checked as
+it is read. In long-lived processes this finds damage that happened after reading.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who measures what: each score is measured by one process, whoever else wants it too.
+"""Claims: each score is measured by one process, even if several want it.
 
     <workspace>/claims/lock          held for the moment in which a process asks
-    <workspace>/claims/PID-….ids     the ids that a process measures now, a line each; the process
+    <workspace>/claims/PID-….ids     the ids that a process is measuring, one per line; the process
                                      holds an flock on it as long as it lives
 
     ask ── under the lock ──► there        its row has arrived: nothing to measure
@@ -9,11 +9,11 @@
                               granted      to this process, until its row is saved, its job asks for
                                            the next or ends, or the process does
 
-A claim ends with its owner: the kernel lets go of the flock however a process ends, and whoever
-asks next removes the file. An owner that lives and does not move (stopped by a signal) renews
-nothing; after `LEASE_SECONDS` in which another process saw no renewal its claims count no longer.
-What it measured is not saved when it goes on, unless nobody else has (`there`). No clock of two
-processes is compared: whoever waits counts the seconds itself.
+A claim ends with its owner: the kernel releases the flock however a process ends, and the next
+process to ask removes the file. An owner that is alive but stopped (by a signal) renews nothing;
+its claims lapse after another process has seen no renewal for `LEASE_SECONDS`. When it continues,
+its results are saved only if nobody else has saved them (`there`). Clocks of different processes
+are never compared: the waiting process counts the seconds itself.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Points as columns, joined from the index without a Python object a score.
+"""Points as columns, joined from the index without creating a Python object per score.
 
     rows ──► the newest score of each (point, fingerprint) ──► float64 [points, objectives] each
 
-`join` reads the points there are, or some of them; `Columns.updated` puts the ones that changed
-among those read before, so that a new point costs no second look at the old ones.
+`join` reads all points or some of them; `Columns.updated` merges changed points into those read
+before, so that a new point does not require reading the old ones again.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     journal/a.jsonl  journal/b.jsonl   ──►   segments/c.parquet, which says {a: bytes, b: bytes}
 
-Nothing goes that could not be read: what is damaged in a journal is set aside first, on disk, and
-where that fails the journal stays. Files of earlier builds are written anew, with checksums.
+Nothing unreadable is deleted: damaged parts of a journal are first set aside on disk, and if that
+fails the journal stays. Files of earlier builds are rewritten with checksums.
 """
 
 from __future__ import annotations

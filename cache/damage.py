@@ -1,10 +1,10 @@
-"""What is damaged in a workspace, set aside under `damaged/` and told.
+"""Damaged data of a workspace, set aside under `damaged/` and reported.
 
     damaged/<id>.bytes    the bytes as they were found (none where a file is gone)
     damaged/<id>.json     which file, line and byte; what it held; what became of it; when
 
 An id comes from the place and the bytes, so the same damage found again, by any process, is one.
-Nothing here is needed by the program: whoever has seen it may remove the directory.
+The program does not need any of it: you can delete the directory after looking at it.
 """
 
 from __future__ import annotations
@@ -157,8 +157,7 @@ class Damaged:
         return self._save(damage, data)
 
     def move(self, file: Path, *, held: str, outcome: str) -> bool:
-        """Move a whole file out of the way, however large, or what is none; False where that
-        fails."""
+        """Move a whole file, of any size or kind, out of the way; False if that fails."""
         stat = file.lstat()
         named = file.relative_to(self.workspace).as_posix()
         identity = hashlib.sha256(f"{named}\n{stat.st_ino}\n{stat.st_mtime_ns}".encode())

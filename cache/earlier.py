@@ -1,7 +1,7 @@
 """Points whose score of an objective was measured under an earlier definition of it.
 
 The definition is the fingerprint: data, scorer and its version, options, template. Such scores are
-kept and never mixed with those of the definition now; this tells that they are there.
+kept and never mixed with those of the current definition; this finds them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Keeping an index level with the journals: what is new is read, what cannot be trusted is rebuilt.
+"""Keeping an index up to date with the journals: reads new rows, rebuilds an untrustworthy index.
 
     journal/*.jsonl   from the byte read last     ┐
     segments/*.parquet   rows not yet read         ┴──►  Index (index.duckdb, or memory)
 
-The index is never believed against the journals: damaged, of another schema, or ahead of them, it
-is made again; what it alone holds is saved first (`cache.keeping`).
+The journals always win over the index: if it is damaged, has another schema, or is ahead of them,
+it is rebuilt; rows that only it holds are saved first (`cache.keeping`).
 """
 
 from __future__ import annotations
@@ -100,8 +100,7 @@ class Follower:
                 self._opened = True
 
     def ask(self, question: Callable[[Index], T]) -> T:
-        """The answer to a question; an index that turns out to be damaged is rebuilt and asked
-        again."""
+        """The answer to a query; an index found damaged is rebuilt and queried again."""
         index = self._index
         try:
             return question(index)

@@ -1,4 +1,4 @@
-"""The index: every row there is, as numbers, in one DuckDB file; derived and always rebuildable.
+"""The index: every row, encoded as numbers, in one DuckDB file; derived and always rebuildable.
 
     lines      every row, append-only, its texts and point as numbers (`cache.numbered`)
     texts      short texts and their numbers

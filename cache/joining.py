@@ -4,8 +4,8 @@
                  │ a cell with two rows, or with an error: the newest is asked for
                  └─ points with a failure: whether a score came after it
 
-The scan goes point range by point range, so that what is held beside the result does not grow with
-what is stored; lines lie in the order of their points, more or less, so each range is a short scan.
+The scan proceeds in ranges of points, so that memory beyond the result does not grow with the
+store; lines are roughly in the order of their points, so each range is a short scan.
 """
 
 from __future__ import annotations

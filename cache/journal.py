@@ -1,17 +1,16 @@
-"""Append-only journals: the truth about every point that was ever scored.
+"""Append-only journals: the source of truth for every point that was ever scored.
 
     <workspace>/journal/<started>-<pid>-<random>.jsonl    one file a writer, one JSON row a line
 
-A writer holds an exclusive `flock` on its file as long as it lives; the kernel lets go of it
-however the process ends. So "is the writer dead" is asked of the lock, never of a process id that
-may have been given out again.
+A writer holds an exclusive `flock` on its file as long as it lives; the kernel releases it however
+the process ends. So the lock, never a process id that may have been reused, tells whether the
+writer is dead.
 
 `Journal.append` returns once its rows are fsynced: they are *acknowledged*. A row is a line with
 its newline (`cache.lines`); what follows the last one was never acknowledged and is never read,
-unless its newline is what was damaged. After a failed
-write the file is cut back to its last whole line and left, and the next append starts a new one: a
-reader may have seen the whole lines already, and after a failed fsync nothing more can be known
-about a file's pages.
+unless its newline is what was damaged. After a failed write the file is cut back to its last whole
+line and left, and the next append starts a new one: a reader may have seen the whole lines already,
+and after a failed fsync nothing more can be known about a file's pages.
 """
 
 from __future__ import annotations
@@ -227,8 +226,7 @@ def read_journal(path: Path, start: int = 0, chunk: int = CHUNK) -> bytes:
 
 
 def end_of(path: Path) -> Bad | None:
-    """What stands after the last whole line of a journal whose writer is dead; None where nothing
-    does.
+    """The bytes after the last whole line of a dead writer's journal; None if there are none.
 
     Raises:
         FileNotFoundError: the journal is gone (compacted).

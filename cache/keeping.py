@@ -1,4 +1,4 @@
-"""Nothing goes unsaved: what is damaged is set aside, what the index alone holds is saved again.
+"""Nothing is lost: damaged data is set aside, and rows that only the index holds are saved again.
 
 journal line damaged ─► its bytes to damaged/ ─┐
 journal gone or cut short ─────────────────────┼─► rows of it in the index ─► our own journal
@@ -147,8 +147,8 @@ class Keeper:
         return False
 
     def _elsewhere(self, sources: Mapping[str, int]) -> bool:
-        """Whether other files hold all that a segment does: its writing was cut short, or its
-        removal."""
+        """Whether other files hold everything in a segment whose writing or removal was cut
+        short."""
         return not lost(sources, self.there())
 
     def files(self) -> list[tuple[Path, int]]:

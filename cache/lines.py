@@ -2,11 +2,11 @@
 
     {"kind":"score", … ,"sequence":7,"crc":"1a2b3c4d"}⏎
 
-A line ends in the CRC-32 of what stands before it, which no damage of a byte, nor of any run of
-four, gets past. It is JSON all the same, so that many lines are read by one call of Arrow's. Lines
-of the first schema have no checksum: they count where they can be read.
+A line ends in the CRC-32 of everything before it, which detects any damage to a byte or to a run of
+up to four. It is still JSON, so that Arrow reads many lines in one call. Lines of the first schema
+have no checksum: they count if they can be read.
 
-A damaged line is found by itself; the rows beside it stay. A damaged newline joins two rows, which
+A damaged line affects only itself; the rows around it stay. A damaged newline joins two rows, which
 are told apart again by their checksums; a byte that became a newline leaves two pieces of one row.
 """
 

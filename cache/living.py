@@ -1,9 +1,9 @@
-"""Which work a living process has in hand, so that another one does not take it for left behind.
+"""Which work a living process is doing, so that another process does not take it for abandoned.
 
     <workspace>/claims/ID.work     its process holds an flock on it; the kernel lets go of the lock
                                    however the process ends
 
-A file system without locks says of no work that somebody else has it.
+On a file system without locks, no work counts as somebody else's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A damaged segment made whole from its twin, or moved out of the way.
+"""A damaged segment is repaired from its twin, or moved away.
 
 segment ≠ its checksum, twin = its checksum     the twin's bytes take its place
 both ≠, at different places                     the mixture of the two that has the checksum

@@ -1,4 +1,4 @@
-"""Rows that only the index still holds: a journal was lost, cut short, or one of its lines damaged.
+"""Rows that only the index still holds, because a journal was lost, truncated or damaged.
 
     index rows whose place no file holds now ──► this process's journal, fsynced ──► rebuilt from
 

@@ -4,11 +4,11 @@
     failure   why a point could not be scored
     others    kept and given back as they are (`Store.records`)
 
-The known fields have types, because the index stores them in columns; whatever else a row carries
-travels along. A number that does not exist is null: NaN and infinities are written as null.
+The known fields have types, because the index stores them in columns; any other field of a row is
+passed through. A number that does not exist is null: NaN and infinities are written as null.
 
-`sequence` is the writer's to give: one more than the largest it has read or written. So of two rows
-the newer has the larger one, whatever the clock said; rows of earlier builds have none.
+The writer assigns `sequence`: one more than the largest it has read or written. So the newer of two
+rows has the larger one, whatever the clock said; rows of earlier builds have none.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     <time>-<random>.<crc>.parquet.twin    the same bytes
 
 The name holds the CRC-32 of the file, so a segment is either what its name says or damaged, and
-then its twin mends it (`cache.mending`). Segments of earlier builds have neither; they count where
-they can be read, and compaction writes them anew.
+then it is repaired from its twin (`cache.mending`). Segments of earlier builds have neither; they
+count if they can be read, and compaction rewrites them.
 
 A reader knows up to which byte it has read each journal, so it takes from a segment exactly the
 rows it lacks: a segment beside the journals it was made from (killed between rename and unlink), or
@@ -160,8 +160,7 @@ def sum_of(path: Path) -> int:
 
 
 def rows_in(path: Path, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """All rows of a segment as tables of `columns()`, or of those named; nulls for a column that it
-    lacks."""
+    """All rows of a segment as tables of `columns()` or those named; missing columns are null."""
     wanted = columns() if names is None else pa.schema([columns().field(each) for each in names])
     try:
         with pq.ParquetFile(path) as file:

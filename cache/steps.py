@@ -1,4 +1,4 @@
-"""A segment taken in step by step: little is held at once, and a kill loses the work of one step.
+"""A segment read step by step: memory stays small, and a kill loses the work of one step only.
 
 Between two steps the index says up to which byte of each journal it has all rows, so it is never
 ahead of what it holds, and reads on from there.
@@ -37,8 +37,7 @@ def steps(
 
 
 def in_order(path: Path) -> bool:
-    """Whether there are several groups of rows, and of each journal every group lies after those
-    before it."""
+    """Whether there are several groups of rows, each after the previous ones in every journal."""
     if pq.read_metadata(path).num_rows <= AT_A_TIME:
         return False
     reached: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The store of one workspace: journals are the truth, the index answers questions.
+"""The store of one workspace: journals are the source of truth, the index answers queries.
 
     append ──► journal (fsync = acknowledged) ──► refresh ──► index ──► points, scores
     other processes' journals, segments ─────────────┘

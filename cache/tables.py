@@ -1,4 +1,4 @@
-"""Journals as columns: the rows of whole lines, and beside them the bytes that are none.
+"""Journals as columns: the rows of whole lines, and separately the bytes that are not rows.
 
 Every row keeps where it came from, as `source` (journal name) and `position` (byte after its line).
 """

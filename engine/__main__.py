@@ -2,9 +2,8 @@
 
     python -m engine COMMAND … [--json]
 
-With --json one JSON document stands on standard output and nothing else (sweep: JSON Lines);
-progress and warnings go to standard error. Exit: 0 done; 2 bad input; 1 anything else; 130
-interrupted.
+With --json, standard output has exactly one JSON document (sweep: JSON Lines); progress and
+warnings go to standard error. Exit: 0 done; 2 bad input; 1 anything else; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Runs what strangers wrote, patterns and chat templates, in a process that can be stopped.
+"""Runs untrusted patterns and chat templates in a process that can be stopped.
 
     app, shell or worker ──► a request, with limits of time, size and memory ──► answers
                         ╰──► nothing came in time: that process is killed, and another started
 
 A process is kept for the next request, so that a batch costs a millisecond; several threads have
-several. What runs there and by which rules, `engine.apart_process` says.
+several. `engine.apart_process` says what runs there and by which rules.
 """
 
 from __future__ import annotations

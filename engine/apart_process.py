@@ -1,5 +1,4 @@
-"""The process that runs what strangers wrote: patterns and chat templates. `engine.apart` starts it
-and stops it.
+"""The process that runs untrusted patterns and chat templates. `engine.apart` starts and stops it.
 
     one line of JSON in:  {"do": "render" | "match" | "groups" | "ends", "items", …}
     one line of JSON out: a list, an answer an item: what was found, or {"failed": kind, "what", …}

@@ -1,4 +1,4 @@
-"""Recipe → composed model: the only door into both wings.
+"""Recipe → composed model: the only entry to `engine.merging` and `engine.decoding`.
 
     weight space   basis (cached by structural parameters) ─► one live module, rewritten in place
     LoRA only      task arithmetic over adapters ─► base with scaled adapters, nothing merged

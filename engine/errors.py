@@ -1,11 +1,11 @@
-"""The errors of Paretoscope: one small tree, so that every caller can tell bad input from a fault.
+"""The errors of Paretoscope: a small hierarchy that separates bad input from faults.
 
-An error that a person can act on says three things: where (a file and line, a tensor, a
-parameter), what is wrong (with both values), and what to do. The command line prints `str(error)`
-and exits with `exit_code`.
+An error that a user can act on says three things: where (a file and line, a tensor, a parameter),
+what is wrong (with both values), and what to do. The command line prints `str(error)` and exits
+with `exit_code`.
 
-What it says may hold data of a stranger (a key of a file, a tensor's name, a path); `shown` makes
-of them what no terminal obeys and no reader mistakes.
+Messages may contain untrusted data (a key of a file, a tensor's name, a path); `shown` escapes it
+so that it cannot control a terminal or mislead a reader.
 """
 
 from __future__ import annotations

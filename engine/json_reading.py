@@ -1,4 +1,4 @@
-"""A JSON object of a model's directory, read as if a stranger had written it.
+"""A JSON object from a model's directory, read as untrusted input.
 
 Refused: a file that is not regular or too large, a key that stands twice, a number beyond what a
 float can hold, nesting without end. Infinity and NaN pass, which transformers writes into some

@@ -1,7 +1,7 @@
 """The registry of methods: what can be mixed how, before any tensor is touched.
 
-A method is a decorated function, and all that is known of it stands in its registration: its
-parameters (keyword-only arguments, see `engine.parameter`), a sentence for what it does and one for
+A method is a decorated function, and everything known about it is in its registration: its
+parameters (keyword-only arguments, see `engine.parameter`), a sentence on what it does and one on
 its sliders, its source, its corners, its mark in charts. Nothing here imports torch: the app reads
 this registry in its own process. docs/extending.md adds one.
 

@@ -1,4 +1,4 @@
-"""Parameters: what a method or a scorer can be told beside its coefficients or its data.
+"""Parameters: the settings of a method or a scorer besides its coefficients or its data.
 
 They are the keyword-only arguments of the registered function. An annotation says the kind, what is
 allowed and, in one sentence, what the parameter does; so one signature feeds the checks of files,

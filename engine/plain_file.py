@@ -1,8 +1,7 @@
-"""A file that somebody else named: read only where it is a regular file, and no larger than such a
-file is.
+"""An untrusted file: read only if it is a regular file and not too large.
 
-A device never ends, a named pipe never begins, and a path of five thousand letters or a null byte
-is none at all; each is one message, at once.
+A device never ends, a named pipe never begins, and a path with five thousand characters or a null
+byte is invalid; each gives one message at once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Who may read what is written: its owner alone, but for what is written for others.
+"""Who may read what is written: its owner only, except for output meant for others.
 
-A workspace holds prompts, answers and scores of models that may be nobody else's business: its
-directories are 0700 and its files 0600. An export, a merge, the shipped study are for others: they
-get the modes that the user's own umask gives.
+A workspace holds prompts, answers and scores that may be private: its directories are 0700 and its
+files 0600. An export, a merge, the shipped study are for others: they get the modes that the user's
+own umask gives.
 """
 
 from __future__ import annotations

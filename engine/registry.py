@@ -1,7 +1,7 @@
-"""Registries: what is found by the name that stands in a file, each name once in the whole product.
+"""Registries: objects looked up by the name used in files, each name once in the whole product.
 
-Methods and scorers are registered by decorating a function. A name means one thing: one that is
-taken, by a method or by a scorer, is refused when it is registered again.
+Methods and scorers are registered by decorating a function. A name means one thing: registering a
+name that a method or scorer already has is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How an objective's data are to be read where they are not in our own form.
+"""How an objective's data is read if it is not in Paretoscope's own format.
 
     columns: {prompt: question, target: answer}     our name: the data's; a list of names, or a.b
     rows: {label: safe}                             only rows that hold this (or one of a list)
@@ -8,7 +8,7 @@
     join: "\\n"                                      between several columns of one prompt
     blank: "_"                                      where a sentence is cut for its choices
 
-All of it is optional; what it means for a row, `engine.scoring.data_columns` says.
+All of it is optional; `engine.scoring.data_columns` says what it means for a row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Reads the values of a YAML file that people write, and collects every problem before any is
-raised.
+"""Reads the values of a hand-written YAML file, and collects every problem before raising any.
 
-It knows mappings, paths, model directories and numbers; what they mean, `engine.study` says.
+It knows mappings, paths, model directories and numbers; `engine.study` knows what they mean.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a killed process leaves behind is found again, and removed at the next start.
+"""Finds what a killed process left behind, and removes it at the next start.
 
     OUT.tmp-1f2e3d4c/            what is being written, until it is renamed to OUT
       .unfinished                marks it as ours; its lock is held as long as its process lives

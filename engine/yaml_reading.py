@@ -1,10 +1,10 @@
-"""Reads YAML as version 1.2 has it, within limits: a small file of a person, never a program.
+"""Reads YAML 1.2 within limits: a small hand-written file, never a program.
 
     010 is 10, 0o10 is 8, 1e3 is a number; yes, no, on, off, 1:30 and 2024-01-01 are texts; a key is
     the text that stands there, whatever it looks like
 
-Refused in words: tags that make something of a value, a key that stands twice, aliases that make
-much of little or hold themselves, nesting without end.
+Refused with a message: tags that construct values, duplicate keys, aliases that expand too far or
+contain themselves, endless nesting.
 Source: YAML 1.2.2, chapter 10.3 (the core schema). PyYAML's parser, with none of its resolvers.
 """
 

@@ -1,5 +1,5 @@
-"""Writes YAML that every version reads as it was meant: a text that YAML 1.1 or 1.2 would take for
-a number, a truth value or a date stands in quotes.
+"""Writes YAML that every version reads as intended: strings that YAML 1.1 or 1.2 would read as a
+number, a boolean or a date are quoted.
 
 mergekit reads what we write by the rules of 1.1, `engine.yaml_reading` by those of 1.2.
 """

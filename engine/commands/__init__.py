@@ -1,8 +1,8 @@
-"""What the commands do, apart from parsing and printing.
+"""The commands, apart from parsing and printing.
 
-Every command returns its JSON document; `sweep` yields one a point. What runs on models goes
-through an executor; `front`, `recommend` and `check` need no torch. A command's module is imported
-when the command runs: `merge` needs no database, `check` no worker.
+Every command returns its JSON document; `sweep` yields one per point. Work on models goes through
+an executor; `front`, `recommend` and `check` need no torch. A command's module is imported when the
+command runs: `merge` needs no database, `check` no worker.
 """
 
 from __future__ import annotations

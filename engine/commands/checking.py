@@ -1,5 +1,5 @@
-"""check: every problem of a study, before anything heavy; no model, no database, and no torch save
-where a class has to be tried that nobody tried before."""
+"""check: every problem of a study, before any heavy work; no model, no database, and no torch
+unless a class has to be tried for the first time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""export, demo: what writes directories from a study, or writes one."""
+"""export, demo: write directories from a study, or write the study itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""front, recommend: what needs points alone, no model and no torch."""
+"""front, recommend: commands that need only points, no model and no torch."""
 
 from __future__ import annotations
 

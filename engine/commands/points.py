@@ -1,4 +1,4 @@
-"""generate, evaluate, sweep: what runs on models."""
+"""generate, evaluate, sweep: commands that run models."""
 
 from __future__ import annotations
 
@@ -101,8 +101,7 @@ def _failed(recipe: Recipe, family: str) -> dict[str, Any]:
 def documents_of(
     session: Session, split: str, objectives: Sequence[str], only: Collection[str]
 ) -> dict[str, dict[str, Any]]:
-    """Point id -> its JSON document, of the points named, with the scores of the objectives
-    named."""
+    """Point id -> JSON document of each given point, with its scores on the given objectives."""
     session.store.refresh()
     documents = {}
     for point in session.points(only, split):

@@ -17,8 +17,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def score(value: Mapping[str, Any]) -> str:
-    """mean ± standard error [95 % interval]; the interval alone where the error is 0, which is not
-    certainty."""
+    """mean ± standard error [95 % interval]; only the interval if the error is 0."""
     error, low, high = (value.get(key) for key in ("stderr", "low", "high"))
     text = number(value["mean"])
     known = low is not None and high is not None

@@ -1,4 +1,4 @@
-"""The workbench of one command: what the app does with a study, asked for in a shell."""
+"""The workbench of one command: what the app does with a study, from the command line."""
 
 from __future__ import annotations
 

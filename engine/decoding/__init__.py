@@ -1,5 +1,4 @@
-"""Logit space: methods that mix the outputs of several models at every token, and the loop that
-runs them.
+"""Logit space: methods that combine the logits of several models at every token, and their loop.
 
     method file ──► Mixture ──────► Batch ─────────────────┬─► loop.generate
     (torch-free)    names, weights  all modules' forwards,  └─► teacher_forced

@@ -1,7 +1,6 @@
-"""A trial in a process of its own: a configuration on standard input, the answer on the last line
-of standard output.
+"""A trial in a separate process: configuration on standard input, answer on the last output line.
 
-    python -m engine.decoding.ask < config.json
+python -m engine.decoding.ask < config.json
 """
 
 from __future__ import annotations

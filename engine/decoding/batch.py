@@ -8,7 +8,7 @@ Each module keeps its own memory of it (`engine.decoding.stage`); their logits a
 float32 as soon as they are there. Rows are padded on the left where every class allows it; where
 one does not, a batch holds rows of one length. What a batch looks like (which prompts, their
 order, its width, its prefill chunks) depends on the prompts and the bucket alone, never on load,
-so that a text does not either. This file knows nothing of sampling, of end tokens or of scores.
+so that a text does not either. This file knows nothing about sampling, end tokens or scores.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The same texts fed in every way that the decode loop has, each against what is right.
+"""The same texts fed in every way that the decode loop uses, each compared with the correct logits.
 
-What is right is a text's logits when the module reads it whole: one row, no padding, no mask, no
-memory. Texts are shorter and longer than windows, convolutions and chunks of a tiny model, and hold
+The correct logits are those of the module reading the whole text: one row, no padding, no mask, no
+cache. Texts are shorter and longer than windows, convolutions and chunks of a tiny model, and hold
 every id now and then, those with a meaning too.
 """
 

@@ -1,7 +1,7 @@
 """Which feeding belongs to a live module.
 
-Whoever loads a module says how it is fed (`feed_as`); for one that nobody spoke of, its class is
-known, or its configuration is tried once.
+The code that loads a module declares how it is fed (`feed_as`); otherwise its class is known, or
+its configuration is tried once.
 """
 
 from __future__ import annotations

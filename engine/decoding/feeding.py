@@ -1,4 +1,4 @@
-"""How the class of a model is to be fed, so that every logit is the one it gives to a row alone.
+"""How a model class has to be fed, so that every logit is the one that a row gets on its own.
 
     rows       mixed     rows of different lengths share a batch, the shorter padded on the left
                equal     only rows of one length do: a recurrence reads padding, a mask is not asked

@@ -1,12 +1,11 @@
-"""What a logit-space method comes to: a few models, a weight each, and how their logits are put
-together.
+"""What a logit-space method returns: a few models, their weights, and how the logits are combined.
 
     linear       l = Σ_m w_m l_m      raw logits; up to a constant, log-probabilities mixed
     forward_kl   l = −logsumexp_m(log w_m − log p_m)      MOD, arXiv 2406.18853; needs w > 0
 
 A `Mixture` knows names only, so methods stay torch-free; `combine` does the arithmetic, in float32.
 Ids outside the vocabulary are masked after combining, never here: −inf times a zero or negative
-weight is no number.
+weight is NaN or +inf.
 """
 
 from __future__ import annotations

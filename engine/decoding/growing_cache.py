@@ -1,4 +1,4 @@
-"""A key-value cache that is written in place and copied only when its room runs out.
+"""A key-value cache that is written in place and copied only when its capacity is exhausted.
 
 `DynamicLayer` of transformers copies all keys and values at every step to append one column; this
 one keeps spare columns behind them. What attention sees are views of the same numbers.

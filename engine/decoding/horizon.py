@@ -1,4 +1,4 @@
-"""How long a text may be before its class reads it in another way.
+"""How long a text may be before its class reads it differently.
 
 Two kinds of class look at the longest text of a call: "longrope" takes other rotary factors once it
 passes a length, for every row of the batch and every position; sparse attention picks the k best

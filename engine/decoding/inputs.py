@@ -1,4 +1,4 @@
-"""What goes into the decode loop: something that can be run, prompts, and how they are batched."""
+"""The input of the decode loop: something that can be run, prompts, and how they are batched."""
 
 from __future__ import annotations
 

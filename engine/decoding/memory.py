@@ -1,4 +1,4 @@
-"""How many rows fit in a batch: by what modules remember of a row, and by how they are fed."""
+"""How many rows fit in a batch, given the size of the modules' caches and how they are fed."""
 
 from __future__ import annotations
 

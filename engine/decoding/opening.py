@@ -1,4 +1,4 @@
-"""How every model of a family is fed, known before anything runs; what cannot be exact is refused.
+"""How every model of a family is fed, determined before anything runs; inexact ones are refused.
 
     config.json ── known ────────────────────────────► at once, without torch
                └── tried in this workspace before ───► read

@@ -1,6 +1,6 @@
 """Float32 from the output projection on, for models that compute in 16 bits.
 
-Near 20, bfloat16 logits stand 0.125 apart, so combining them in float32 afterwards comes too late.
+Near 20, bfloat16 logits are 0.125 apart, so combining them in float32 afterwards is too late.
 Inside `float32_logits` the module's output embedding multiplies its 16-bit inputs with float32 sums
 and float32 results; what the model does next (a soft-cap, a scale) then runs in float32 too.
 Outside it, the module is untouched.

@@ -1,4 +1,4 @@
-"""Proxy-tuning: small experts steer a larger target by what they learned over the base.
+"""Proxy-tuning: small experts steer a larger target by their difference from the base.
 
     l = t + Σ c_i (e_i − b)         t = b where the family has no target
 

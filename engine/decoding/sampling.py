@@ -1,10 +1,10 @@
-"""From logits to one token id a row: greedy, or sampled with noise that belongs to the place and
-not to the batch.
+"""From logits to one token id per row: greedy, or sampled with noise that depends on the position,
+not on the batch.
 
 The warpers come in transformers' order: temperature, top_k, top_p. A sample is the argmax of the
 warped logits plus Gumbel noise; the noise is a hash of (seed, prompt index, position, token id), so
-neither the batch a prompt runs in nor the recipe it runs under changes it: two recipes are compared
-under the same luck.
+it depends neither on the batch nor on the recipe: two recipes are compared with the same random
+numbers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One model of the family as it is: base, target or an expert; every study scores these first."""
+"""One unmerged model of the family: base, target or an expert; every study scores these first."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Numbers that are none, and so make a model's answers mean nothing: found and refused.
+"""Non-finite numbers, which make a model's answers meaningless: detected and refused.
 
     weights       the largest of each looked at        a point; no row is special to small weights
     first rows    one forward, every operation watched     once for weights of a size
     every row     the same for all that was read           only where one of the two comes near
     logits        not all alike, and finite            wherever they are read
 
-A residual stream hides a layer that says nothing, and a norm hides an overflow, so logits alone do
-not show it (`engine.decoding.watching`). A row overflows alone where the embedding of a token, or
-an expert that few rows reach, is so large that its weights tell; or where numbers are close to the
-limit in every row.
+A residual stream hides a layer that contributes nothing, and a norm hides an overflow, so logits
+alone do not show it (`engine.decoding.watching`). A row overflows alone where the embedding of a
+token, or an expert that few rows reach, is so large that its weights tell; or where numbers are
+close to the limit in every row.
 """
 
 from __future__ import annotations

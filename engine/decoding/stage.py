@@ -1,4 +1,4 @@
-"""One module on its way through a batch, with what it remembers of it.
+"""One module on its way through a batch, with its cache.
 
 What a module remembers (keys and values, recurrent and convolution states, a list of tensors) is
 kept as the module made it. Rows are taken from it generically (`engine.decoding.state`); whether

@@ -1,4 +1,4 @@
-"""Rows of what a module remembers, whatever that is: caches, layers, lists and tables of tensors.
+"""Rows of a module's cache, whatever its form: caches, layers, lists and tables of tensors.
 
 A tensor has its rows along one dimension: the first that is as long as the batch has rows and 1 for
 a batch of one. What has none (a window's length, a counter) stays as it is.

@@ -1,4 +1,4 @@
-"""Scores of given texts: no token is picked, every one is fed and its probability read.
+"""Log-probabilities of given texts: no token is chosen; each is fed and its probability read.
 
     context c c c c | continuation x y z        fed: c c c c x y
                             log p of x y z      read at:   c x y
@@ -119,8 +119,7 @@ def choice_log_probs(
     bucket: Bucket = CANONICAL,
     tick: Tick = no_tick,
 ) -> list[list[Tensor]]:
-    """log p of every token of every choice; a prompt is read once, its choices go on from its
-    cache.
+    """log p of every token of every choice; the prompt is read once and its cache reused.
 
     Args:
         choices: for each prompt the token ids of its choices.

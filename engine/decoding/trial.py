@@ -1,4 +1,4 @@
-"""What a class allows, tried on a tiny random model of a family's own configuration.
+"""What a class allows, tried on a tiny random model with a family's own configuration.
 
     config ──► tiny random model ──► the same texts, read in every way ──► Feeding
                               └────► each text whole, alone, no memory     (what is right)

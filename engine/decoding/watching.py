@@ -1,5 +1,4 @@
-"""A forward with every operation watched: how large its numbers get, and which operation is at
-fault.
+"""A forward pass with every operation watched: the size of its numbers, and which one is at fault.
 
     x ──► x² ──► mean ──► rsqrt ──► · x              a norm whose squares overflow: x² = ∞,
           ∞       ∞        0        0                1 / √∞ = 0, and the layer says nothing
@@ -58,8 +57,7 @@ def _read(stage: Stage, ids: Tensor, watch: TorchDispatchMode) -> None:
 
 
 class _Largest(TorchDispatchMode):
-    """Keeps the largest number of every result, to be compared at the end: a device is waited for
-    once."""
+    """Keeps the largest number of every result, compared at the end with one synchronisation."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,5 +1,4 @@
-"""The demo family: a small invented world, models trained on it, and the study that comes with
-them."""
+"""The demo family: a small invented world, the models trained on it, and their study."""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out:
 
 
 def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
-    """Round to bfloat16 in place and write an adapter directory; its base is named by a relative
-    path."""
+    """Round to bfloat16 in place and write an adapter directory with a relative path to its
+    base."""
     model.to(torch.bfloat16)
     model.save_pretrained(str(out))
     (out / "README.md").unlink(missing_ok=True)

@@ -1,10 +1,10 @@
 """The points that come with the demo: measured by the program itself, never made up.
 
-    python -m engine.demo.points        measures them anew, in some minutes
+    python -m engine.demo.points        measures them again, in a few minutes
 
 They are the rows that these recipes leave in a workspace, per-example values included and texts
-left out, as one segment of its journal. Whoever retrains the family has to measure them anew: their
-scores are keyed by the contents of the models, wherever those lie.
+left out, as one segment of its journal. After retraining the family they have to be measured again:
+scores are keyed by the contents of the models, wherever they are stored.
 
 They were measured in float32 on a CPU, and are keyed so. A machine with a GPU computes with other
 numerics, so the pages show what it measures itself there.

@@ -12,7 +12,8 @@ same seed on one machine with the same torch, transformers, tokenizers and peft;
 threads is set for the time of the training. Another processor or torch may round differently: then
 the weights differ a little, and single answers with them.
 
-A family that is shipped anew needs its points measured anew: `python -m engine.demo.points`.
+If the family is shipped again, its points have to be measured again: `python -m
+engine.demo.points`.
 """
 
 from __future__ import annotations

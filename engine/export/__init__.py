@@ -1,1 +1,1 @@
-"""Taking a mixture home: checkpoints, adapters, decoding folders, and the card beside them."""
+"""Exports of a mixture: checkpoints, adapters, decoding folders, and their model cards."""

@@ -1,4 +1,4 @@
-"""The papers of an export: README.md for people and hubs, paretoscope.json for machines."""
+"""The metadata of an export: README.md for people and hubs, paretoscope.json for machines."""
 
 from __future__ import annotations
 

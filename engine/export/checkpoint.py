@@ -1,11 +1,10 @@
 """Writes a mixture as an ordinary checkpoint: the weights that were scored, in the base's dtype.
 
-    tensors   combined in float32 from θ0, rounded once, streamed to shards; integers copied as
-    they are the rest  config, generation_config, tokenizer files: copied byte for byte from where
-        they lie
-    beside    README.md, paretoscope.json, and mergekit_config.yml where mergekit can say the same
+    tensors   combined in float32 from θ0, rounded once, streamed to shards; integers copied
+    others    config, generation_config, tokenizer files: copied byte for byte
+    beside    README.md, paretoscope.json, and mergekit_config.yml if mergekit can express it
 
-config.json changes in one case only: when the number of vocabulary rows or the dtype does.
+config.json changes only if the number of vocabulary rows or the dtype does.
 """
 
 from __future__ import annotations

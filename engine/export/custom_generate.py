@@ -5,11 +5,11 @@ Shipped as custom_generate/generate.py of an exported folder:
     model.generate(**inputs, custom_generate="FOLDER", trust_remote_code=True,
                    models={"base": base, "helpful": helpful})
 
-`model` is the one that SETTINGS["model"] names; `models` gives the others, loaded models by name.
+`model` is the one named by SETTINGS["model"]; `models` passes the other loaded models by name.
 transformers' own `generate` runs, with its arguments, processors, criteria, beams and streamers; at
-every step each model is asked in the way of its own class, with a cache of its own, and it sees one
-model whose logits are combined in float32, cut to the rows that all have, and masked beyond the
-tokenizer's ids. What cannot be honoured is refused by name.
+every step each model runs in the way of its own class, with its own cache, and `generate` sees one
+model whose logits are combined in float32, cut to the rows that all models have, and masked beyond
+the tokenizer's ids. Unsupported arguments are refused by name.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """Writes the folder that decodes a mixture of several models, and decodes with it.
 
-Nothing is believed of the folder that it has not done: the code that was written generates from
+The folder is trusted only for what it has been seen to do: the code that was written generates from
 probe prompts with the models that are loaded, alone and in batches, and every logit that it picked
 a token by is compared with the live mixture's, which reads each text anew and without padding.
 """

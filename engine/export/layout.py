@@ -1,7 +1,7 @@
-"""Which files an export has and what lies in each: from headers and names alone, no torch.
+"""Which files an export has and what each contains: from headers and names alone, no torch.
 
-What writes (shards.py, checkpoint.py) and what foretells (plan.py) both read it here, so that the
-sizes told beforehand are those written.
+Both the writers (shards.py, checkpoint.py) and the preview (plan.py) read it here, so that the
+sizes shown beforehand are those written.
 """
 
 from __future__ import annotations

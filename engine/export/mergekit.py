@@ -4,8 +4,7 @@
     linear            Σ w_m θ_m, ÷ Σ w unless normalize: false
 
 A setting is a number, a gradient (numbers spread over the depth), or a list of {filter, value}
-whose first matching tensor-name substring counts. Whatever else stands in the file is refused by
-name.
+whose first matching tensor-name substring counts. Anything else in the file is refused by name.
 """
 
 from __future__ import annotations
@@ -53,9 +52,7 @@ class MergekitPlan:
     path: str
 
     def coefficients(self, tensor: str, layers: int) -> dict[str, float]:
-        """Weight of every model, "base" included, for one tensor of a model with `layers`
-        layers.
-        """
+        """Weight of every model, "base" included, for one tensor; `layers` is the depth."""
         layer = layer_of(tensor)
         depth = 0.0
         if layer is not None:

@@ -1,9 +1,9 @@
-"""What an export will write, before anything starts: names, sizes, and what it needs beside it.
+"""What an export will write, before it starts: file names, sizes, and which models it needs.
 
 From headers, names and the study alone: the app asks this in its own process, without torch. Sizes
-of weights, configuration and tokenizer are exact. What holds numbers that are not known yet (the
-card, the manifest, an adapter's configuration, the decoding settings) is told to a few hundred
-bytes and marked `about`.
+of weights, configuration and tokenizer are exact. Files with numbers that are not known yet (the
+card, the manifest, an adapter's configuration, the decoding settings) are estimated to a few
+hundred bytes and marked `about`.
 """
 
 from __future__ import annotations

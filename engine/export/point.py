@@ -1,12 +1,12 @@
-"""Exports a point: whichever form keeps exactly what was scored.
+"""Exports a point in the form that keeps exactly what was scored.
 
 single              a copy of the model
 weight space        a merged checkpoint
 LoRA experts only   an adapter (exact) on request, else merged, with the difference stated
 logit space         the recipe and a folder that decodes with plain transformers
 
-Every export is read again before it appears (engine/export/verify.py); what is not the model that
-was scored is removed, and OUT stays as it was.
+Every export is reloaded before it appears (engine/export/verify.py); if it is not the model that
+was scored, it is removed, and OUT is unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a merged checkpoint may lie from LoRA experts that were scored unmerged.
+"""How much a merged checkpoint may differ from LoRA experts that were scored unmerged.
 
     scored     θ0 x + Σ c_i Δ_i x                    float32, nothing rounded
     written    round(θ0 + Σ c_i Δ_i)                 in the checkpoint's type

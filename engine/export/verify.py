@@ -1,4 +1,4 @@
-"""Reads an export again, before it appears, and compares it with what was scored.
+"""Reloads an export before it appears, and compares it with what was scored.
 
     weights   every tensor of every shard, bit for bit, against a merge made anew
     logits    of the directory as plain transformers or peft loads it, against the live model's
@@ -132,8 +132,7 @@ NOTHING_KEPT = "nothing was kept"
 
 
 def unequal(written: Tensor, merged: Tensor) -> str | None:
-    """What sets a written tensor apart from the merged one, its first place named; None where
-    nothing does."""
+    """How a written tensor differs from the merged one, with the first place; None if equal."""
     if written.dtype != merged.dtype or written.shape != merged.shape:
         return (
             f"is {written.dtype} {tuple(written.shape)}, not {merged.dtype} {tuple(merged.shape)}"

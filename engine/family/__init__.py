@@ -1,1 +1,1 @@
-"""Checkpoints and adapters in: what they hold, whether they fit together, their tokens."""
+"""Reading checkpoints and adapters: their contents, whether they fit together, their tokens."""

@@ -1,4 +1,4 @@
-"""adapter_config.json, as far as it decides what an adapter is worth before a tensor is read.
+"""adapter_config.json: whether an adapter can be used, decided before any tensor is read.
 
     plain       base + s·B·A on the layers it names: every path takes the factors themselves
     mergeable   any other type that peft merges into the base: a full expert once it is merged

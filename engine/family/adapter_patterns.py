@@ -1,5 +1,5 @@
-"""The patterns by which an adapter's configuration names layers; none runs where it cannot be
-stopped, and peft is given none that has not been seen to end on the model's own names.
+"""The patterns by which an adapter's configuration names layers. They run only where they can be
+stopped, and peft only gets patterns that were seen to finish on the model's own names.
 
     rank_pattern, alpha_pattern, …         keys: match of (.*\\.)?(KEY)$, the first that does
     target_modules, exclude_modules, …     a text: match of the whole name; a list holds names

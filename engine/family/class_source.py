@@ -1,4 +1,4 @@
-"""What a class of transformers says of itself, read from its source: nothing is imported.
+"""What a transformers class declares about itself, read from its source: nothing is imported.
 
 Which stored tensors a class ignores stands in `_keys_to_ignore_on_load_unexpected` (predictors of
 further tokens that only training needs, other towers). Importing transformers to ask would take

@@ -1,4 +1,4 @@
-"""What transformers' classes take where config.json is silent: a table, read without torch.
+"""The defaults of transformers' classes where config.json is silent: a table, read without torch.
 
 classes.json is derived from the installed library (`python -m tests.classes`): a model type's auto
 class, its prefix, which tensors it ties under which configuration, its settings' defaults.

@@ -1,4 +1,4 @@
-"""Chat templates that write today's date, held to one day, so that a score does not change.
+"""Chat templates that insert today's date, fixed to one day so that scores do not change.
 
 Templates ask `strftime_now(format)` for it. A macro of that name, written in front of the template,
 answers for 26 July 2024, the day that Llama's own template names where it knows no other.

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, read as if it had been written to harm us.
+"""The header of a safetensors file, read as untrusted input.
 
     8 bytes          n bytes                      the rest
     n (u64, little)  JSON: name -> dtype, shape,  tensor data, every byte of it claimed exactly once

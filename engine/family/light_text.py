@@ -63,8 +63,7 @@ class LightText:
 
     @property
     def _unopened(self) -> Problem | None:
-        """Why `tokenizers` cannot open tokenizer.json; None where it can, and where there is
-        none."""
+        """Why `tokenizers` cannot open tokenizer.json; None if it can or there is none."""
         _ = self._tokenizer
         return self._refused
 

@@ -1,4 +1,4 @@
-"""Code and tables that a checkpoint brings along: copied with it, never run here.
+"""Code that comes with a checkpoint: copied to exports, never run here.
 
 `auto_map` in config.json or tokenizer_config.json names Python files beside the weights. Where
 transformers has a class of its own for the model type, that class runs and the code is only taken

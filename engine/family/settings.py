@@ -1,4 +1,4 @@
-"""Two configurations: which settings that a forward pass depends on differ.
+"""Compares two configurations: which settings that affect a forward pass differ.
 
 A fine-tune may scale its rotary positions, move a norm's epsilon or a window: the tensors fit, and
 the numbers are others. Every setting of the class is compared, a missing one by the class's

@@ -1,6 +1,5 @@
-"""Chat templates, which are programs of strangers: rendered apart, within limits, and what is wrong
-told with the file and the line.
-"""
+"""Chat templates, which are untrusted programs: rendered in a separate process within limits, with
+errors that name file and line."""
 
 from __future__ import annotations
 

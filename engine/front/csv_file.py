@@ -1,4 +1,4 @@
-"""Points from a CSV file: a point a row, a column an objective."""
+"""Points from a CSV file: one row per point, one column per objective."""
 
 from __future__ import annotations
 

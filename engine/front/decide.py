@@ -1,4 +1,4 @@
-"""Choosing on a front: its knees, what lies next to a point, and what a step there costs.
+"""Choosing on a front: its knees, the neighbours of a point, and what a step towards them costs.
 
     t, smaller is better on both axes
 
@@ -78,8 +78,7 @@ def knees(values: ArrayLike, maximize: ArrayLike, ranges: Sequence[Range] | None
 
 
 def _depth(members: Floats, extremes: Floats) -> Floats:
-    """Distance of members [k, m] from the plane through extremes [m, m], positive towards the
-    ideal."""
+    """Distance of members [k, m] from the plane through extremes [m, m], > 0 towards the ideal."""
     m = extremes.shape[1]
     _, lengths, across = np.linalg.svd(extremes[1:] - extremes[0])
     normal = across[-1] * np.sign(across[-1].sum() or 1.0)
@@ -111,8 +110,7 @@ def neighbours(
     pick: int,
     weights: ArrayLike | None = None,
 ) -> tuple[int | None, int | None]:
-    """The points of the front to either side of a pick: with two objectives the next ones along
-    it.
+    """The points of the front on either side of a pick; with two objectives, the adjacent ones.
 
     The sides are those of the leading objective, the one of largest weight: of the members that
     are better on it, and of those that are worse, the nearest one in normalised terms. With two

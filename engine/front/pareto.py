@@ -1,12 +1,11 @@
 """Non-dominated points, their ranks and the volume they dominate.
 
-A point dominates another when it is nowhere worse and somewhere better. Points that are equal do
-not dominate each other, so every duplicate of a front point is on the front: accuracies tie
-constantly.
+A point dominates another if it is at least as good on every objective and better on one. Equal
+points do not dominate each other, so every duplicate of a front point is on the front; ties are
+common with accuracies.
 
-Everywhere here: `values` is float64 [n points, m objectives] in the objectives' own units, without
-NaN or infinity (set failed points aside first; `engine.front.table` does), and `maximize` is bool
-[m].
+Throughout, `values` is float64 [n points, m objectives] in the objectives' own units, without NaN
+or infinity (`engine.front.table` sets failed points aside first); `maximize` is bool [m].
 """
 
 from __future__ import annotations

@@ -1,2 +1,1 @@
-"""Running work: jobs, the executors that take them, and the worker process that owns the models and
-the device."""
+"""Running work: jobs, executors, and the worker process that owns models and device."""

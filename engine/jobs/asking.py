@@ -1,4 +1,4 @@
-"""The engine's questions to its owner: which scores may be measured here.
+"""The engine's requests to its owner: which scores may be measured here.
 
     engine thread ── claim ──► owner, who asks the workspace (`cache.claims`)
                   ◄── reply ──

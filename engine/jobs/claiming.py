@@ -1,4 +1,4 @@
-"""Which recipe of a job is measured next, so that no other process measures the same.
+"""Which recipe of a job is measured next, so that no other process measures the same one.
 
     recipes that lack scores ──► claim the next few ──► granted: measured here, then the next
                   ▲                                 ├─► there: measured elsewhere, and counts

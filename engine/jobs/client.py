@@ -48,8 +48,7 @@ STARTS = 2  # failed starts in a row before the jobs that wait are failed
 
 
 class ConnectedExecutor(ABC):
-    """An executor over a connection; a subclass says how the engine is started, ended and found
-    dead.
+    """An executor over a connection; a subclass starts and ends the engine and detects its death.
 
     Args:
         on_rows: saves rows; a row's event is given only after it returned.
@@ -224,8 +223,7 @@ class ConnectedExecutor(ABC):
                 self._outgoing.put(pack(message))
 
     def _settle(self, ending: Ending) -> None:
-        """The engine is gone: fail the job at fault, keep the others for the engine that starts
-        next."""
+        """The engine is gone: fail the job at fault and keep the others for the next engine."""
         with self._lock:
             if self._leaving is not None:
                 ending, self._leaving = self._leaving, None

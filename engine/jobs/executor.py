@@ -157,8 +157,7 @@ class Handle:
             self._changed.notify_all()
 
     def move(self, state: JobState) -> None:
-        """Called by the executor when the job is parked, goes on, or waits again after a
-        restart."""
+        """Called by the executor when the job is parked, resumed, or requeued after a restart."""
         with self._changed:
             if self._final is None:
                 self._state = state

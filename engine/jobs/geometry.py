@@ -49,8 +49,7 @@ def _place(group: str) -> tuple[int, int]:
 
 
 def products(vectors: Tensor) -> Tensor:
-    """⟨row_i, row_j⟩ of rows [n, k] of any float type, float64 [n, n]; in spans that stay in the
-    cache."""
+    """⟨row_i, row_j⟩ of rows [n, k] of any float type, as float64 [n, n]; in cache-sized spans."""
     total = torch.zeros(len(vectors), len(vectors), dtype=torch.float64)
     for start in range(0, vectors.shape[1], SPAN):
         part = vectors[:, start : start + SPAN].double()

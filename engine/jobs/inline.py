@@ -1,9 +1,8 @@
-"""The in-line executor: the same messages over a pair of sockets, the engine on a thread of this
-process.
+"""The in-line executor: the same messages over a socket pair, with the engine on a thread.
 
-For one-shot commands and tests. A fault that takes the process takes everything with it, and a hang
-is not noticed; what runs long or beside a page belongs to the local executor. torch is imported on
-the engine's thread only.
+For one-shot commands and tests. A crash takes everything with it, and a hang is not noticed; long
+jobs, or jobs beside a page, belong in the local executor. torch is imported on the engine's thread
+only.
 """
 
 from __future__ import annotations
@@ -65,5 +64,4 @@ class InlineExecutor(ConnectedExecutor):
         return died("the in-line engine ended")
 
     def _kill(self) -> None:
-        """A thread cannot be killed; it ends at its next quantum, because its connection is
-        gone."""
+        """A thread cannot be killed; it ends at its next quantum because its connection is gone."""

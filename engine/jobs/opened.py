@@ -1,9 +1,8 @@
-"""Families that are open in the engine: checked, fingerprinted and with a composer, a few at a
-time.
+"""Families open in the engine: checked, fingerprinted and with a composer; a few at a time.
 
-A job asks by its study's family; as long as no file of the family has changed since, it gets what
-is there. Two stay open where memory allows, so that a page and a sweep on different families do not
-load them in turns.
+A job looks up its study's family and reuses it as long as no file of the family has changed. Two
+stay open if memory allows, so that a page and a sweep on different families do not reload them in
+turns.
 """
 
 from __future__ import annotations

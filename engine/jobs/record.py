@@ -1,4 +1,4 @@
-"""What the app's end of a connection keeps of a job, and of the engine's end."""
+"""What the app's end of a connection records about a job and about the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores on the report split that are saved already, so that an export measures them once only."""
+"""Existing scores on the report split, so that an export measures them only once."""
 
 from __future__ import annotations
 

@@ -30,8 +30,7 @@ QUIET_SECONDS = 0.3
 
 
 class Exhausted(BaseException):
-    """Memory ran out in a job: unwinds any parked sweep too, because only a fresh start gives
-    everything back."""
+    """A job ran out of memory: unwinds any parked sweep too; only a restart frees everything."""
 
 
 @dataclass
@@ -236,8 +235,7 @@ class Scheduler:
             self.state = "running"
 
     def _make_way(self) -> None:
-        """Run the waiting interactive jobs here, inside the sweep's tick, then put its model
-        back."""
+        """Run the waiting interactive jobs inside the sweep's tick, then restore its model."""
         assert self._service is not None
         put_back = self._service.park()
         while self.share.allows_interactive and not self._stopped:

@@ -9,8 +9,7 @@ from engine.worker.messages import Answer, Job
 
 
 class Emit(Protocol):
-    """How a service reports from inside a job: "progress", "result", "text" or "loading" (until the
-    next tick)."""
+    """How a service reports from a job: "progress", "result", "text" or "loading"."""
 
     def __call__(self, kind: str, data: Mapping[str, Any] | None = None) -> None: ...
 
@@ -30,15 +29,14 @@ class Service(Protocol):
     on_cpu: bool
 
     def run(self, job: Job, emit: Emit, tick: Callable[[], None]) -> Mapping[str, Any]:
-        """The job's result. Calls `tick` at every quantum; `tick` may raise `Cancelled` or run
-        another job."""
+        """The job's result. Calls `tick` at every quantum; it may raise `Cancelled` or run a
+        job."""
 
     def park(self) -> Callable[[], None]:
         """Called before another job runs inside a tick; what it returns is called after, to put
         back what was live."""
 
     def rest(self) -> None:
-        """Called once, when it has had nothing to do for a moment: may fetch what the next job will
-        need."""
+        """Called once after a moment of idleness: may load what the next job will need."""
 
     def close(self) -> None: ...

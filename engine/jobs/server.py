@@ -36,8 +36,7 @@ START_SECONDS = 0.1  # how long a job waits for its start to be on the wire
 def make_service(
     place: str, workspace: Path, device: str = "auto", compute_dtype: str | None = None
 ) -> Service:
-    """The service at an import path `module:name`, which is called with workspace, device and
-    compute dtype."""
+    """The service at import path `module:name`, called with workspace, device and compute dtype."""
     module, _, name = place.partition(":")
     service: Service = getattr(importlib.import_module(module), name)(
         workspace, device, compute_dtype

@@ -1,9 +1,8 @@
 """Weight space: methods that merge checkpoints into one ordinary model.
 
-A method of this wing is called as `build(tensors, **parameters)` with
-`engine.merging.basis.Tensors` and returns a basis: something that writes θ(c) for any coefficients
-c, tensor by tensor. Importing this package registers the methods, one line each, and needs no
-torch.
+A method here is called as `build(tensors, **parameters)` with `engine.merging.basis.Tensors` and
+returns a basis: an object that writes θ(c) for any coefficients c, tensor by tensor. Importing this
+package registers the methods, one line each, without torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""LoRA experts that stay adapters: task arithmetic as scales, nothing merged, nothing rounded.
+"""LoRA experts that stay adapters: task arithmetic as scales; nothing is merged or rounded.
 
 θ0 x + Σ c_i s_i B_i A_i x is exact for any c, and a move sets one number a layer. peft's
 `add_weighted_adapter` is not used: "linear" mixes A and B apart, and "cat" keeps the first

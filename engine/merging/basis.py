@@ -1,4 +1,4 @@
-"""Bases: what writes θ(c) for any coefficients c, one tensor at a time.
+"""Bases: objects that write θ(c) for any coefficients c, one tensor at a time.
 
     Tensors    base and experts as they lie on disk, read lazily; knows rows that only some have
     Affine     θ(c) = Σ_m a_m(c) θ_m                       stores nothing

@@ -1,7 +1,7 @@
-"""A stretch of one tensor's task vectors, which knows where it lies.
+"""A chunk of one tensor's task vectors that knows its position.
 
-What a method draws by lot has to depend on the place: a mask seeded without the tensor's name is
-the same in all tensors of a shape, and one seeded for each chunk changes with their size.
+A method's random numbers have to depend on the position: a mask seeded without the tensor's name is
+the same in all tensors of a shape, and one seeded per chunk changes with the chunk size.
 """
 
 from __future__ import annotations

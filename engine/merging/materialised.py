@@ -1,4 +1,4 @@
-"""Adapters that are no sum of products, as the full experts that peft's own merge makes of them.
+"""Adapters that are not a sum of low-rank products, as the full experts that peft's merge gives.
 
     base in float32 ─ peft: load, merge ─► module ─► tensors that differ from the base's
                                                       └─ one safetensors file, float32

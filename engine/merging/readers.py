@@ -1,7 +1,7 @@
 """The readers of a family's models, each opened when it is first asked for.
 
-An adapter that is no sum of products is merged by peft at that moment, once: its reader is that of
-the full expert which that makes.
+An adapter that is not a sum of low-rank products is merged by peft at that moment, once; its reader
+is that of the resulting full expert.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows that a data file holds more than once: the same question with the same answers.
+"""Duplicate rows of a data file: the same question with the same answers.
 
 A hundred copies of one row are one example, and not a hundred that agree: the first is kept. Rows
 that ask one question in several forms are placed together, so that it is on one side.

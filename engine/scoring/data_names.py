@@ -1,4 +1,4 @@
-"""Names of columns that mean one thing wherever they stand, as `data_shapes.plain` writes them."""
+"""Column names that have one meaning in every file, as normalised by `data_shapes.plain`."""
 
 PROMPTS = ("prompt", "question", "query", "instruction", "input", "inputs", "problem", "goal",
            "ctx", "user_input", "user_prompt", "forbidden_prompt", "behavior")  # fmt: skip

@@ -131,8 +131,7 @@ def _answered(
 
 
 class Content:
-    """A file's bytes, compared by their hash, so that what is remembered of them need not keep
-    them."""
+    """A file's bytes, compared by their hash, so that caches need not keep the bytes."""
 
     def __init__(self, content: bytes) -> None:
         self.bytes: bytes | None = content

@@ -1,7 +1,7 @@
-"""The shapes of published data that are recognised. The first whose columns are all there counts.
+"""The recognised shapes of published data. The first one whose columns are all present is used.
 
-More specific shapes stand before those with fewer columns. A prompt of several columns takes those
-that are there and not empty.
+More specific shapes come before those with fewer columns. A prompt of several columns uses those
+that are present and not empty.
 """
 
 from __future__ import annotations

@@ -109,8 +109,7 @@ class Encoder:
         return str(found)
 
     def render(self, rows: Sequence[Row], objective: Objective) -> None:
-        """Have the texts of these rows' prompts ready, those that a template writes; together they
-        cost little."""
+        """Render the templated prompts of these rows in one batch, which is cheap."""
         keyed = {
             ("text", *self._key(row, objective)): row for row in rows if templated(row, objective)
         }
@@ -173,8 +172,7 @@ class Encoder:
         return tuple(self.pair(row, objective, choice) for choice in row.choices)
 
     def unconditional(self, row: Row, objective: Objective) -> tuple[Pair, ...]:
-        """The choices with their delimiter and no prompt, as lm-eval's acc_mutual_info reads
-        them."""
+        """The choices with their delimiter and no prompt, as in lm-eval's acc_mutual_info."""
         texts = [delimiter(row, objective, choice) + choice for choice in row.choices]
         keys = [("alone", text) for text in texts]
         return tuple(

@@ -1,5 +1,4 @@
-"""Scorers of probabilities, and the cost of a mixture. Logarithms are natural: a loss of 0.69 is
-one bit.
+"""Scorers of probabilities, and the cost of a mixture. Logarithms are natural: 0.69 is one bit.
 
 A value that does not exist (the logarithm of a probability of 0, say) comes back as it is, infinite
 or NaN; `engine.scoring.scores` turns it into null.
@@ -127,8 +126,7 @@ def perplexity(
     *,
     delimiter: Delimiter = None,
 ) -> float:
-    """The example's mean of −log p; `summarise` weights it by its tokens and takes the
-    exponential."""
+    """The example's mean of −log p; `summarise` weights it by tokens and takes the exponential."""
     return -_mean(log_probs)
 
 

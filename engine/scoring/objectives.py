@@ -1,5 +1,4 @@
-"""Objectives as a whole: checked before any heavy work, and fingerprinted for the key of a
-score."""
+"""Objectives as a whole: checked before any heavy work, and fingerprinted for score keys."""
 
 from __future__ import annotations
 
@@ -40,8 +39,7 @@ def _model(path: str, where: str) -> str:
 
 
 def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> str:
-    """64 hex digits over all that a score of this objective depends on beside recipe, family, split
-    and numerics.
+    """64 hex digits over everything a score depends on besides recipe, family, split and numerics.
 
     Its name, its direction and where its files lie are not part of it: renaming, turning round or
     moving an objective keeps its scores.

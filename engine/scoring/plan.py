@@ -1,4 +1,4 @@
-"""What an evaluation will run, encoded and checked before the first forward."""
+"""What an evaluation will run, encoded and checked before the first forward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with the prompts of an objective, found without a model: messages that ask nothing,
+"""Problems with the prompts of an objective, found without a model: messages that ask nothing,
 roles that the chat template refuses, prompts without tokens, prompts that are too long.
 
 A text has no more tokens than bytes, so only long ones are encoded: the longest first, and the rest
@@ -131,8 +131,8 @@ def prompt_problems(
 def _rendered(
     objective: Objective, path: Path, rows: Sequence[Row], text: LightText
 ) -> tuple[list[Problem], int]:
-    """(problems, bytes that the template adds at most): one row of each order of roles is rendered,
-    the longest."""
+    """(problems, most bytes that the template adds), from the longest row of each order of
+    roles."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if _templated(row, objective):
@@ -200,8 +200,7 @@ def _long(
 def _over(
     objective: Objective, path: Path, texts: Sequence[_Text], text: LightText, generates: bool
 ) -> list[tuple[int, Problem]]:
-    """(index of the row, problem) of the texts that are too long, encoded as an evaluation
-    would."""
+    """(row index, problem) of the texts that are too long, encoded as in an evaluation."""
     templated = [each for each in texts if not each.opened]
     written = text.render_all(
         [_messages(each.row) for each in templated], thawed(objective.template_kwargs)

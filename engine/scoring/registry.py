@@ -1,8 +1,8 @@
 """The registry of scorers: from one observation of a model to one number.
 
-A scorer is a decorated function, and all that is known of it stands in its registration: what a row
-must hold, its options (keyword-only arguments, see `engine.parameter`), the unit and the scale of
-its score, a sentence for what it measures. docs/extending.md adds one.
+A scorer is a decorated function, and everything known about it is in its registration: what a row
+must contain, its options (keyword-only arguments, see `engine.parameter`), the unit and the scale
+of its score, a sentence on what it measures. docs/extending.md adds one.
 
     @scorer(kind="text", direction="maximize", mean="proportion", needs="target", summary="…")
     def contains(text, row, *, ignore_case: Annotated[bool, Says("…")] = False): ...
@@ -151,8 +151,7 @@ def scorer(
     source: str = OURS,
     least: float = -math.inf,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
-    """Register the decorated function as a scorer under its own name; see `Scorer` for the
-    arguments.
+    """Register the decorated function as a scorer under its name; see `Scorer` for the arguments.
 
     Args:
         unit: needed but for a proportion.

@@ -1,4 +1,4 @@
-"""From per-example values to a score. Never NaN: what does not exist is None, and says why.
+"""From per-example values to a score. Never NaN: a missing score is None, with the reason.
 
 proportion   mean of values from 0 to 1
 mean         mean of examples

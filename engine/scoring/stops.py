@@ -1,4 +1,4 @@
-"""Stop texts: where a generated text is cut, and whether it can end already.
+"""Stop strings: where a generated text is cut, and whether it has already ended.
 
 A stop may span tokens, and its last character may come with a token that holds more, so only
 decoded text tells. While decoding, a row is looked at only when its newest token could end a stop,
@@ -41,8 +41,7 @@ def answer_in(text: str, after: str) -> str | None:
 
 
 class StopWatch:
-    """Says of a row's tokens so far whether their text holds a stop; called once after each new
-    token.
+    """Whether the text of a row's tokens so far contains a stop; called once after each new token.
 
     A stop that is seen late costs time and never changes the text, which `cut` ends at the same
     place; so a rule of thumb may miss, but a hit is confirmed on the whole text.

@@ -1,4 +1,4 @@
-"""Designs: recipes spread over the sliders of a method before anything is known.
+"""Designs: recipes spread over a method's sliders before anything is measured.
 
 grid    floor(N^(1/k)) levels a coefficient, ends included; on a simplex the finest lattice of at
         most N points, the equal mixture alone where N < k

@@ -1,4 +1,4 @@
-"""Weighted least squares with what a fit leaves unexplained: the arithmetic of the surrogate.
+"""Weighted least squares with unexplained variance: the arithmetic of the surrogate.
 
 The design is made orthonormal once; then every further set of weights costs one small matrix.
 """

@@ -1,4 +1,4 @@
-"""The quadratic surrogate: what an objective would score anywhere on a method's sliders.
+"""The quadratic surrogate: predicted scores anywhere on a method's sliders.
 
     measured points ── link ──► weighted least squares on 1, c_i, c_i c_j ── link⁻¹ ──► mean, band
 
@@ -9,9 +9,9 @@ same prompts and shared their luck, one factor φ below 1 is on all. The band ho
 score would lie 95 times in 100 if this were the truth: a model band, so the share of points that a
 fit without them would have caught is told with it.
 
-Nothing is fitted that the positions do not determine: points along one axis say nothing of the
-others, and duplicates say nothing new. Where a method knows only proportions, the K − 1 first
-shares are what is fitted.
+Nothing is fitted that the positions do not determine: points along one axis say nothing about the
+others, and duplicates add nothing. For methods in which only ratios matter, the first K − 1 shares
+are fitted.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The worker's process, its two sockets and all that is said over them: the ground floor."""
+"""The worker process, its socket pair and all messages over it: the ground floor."""

@@ -1,4 +1,4 @@
-"""What the app's side and the worker's side of a connection say to each other: all of it.
+"""All messages between the app's side and the worker's side of a connection.
 
     app process  ── Options, Submit, Cancel, Reply, Stop ──►  worker process (or a thread, in-line)
                  ◄── Event …, Heartbeat, Restart, Refused ──
@@ -62,8 +62,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Answer:
-    """What becomes of ids of scores that a job would measure; those in none of the three were not
-    looked at."""
+    """What becomes of the score ids of a job; ids in none of the three were not checked."""
 
     granted: frozenset[str] = frozenset()
     there: frozenset[str] = frozenset()
@@ -221,8 +220,7 @@ def _with_values(data: dict[str, Any], body: bytes) -> dict[str, Any]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, the host's or the device's; needs no torch to
-    tell."""
+    """Whether an error means that host or device memory ran out; needs no torch."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error)

@@ -1,4 +1,5 @@
-"""What waits to be sent to the app: events thinned out in time, everything else at once, in order.
+"""Messages waiting to be sent to the app: events are thinned over time, everything else goes at
+once, in order.
 
     progress ── the latest of a job, ≤ 10 a second ──┐
     text     ── the latest of an output, each 30 ms ─┼──► frames due now
@@ -67,8 +68,7 @@ class Outbox:
                 self._ready.append(pack(event))
 
     def due(self) -> tuple[list[bytes], float | None]:
-        """Frames to send now, and the seconds until the next thinned event is due (None: nothing
-        waits)."""
+        """Frames to send now, and the seconds until the next thinned event is due (or None)."""
         with self._lock:
             now = self._clock()
             wait: float | None = None

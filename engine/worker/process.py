@@ -83,8 +83,7 @@ def inherited(descriptor: int) -> Connection:
 
 
 def receive(connection: Connection) -> list[bytes] | None:
-    """The frames that are there, waiting a moment for the first; None once the connection has
-    ended."""
+    """The available frames, waiting briefly for the first; None once the connection has ended."""
     frames: list[bytes] = []
     try:
         if wait([connection], 0.1):

@@ -1,4 +1,4 @@
-"""Signs of life of an engine, and when their absence means that it hangs."""
+"""Heartbeats of an engine, and when their absence means that it hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker's end of a connection: one thread sends what the outbox holds, and takes what comes.
+"""The worker's end of a connection: one thread sends the outbox and receives messages.
 
 It starts before anything heavy is imported, so the other end sees life at once, and it alone
 touches the connection, so whoever computes never waits for it.
@@ -59,8 +59,7 @@ class Talker:
         self._thread.join(FAREWELL_SECONDS)
 
     def _wake(self) -> None:
-        """Let the thread look at the outbox; one waiting byte is enough, and the pipe never
-        fills."""
+        """Wake the thread to check the outbox; one pending byte is enough."""
         with self._waking:
             if not self._awake.poll():
                 self._waker.send_bytes(b".")
