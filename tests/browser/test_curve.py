@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.driver import Served, moved, redrawn, slider, wait_for_chart
-from tests.families import build_tied_family
 
 pytestmark = pytest.mark.browser
 
@@ -58,26 +55,3 @@ def test_a_share_is_where_the_ring_of_a_mixture_of_shares_stands(
     assert page.evaluate(RING)[0] == pytest.approx(values[1] / sum(values), abs=0.01)
     assert page.complaints == []
     page.context.close()
-
-
-def test_one_objective_of_one_expert_is_a_curve_that_is_measured(
-    chrome: Browser, tmp_path: Path
-) -> None:
-    family = build_tied_family(tmp_path / "family")
-    facts = {"name": "facts", "data": "data/exact.jsonl", "scorer": "exact_match", "limit": 8}
-    study = family.study("helpful", objectives=[facts], name="one")
-    with Served(study, tmp_path / "home", device="cpu") as served:
-        page = served.open(chrome, "/?x=facts&y=facts")
-        page.get_by_text("2 points", exact=True).wait_for()
-        wait_for_chart(page)
-        expect(page.get_by_role("radio", name="Curve")).to_be_checked()
-        with redrawn(page):
-            page.get_by_role("button", name="Evaluate", exact=True).click()
-            page.get_by_text("3 points", exact=True).wait_for()
-        expect(page.locator(".mark.here")).to_have_attribute("data-kind", "measured")
-        for view in ("Surface", "Parallel", "Curve"):
-            page.get_by_role("radio", name=view).click()
-            expect(page.get_by_role("radio", name=view)).to_be_checked()
-        wait_for_chart(page)
-        assert page.complaints == []
-        page.context.close()

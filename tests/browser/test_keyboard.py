@@ -14,12 +14,14 @@ pytestmark = pytest.mark.browser
 FAR = 120
 """Presses of Tab after which a thing counts as out of reach."""
 
-ROLES = {"A": "link", "BUTTON": "button", "INPUT": "slider"}
+ROLES = {"A": "link", "BUTTON": "button", "range": "slider", "number": "spinbutton"}
+"""Of an input by its type, of any other element by its tag."""
 
 FOCUSED = """(roles) => {
     const at = document.activeElement;
     const label = at.getAttribute('aria-label') || at.innerText || '';
-    return [at.getAttribute('role') || roles[at.tagName] || '', label.replace(/\\s+/g, ' ').trim()];
+    const role = at.getAttribute('role') || roles[at.type] || roles[at.tagName] || '';
+    return [role, label.replace(/\\s+/g, ' ').trim()];
 }"""
 
 
