@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import Served
+from tests.browser.driver import Served, wait_for_chart
 from tests.browser.hands import choose, turn_to
 
 pytestmark = pytest.mark.browser
@@ -124,5 +125,57 @@ def test_directories_become_a_study_and_get_an_objective(
         "document.querySelector('.tradeoff')?.layout?.meta?.axes?.[1] === 'capitals'"
         " && document.querySelector('.tradeoff').data.flatMap(t => t.customdata || []).length === 3"
     )
+    assert page.complaints == []
+    page.context.close()
+
+
+def objectives_of(study: Path) -> dict[str, dict[str, Any]]:
+    """Name -> item, as the study file says it."""
+    return {each["name"]: each for each in yaml.safe_load(study.read_text())["objectives"]}
+
+
+def test_an_objective_is_changed_and_removed(app: Served, chrome: Browser, demo: Path) -> None:
+    study = demo.with_name("edited.yaml")
+    known = yaml.safe_load(demo.read_text())
+    short = [each for each in known["objectives"] if each["name"] in ("facts", "cost")]
+    study.write_text(yaml.safe_dump({**known, "study": "edited", "objectives": short}))
+    page = app.open(chrome, f"/models?study={study}")
+    page.get_by_text("5 points", exact=True).wait_for()
+    tab(page, "Objectives")
+    choose(page, "Objective", "facts")
+    press(page, "Edit")
+    page.get_by_role("heading", name="Change facts").wait_for()
+    expect(page.get_by_role("textbox", name="Name of the objective")).to_have_value("facts")
+    expect(page.get_by_role("textbox", name="Data file")).to_have_value("data/facts.jsonl")
+    fill(page, {"Name of the objective": "rare facts"})
+    many = page.get_by_role("spinbutton", name="Examples at most")
+    expect(many).to_have_value("12")
+    many.fill("6")
+    press(page, "Save the change")
+    page.get_by_text("Changed facts, now rare facts, in the study file.").wait_for()
+    assert list(objectives_of(study)) == ["rare facts", "cost"]
+    assert objectives_of(study)["rare facts"] == {**short[0], "name": "rare facts", "limit": 6}
+    expect(page.get_by_role("heading", name="Add an objective")).to_be_visible()
+
+    turn_to(page, "Explore")
+    choose(page, "Up", "rare facts ↑")
+    page.wait_for_function(
+        "document.querySelector('.tradeoff')?.layout?.meta?.axes?.[1] === 'rare facts'"
+        " && document.querySelector('.tradeoff').data.flatMap(t => t.customdata || []).length === 5"
+    )
+    turn_to(page, "Models")
+    tab(page, "Objectives")
+    choose(page, "Objective", "rare facts")
+    press(page, "Remove…")
+    press(page, "Remove it")
+    page.get_by_text("Removed rare facts from the study file.").wait_for()
+    assert list(objectives_of(study)) == ["cost"]
+    expect(page.get_by_role("button", name="Remove…", exact=True)).to_be_disabled()
+    page.get_by_text("A study needs one objective").wait_for()
+
+    turn_to(page, "Explore")
+    expect(page.get_by_role("radio", name="Curve")).to_be_checked()
+    wait_for_chart(page)
+    page.get_by_text("5 points", exact=True).wait_for()
     assert page.complaints == []
     page.context.close()
