@@ -1,4 +1,4 @@
-"""Explore: sliders on the right, what each mixture gives up and gains on the left."""
+"""Explore: sliders on the right; on the left, what each mixture gains and gives up."""
 
 from __future__ import annotations
 

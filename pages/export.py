@@ -1,4 +1,4 @@
-"""Export: one point leaves as an ordinary directory on the machine of this app."""
+"""Export: writes one point as an ordinary directory on the machine that runs the app."""
 
 from __future__ import annotations
 

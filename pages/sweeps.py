@@ -1,4 +1,5 @@
-"""Sweeps: many points at once, by a design; estimated before they start, resumed after an end."""
+"""Sweeps: many points at once, placed by a design; estimated first, resumable after
+interruption."""
 
 from __future__ import annotations
 

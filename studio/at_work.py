@@ -1,4 +1,4 @@
-"""What the worker does and what waits for it, in the order of its turn: one line each.
+"""What the worker is doing and what is queued, in order: one line each.
 
 running ──► parked for it ──► asked for by a person ──► sweeps that wait
 """

@@ -1,5 +1,5 @@
-"""The directories of this server, for a field that takes a path: what lies in one, and which of its
-subdirectories hold a model, an adapter or a study."""
+"""The directories of this server, for path fields: their contents, and which subdirectories hold a
+model, an adapter or a study."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Tables as CSV files. A text that a spreadsheet would run as a formula begins with an apostrophe.
 
-Names, notes, prompts and answers come from anybody. A spreadsheet takes a cell for a formula that
-begins with = + - or @, and some strip what is not seen before it, quoted or not. The apostrophe has
-it taken for a text. A number is a number, also where a text is one.
+Names, notes, prompts and answers come from anybody. A spreadsheet takes a cell that begins with = +
+- or @ for a formula, and some strip invisible characters before it, quoted or not. The apostrophe
+makes it a text. A number is a number, also where a text is one.
 (https://owasp.org/www-community/attacks/CSV_Injection)
 """
 

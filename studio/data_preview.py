@@ -1,5 +1,5 @@
-"""What a data file is, for the form of an objective: its format, its columns, how its first rows
-will be read, and what can be chosen instead. Read once a state of the file and of the choices.
+"""Describes a data file for the form of an objective: its format, its columns, how its first rows
+will be read, and the alternatives. Read once per state of the file and the choices.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A new study from what was typed: every problem at once, each with the field it belongs to.
+"""A new study from form input: every problem at once, each with its field.
 
 what was typed ──► Draft ──► checked study ──► study.yaml    nothing is written unchecked
 """

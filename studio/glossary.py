@@ -1,6 +1,6 @@
-"""The words of the product, a plain sentence each, for whoever meets one for the first time.
+"""The terms of the product, with one plain sentence each.
 
-Methods, parameters and scorers say themselves what they do, where they are registered.
+Methods, parameters and scorers are described where they are registered.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The family that is open, in words: its models, every check that was made, the memory it needs.
+"""The open family as text: its models, every check, the memory it needs.
 
 From headers, configurations and tokenizers alone; no tensor is read. Computed once a bench.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with an objective as a form has it: every problem at once, each with its field.
+"""Problems of an objective in a form: all at once, each with its field.
 
 document ──► name, options, data, each checked though another is wrong ──► field -> problems
 """

@@ -1,6 +1,6 @@
-"""How a study's points are keyed, said before the engine has opened it.
+"""How a study's points are keyed, known before the engine has opened it.
 
-The chart then stands while the engine still starts. The engine's own word replaces it.
+So the chart can be drawn while the engine is still starting. The engine's own answer replaces it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Work that several browser sessions need of the same points, done once.
+"""Work on the same points that several browser sessions need, done once.
 
 Sessions run in threads of one process. When a point arrives all of them draw again, from the same
-`Measured`: whoever comes first works, the others wait for it without holding the interpreter.
+`Measured`: the first one computes, and the others wait without holding the interpreter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An objective as a form has it: from what was typed to what a study file would hold, and back.
+"""An objective in a form: from the input to its entry in a study file, and back.
 
 fields ──► document ──► checked ──► an item of `objectives:` (`study_text`)
 """

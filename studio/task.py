@@ -1,4 +1,4 @@
-"""A job, and the worker, as the pages speak of them."""
+"""A job and the worker, as shown on the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one door from the pages to store and engine: a study, its points, its jobs.
+"""The one entry from the pages to store and engine: a study, its points, its jobs.
 
     pages ──► Workbench ─┬─► Store      points, read again when another process wrote some
                        └─► Executor   open, evaluate, export: in the worker, never in this process

@@ -1,4 +1,4 @@
-"""Why a button that needs the worker waits, in plain words."""
+"""Why a button that needs the worker is disabled, as text."""
 
 from __future__ import annotations
 

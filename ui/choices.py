@@ -1,4 +1,4 @@
-"""What is chosen for the chart: kept in the session from page to page, and in the address."""
+"""Choices for the chart: kept in the session across pages, and in the address."""
 
 from __future__ import annotations
 

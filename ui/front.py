@@ -1,4 +1,4 @@
-"""The front of a page: over which objectives it is, chosen once for every page, and in the address.
+"""The front of a page: its objectives, chosen once for all pages and kept in the address.
 
 Chart, table, Parallel, preference, tray and hypervolume take it from here.
 """

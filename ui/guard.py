@@ -1,4 +1,4 @@
-"""Who may talk to the server, and who may frame it: a layer around everything it answers.
+"""Who may access the server, and who may frame it: a layer around all responses.
 
     browser ──► Host allowed? ──► Origin our own? ──► Streamlit ──► answer + HEADERS
 

@@ -1,4 +1,4 @@
-"""One line on every page: the study, its points, the worker; and when the page is drawn again.
+"""The header of every page: the study, its points, the worker; and when the page is redrawn.
 
 Pulse.look, on the server: takes the study on, compares what is there with what the page shows
     ──► news ──► the header's run ──► only its own text differs: drawn in place

@@ -1,4 +1,4 @@
-"""What the worker does, in the header of every page: what for, how far, how long, what waits."""
+"""What the worker is doing, in the header of every page: task, progress, time left, queue."""
 
 from __future__ import annotations
 

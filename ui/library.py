@@ -1,9 +1,9 @@
-"""plotly.js by an address of its own: the browser fetches it once, and keeps it.
+"""plotly.js at its own address: the browser downloads it once and caches it.
 
     /plotly/7.1.0/plotly.min.js    the installed package's file, for this version alone
 
-The version is in the address, so what is kept is never another's; kept so, the browser also keeps
-what it compiled of it, which sending the 4.8 MB through a session never let it.
+The version is in the address, so the cache is never stale; the browser also caches the compiled
+code, which is impossible when the 4.8 MB are sent through a session.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the pages of a server process share: its workspace, and the studies that are open in it."""
+"""What the pages of a server process share: the workspace and the open studies."""
 
 from __future__ import annotations
 

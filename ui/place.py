@@ -1,14 +1,14 @@
-"""Which page a run draws, and the way back to it when Streamlit has lost it.
+"""Which page a run draws, and how to return to it when Streamlit has lost it.
 
     browser, on Explore      ── run of the header ────►┐
     server: st.switch_page to Export, drawn whole      │ late, still of Explore
     browser: the new page … thrown away ◄── header ────┘ run as a fragment of Explore
 
 After a `st.switch_page` the browser goes on sending what belongs to the page before, until it has
-heard of the switch. Streamlit 1.67 answers such a message with a run of the page
-before; seeing that name the browser empties the page, and where the message asked for a fragment,
-nothing but that fragment is drawn again. The header has the same name on every page and runs
-whenever there is news, so it is what comes late, and where it can be seen.
+heard of the switch. Streamlit 1.67 answers such a message with a run of the page before; seeing
+that name the browser empties the page, and where the message asked for a fragment, nothing but that
+fragment is drawn again. The header has the same name on every page and runs whenever there is news,
+so it is what comes late, and where it can be seen.
 
 A link (`st.page_link`) has no such gap: the browser leaves the page before it asks for the next.
 """

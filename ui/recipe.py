@@ -1,4 +1,4 @@
-"""The recipe in hand: method, sliders, structural parameters.
+"""The current recipe: method, sliders, structural parameters.
 
     Hand ──► widgets ──► Hand          a person moves a slider
     load_recipe ──► Hand, new widgets  a click on the chart puts a recipe in

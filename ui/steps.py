@@ -1,4 +1,4 @@
-"""The first steps of a person in a workspace: which were taken, and whether their list is shown.
+"""The first steps in a workspace: which were taken, and whether their list is shown.
 
     take(bench, "slider") ──► session, and a row of the journal: a reload and a restart know it
 

@@ -1,4 +1,4 @@
-"""The tray in the header of every page: what is in it, out with it, models and front points in."""
+"""The tray in the header of every page: its contents, removal, adding models and front points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Back and forth through the recipes that were in hand: undo, redo, and the start values.
+"""History of the recipes on the sliders: undo, redo, and reset to the start values.
 
 sliders ──► `Steps.note` ──► a step ──► Undo, Redo: an earlier hand is loaded, sliders made anew
 """

@@ -1,4 +1,4 @@
-"""What a person sees of an error that no page foresaw: our own words, and ways on.
+"""What a user sees of an unexpected error: the app's own message, and how to continue.
 
     page, fragment ──raises──► Streamlit logs it ──► `told` draws it, behind what was drawn
     callback       ──raises──► `keep` ──► the page is drawn whole, `show_kept` below its header

@@ -2,7 +2,7 @@
 
     figure ── coloured(…) ──► the same figure, each measured mark in the colour of its point
 
-The shape of a mark stays its method's, its size and outline say the front. A point without the
+The shape of a mark still shows its method, its size and outline the front. A point without the
 value is grey.
 """
 

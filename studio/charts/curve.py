@@ -4,9 +4,9 @@ predicted   mean and band of the surrogate along the line, dashed and apart from
 measured    the points on the line with their errors, faintly those beside it
 models      base, target and experts, unmerged, where they lie on the line
 
-Across is the coefficient as its slider has it, the others held where they are. A method that knows
-only proportions goes from none to all of it: across is its share of the whole, and the others share
-the rest as they do now.
+Across is the coefficient as its slider has it, the others held where they are. For a method in
+which only ratios matter, the axis is the coefficient's share from 0 to 1, and the others split the
+rest in their current ratios.
 """
 
 from __future__ import annotations

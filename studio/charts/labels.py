@@ -1,4 +1,5 @@
-"""Names beside their marks, none over another: greedy, in pixels of a chart of the usual size.
+"""Places labels next to their marks without overlap: greedy, in pixels of a chart of the usual
+size.
 
 A name goes to the first place of a ring around its mark where it meets no name and no mark named;
 where a ring is full, the next one further out, with a thin line back to the mark.

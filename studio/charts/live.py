@@ -1,4 +1,4 @@
-"""The surfaces of the method in hand, for the browser to predict from while a slider moves. Pure.
+"""The surfaces of the current method, from which the browser predicts while a slider moves. Pure.
 
 surfaces ──► bytes ──► predicting.js: slider ──► mean, band ──► words, mark     on every frame
                                       then Python's own answer, which may be a measured point

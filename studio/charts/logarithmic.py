@@ -1,4 +1,4 @@
-"""A figure's axes turned logarithmic, with what stands on them: names, bounds, limits."""
+"""Makes a figure's axes logarithmic, with everything on them: names, bounds, limits."""
 
 from __future__ import annotations
 

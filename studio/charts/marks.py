@@ -1,4 +1,4 @@
-"""What the figures share: colours, marks with errors and hover text, axes, the frame around them.
+"""Shared parts of the figures: colours, marks with errors and hover text, axes, layout.
 
 A colour is written as the name of a Streamlit CSS variable ("--st-text-color"); the chart component
 puts in what the current theme says, so light and dark need no second figure. Blue and orange stay

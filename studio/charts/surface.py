@@ -3,7 +3,7 @@
     map   filled contours with their values written on the lines; brighter is better
     3d    the same as a sheet
 
-What a surrogate says is called predicted in the title and wherever a pointer stops; measured points
+Surrogate values are called predicted in the title and in all hover texts; measured points
 are white marks with a dark edge, their values never blended into the colours below them.
 """
 

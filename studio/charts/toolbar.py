@@ -1,4 +1,4 @@
-"""What plotly may do around a chart: its toolbar, and nothing on the network.
+"""Configuration of plotly around a chart: its toolbar, and no network access.
 
 One set of options for every chart, the app's own and those that Streamlit draws.
 """

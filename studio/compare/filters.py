@@ -1,5 +1,5 @@
-"""Which examples are shown: all, those where columns differ, or where one is right and another
-wrong. Pure; no widget.
+"""Filters of examples: all, those where columns differ, or where one is right and another wrong.
+Pure; no widget.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a job "compare" is asked: recipes, prompts, how answers are made. Pure; no widget."""
+"""The request of a job "compare": recipes, prompts, decoding settings. Pure; no widget."""
 
 from __future__ import annotations
 

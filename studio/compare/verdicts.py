@@ -1,5 +1,5 @@
-"""What is known of the examples that were asked, put beside the answers: the target of each prompt,
-and what the scorer made of each column.
+"""What is known about the examples asked, shown beside the answers: the target of each prompt, and
+the scorer's verdict on each column.
 """
 
 from __future__ import annotations

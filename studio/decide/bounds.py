@@ -1,4 +1,4 @@
-"""Bounds on objectives: what a mean must reach and must not exceed. Pure; no widget.
+"""Bounds on objectives: what a mean must reach or must not exceed. Pure; no widget.
 
 a slider, a brush, the address ──► Bounds ──► within   the points that meet every one
                                           ──► words    what is bound, and how many meet it

@@ -1,4 +1,4 @@
-"""The one front of a page: over which objectives it is, who is on it, how a preference is scaled.
+"""The one front of a page: its objectives, its members, and the scale of a preference.
 
     points that meet the bounds ─┐
     a chosen set of objectives ──┴─► members ──► chart, table, Parallel, pick, Why, tray, sweeps

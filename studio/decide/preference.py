@@ -1,10 +1,10 @@
-"""Saying what one wants: weights over objectives that sum to one. Pure; no widget.
+"""A preference: weights over objectives that sum to one. Pure; no widget.
 
     a slider or the pad ──► Preference ──► picking.pick ──► one point of the front
 
 A weight is a whole number of hundredths, so that a preference can be a key and a part of an
-address. A weight that is locked stays when another moves. Where the hundredths do not come out even
-the largest remainders are rounded up, the earlier one among equals, so that the sum is exactly one.
+address. A locked weight stays when another moves. Hundredths are rounded by largest remainder, the
+earlier one among equals, so that the sum is exactly one.
 
 While a hand moves a weight the browser does the same, step by step (ui/components/picking.js).
 """

@@ -1,4 +1,4 @@
-"""What the Export page knows: which points to offer, where one may go, what it will be."""
+"""The logic of the Export page: points to offer, possible destinations, what will be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports that were made: whether they are there, whether they were checked, as a table."""
+"""Past exports as a table: whether they still exist and whether they were verified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How to run what was exported: the lines to copy, by what the export is.
+"""How to run an export: lines to copy, depending on its kind.
 
 merged, copy   an ordinary checkpoint: vLLM and transformers take the directory
 adapter        a LoRA adapter: its base, and the adapter on it

@@ -1,4 +1,4 @@
-"""The points of a study as they arrive: each look costs what is new, not what is there.
+"""The points of a study as they arrive: an update costs what is new, not what exists.
 
 Columns of the store ──► Arrivals.measured ──► Measured
                              │ recipe, method and place of every point ever met: kept, by its id

@@ -1,4 +1,4 @@
-"""Which version of the points pages show: each as it comes, or held while a sweep brings many.
+"""Which version of the points pages show: every one, or held back while a sweep brings many.
 
 quiet          every version, at once
 sweep runs     one every HOLD_SECONDS for each page that is open, and the pages draw it one after

@@ -1,4 +1,4 @@
-"""What a browser may still say of a widget after the server has put another value into it.
+"""Stale values that a browser may still send after the server has changed a widget's value.
 
     server: row 3 ──► browser          on its way
     browser: row 7, sent with a timer ──► server      late, and no choice of a person's

@@ -1,4 +1,4 @@
-"""Where a point was measured: here, or where the demo was made that came with the program."""
+"""Where a point was measured: on this machine, or shipped with the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where recipes stand among each other: what they must share, and their place in coefficients."""
+"""Comparable recipes: what they must share, and their position in coefficient space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the points of a method predict for a recipe that is not measured. Pure; no widget.
+"""Predictions for an unmeasured recipe from the points of its method. Pure; no widget.
 
     Measured ── points of one method and its parameters ──► a Surrogate an objective ──► mean, band
              └─ unmerged models, where they lie on the method's surface

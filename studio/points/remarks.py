@@ -1,4 +1,4 @@
-"""What a person says of the points of a study: a name, a star, a note, that one is hidden.
+"""A user's remarks on the points of a study: name, star, note, hidden.
 
 Each is a row of the journal under the study and the point, written whole; the newest one counts.
 A row names its point beside the index's own column of points: no score changes with it.

@@ -1,4 +1,4 @@
-"""The points as a table: numbers as numbers, a row a point, without a Python loop over all of them.
+"""The points as a table: numeric columns, one row per point, no Python loop over all of them.
 
     id  name  star  note  front  method  parameters
     coefficient NAME …                              as the recipe says them

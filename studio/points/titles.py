@@ -1,4 +1,4 @@
-"""A recipe in words, as a person knows it: by the name of its point, where it has one."""
+"""A recipe as text, with the name of its point if it has one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""How long a sweep still takes, from the points it has measured; time while it is parked does not
-count.
+"""Time left of a sweep, from the points it has measured; parked time does not count.
 
 A method's points take about the same time each, two methods' may not: so seconds are kept by
 method, and until a method has its first point what the estimate measured stands for it.

@@ -1,4 +1,4 @@
-"""How many points a design has, said while the form is filled in; nothing is measured.
+"""How many points a design has, shown while the form is filled in; nothing is measured.
 
 sobol   as many as are asked for
 grid    levels^k, levels = floor(N^(1/k)), k coefficients: of 25 asked for, 8 over 3

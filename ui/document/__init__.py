@@ -2,8 +2,8 @@
 
     browser ──► Guard ──► Document ──► Streamlit: index.html ──► + title, style, scripts
 
-It is what is seen before the server has said anything, so it says what is being waited for; and it
-brings what has to be there before Streamlit's scripts run.
+It is visible before the server has answered, so it says what the user is waiting for; and it
+contains what must exist before Streamlit's scripts run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is asked of the columns: an objective's rows or typed prompts, and how they are answered."""
+"""What the columns are asked: an objective's rows or typed prompts, and the decoding settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of an objective under the columns: who wins, which are shown, the table, the CSV."""
+"""The examples of an objective below the columns: wins, filter, table, CSV."""
 
 from __future__ import annotations
 

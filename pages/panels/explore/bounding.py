@@ -1,7 +1,7 @@
 """Bounds on objectives: a range slider each, whose ends set no bound.
 
-A slider's value is never set by code: one that is to show something else is another slider, by its
-key. What is bound is in `st.session_state["bounds"]`, there before a page is drawn.
+Code never sets a slider's value: to show something else, it creates another slider with a new key.
+The bounds are in `st.session_state["bounds"]`, set before a page is drawn.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The chart panel of Explore: which view, over which axes, what is drawn and what is kept of it.
+"""The chart panel of Explore: view, axes, what is drawn and which choices are kept.
 
     Trade-off   two or three objectives: measured points, front, unmerged models
     Curve       one objective along one coefficient, predicted with its band, measured points on it

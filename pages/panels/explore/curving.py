@@ -1,4 +1,4 @@
-"""Curve: one objective along one coefficient of the recipe in hand."""
+"""Curve: one objective along one coefficient of the current recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured under an earlier definition of an objective: said, and measured anew on demand.
+"""Scores from an earlier definition of an objective: reported, and measured again on request.
 
 Such scores are in no chart and on no front.
 """

@@ -1,4 +1,4 @@
-"""What follows a hand on the weights: the front in the browser, the pad, the words of the pick.
+"""What follows the weights as they are dragged: the front in the browser, the pad, the pick's text.
 
 front    its members as bytes, sent when they change; finds the pick while a slider or the pad moves
 pad      a triangle of preferences over three objectives; on release its weights come back

@@ -3,10 +3,11 @@
     sliders, pad ──► Preference of these objectives ──► pick ──► words, the chart's mark
 
 One preference is kept for each set of objectives, in `st.session_state["preference"]`. Moving one
-weight moves other sliders, which are there. Streamlit's browser follows a value that code puts in,
-but until it has heard of it, it sends the old one along with the next key press; taken for a move,
-that would undo the last one. So what each slider was told is remembered until the browser says it
-back (`Told`), and only another value is a move. No press is lost, and the focus stays.
+weight moves other sliders, which already exist. Streamlit's browser follows a value that code puts
+in, but until it has received it, it sends the old one along with the next key press, which would
+undo the last move if taken for one. So the value sent to each slider is remembered until the
+browser echoes it (`Told`), and only a different value is a move. No key press is lost, and the
+focus stays.
 """
 
 from __future__ import annotations

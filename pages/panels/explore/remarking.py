@@ -1,4 +1,4 @@
-"""The point in hand, in one line over the table, and what a person says of it."""
+"""The selected point, in one line above the table, with the user's name, star and note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of a chart's points beside where they stand: colours, log axes, a file of them."""
+"""How a chart shows its points apart from their position: colours, log axes, download."""
 
 from __future__ import annotations
 

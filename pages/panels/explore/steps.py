@@ -1,4 +1,4 @@
-"""The first steps as a checklist that ticks itself, until a person dismisses it."""
+"""The first steps as a checklist that ticks itself until it is dismissed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The table of points under the chart: what is in it, a click on a row, its file.
+"""The table of points under the chart: contents, selection, download.
 
-The row that is marked is the point whose recipe is in hand: a click anywhere on a row takes its
-recipe in hand, a click on the chart marks its row, and a slider that moves off a point unmarks it.
+The selected row is the point whose recipe is loaded: clicking anywhere on a row loads its recipe,
+clicking the chart selects the row, and moving a slider off a point deselects it.
 """
 
 from __future__ import annotations

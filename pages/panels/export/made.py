@@ -1,4 +1,4 @@
-"""What became of exports: the one of the model on this page, and every earlier one."""
+"""The results of exports: that of the model on this page, and all earlier ones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Which model is written: the recipe in hand, unless the address or a choice here names another,
-which is then in hand.
+"""Which model is written: the current recipe, unless the address or a choice here names another,
+which then becomes the current one.
 
     Explore, Compare, …  ── recipe in hand ──►┐
     address  point=… or method=…&c=…&p=… ────►├──► Model ──► heading, address, export

@@ -1,4 +1,4 @@
-"""Where an export goes, in which form, what that will write, and the button."""
+"""Where an export goes, its format, what it will write, and the button."""
 
 from __future__ import annotations
 

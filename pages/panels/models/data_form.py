@@ -1,5 +1,5 @@
-"""The data part of an objective's form: what the file is, its first rows as they will be read, and
-fields to say it otherwise."""
+"""The data part of an objective's form: the file's format, its first rows as they will be read, and
+fields to override that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The study's objectives: one of them chosen, to be changed or removed."""
+"""The study's objectives: select one to edit or remove it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a form, each problem beside its field until that holds something else."""
+"""Problems of a form, each shown next to its field until the field changes."""
 
 from __future__ import annotations
 

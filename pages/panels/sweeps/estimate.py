@@ -1,4 +1,4 @@
-"""The estimate of a sweep: asked for, on its way, and in words, with the way to start."""
+"""The estimate of a sweep: requested, running, and as text with the Start button."""
 
 from __future__ import annotations
 

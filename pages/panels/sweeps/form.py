@@ -1,4 +1,4 @@
-"""The form of a sweep as widgets; what is filled in stays with the browser session."""
+"""The form of a sweep as widgets; the browser session keeps what is filled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured now, what waits for its turn, and what can be resumed."""
+"""The running sweep, those waiting, and those that can be resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of Sweeps: points that failed, and the sweeps there were."""
+"""The tables of Sweeps: failed points and past sweeps."""
 
 from __future__ import annotations
 
