@@ -112,14 +112,20 @@ def _on_plane(
 def _points(
     measured: Measured, rows: np.ndarray, at: np.ndarray, axis: Axis, near: bool, deep: bool
 ) -> dict[str, Any]:
-    """Measured points on the plane, or fainter those beside it."""
+    """Measured points on the plane, or fainter those beside it, in the shape of their method."""
+    if deep:
+        symbols = marks.deep_marks(measured)
+        shapes = [symbols[measured.recipes[row].method] for row in rows.tolist()]
+    else:
+        shapes = [marks.mark_of(measured.recipes[row].method) for row in rows.tolist()]
+    hollow = [shape.endswith("-open") for shape in shapes]  # its colour is that of its outline
     trace = marks.points(
         measured, rows, [axis],
         name="measured, other coefficients differ" if near else "measured",
         colour=TEXT, kind="scatter3d" if deep else "scatter", with_bars=False,
         marker={
-            "color": PAPER,
-            "symbol": "circle",
+            "color": [INK if each else PAPER for each in hollow] if any(hollow) else PAPER,
+            "symbol": shapes[0] if len(set(shapes)) == 1 else shapes,
             "size": (3 if near else 5) if deep else (6 if near else 10),
             "line": {"color": INK, "width": 1 if deep else 2},
             "opacity": 0.55 if near else 1.0,
