@@ -107,7 +107,7 @@ def explore(page: Page, camera: Camera) -> None:
         before = wait_for_chart(page)
         page.get_by_role("radio", name=view).click()
         page.wait_for_function(
-            "old => { const now = document.querySelector('.tradeoff')?.dataset.drawn;"
+            "old => { const now = document.querySelector('.tradeoff, .parallel')?.dataset.drawn;"
             " return now && now !== old; }",
             arg=before,
         )

@@ -57,8 +57,8 @@ def load_point(point: str | None) -> None:
         controls.hand().load(measured.recipes[row])
 
 
-def clicked() -> None:
-    load_point(st.session_state["chart"].get("clicked"))
+def taken(point: str) -> None:
+    load_point(point)
     charting.show_recipe()
 
 
@@ -70,12 +70,12 @@ def chart_panel() -> None:
     )
     with choices:
         kind = charting.choose_view(axes)
-        bounds = charting.filters(measured, axes)
+        bounds = charting.filters(kind, bench, axes)
         over = choose_front(bench)
     shown = within(visible(bench), axes, bounds)
     data = charting.draw(kind, bench, shown, axes, over, bounds)
     if data is not None:
-        components.chart(data, key="chart", on_click=clicked)
+        charting.mount(kind, data, taken)
         with choices:
             showing.download(bench, shown, axes, shown.front_of(over), data)
     earlier.show(bench, start)
@@ -184,11 +184,6 @@ def recipe_panel() -> None:
         controls.STEP,
     )
     offer_missing(recipe, few)
-
-
-def taken(point: str) -> None:
-    load_point(point)
-    charting.show_recipe()
 
 
 @st.fragment(key="preference")

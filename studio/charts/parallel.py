@@ -1,91 +1,48 @@
 """All objectives at once: one upright axis each, one line a point. Up is better on every objective.
 
-Lines are drawn as scatter traces: plotly's own parcoords needs WebGL, knows no click, no hover and
-no thick line, and takes seconds without a GPU.
+    points ──► parallel ──► ui/components/parallel.js: lines, ranges, order, under a hand
 
 A scale whose lower values are better runs downwards, so that a line that stays high is a good point
-and crossings between two axes are the trade-off.
+and crossings between two axes are the trade-off. The lines are drawn on a canvas of our own:
+plotly's parallel coordinates need WebGL, know no click, no hover and no thick line, and take
+seconds without a GPU.
 """
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from engine.front.bounds import FREE, Bounds, Pair, sides
-from studio.charts import marks
-from studio.charts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT
-from studio.charts.thinning import thinned
+from studio.decide.bounds import ends
 from studio.points.view import Axis, Measured
 
-LINES = 1000
-"""Lines drawn at most: more are a carpet, and slow."""
+KINDS = ("measured", "unmerged model", "front")
+"""What a line is of; a model on the front is on the front."""
 
-WIDE = 88
-"""Letters of labels that fit side by side over a chart in a window 1280 wide."""
+COEFFICIENT = "c:"
+"""Before a coefficient's name, where it is an axis."""
 
-KINDS = ("measured", "unmerged models", "front", "selected")
-COLOURS = (MEASURED, SINGLE, FRONT, TEXT)
-WIDTHS = (0.7, 2.0, 2.0, 4.0)
-DASHES = ("solid", "dot", "solid", "solid")
+STEP = 0.01
+"""Of a range on the axis of a coefficient."""
 
 
-@dataclass(frozen=True)
-class Scale:
-    """One upright axis.
-
-    Attributes:
-        label: above it.
-        values: float64 [points].
-        bottom, top: values at its ends; bottom > top where lower is better.
-        pair: bounds, in the axis' own units.
-    """
-
-    label: str
-    values: np.ndarray
-    bottom: float
-    top: float
-    pair: Pair = FREE
-
-    @property
-    def heights(self) -> np.ndarray:
-        """float64 [points], 0 at the bottom and 1 at the top."""
-        return (self.values - self.bottom) / (self.top - self.bottom)
-
-
-def _scale(label: str, values: np.ndarray, up: bool, pair: Pair = FREE) -> Scale:
-    ends = [each.value for each in sides(pair)]
-    low, high = (
-        (float(min([values.min(), *ends])), float(max([values.max(), *ends])))
-        if len(values)
-        else (0.0, 1.0)
-    )
+def _scale(name: str, label: str, values: np.ndarray, up: bool, step: float, pair: Pair) -> Any:
+    """An upright axis: its ends are the extremes of the points and of what is bound."""
+    there = [*values.tolist(), *(each.value for each in sides(pair))]
+    low, high = (min(there), max(there)) if there else (0.0, 1.0)
     if low == high:  # a line through the middle
         low, high = low - 0.5, high + 0.5
-    return Scale(label, values, *((low, high) if up else (high, low)), pair)
+    bottom, top = (low, high) if up else (high, low)
+    return {
+        "name": name, "label": label, "bottom": bottom, "top": top, "bound": list(pair),
+        "step": step, "values": values.tolist(),
+    }  # fmt: skip
 
 
-def _scales(
-    measured: Measured, rows: np.ndarray, axes: Sequence[Axis], names: Sequence[str], bounds: Bounds
-) -> list[Scale]:
-    found = []
-    for axis in axes:
-        values = measured.mean[rows, measured.column(axis.name)]
-        pair = bounds.get(axis.name, FREE)
-        found.append(_scale(axis.label, values, axis.maximize, pair))
-    recipes = [measured.recipes[row] for row in rows.tolist()]
-    for name in names:
-        values = np.array([each.coefficients[name] for each in recipes], dtype=float)
-        found.append(_scale(f"coefficient of {name}", values, True))
-    return found
-
-
-def _complete(measured: Measured, axes: Sequence[Axis], names: Sequence[str]) -> np.ndarray:
+def _complete(measured: Measured, axes: Sequence[Axis], names: Collection[str]) -> np.ndarray:
     """bool [points]: with a score on every axis and each of the coefficients."""
     columns = [measured.column(axis.name) for axis in axes]
     shown = np.isfinite(measured.mean[:, columns]).all(axis=1)
@@ -95,21 +52,6 @@ def _complete(measured: Measured, axes: Sequence[Axis], names: Sequence[str]) ->
     return shown
 
 
-def _kinds(measured: Measured, rows: np.ndarray, front: np.ndarray, pick: str | None) -> np.ndarray:
-    """int [rows]: place in `KINDS`; a model on the front is on the front."""
-    kinds = np.where(front[rows], 2, np.where(measured.singles[rows], 1, 0))
-    picked = measured.row_of.get(pick or "")
-    return np.where(rows == (-1 if picked is None else picked), 3, kinds)
-
-
-def _words(drawn: int, of: int, missing: int) -> str:
-    """What up means and what is not drawn."""
-    text = "Up is better on every objective. "
-    if drawn < of:
-        text += f"{drawn:,} of {of:,} lines drawn. "
-    return text + (f"{missing:,} not shown: a value is missing." if missing else "")
-
-
 def parallel(
     measured: Measured,
     axes: Sequence[Axis],
@@ -117,120 +59,74 @@ def parallel(
     *,
     coefficients: Sequence[str] = (),
     bounds: Bounds | None = None,
-    pick: str | None = None,
+    hide_dominated: bool = False,
 ) -> dict[str, Any]:
     """Every objective as an upright axis, every point as a line across them.
 
     Args:
         measured: the points to show; those outside the bounds are not among them.
-        axes: the objectives, left to right.
+        axes: the objectives, in any order.
         front: bool [points], which are on the front.
         coefficients: names shown as further axes; points without them are left out.
         bounds: marked on their axes.
-        pick: id of the point to highlight.
+        hide_dominated: leave only the front and the unmerged models.
 
     Returns:
-        {"data", "layout"} of plotly; `layout.meta["dimensions"]` names the axes left to right.
+        {"axes": [{"name", "label", "bottom" and "top" (values at its ends), "bound", "step",
+        "values": [lines]}], "ids", "texts" and "kinds" (places in `KINDS`) by line, "scores": axis
+        -> texts by line, "missing": points that lack a value}. A coefficient's axis is called
+        `c:` and its name.
     """
-    shown = _complete(measured, axes, coefficients)
-    rows = np.flatnonzero(shown)
-    scales = _scales(measured, rows, axes, coefficients, bounds or {})
-    kinds = _kinds(measured, rows, front, pick)
-    heights = np.stack([each.heights for each in scales], axis=1)
-    drawn = thinned(heights[:, : len(axes)], LINES, kinds > 0)
-    # what matters most is drawn last, on top
-    drawn = drawn[np.argsort(kinds[drawn], kind="stable")]
-    names = [*(axis.name for axis in axes), *coefficients]
-    layout = marks.frame(f"parallel/{'/'.join(names)}", {"dimensions": names})
-    layout["title"] = {
-        "text": _words(len(drawn), len(rows), len(measured) - len(rows)),
-        "font": {"size": 12}, "x": 0, "xanchor": "left", "y": 0.985, "yanchor": "top",
-        "pad": {"l": 8},
-    }  # fmt: skip
-    data = _lines(measured, rows[drawn], heights[drawn], kinds[drawn], scales)
-    return {"data": data, "layout": layout | _layout(scales)}
-
-
-def folded(label: str, axes: int) -> str:
-    """A label on lines that fit between its neighbours: broken behind `_`, `-`, `.` or a space, and
-    within a word where it must be."""
-    wide, lines = max(WIDE // axes, 6), [""]
-    for part in filter(None, re.split(r"(?<=[ _.-])", label)):
-        if lines[-1] and len(lines[-1] + part) > wide:
-            lines.append("")
-        lines[-1] += part
-        while len(lines[-1]) > wide:
-            lines[-1:] = [lines[-1][:wide], lines[-1][wide:]]
-    return "<br>".join(html.escape(line.strip()) for line in lines if line.strip())
-
-
-def _layout(scales: Sequence[Scale]) -> dict[str, Any]:
-    """Upright axes drawn as lines, their ends in figures, bounds as thick pieces of them."""
-    upright: dict[str, Any] = {"type": "line", "layer": "below"}
-    shapes, ends = [], []
-    for place, scale in enumerate(scales):
-        where = {"x0": place, "x1": place}
-        shapes.append(upright | where | {"y0": 0, "y1": 1, "line": {"color": EDGE, "width": 1}})
-        if scale.pair != FREE:
-            low, high = sorted((scale.bottom, scale.top))
-            pair = [low if scale.pair[0] is None else scale.pair[0],
-                    high if scale.pair[1] is None else scale.pair[1]]  # fmt: skip
-            y = (np.array(pair) - scale.bottom) / (scale.top - scale.bottom)
-            thick = {"color": TEXT, "width": 5}
-            shapes.append(upright | where | {"y0": float(y[0]), "y1": float(y[1]), "line": thick})
-        for height, value, anchor in ((0, scale.bottom, "top"), (1, scale.top, "bottom")):
-            ends.append(
-                {
-                    "x": place, "y": height, "text": f"{value:.4g}", "showarrow": False,
-                    "yanchor": anchor, "font": {"color": TEXT, "size": 11},
-                }
-            )  # fmt: skip
-    texts = [folded(each.label, len(scales)) for each in scales]
-    most = max((text.count("<br>") for text in texts), default=0) + 1
+    complete = _complete(measured, axes, coefficients)
+    rows = np.flatnonzero(complete & (front | measured.singles) if hide_dominated else complete)
+    scales = []
+    for axis in axes:
+        pair = (bounds or {}).get(axis.name, FREE)
+        values = measured.mean[rows, measured.column(axis.name)]
+        step = ends(values, axis.unit, pair)[2] if len(values) else STEP
+        scales.append(_scale(axis.name, axis.label, values, axis.maximize, step, pair))
+    recipes = [measured.recipes[row] for row in rows.tolist()]
+    for name in coefficients:
+        values = np.array([each.coefficients[name] for each in recipes], dtype=float)
+        label = f"coefficient of {name}"
+        scales.append(_scale(COEFFICIENT + name, label, values, True, STEP, FREE))
+    kinds = np.where(front[rows], 2, np.where(measured.singles[rows], 1, 0))
     return {
-        "margin": {"l": 44, "r": 44, "t": 68 + 16 * most, "b": 8},
-        "shapes": shapes,
-        "annotations": ends,
-        "xaxis": {
-            "tickvals": list(range(len(scales))),
-            "ticktext": texts,
-            "side": "top", "showgrid": False, "zeroline": False, "fixedrange": True,
-            "range": [-0.15, len(scales) - 0.85], "tickfont": {"size": 13}, "ticklen": 12,
-            "tickcolor": marks.CLEAR,
-        },
-        "yaxis": {"visible": False, "range": [-0.08, 1.08], "fixedrange": True},
-        "legend": {"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top"},
-        "dragmode": False,
-    }  # fmt: skip
+        "axes": scales,
+        "ids": [measured.ids[row] for row in rows.tolist()],
+        "texts": [measured.text(row) for row in rows.tolist()],
+        "kinds": kinds.tolist(),
+        "scores": {axis.name: measured.score_texts(rows, axis.name) for axis in axes},
+        "missing": int((~complete).sum()),
+    }
 
 
-def _lines(
-    measured: Measured, rows: np.ndarray, heights: np.ndarray, kinds: np.ndarray,
-    scales: Sequence[Scale],
-) -> list[dict[str, Any]]:  # fmt: skip
-    """One trace a kind: its lines one after the other with gaps between."""
-    traces = []
-    across = [*range(len(scales)), None]
-    for kind, name in enumerate(KINDS):
-        those = np.flatnonzero(kinds == kind)
-        if not len(those):
-            continue
-        y, ids, texts = [], [], []
-        for line, row in zip(those.tolist(), rows[those].tolist(), strict=True):
-            y += [*np.round(heights[line], 4).tolist(), None]
-            ids += [(measured.ids[row],)] * len(across)
-            texts += [html.escape(measured.text(row))] * len(across)
-        trace = {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": name,
-            "x": across * len(those),
-            "y": y,
-            "customdata": ids,
-            "line": {"color": COLOURS[kind], "width": WIDTHS[kind], "dash": DASHES[kind]},
-            "marker": {"color": COLOURS[kind], "size": 4 if kind == 0 else 7},
-            "opacity": marks.OPACITY if kind == 0 else 1.0,
-        }
-        hover = {"hovertext": texts, "hovertemplate": "<b>%{hovertext}</b><extra></extra>"}
-        traces.append(trace | (hover if kind else {"hoverinfo": "none"}))
-    return traces
+def coefficients_of(names: Sequence[str]) -> list[str]:
+    """The coefficients among the names of axes, as recipes have them."""
+    return [each.removeprefix(COEFFICIENT) for each in names if each.startswith(COEFFICIENT)]
+
+
+def arranged(
+    asked: Sequence[str], objectives: Collection[str], coefficients: Sequence[str] = ()
+) -> list[str]:
+    """The axes from left to right: those asked for in their order, all objectives where none of
+    them is there; coefficients that were not asked for stand last.
+
+    Args:
+        asked: names of axes, of which some may be none of these.
+        coefficients: names of coefficients, as recipes have them.
+    """
+    others = [COEFFICIENT + name for name in coefficients]
+    known = [name for name in dict.fromkeys(asked) if name in objectives or name in others]
+    if not any(name in objectives for name in known):
+        known = [*objectives, *known]
+    return [*known, *(name for name in others if name not in known)]
+
+
+def chosen_anew(before: Sequence[str], objectives: Sequence[str]) -> list[str]:
+    """The axes after other objectives were chosen: these in their order in the places of
+    objectives, coefficients where they stood, what is new at the end."""
+    left = [name for name in before if name in objectives or name.startswith(COEFFICIENT)]
+    left += [name for name in objectives if name not in left]
+    order = iter(objectives)
+    return [next(order) if name in objectives else name for name in left]

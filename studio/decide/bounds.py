@@ -46,6 +46,15 @@ def within(measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> Measured
     return found
 
 
+def narrowed(bounds: Bounds, asked: Bounds) -> dict[str, Pair]:
+    """The bounds with those asked for in their places; an end that is not asked for stays."""
+    found = dict(bounds)
+    for name, pair in asked.items():
+        low, high = found.get(name, FREE)
+        found[name] = (low if pair[0] is None else pair[0], high if pair[1] is None else pair[1])
+    return found
+
+
 def to_text(bounds: Bounds) -> str:
     """For the address of the page: `facts:0.6..,loss:..1.25`."""
     parts = []

@@ -224,8 +224,9 @@ class Served:
 
 def wait_for_chart(page: Page) -> str:
     """Until a chart is drawn; its revision."""
-    page.wait_for_selector(".tradeoff[data-drawn]")
-    return str(page.get_attribute(".tradeoff", "data-drawn"))
+    found = page.wait_for_selector(".tradeoff[data-drawn], .parallel[data-drawn]")
+    assert found is not None
+    return str(found.get_attribute("data-drawn"))
 
 
 @contextmanager
@@ -234,8 +235,8 @@ def redrawn(page: Page) -> Iterator[None]:
     before = wait_for_chart(page)
     yield
     page.wait_for_function(
-        "old => ![null, undefined, old].includes(document.querySelector('.tradeoff')"
-        "?.dataset.drawn)",
+        "old => ![null, undefined, old].includes("
+        "document.querySelector('.tradeoff, .parallel')?.dataset.drawn)",
         arg=before,
     )
 
@@ -259,10 +260,14 @@ def kinds(page: Page) -> set[str]:
 
 
 def points(page: Page) -> dict[str, str]:
-    """Id -> name of trace, of every point on the chart."""
+    """Id -> name of trace, of every point on the chart; of a line its kind."""
     found: dict[str, str] = page.evaluate(
-        "Object.fromEntries(document.querySelector('.tradeoff').data.flatMap("
-        "trace => (trace.customdata || []).map(row => [row[0], trace.name])))"
+        """() => {
+            const { view, data } = document.querySelector('.tradeoff, .parallel');
+            const lines = view?.figure.ids.map((id, line) => [id, String(view.figure.kinds[line])]);
+            return Object.fromEntries(lines ?? data.flatMap((trace) =>
+                (trace.customdata || []).map((row) => [row[0], trace.name])));
+        }"""
     )
     return found
 

@@ -82,7 +82,7 @@ def test_parallel_axes_hold_every_point(shipped: Served, chrome: Browser) -> Non
     with redrawn(page):
         page.get_by_role("radio", name="Parallel").click()
     assert set(points(page)) == drawn
-    names = page.locator(".tradeoff").evaluate("e => e.textContent")
+    names = page.locator(".parallel").inner_text()
     for name in ("facts ↑", "refusals ↑", "honesty ↑", "over_refusal ↓", "fluency ↓", "cost ↓"):
         assert name in names
     assert page.complaints == []

@@ -110,7 +110,7 @@ def test_parallel_shows_every_objective(swept: Workbench) -> None:
     assert not at.exception
     at.multiselect(key="view:axes").set_value(["loss", "facts"]).run()
     assert not at.exception
-    assert at.query_params["axes"] == "loss,facts"
+    assert at.query_params["axes"] == "loss,facts,c:helpful,c:terse"
     assert at.query_params["coefficients"] == "1"
 
 

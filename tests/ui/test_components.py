@@ -58,3 +58,22 @@ def test_a_component_holds_what_it_imports_and_nothing_else_of_it_gets_out() -> 
     assert "\nimport " not in text and "\nexport const" not in text
     assert text.count("const sum = ") == 1 and text.index("(() => {") < text.index("const sum = ")
     assert "return { chooser, equal, placed, rebalanced, unlocked };" in text
+
+
+def lines() -> None:
+    import streamlit as st
+
+    from ui import components
+
+    drawing = components.drawing({"axes": [], "ids": []})
+    heard = {name: (lambda: None) for name in ("on_click", "on_order", "on_bound")}
+    components.parallel(drawing, st.session_state.get("order", ["a", "b"]), key="lines", **heard)
+
+
+def test_another_order_of_axes_is_told_without_sending_the_lines_again() -> None:
+    at = AppTest.from_function(lines).run()
+    [(head, figure)] = sent(at)
+    assert head[2] == ["a", "b"] and json.loads(figure)["ids"] == []
+    at.session_state["order"] = ["b", "a"]
+    assert sent(at.run()) == [([*head[:2], ["b", "a"]], "")]
+    assert not at.exception

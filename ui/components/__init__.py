@@ -1,7 +1,8 @@
-"""The inline components: plotly.js, the chart, the lines beside the sliders.
+"""The inline components: plotly.js, the charts, the lines beside the sliders.
 
 library   says where plotly.js is (ui/library.py); the browser fetches it once and keeps it
 chart     the figure as bytes, sent once a revision; the browser keeps what it has drawn
+parallel  parallel axes, sent as the chart is; ranges and the order of axes are the hand's
 surfaces  what the browser predicts from while a slider moves: some kilobytes, for a method's points
           (predicting.js: without a page; picking.js likewise, for what the preference panel has)
 readout   a few hundred bytes at each move of a slider: text, and where the chart's mark stands
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def _read(name: str) -> str:
 
 def _within(names: str, file: str) -> str:
     """A module without a page of its own, as a constant that only its exports leave."""
-    inner = _read(file).replace("\nexport const ", "\nconst ").rstrip()
+    inner = IMPORT.sub(lambda found: _within(found["names"], found["file"]), _read(file))
+    inner = inner.replace("\nexport const ", "\nconst ").rstrip()
     return f"const {{{names}}} = (() => {{\n{inner}\nreturn {{{names}}};\n}})();"
 
 
@@ -62,6 +64,16 @@ _chart = declare(
     '<div class="mark here" hidden>'
     "<i></i><i></i><i></i><b></b><span></span></div>"
     '<div class="mark pick" hidden><b></b><span></span></div></div>',
+)
+_parallel = declare(
+    "parallel",
+    '<div class="parallel"><div class="pictures"></div>'
+    '<div class="line"><span class="words" aria-live="polite"></span>'
+    '<button class="bind" type="button" hidden>Make bounds of these ranges</button>'
+    '<button class="clear" type="button" hidden>Clear ranges</button></div>'
+    '<div class="legend"></div>'
+    '<div class="plane"><canvas class="lines" role="img"></canvas>'
+    '<canvas class="over" aria-hidden="true"></canvas><div class="tip" hidden></div></div></div>',
 )
 _readout = declare("readout", '<div class="readout" aria-live="polite"></div>')
 _surfaces = declare("surfaces")
@@ -97,6 +109,37 @@ def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
     A figure is sent once, then only named: the browser keeps its charts while pages come and go. It
     asks for a figure that did not arrive.
     """
+    data, send_again = _packed(drawing, key)
+    _chart(key=key, data=data, on_clicked_change=on_click, on_missing_change=send_again)
+
+
+def parallel(
+    drawing: Drawing,
+    order: Sequence[str],
+    *,
+    key: str,
+    on_click: Callable[[], None],
+    on_order: Callable[[], None],
+    on_bound: Callable[[], None],
+) -> None:
+    """Mount parallel axes, as `studio.charts.parallel` makes them; sent as a chart's figure is.
+
+    In the callbacks `st.session_state[key]` has "clicked", the id of a point; "ordered", the names
+    of the axes from left to right; "bound", {objective: [lowest, highest]}, null for no bound.
+
+    Args:
+        order: names of the axes from left to right.
+    """
+    data, send_again = _packed(drawing, key, list(order))
+    _parallel(
+        key=key, data=data, on_clicked_change=on_click, on_ordered_change=on_order,
+        on_bound_change=on_bound, on_missing_change=send_again,
+    )  # fmt: skip
+
+
+def _packed(drawing: Drawing, key: str, *more: Any) -> tuple[bytes, Callable[[], None]]:
+    """A line of JSON that names a figure, and the figure where this browser does not have it; what
+    is to be called once it says that it has not."""
     sent: dict[str, str] = st.session_state.setdefault("sent", {})
     text = drawing.text if sent.get(key) != drawing.revision else b""
     sent[key] = drawing.revision
@@ -104,11 +147,7 @@ def chart(drawing: Drawing, *, key: str, on_click: Callable[[], None]) -> None:
     def send_again() -> None:
         sent.pop(key, None)
 
-    head = json.dumps([key, drawing.revision]).encode()
-    _chart(
-        key=key, data=head + b"\n" + text,
-        on_clicked_change=on_click, on_missing_change=send_again,
-    )  # fmt: skip
+    return json.dumps([key, drawing.revision, *more]).encode() + b"\n" + text, send_again
 
 
 def readout(data: Mapping[str, Any], surfaces: bytes, step: float) -> None:

@@ -8,12 +8,12 @@
 // however many points there are, where restyling a trace redraws them all (without a GPU 245 ms for 10,000
 // points on flat axes, 4 s in a 3-D scene).
 
+import { arriving, colours, opened, themes } from "./arriving.js";
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const shared = (window.paretoscope ??= { waiting: [] });
   const frames = (shared.frames ??= {});
-  const end = data.indexOf(10); // a line of JSON, then the figure where this browser may not have it
-  const text = (bytes) => new TextDecoder().decode(bytes);
-  const [key, revision] = JSON.parse(text(data.subarray(0, end)));
+  const { key, revision, text } = opened(data);
   const made = parentElement.querySelector(".frame");
   if (!made) return; // another mount of this chart has taken the frame: this one is about to go
   const frame = (frames[key] ??= made);
@@ -21,41 +21,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (back) made.replaceWith(frame);
   const root = frame.querySelector(".tradeoff");
   const marks = { here: frame.querySelector(".here"), pick: frame.querySelector(".pick") };
-  if (end + 1 < data.length) root.figure = { revision, text: text(data.subarray(end + 1)) };
-  // What did not arrive, as when a newer run overtook the one that sent it, is asked for until it comes; never in the
-  // task of a click: Streamlit hears only one fragment of what is said at once. What arrives is not acknowledged.
-  const missing = () => (root.figure?.revision === revision ? null : "figure");
-  const ask = (later, next) => {
-    root.asking = setTimeout(() => {
-      if (!missing() || !root.isConnected) return;
-      setTriggerValue("missing", missing());
-      ask(next, 2 * next);
-    }, later);
-  };
-  clearTimeout(root.asking);
-  if (missing()) ask(200, 2000);
+  const stop = arriving(root, { revision, text }, () => root.isConnected, setTriggerValue);
   root.clicked = (point) => setTriggerValue("clicked", point);
 
-  // Colours are written as names of CSS variables; the theme says what they are. A see-through one is
-  // laid over the background, because 3-D scenes draw it opaque.
   const themed = (figure) => {
-    const style = getComputedStyle(parentElement);
-    const look = (name) => style.getPropertyValue(name).trim();
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 1;
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    const flat = (colour) => {
-      for (const each of [look("--st-background-color"), colour]) {
-        context.fillStyle = each;
-        context.fillRect(0, 0, 1, 1);
-      }
-      return `rgb(${context.getImageData(0, 0, 1, 1).data.slice(0, 3).join(",")})`;
-    };
-    const known = {};
-    const resolve = (name) => (CSS.supports("color", look(name)) ? flat(look(name)) : look(name));
-    return JSON.parse(figure, (_, each) =>
-      typeof each === "string" && each.startsWith("--st-") ? (known[each] ??= resolve(each)) : each
-    );
+    const look = colours(parentElement);
+    return JSON.parse(figure, (_, each) => (typeof each === "string" && each.startsWith("--st-") ? look(each) : each));
   };
 
   const withWebgl = () => {
@@ -185,10 +156,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const draw = async () => {
     if (!root.isConnected || root.figure?.revision !== revision) return;
-    const colours = getComputedStyle(parentElement).getPropertyValue("--st-text-color");
-    if (root.revision === revision && root.colours === colours) return;
+    const worn = getComputedStyle(parentElement).getPropertyValue("--st-text-color");
+    if (root.revision === revision && root.colours === worn) return;
     root.revision = revision;
-    root.colours = colours;
+    root.colours = worn;
     const shown = themed(root.figure.text);
     if (!withWebgl())
       for (const trace of shown.data) if (trace.type === "scattergl") trace.type = "scatter";
@@ -238,13 +209,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // A change of theme arrives as new variables, not as new data. Streamlit calls only the last mount's
   // cleanup, so each call ends the watcher before.
   root.watcher?.disconnect();
-  const watcher = (root.watcher = new MutationObserver(() => shared.plotly && requestAnimationFrame(draw)));
-  for (let element = parentElement; element; element = element.parentElement)
-    watcher.observe(element, { attributes: true, attributeFilter: ["class", "style"] });
-  watcher.observe(document.head, { childList: true });
+  const watcher = (root.watcher = themes(parentElement, () => shared.plotly && draw()));
 
   return () => {
-    clearTimeout(root.asking);
+    stop();
     watcher.disconnect();
   };
 }

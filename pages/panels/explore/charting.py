@@ -21,9 +21,10 @@ from engine.front.bounds import Bounds
 from engine.front.decide import knees
 from engine.recipe import find_method
 from engine.search.surrogate import TooFew
-from pages.panels.explore import bounding, curving, showing
-from studio.charts import parallel, surface
+from pages.panels.explore import bounding, curving, parallel_axes, showing
+from studio.charts import surface
 from studio.charts import tradeoff as figures
+from studio.charts.parallel import coefficients_of, parallel
 from studio.decide import bounds as limiting
 from studio.decide.front import frozen
 from studio.glossary import WORDS
@@ -92,8 +93,9 @@ def choose_axes(measured: Measured, axes: Sequence[Axis]) -> tuple[list[Axis], s
     return chosen_axes(axes), showing.choose_colour(fourth, measured, axes)
 
 
-def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
-    """Bounds on every objective, and what of the trade-off to show."""
+def filters(kind: str, bench: Workbench, axes: Sequence[Axis]) -> Bounds:
+    """Bounds on every objective, and what of a view to show."""
+    measured = bench.measured()
     if "bounded" not in st.session_state:
         st.session_state["bounded"] = True
         asked = st.session_state.get("addressed", {}).get("bounds", "")
@@ -102,6 +104,9 @@ def filters(measured: Measured, axes: Sequence[Axis]) -> Bounds:
     with st.popover(f"Bounds ({count})" if count else "Bounds", key="bounds", help=WORDS["bound"]):
         found = bounding.bounds_panel(measured, axes, repick)
     with st.popover("Show", key="show"):
+        if kind == "Parallel":
+            recipe = controls.in_hand(bench.names)
+            parallel_axes.choose(axes, list(recipe.coefficients) if recipe else [])
         showing.choose_log(axes)
         for name, label, words in (
             ("hide_dominated", "Hide dominated", "Show only the front and the unmerged models"),
@@ -137,7 +142,7 @@ def draw(
     if kind == "Surface":
         return _surface(key, bench, measured, axes)
     if kind == "Parallel":
-        return _parallel(key, bench, measured, axes, over, bounds)
+        return _parallel(key, measured, axes, over, bounds)
     if kind == "Curve":
         found = curving.panel(bench, measured, axes, measured.front_of(over))
         return packed((*key, *found[0]), measured, found[1]) if found is not None else None
@@ -178,52 +183,37 @@ def _tradeoff(
 
 def _parallel(
     key: tuple[Any, ...],
-    bench: Workbench,
     measured: Measured,
     axes: Sequence[Axis],
     over: Sequence[Axis],
     bounds: Bounds,
 ) -> components.Drawing:
-    recipe = controls.in_hand(bench.names)
-    asked = st.session_state["addressed"].get("coefficients") == "1"
-    now = kept().setdefault("coefficients", asked)
-    at = controls.anchored(view_key("coefficients"), now)
-    kept()["coefficients"] = st.toggle(
-        "Include coefficients", at, key=view_key("coefficients"),
-        help="Add an axis for each coefficient of the current method, and show only points that "
-        "have them",
-    )  # fmt: skip
-    remember(coefficients="1" if kept()["coefficients"] else None)
-    names = list(recipe.coefficients) if recipe is not None and kept()["coefficients"] else []
-    shown = _ordered(axes)
-    front = measured.front_of(over)
-    found = measured.nearest(recipe) if recipe is not None else None
-    selected = measured.ids[found.row] if found is not None and found.exact else None
+    order, front = parallel_axes.order(), measured.front_of(over)
+    shown, names = [axis for axis in axes if axis.name in order], sorted(coefficients_of(order))
+    hide = bool(kept().get("hide_dominated"))
 
     def make() -> dict[str, Any]:
-        return parallel.parallel(
-            measured, shown, front, coefficients=names, bounds=bounds, pick=selected
+        return parallel(
+            measured, shown, front, coefficients=names, bounds=bounds, hide_dominated=hide
         )
 
-    return packed((*key, tuple(shown), tuple(names), selected), measured, make)
+    return packed((*key, tuple(shown), tuple(names), hide), measured, make)
 
 
-def _ordered(axes: Sequence[Axis]) -> list[Axis]:
-    """The upright axes from left to right, in the order chosen: one that is taken out and put back
-    stands last. All of them where none is left."""
-    by_name = {axis.name: axis for axis in axes}
-    if "axes" not in kept():
-        kept()["axes"] = st.session_state["addressed"].get("axes", "").split(",")
-    now = [name for name in kept()["axes"] if name in by_name] or list(by_name)
-    chosen = st.multiselect(
-        "Axes", list(by_name), controls.anchored(view_key("axes"), now), key=view_key("axes"),
-        format_func=lambda name: by_name[name].label,
-        help="From left to right; remove an axis and add it again to move it to the right",
-    )  # fmt: skip
-    kept()["axes"] = chosen
-    found = chosen or list(by_name)
-    remember(axes=",".join(found) if found != list(by_name) else None)
-    return [by_name[name] for name in found]
+def mount(kind: str, data: components.Drawing, clicked: Callable[[str], Any]) -> None:
+    """Show what a view draws.
+
+    Args:
+        clicked: called in a callback with the id of a point.
+    """
+
+    def heard(key: str) -> Callable[[], None]:
+        return lambda: clicked(st.session_state[key].get("clicked") or "")
+
+    if kind == "Parallel":
+        parallel_axes.mount(data, heard(parallel_axes.KEY), repick)
+    else:
+        components.chart(data, key="chart", on_click=heard("chart"))
 
 
 def _surface(
@@ -267,9 +257,11 @@ def _surface(
 
 
 def _views() -> list[str]:
-    """The chart, where its view shows the recipe in hand: a surface its other coefficients,
-    parallel axes the selected line."""
-    return ["chart_panel"] if kept().get("kind") in ("Curve", "Surface", "Parallel") else []
+    """The chart, where its view shows the recipe in hand: a curve and a surface its other
+    coefficients, parallel axes those of its method."""
+    kind = kept().get("kind")
+    shown = kind in ("Curve", "Surface") or (kind == "Parallel" and kept().get("coefficients"))
+    return ["chart_panel"] if shown else []
 
 
 def follow() -> None:

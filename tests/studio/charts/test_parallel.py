@@ -1,4 +1,4 @@
-"""Parallel coordinates: up is better, bounds shown, one line a point."""
+"""Parallel coordinates: up is better, bounds shown, one line a point, axes in the order asked."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import numpy as np
-import pytest
 
 import engine  # noqa: F401
 from engine.recipe import Recipe
-from studio.charts.parallel import LINES, folded, parallel
+from engine.scoring.registry import SHARE
+from studio.charts.parallel import KINDS, arranged, chosen_anew, coefficients_of, parallel
 from studio.points.view import Axis, Measured
 
-FACTS, LOSS = Axis("facts", True), Axis("loss", False)
+FACTS, LOSS = Axis("facts", True, SHARE), Axis("loss", False)
 AXES = (FACTS, LOSS)
 
 
@@ -29,7 +29,7 @@ def measured(mean: list[list[float]], recipes: list[Recipe] | None = None) -> Me
 POINTS = measured(
     [[0.2, 2.0], [0.6, 2.5], [0.4, 3.0], [0.9, np.nan]],
     [
-        Recipe("single", {}, {"model": "a<b"}),
+        Recipe("single", {}, {"model": "base"}),
         Recipe("pcb", {"a": 1.0}),
         Recipe("pcb", {"a": 0.5}),
         Recipe("pcb", {"a": 0.7}),
@@ -44,83 +44,81 @@ def drawn(points: Measured, front: np.ndarray = FRONT, **extra: Any) -> dict[str
     return figure
 
 
-def by_name(figure: dict[str, Any]) -> dict[str, Any]:
-    return {trace["name"]: trace for trace in figure["data"]}
+def ends(figure: dict[str, Any]) -> list[tuple[float, float]]:
+    """The values at the bottom and the top of each axis."""
+    return [(each["bottom"], each["top"]) for each in figure["axes"]]
 
 
-def ends(figure: dict[str, Any]) -> list[str]:
-    """What is written at the bottom and the top of each axis."""
-    return [each["text"] for each in figure["layout"]["annotations"]]
-
-
-def test_up_is_better_on_every_objective_and_said() -> None:
+def test_up_is_better_on_every_objective() -> None:
     figure = drawn(POINTS)
-    layout = figure["layout"]
-    assert ends(figure) == ["0.2", "0.6", "3", "2"]
-    assert layout["xaxis"]["ticktext"] == ["facts ↑", "loss ↓"]
-    assert layout["title"]["text"].startswith("Up is better on every objective.")
-    assert "1 not shown" in layout["title"]["text"]
-    assert layout["meta"] == {"dimensions": ["facts", "loss"]}
+    assert ends(figure) == [(0.2, 0.6), (3.0, 2.0)]
+    assert [each["label"] for each in figure["axes"]] == ["facts ↑", "loss ↓"]
+    assert [each["values"] for each in figure["axes"]] == [[0.2, 0.6, 0.4], [2.0, 2.5, 3.0]]
 
 
-def test_bounds_are_marked_on_their_axes() -> None:
-    figure = drawn(POINTS, bounds={"loss": (None, 2.9), "facts": (0.1, 0.8)})
-    assert ends(figure) == ["0.1", "0.8", "3", "2"]
-    thick = [each for each in figure["layout"]["shapes"] if each["line"]["width"] > 1]
-    assert [(each["x0"], each["y0"], each["y1"]) for each in thick] == [
-        (0, 0.0, 1.0),
-        (1, 1.0, pytest.approx(0.1)),
+def test_a_line_knows_its_point_its_recipe_its_scores_and_its_kind() -> None:
+    figure = drawn(POINTS)
+    assert figure["ids"] == list(POINTS.ids[:3])
+    assert [KINDS[each] for each in figure["kinds"]] == ["unmerged model", "front", "measured"]
+    assert figure["texts"][1] == POINTS.text(1)
+    assert figure["scores"]["facts"][1] == "0.600 ± 0.020"
+    assert figure["missing"] == 1
+    front_model = drawn(POINTS, np.array([True, False, False, False]))
+    assert KINDS[front_model["kinds"][0]] == "front"
+
+
+def test_bounds_are_within_their_axes_and_marked_on_them() -> None:
+    figure = drawn(POINTS, bounds={"loss": (None, 3.2), "facts": (0.1, 0.5)})
+    assert ends(figure) == [(0.1, 0.6), (3.2, 2.0)]
+    assert [each["bound"] for each in figure["axes"]] == [[0.1, 0.5], [None, 3.2]]
+
+
+def test_a_range_has_the_steps_that_the_slider_of_its_bound_has() -> None:
+    assert [each["step"] for each in drawn(POINTS, coefficients=["a"])["axes"]] == [
+        0.01,
+        0.005,
+        0.01,
     ]
+    wide = measured([[0.1, 20.0], [0.2, 4000.0]])
+    assert drawn(wide, np.zeros(2, dtype=bool))["axes"][1]["step"] == 50
 
 
 def test_coefficients_are_further_axes_for_the_points_that_have_them() -> None:
     figure = drawn(POINTS, coefficients=["a"])
-    assert figure["layout"]["xaxis"]["ticktext"][2] == "coefficient of a"
-    assert ends(figure)[4:] == ["0.5", "1"]
-    assert "2 not shown" in figure["layout"]["title"]["text"]
+    last = figure["axes"][2]
+    assert (last["name"], last["label"]) == ("c:a", "coefficient of a")
+    assert (last["bottom"], last["top"], last["values"]) == (0.5, 1.0, [1.0, 0.5])
+    assert figure["missing"] == 2 and "c:a" not in figure["scores"]
 
 
-def test_lines_have_gaps_between_ids_and_names_and_the_selected_is_last_and_thickest() -> None:
-    figure = drawn(POINTS, pick=POINTS.ids[2])
-    model, front, selected = figure["data"]
-    assert {trace["type"] for trace in figure["data"]} == {"scatter"}
-    assert list(by_name(figure)) == ["unmerged models", "front", "selected"]
-    assert front["x"] == [0, 1, None] and front["y"] == [1.0, 0.5, None]
-    assert front["customdata"] == [(POINTS.ids[1],)] * 3
-    assert model["hovertext"] == ["a&lt;b"] * 3 and model["line"]["dash"] != front["line"]["dash"]
-    assert selected["line"]["width"] > front["line"]["width"]
-    assert all(trace["line"]["color"].startswith("--st-") for trace in figure["data"])
-
-
-def test_too_many_lines_are_thinned_without_losing_the_front() -> None:
-    random = np.random.default_rng(0)
-    many = measured(random.uniform(0, 1, (LINES + 2000, 2)).tolist())
-    front = many.front_of(AXES)
-    figure = drawn(many, front)
-    assert len(by_name(figure)["front"]["y"]) == 3 * front.sum()
-    count = sum(len(trace["y"]) for trace in figure["data"]) // 3
-    assert LINES <= count <= LINES + front.sum()
-    assert f"{count:,} of {LINES + 2000:,} lines drawn." in figure["layout"]["title"]["text"]
+def test_the_dominated_can_be_hidden_and_are_not_called_missing() -> None:
+    figure = drawn(POINTS, hide_dominated=True)
+    assert figure["ids"] == [POINTS.ids[0], POINTS.ids[1]] and figure["missing"] == 1
 
 
 def test_no_points_and_equal_points_can_be_drawn() -> None:
-    assert drawn(measured([]), np.zeros(0, dtype=bool))["data"] == []
-    assert len(drawn(measured([[0.5, 1.0]] * 3), np.zeros(3, dtype=bool))["data"]) == 1
-    drawn(measured([]), np.zeros(0, dtype=bool), bounds={"facts": (0.9, None)})
+    assert drawn(measured([]), np.zeros(0, dtype=bool))["ids"] == []
+    same = drawn(measured([[0.5, 1.0]] * 3), np.zeros(3, dtype=bool))
+    assert ends(same) == [(0.0, 1.0), (1.5, 0.5)]
+    none = drawn(measured([]), np.zeros(0, dtype=bool), bounds={"facts": (0.9, None)})
+    assert ends(none)[0] == (0.4, 1.4)
 
 
-def test_names_are_escaped() -> None:
-    axes = (Axis("<i>", True), LOSS)
-    points = Measured(("<i>", "loss"), POINTS.ids, POINTS.recipes, POINTS.mean, POINTS.stderr)
-    figure = parallel(points, axes, FRONT)
-    figure["layout"].pop("meta"), figure["layout"].pop("uirevision")  # keys, never drawn
-    assert "<i>" not in json.dumps(figure)
+def test_axes_stand_in_the_order_asked_and_nonsense_is_ignored() -> None:
+    objectives = ("facts", "loss", "cost")
+    assert arranged((), objectives) == ["facts", "loss", "cost"]
+    assert arranged(["cost", "none", "facts", "cost"], objectives) == ["cost", "facts"]
+    assert arranged(["none", "c:b"], objectives) == ["facts", "loss", "cost"]
+    mixed = ["loss", "c:b", "facts"]
+    assert arranged(mixed, objectives, ["a", "b"]) == ["loss", "c:b", "facts", "c:a"]
+    assert arranged(["c:b"], objectives, ["a", "b"]) == ["facts", "loss", "cost", "c:b", "c:a"]
+    assert coefficients_of(["loss", "c:b", "facts", "c:a"]) == ["b", "a"]
 
 
-def test_labels_of_eight_long_names_are_folded_to_fit() -> None:
-    assert folded("facts ↑", 2) == "facts ↑"
-    long = "refusals_of_harmful_requests ↓"
-    assert folded(long, 8) == "refusals_<br>of_harmful_<br>requests ↓"
-    assert folded("x" * 25, 8) == "<br>".join(["x" * 11, "x" * 11, "x" * 3])
-    assert "".join(folded(long, 8).split("<br>")).replace(" ", "") == long.replace(" ", "")
-    assert folded("a<b_" * 6, 8).count("&lt;") == 6
+def test_other_objectives_are_chosen_without_moving_the_coefficients() -> None:
+    before = ["loss", "c:b", "facts", "c:a"]
+    assert chosen_anew(before, ["loss", "facts"]) == before
+    assert chosen_anew(before, ["facts"]) == ["c:b", "facts", "c:a"]
+    assert chosen_anew(before, ["loss", "facts", "cost"]) == [*before, "cost"]
+    assert chosen_anew(before, ["facts", "loss"]) == ["facts", "c:b", "loss", "c:a"]
+    assert chosen_anew(before, []) == ["c:b", "c:a"]

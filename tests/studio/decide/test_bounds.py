@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.scoring.registry import SHARE
-from studio.decide.bounds import decimals, ends, from_text, mask, to_text, within, words
+from studio.decide.bounds import decimals, ends, from_text, mask, narrowed, to_text, within, words
 from studio.points.view import Axis
 from tests.studio.decide.test_picking import FACTS, LOSS, TRADE
 
@@ -44,6 +44,15 @@ def test_a_bound_beyond_what_is_measured_widens_the_slider() -> None:
 @pytest.mark.parametrize(("step", "digits"), [(10.0, 0), (1.0, 0), (0.5, 1), (0.01, 2), (2e-5, 5)])
 def test_digits_of_a_step(step: float, digits: int) -> None:
     assert decimals(step) == digits
+
+
+def test_bounds_asked_for_take_the_places_of_others_end_by_end() -> None:
+    before = {"facts": (0.2, None), "loss": (None, 3.0)}
+    asked = {"facts": (None, 0.8), "loss": (1.0, 2.0), "manners": (0.5, None)}
+    assert narrowed(before, asked) == {
+        "facts": (0.2, 0.8), "loss": (1.0, 2.0), "manners": (0.5, None)
+    }  # fmt: skip
+    assert narrowed(before, {}) == before
 
 
 def test_what_is_bound_and_how_many_meet_it() -> None:
