@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from engine.counted import counted
+from engine.counted import amount_text, counted, size_text
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
 from engine.family.memory import memory_needed
@@ -33,22 +33,6 @@ class Check:
     name: str
     results: tuple[str, ...]
     good: bool = True
-
-
-def count_text(count: int) -> str:
-    """A number of parameters: 1.24 B, 86 M, 12,800."""
-    for unit, size in (("B", 1e9), ("M", 1e6)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count:,}"
-
-
-def bytes_text(size: int) -> str:
-    """Bytes in the unit that reads best: 2.48 GB."""
-    for unit, large in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= large:
-            return f"{size / large:.3g} {unit}"
-    return f"{size} bytes"
 
 
 def _layers(model: Checkpoint) -> str:
@@ -79,8 +63,8 @@ def table(family: Family) -> list[dict[str, Any]]:
             "model": name,
             "kind": _kind(name, model),
             "architecture": _architecture(model),
-            "parameters": count_text(model.parameters),
-            "size": bytes_text(model.bytes),
+            "parameters": amount_text(model.parameters),
+            "size": size_text(model.bytes),
             "dtype": model.dtype,
             "layers": _layers(model),
             "vocabulary rows": str(model.rows or "–"),
@@ -237,7 +221,7 @@ def memory(family: Family, dtype: str) -> tuple[tuple[Memory, ...], str]:
     """
     found = memory_needed(family, BYTES.get(dtype, 4))
     there = found["available_bytes"]
-    live, basis = bytes_text(found["live_bytes"]), bytes_text(found["basis_bytes"])
+    live, basis = size_text(found["live_bytes"]), size_text(found["basis_bytes"])
     rows = (
         ("Live merged model", found["live_bytes"], "all that task arithmetic and linear need"),
         (
@@ -248,8 +232,8 @@ def memory(family: Family, dtype: str) -> tuple[tuple[Memory, ...], str]:
         ("Logit space at most", found["logit_space_bytes"], "every model of the family at once"),
     )
     return (
-        tuple(Memory(name, bytes_text(size), what, size <= there) for name, size, what in rows),
-        bytes_text(there),
+        tuple(Memory(name, size_text(size), what, size <= there) for name, size, what in rows),
+        size_text(there),
     )
 
 

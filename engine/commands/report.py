@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.counted import counted
+from engine.counted import counted, size_text
 from engine.recipe import Recipe
 
 Document = Mapping[str, Any]
@@ -100,10 +100,9 @@ def check(document: Document) -> str:
     """That nothing is wrong, the notes and the memory; problems go to standard error."""
     lines = ["No problem found.", *(f"Note: {note}" for note in document["notes"])]
     if document["memory"]:
-        memory = {key: value / 1e9 for key, value in document["memory"].items()}
         lines += [
-            f"{key.removesuffix('_bytes').replace('_', ' ')}: {value:.2f} GB"
-            for key, value in memory.items()
+            f"{key.removesuffix('_bytes').replace('_', ' ')}: {size_text(size)}"
+            for key, size in document["memory"].items()
         ]
     return "\n".join(lines)
 

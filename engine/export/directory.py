@@ -20,6 +20,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from engine import unfinished
+from engine.counted import size_text
 from engine.errors import ParetoscopeError, bad
 from engine.private import share
 
@@ -55,7 +56,7 @@ def check_output(out: Path, needed: int = 0) -> None:
         what = f"cannot be used as output ({error.strerror or error})"
         raise bad(str(out), what, "Choose another output.") from None
     if free < needed:
-        what = f"{needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free"
+        what = f"{size_text(needed)} are needed and {size_text(free)} are free"
         raise bad(str(out), what, "Free some space or choose another disk.")
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from engine.counted import size_text
 from engine.errors import BadInput, Problem, bad, unknown
 from engine.export.checkpoint import Coefficients, merge_to
 from engine.export.directory import check_output, recording_in
@@ -202,8 +203,8 @@ def merge(
     plan = read_mergefile(file)
     needed = working_memory(plan.family)
     if memory is not None and needed > memory:
-        what = f"this merge needs about {needed / 1e9:.2f} GB of memory"
-        raise bad("--memory", what, f"Allow at least that; {memory / 1e9:.2f} GB were allowed.")
+        what = f"this merge needs about {size_text(needed)} of memory"
+        raise bad("--memory", what, f"Allow at least that; {size_text(memory)} were allowed.")
     fingerprints(plan.family, workspace, tick)  # finds weights that are not finite
     basis = plan.build(Tensors(plan.family, chosen, tick))
     wanted = plan.dtype if dtype == "base" else DTYPES[dtype]

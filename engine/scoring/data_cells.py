@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from engine.counted import size_text
 from engine.scoring.data_table import Unread
 
 MAX_ROWS = 5_000_000
@@ -99,7 +100,7 @@ def parquet_of(content: bytes, most: int) -> list[tuple[int, Any]]:
             for batch in file.iter_batches(batch_size=_BATCH):
                 size += batch.nbytes
                 if size > most:
-                    what = f"it is Parquet with more than {most / 1e9:.0f} GB"
+                    what = f"it is Parquet with more than {size_text(most)}"
                     raise Unread(what, "Keep only the rows and columns to be measured.")
                 rows += enumerate(batch.to_pylist(), start=len(rows) + 1)
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:

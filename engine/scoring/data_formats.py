@@ -22,6 +22,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+from engine.counted import size_text
 from engine.errors import bad
 from engine.scoring.data_cells import cells_of, parquet_of
 from engine.scoring.data_table import Table, Unread
@@ -60,7 +61,7 @@ def read_bytes(path: Path, where: str) -> bytes:
     try:
         found = path.stat()
         if found.st_size > MAX_BYTES:
-            what = f"holds {found.st_size / 1e9:.1f} GB; {MAX_BYTES / 1e9:.0f} GB is the limit"
+            what = f"holds {size_text(found.st_size)}; {size_text(MAX_BYTES)} is the limit"
             raise bad(f"{where}: {path}", what, "Keep only the rows to be measured.")
         if not S_ISREG(found.st_mode) and not path.is_dir():
             raise bad(f"{where}: {path}", "is not a regular file", "Correct the path.")
@@ -101,7 +102,7 @@ def _unzipped(content: bytes) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise Unread(f"it is gzipped, but damaged: {error}", "Download the file again.") from None
     if len(found) > MAX_BYTES:
-        what = f"it is gzipped, but contains more than {MAX_BYTES / 1e9:.0f} GB"
+        what = f"it is gzipped, but contains more than {size_text(MAX_BYTES)}"
         raise Unread(what, "Keep only the rows to be measured.")
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.counted import counted
+from engine.counted import counted, size_text
 from engine.errors import BadInput, Problem
 from engine.export.card import Measured as Shown
 from engine.export.directory import check_output, free_bytes
@@ -136,11 +136,3 @@ def listing(files: Iterable[tuple[str, int, bool]]) -> str:
 def planned(plan: Plan) -> str:
     """The files to come as lines."""
     return listing((each.name, each.bytes, each.about) for each in plan.files)
-
-
-def size_text(size: int) -> str:
-    """Bytes in words: 1.2 MB."""
-    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
-        if size >= 1000**power:
-            return f"{size / 1000**power:.1f} {unit}"
-    return f"{size} bytes"

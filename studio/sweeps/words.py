@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.counted import counted
+from engine.counted import counted, size_text
 from engine.jobs.executor import Status
-from studio.export.exports import size_text
 from studio.points.numbers import number
 from studio.points.recipes import recipe_text
 from studio.points.view import Axis

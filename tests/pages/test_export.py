@@ -7,8 +7,8 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from engine.counted import size_text
 from engine.recipe import Recipe, resolve
-from studio.export.exports import size_text
 from studio.points.remarks import Remark
 from studio.task import Task
 from studio.workbench import Workbench

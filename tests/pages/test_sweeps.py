@@ -97,7 +97,7 @@ def test_nothing_starts_before_its_estimate(bench: Workbench) -> None:
     # one of the four is measured now; 1 s to compose and 2 s an objective
     assert "3 new points (1 already measured). About 21 s in all." in shown
     assert "task_arithmetic grid 4: 3 × 7.0 s per point, measured on one, 5.0 s once" in shown
-    assert "Memory: up to 2.0 GB needed, 4.0 GB free" in shown
+    assert "Memory: up to 2 GB needed, 4 GB free" in shown
     assert len(bench.measured()) == 5
     assert at.button(key="estimate").label == "Estimate again"
     at.number_input(key="sweep_points").set_value(9).run()

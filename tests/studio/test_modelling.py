@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.counted import size_text
 from engine.family import memory as memory_module
 from engine.family.compatibility import Family, open_family
 from engine.study import FamilySpec
@@ -25,22 +26,6 @@ def opened(
 def results(family: Family, name: str) -> str:
     [found] = [each for each in modelling.checks(family) if each.name == name]
     return "\n".join(found.results)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0"), (12_800, "12,800"), (1_000_000, "1 M"), (86_400_000, "86.4 M"), (7.24e9, "7.24 B")],
-)
-def test_counts_in_words(count: int, text: str) -> None:
-    assert modelling.count_text(int(count)) == text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(12, "12 bytes"), (1500, "1.5 kB"), (2_480_000_000, "2.48 GB"), (3_000_000_000_000, "3 TB")],
-)
-def test_bytes_in_words(size: int, text: str) -> None:
-    assert modelling.bytes_text(size) == text
 
 
 def test_the_table_has_a_row_a_model(family: FamilyFiles) -> None:
@@ -116,9 +101,9 @@ def test_memory_that_is_not_there_is_said(
     monkeypatch.setattr(memory_module, "available_memory", lambda: between)
     rows, there = modelling.memory(found, "float32")
     assert [each.fits for each in rows[:2]] == [True, False]
-    assert there == modelling.bytes_text(between)
+    assert there == size_text(between)
     half, _ = modelling.memory(found, "bfloat16")
-    assert half[0].needed == modelling.bytes_text(needed["live_bytes"] // 2)
+    assert half[0].needed == size_text(needed["live_bytes"] // 2)
 
 
 def test_a_device_s_own_memory_is_not_claimed_to_be_known() -> None:

@@ -92,7 +92,7 @@ def test_what_is_there_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_too_little_room_is_told_before(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"GB are needed and .* GB are free"):
+    with pytest.raises(BadInput, match=r"B are needed and .* GB are free"):
         check_output(tmp_path / "out", 1 << 60)
     with pytest.raises(BadInput), new_directory(tmp_path / "a" / "out", 1 << 60):
         raise AssertionError("nothing is begun")

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from engine.recipe import Recipe
 from studio.export.exports import (
@@ -17,7 +16,6 @@ from studio.export.exports import (
     look_up,
     refusal,
     score_table,
-    size_text,
 )
 from studio.points.view import Axis, Measured
 
@@ -102,11 +100,3 @@ def test_scores_side_by_side() -> None:
     [up, down] = score_table(measured, measured.ids[0], AXES, [{"objective": "up", "score": score}])
     assert up == {"objective": "up ↑", "explored": "1.000", "held back": "1.000 [0.720, 1.000]"}
     assert down["held back"] == "not measured yet"
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(5, "5 bytes"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (15_000_000_000, "15.0 GB")],
-)
-def test_sizes_are_in_words(size: int, text: str) -> None:
-    assert size_text(size) == text

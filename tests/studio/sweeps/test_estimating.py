@@ -92,7 +92,7 @@ def test_an_estimate_in_words() -> None:
         "59 new points (1 already measured). About 7 min in all.",
         "pcb grid 30: 29 × 13 s per point, measured on one, 40 s once to prepare.",
         "linear grid 30: 30 × 0.5 s per point, measured on one.",
-        "Memory: up to 1.0 GB needed, 5.0 GB free when the study was opened.",
+        "Memory: up to 1 GB needed, 5 GB free when the study was opened.",
     ]
     failed = [lines[0], Line(plan("linear", 30), recipes, 30, error="not finite")]
     assert "in all" not in estimate_words(failed, None)[0]
