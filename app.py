@@ -70,7 +70,7 @@ def _absolute(value: str, option: str) -> str:
 
 
 def unusable(port: int, workspace: str | None) -> str | None:
-    """Why the app cannot start on this port and workspace, and what to do; None where it can."""
+    """Why the app cannot start on this port and workspace, and what to do; None if it can."""
     import socket
 
     from cache.journal import make_directory

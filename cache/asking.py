@@ -31,7 +31,7 @@ def has_score(
 
 
 def recipe_of(index: Index, point: str) -> dict[str, Any] | None:
-    """The recipe of a point, None where there is none."""
+    """The recipe of a point, None if there is none."""
     found = index.arrays(
         "SELECT recipe FROM points WHERE id = ? AND recipe IS NOT NULL LIMIT 1", [point]
     )

@@ -17,7 +17,7 @@ class Checking:
     """A thread that checks files one by one, beginning some seconds after it was made.
 
     Args:
-        check: looks at files and sets aside or mends what is damaged.
+        check: looks at files and sets aside or repairs what is damaged.
         files: journals and segments with their sizes in bytes.
     """
 

@@ -224,7 +224,7 @@ class Claims:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[bool]:
-        """Hold the lock; gives False where it cannot be had.
+        """Hold the lock; gives False if it cannot be had.
 
         Whoever is stopped while it holds the lock would stop everybody: after a lease the file is
         replaced.

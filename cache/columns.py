@@ -33,7 +33,7 @@ class Columns:
         at: float64 [points], unix seconds of the first row of each.
         seconds: float64 [points], what the scores of each took together.
         scored: bool [points, objectives], whether there is a score (its mean may be NaN).
-        table: float64 [5, points, objectives], NUMBERS of each score; NaN where there is none.
+        table: float64 [5, points, objectives], NUMBERS of each score; NaN if there is none.
         shipped: bool [points, objectives], whether a score came with the program.
     """
 

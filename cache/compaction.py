@@ -51,7 +51,7 @@ SetAside = Callable[[Path, Sequence[Bad]], bool]
 """(journal, what is damaged in it) -> whether that is on disk elsewhere now."""
 
 Mend = Callable[[str], bool]
-"""Name of a damaged segment -> whether it is whole now; out of the way where it is not."""
+"""Name of a damaged segment -> whether it is whole now; aside where it is not."""
 
 
 def compact(
@@ -69,7 +69,7 @@ def compact(
 
     Args:
         set_aside: keeps what is damaged; under `damaged/` beside the journals by default.
-        mend: mends a damaged segment; where it is None, one stays as it is.
+        mend: repairs a damaged segment; where it is None, one stays as it is.
 
     Returns:
         How many journals went.
@@ -153,7 +153,7 @@ def _torn(path: Path, tail: Bad) -> list[Bad]:
 
 
 def merge(segments: Path, least: int = 8, mend: Mend | None = None) -> None:
-    """Merge small segments when there are `least`, and write those of earlier builds anew; the
+    """Merge small segments when there are `least`, and write those of earlier builds again; the
     caller must be the only one to."""
     names = list_segments(segments)
     small = [name for name in names if (segments / name).stat().st_size < SMALL]

@@ -41,7 +41,7 @@ class Damage:
 
     Attributes:
         file: its path within the workspace.
-        line: counted from 1, None where the file has no lines.
+        line: counted from 1, None if the file has no lines.
         byte: where it begins, counted from 0; None for a whole file.
         size: how many bytes were set aside.
         held: what it held, as far as that can be read.
@@ -143,7 +143,7 @@ class Damaged:
         byte: int | None = None,
         line: int | None = None,
     ) -> bool:
-        """Set bytes of a file aside; False where the disk does not take them."""
+        """Set bytes of a file aside; False if the disk does not take them."""
         named = file.relative_to(self.workspace).as_posix()
         key = f"{named}\n{byte}\n".encode() + data
         identity = hashlib.sha256(key).hexdigest()[:16]
@@ -157,7 +157,7 @@ class Damaged:
         return self._save(damage, data)
 
     def move(self, file: Path, *, held: str, outcome: str) -> bool:
-        """Move a whole file, of any size or kind, out of the way; False if that fails."""
+        """Move a whole file, of any size or kind, aside; False if that fails."""
         stat = file.lstat()
         named = file.relative_to(self.workspace).as_posix()
         identity = hashlib.sha256(f"{named}\n{stat.st_ino}\n{stat.st_mtime_ns}".encode())

@@ -116,7 +116,7 @@ class Follower:
         return {name: column.tolist() for name, column in found.items()}
 
     def changed_since(self, version: int) -> frozenset[str] | None:
-        """Ids of the points with rows read after `version`; None where that is no longer known."""
+        """Ids of the points with rows read after `version`; None if that is no longer known."""
         with self._lock:
             news = [points for at, points in self._changes if at > version]
             known = [points for points in news if points is not None]

@@ -41,7 +41,7 @@ class Joined:
         seconds: float64 [points], what the newest scores of each took together.
         errors: point id -> why it last failed, or why it has no value of an objective.
         scored: bool [points, objectives], whether there is a score (its mean may be NaN).
-        table: float64 [names of numbers, points, objectives]; NaN where there is none.
+        table: float64 [names of numbers, points, objectives]; NaN if there is none.
         shipped: bool [points, objectives], whether a score came with the program (`SHIPPED`).
     """
 

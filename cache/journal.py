@@ -47,7 +47,7 @@ class NotSaved(ParetoscopeError):
 
 
 def storage_error(error: OSError, path: Path, fix: str = WRITABLE) -> ParetoscopeError:
-    """The error of this tree for a file that cannot be written: who can mend it, and how.
+    """The error of this tree for a file that cannot be written: who can repair it, and how.
 
     Args:
         fix: where it may not be written: what to do.
@@ -94,7 +94,7 @@ def make_directory(path: Path) -> None:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take the exclusive lock of an open file; False where another process holds it."""
+    """Take the exclusive lock of an open file; False if another process holds it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -212,7 +212,7 @@ def _text(packed: Mapping[str, Any]) -> str:
 
 
 def read_journal(path: Path, start: int = 0, chunk: int = CHUNK) -> bytes:
-    """About `chunk` bytes of whole lines from byte `start`; empty where there is none (yet).
+    """About `chunk` bytes of whole lines from byte `start`; empty if there is none (yet).
 
     Raises:
         FileNotFoundError: the journal is gone (compacted).
@@ -252,7 +252,7 @@ def cut_short(end: Bad) -> bool:
 
 
 def journal_schema(path: Path) -> int | None:
-    """The schema of a journal, None where its header is damaged.
+    """The schema of a journal, None if its header is damaged.
 
     Raises:
         FileNotFoundError: the journal is gone (compacted).

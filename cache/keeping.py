@@ -2,7 +2,7 @@
 
 journal line damaged ─► its bytes to damaged/ ─┐
 journal gone or cut short ─────────────────────┼─► rows of it in the index ─► our own journal
-segment that nothing mends ─► to damaged/ ─────┘
+segment that nothing repairs ─► to damaged/ ─────┘
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Keeper:
         journal: where rows are saved again; None for a process that does not own the index.
 
     Attributes:
-        index: a connection to an index that may hold what is lost, None where there is none.
+        index: a connection to an index that may hold what is lost, None if there is none.
         remembered: what an index knows of the footers of segments that it has read.
     """
 
@@ -57,7 +57,7 @@ class Keeper:
         self._journal = journal
 
     def clear(self) -> None:
-        """Move out of the way what has the name of a journal or a segment and is no file."""
+        """Move aside what has the name of a journal or a segment and is no file."""
         strange = []
         for place in (self.journals, self.segments):
             with suppress(FileNotFoundError), os.scandir(place) as entries:
@@ -80,8 +80,8 @@ class Keeper:
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:
-        """A file that the system does not let us read (a bad sector, another user's) is told, and
-        left: the others are read. One that is gone is for the caller."""
+        """A file that the system does not let us read (a bad sector, another user's) is reported,
+        and left: the others are read. One that is gone is for the caller."""
         try:
             yield
         except FileNotFoundError:
@@ -127,7 +127,7 @@ class Keeper:
         return found
 
     def sources(self, name: str) -> dict[str, int]:
-        """`segment_sources` of a segment, mended first where it must be; none of a bad one."""
+        """`segment_sources` of a segment, repaired first where it must be; none of a bad one."""
         known = self.remembered().get(name)
         if known is not None and (self.segments / name).exists():
             return known
@@ -139,7 +139,7 @@ class Keeper:
             return segment_sources(self.segments / name) if self.mended(name) else {}
 
     def mended(self, name: str) -> bool:
-        """Make a damaged segment whole, or move it out of the way and return False."""
+        """Make a damaged segment whole, or move it aside and return False."""
         with self.reading(self.segments / name):
             if mend(self.segments / name, self.damaged, self._elsewhere):
                 return True
@@ -161,7 +161,7 @@ class Keeper:
         return sorted(found, key=lambda each: each[1])
 
     def check(self, files: Iterable[tuple[Path, int]]) -> None:
-        """Look whether files are what was written, and mend or set aside what is not."""
+        """Look whether files are what was written, and repair or set aside what is not."""
         for path, size in files:
             try:
                 if path.parent == self.journals:

@@ -95,7 +95,7 @@ class Bad(NamedTuple):
 
 
 def schema_of(line: bytes) -> int | None:
-    """The schema that the first line of a journal names, None where it is damaged or no header.
+    """The schema that the first line of a journal names, None if it is damaged or no header.
 
     A header of a newer version counts only with its checksum: a digit may have flipped.
     """
@@ -130,7 +130,7 @@ def spans(data: bytes, start: int, schema: int | None) -> list[Span]:
 
     Args:
         start: where `data` begins in its journal.
-        schema: of the journal; None where its header is damaged, and each line speaks for itself.
+        schema: of the journal; None if its header is damaged, and each line speaks for itself.
     """
     found: list[Span] = []
     place = 0

@@ -30,7 +30,7 @@ class Living:
         self._held: dict[str, int] = {}
 
     def hold(self, work: str) -> bool:
-        """Take work in hand; False where another process has it.
+        """Take work in hand; False if another process has it.
 
         Raises:
             BadInput, NotSaved: the workspace cannot be written.

@@ -34,7 +34,7 @@ Elsewhere = Callable[[Mapping[str, int]], bool]
 def mend(segment: Path, damaged: Damaged, elsewhere: Elsewhere = lambda sources: False) -> bool:
     """Make a segment and its twin what their name says; whether the segment is so now.
 
-    What was damaged is set aside first, what was gone is told. A twin that stands alone is told
+    What was damaged is set aside first, what was gone is reported. A twin on its own is reported
     only where no other file holds its rows: a segment's twin comes first and goes last, so a kill
     leaves it too. A file that cannot be written is left as it is.
 
@@ -95,7 +95,7 @@ def mend(segment: Path, damaged: Damaged, elsewhere: Elsewhere = lambda sources:
 
 
 def give_up(segment: Path, damaged: Damaged) -> bool:
-    """Move a segment that nothing mends, and its twin, to `damaged/`; False where that fails."""
+    """Move a segment that nothing repairs, and its twin, to `damaged/`; False if that fails."""
     moved = True
     for path in (twin_of(segment), segment):
         if path.exists():
@@ -148,7 +148,7 @@ def _places(one: bytes, two: bytes, near: int = NEAR) -> list[tuple[int, int]]:
 
 
 def _mixed(one: bytes, two: bytes, wanted: int) -> bytes | None:
-    """The mixture of two files of one length that has the checksum, None where none has."""
+    """The mixture of two files of one length that has the checksum, None if none has."""
     if len(one) != len(two):
         return None
     for near in (1, NEAR):

@@ -39,7 +39,7 @@ class Numbers:
         self._bare: set[int] = set()
 
     def forget(self) -> None:
-        """Read them anew: what was given out last is not in the index."""
+        """Read them again: what was given out last is not in the index."""
         self._texts = self._points = None
 
     @property

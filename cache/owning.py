@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def own(workspace: Path) -> int | None:
-    """Make a workspace ready; the open lock of its index, None where another process holds it.
+    """Make a workspace ready; the open lock of its index, None if another process holds it.
 
     Raises:
         BadInput: the workspace cannot be written.

@@ -45,7 +45,7 @@ class Unreadable(BadInput):
 
 
 def checksum_of(name: str) -> int | None:
-    """The CRC-32 that a segment's name holds, None where it holds none."""
+    """The CRC-32 that a segment's name holds, None if it holds none."""
     found = _SEALED.search(name)
     return int(found[1], 16) if found else None
 
@@ -206,7 +206,7 @@ def write_segment(
         sources: looked at when the last of them has come.
 
     Returns:
-        Where it lies, None where there was no row.
+        Where it lies, None if there was no row.
 
     Raises:
         NotSaved, BadInput: the disk does not take it; nothing is lost then.

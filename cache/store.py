@@ -76,7 +76,7 @@ class Store:
 
     @classmethod
     def open(cls, workspace: str | Path) -> Store:
-        """Open a workspace, creating its directory (0700) where there is none.
+        """Open a workspace, creating its directory (0700) if there is none.
 
         Raises:
             BadInput: the workspace cannot be written, or a newer version wrote it.
@@ -173,7 +173,7 @@ class Store:
         return self._ask(has_score, point, objective_fingerprint, split, numerics)
 
     def point(self, point_id: str) -> dict[str, Any] | None:
-        """The recipe of a point by its id, None where there is none."""
+        """The recipe of a point by its id, None if there is none."""
         return self._ask(recipe_of, point_id)
 
     def numerics(self, family: str, split: str = "explore") -> list[str]:
@@ -207,7 +207,7 @@ class Store:
     ) -> Columns:
         """The points of a family that have a score of an objective or failed, the earliest first.
 
-        Remembered between calls: only points with new rows are joined anew.
+        Remembered between calls: only points with new rows are joined again.
 
         Args:
             objectives: name -> fingerprint now; scores of an older fingerprint do not count.

@@ -95,7 +95,7 @@ def _placed(rows: pa.Table, source: str, ends: np.ndarray) -> pa.Table:
 
 
 def _parse(data: bytes) -> pa.Table | None:
-    """Lines as columns, or None where one of them does not fit."""
+    """Lines as columns, or None if one of them does not fit."""
     if not data:
         return written().empty_table()
     try:

@@ -61,7 +61,7 @@ class Failed:
 
     @property
     def limit(self) -> bool:
-        """Whether a limit was reached, which nothing but another template or pattern mends."""
+        """Whether a limit was reached, which nothing but another template or pattern repairs."""
         return self.kind not in ("syntax", "error")
 
 
@@ -72,7 +72,7 @@ class Match:
     Attributes:
         pattern: which of the patterns, from 0.
         whole: the text that it matches.
-        group: its group 1; None where there is none, or it took no part.
+        group: its group 1; None if there is none, or it took no part.
     """
 
     pattern: int
@@ -90,7 +90,7 @@ class _Process:
         )
 
     def ask(self, request: bytes, seconds: float) -> list[Any] | None:
-        """The answers; None where the process gave none in time, and is no more."""
+        """The answers; None if the process gave none in time, and is no more."""
         assert self._child.stdin is not None and self._child.stdout is not None
         deadline = time.monotonic() + seconds
         try:
@@ -235,7 +235,7 @@ def groups(pattern: str) -> int | Failed:
 
 
 def ends(patterns: Sequence[Sequence[Sequence[str]]], names: Sequence[str]) -> list[Failed | None]:
-    """Why a pattern does not end on these names; None where it does.
+    """Why a pattern does not end on these names; None if it does.
 
     Args:
         patterns: of each its forms, as (search, match or fullmatch; regular expression).

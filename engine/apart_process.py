@@ -141,7 +141,7 @@ def _match(asked: dict[str, Any]) -> Callable[[str], Any]:
     patterns = [re.compile(each) for each in asked["patterns"]]
 
     def one(text: str) -> Any:
-        """[which pattern, all of its first match, its group 1]; None where none matches."""
+        """[which pattern, all of its first match, its group 1]; None if none matches."""
         for number, pattern in enumerate(patterns):
             found = getattr(pattern, asked["how"])(text)
             if found is not None:

@@ -29,7 +29,7 @@ _UNSEEN_IN_LINES = re.compile(f"(?![\\n\\t])[{_HIDDEN}]")
 
 
 def shown(text: str, *, lines: bool = False, most: int | None = _LONG) -> str:
-    r"""Text as a person may see it: what is not seen stands as an escape (`\x1b`, `\u202e`).
+    r"""Text as a user may see it: what is not seen stands as an escape (`\x1b`, `\u202e`).
 
     Args:
         lines: keep line breaks and tabs, where they are ours or an answer's own.
@@ -112,7 +112,7 @@ class BadInput(ParetoscopeError):
 
 
 def first_problems(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    """As many as a person reads, and one more that counts the rest."""
+    """As many as a user reads, and one more that counts the rest."""
     more = len(problems) - MOST
     if more <= 1:
         return tuple(problems)

@@ -48,7 +48,7 @@ class Corners:
     """Which unmerged models lie exactly on a method's surface.
 
     Attributes:
-        zero: the model that zero coefficients are; None where they are refused or no model.
+        zero: the model that zero coefficients are; None if they are refused or no model.
         one: whether one coefficient of 1 (times strength), the others 0, is that model; "alone"
             where it is so in a family without a target only.
     """
@@ -73,7 +73,7 @@ class Method:
         takes_coefficients: False for `single`.
         simplex: whether only the proportions of the coefficients matter (Σ c must not be 0).
         additive: whether it is θ0 + Σ c_i τ_i, which adapters on the base give without a merge.
-        mergekit: what the weights of mergekit's method of the same name multiply; None where
+        mergekit: what the weights of mergekit's method of the same name multiply; None if
             mergekit has no such method with the same result.
         default_range: slider range of a coefficient.
         check: refuses coefficients that the method cannot use, as `bad` input.

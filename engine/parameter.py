@@ -71,7 +71,7 @@ class Parameter:
             "text", "texts" (a list of them), or "directory" (of a model; its files, not its place,
             are what counts).
         sentence: what it does.
-        default: None where there is none.
+        default: None if there is none.
         required: whether it must be given.
         absent: whether it may be left out, or null, which is not the same as any value.
         bounds: of a number.

@@ -41,7 +41,7 @@ def kept_private() -> Iterator[None]:
 
 
 def users_umask() -> int | None:
-    """The umask that the user came with; None where nothing changed it."""
+    """The umask that the user came with; None if nothing changed it."""
     try:
         return int(os.environ[VARIABLE], 8) & 0o777
     except (KeyError, ValueError):

@@ -128,7 +128,7 @@ class Study:
         raise unknown(str(self.path), "objective", name, [each.name for each in self.objectives])
 
     def select(self, names: list[str] | tuple[str, ...] | None) -> tuple[Objective, ...]:
-        """The objectives named, in that order; all of them where none is named."""
+        """The objectives named, in that order; all of them if none is named."""
         return self.objectives if not names else tuple(self.objective(name) for name in names)
 
     def slider_range(self, method: Method, coefficient: str) -> tuple[float, float]:

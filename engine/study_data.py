@@ -43,7 +43,7 @@ class DataOptions:
     Attributes:
         columns: our name -> the column's name, or the names of several.
         rows: column -> values, one of which a row has to hold to be read.
-        answer_is: one of `ANSWERS`; None where the data themselves leave one reading.
+        answer_is: one of `ANSWERS`; None if the data themselves leave one reading.
         target_pattern: its group 1 (or all of its match) is the target.
     """
 
@@ -129,7 +129,7 @@ def _text(reader: Reader, data: Mapping[str, Any], key: str, where: str) -> str 
 
 
 def data_place(reader: Reader, data: Mapping[str, Any], key: str, where: str) -> Path | None:
-    """Where the data file of a key lies; None where none is named. An address is a problem."""
+    """Where the data file of a key lies; None if none is named. An address is a problem."""
     value = data.get(key)
     if isinstance(value, str) and re.match(r"\w[\w+.\-]*://", value):
         what = f"{value[:80]!r} is a URL, and nothing is downloaded"

@@ -42,7 +42,7 @@ class Left:
     """Something that a dead process left.
 
     Attributes:
-        removed: whether it is gone now; otherwise it needs a person's hand.
+        removed: whether it is gone now; otherwise it needs a user's hand.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class Left:
 
 
 def _locked(path: Path, *, new: bool) -> int | None:
-    """The open descriptor of a file with its lock; None where another process holds it, or where
+    """The open descriptor of a file with its lock; None if another process holds it, or where
     it is gone."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT | os.O_EXCL if new else 0)
     try:
@@ -97,7 +97,7 @@ def begun(directory: Path) -> Iterator[None]:
 
 
 def remove(directory: Path) -> Left | None:
-    """Remove a directory that is marked and whose process is dead; None where it is not."""
+    """Remove a directory that is marked and whose process is dead; None if it is not."""
     if directory.is_symlink() or not directory.is_dir():
         return None
     if directory.stat().st_uid != os.geteuid():
@@ -135,7 +135,7 @@ def recorded(workspace: Path | None, path: Path, made: Sequence[Path]) -> Iterat
     """The workspace knows, while the block runs, that `path` is being written.
 
     Args:
-        workspace: None where there is none to record it in.
+        workspace: None if there is none to record it in.
         made: the directories above it that do not exist yet, the nearest first.
     """
     if workspace is None:

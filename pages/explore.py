@@ -95,14 +95,14 @@ def start(recipes: list[Recipe], what: str) -> None:
 
 
 def evaluate(recipe: Recipe) -> None:
-    """Measure the recipe in hand: its point is one that a person asked for."""
+    """Measure the current recipe: its point is one that a user asked for."""
     point = bench.point_id(recipe)
     bench.remarks.say({point: replace(bench.remarks.of(point), asked=True)})
     start([recipe], f"Scoring {recipe}")
 
 
 def actions(recipe: Recipe, point: str | None, whole: bool, now: bool) -> None:
-    """What can be done with the recipe in hand."""
+    """What can be done with the current recipe."""
     left, middle, right = st.columns(3, gap="xsmall")
     left.button(
         "Evaluate", key="evaluate", type="primary", width="stretch",

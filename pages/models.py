@@ -57,7 +57,7 @@ def show_vectors() -> None:
         if bench.opened is None:
             st.text("Waiting for the worker to open the study.")
         elif not running and st.button("Measure the task vectors", key="measure_vectors"):
-            # as a sweep it makes way for what a person asks
+            # as a sweep it makes way for what a user asks
             bench.submit("Measuring the task vectors", "geometry", {}, looking, "sweep")
         jobs.endings(bench, (looking,))
         return

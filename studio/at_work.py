@@ -1,6 +1,6 @@
 """What the worker is doing and what is queued, in order: one line each.
 
-running ──► parked for it ──► asked for by a person ──► sweeps that wait
+running ──► parked for it ──► asked for by a user ──► sweeps that wait
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Work:
         what: what it is for, in words.
         stands: how far it is, and how long it still takes.
         part: how much is done, from 0 to 1.
-        cancel: ends it; None where it cannot be done without.
+        cancel: ends it; None if it cannot be done without.
     """
 
     key: str

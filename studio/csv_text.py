@@ -39,7 +39,7 @@ def of_rows(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def of_table(table: pa.Table) -> bytes:
-    """A file of columns: every digit of a number, an empty cell where there is none."""
+    """A file of columns: every digit of a number, an empty cell if there is none."""
     columns = [_guarded_column(each) for each in table.columns]
     file = io.BytesIO()
     made = pa.Table.from_arrays(columns, [guarded(each) for each in table.column_names])

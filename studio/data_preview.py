@@ -59,7 +59,7 @@ class Seen:
 
 
 def see(document: Mapping[str, Any], beside: Path) -> Seen | None:
-    """What an item of `objectives:` has as its data; None where there is no such file yet.
+    """What an item of `objectives:` has as its data; None if there is no such file yet.
 
     Args:
         document: with name, scorer, data, and the data's options.

@@ -27,7 +27,7 @@ class Check:
 
     Attributes:
         results: what was found, a sentence a line.
-        good: False where it is allowed but worth a look.
+        good: False if it is allowed but worth a look.
     """
 
     name: str

@@ -35,7 +35,7 @@ _KEY = re.compile(r"(?:\.|: (?:option )?)(\w+)")
 def problems_of(
     document: Mapping[str, Any], path: Path, family: Family | None = None
 ) -> tuple[Objective | None, list[Problem]]:
-    """(the objective, checked with its data; every problem): None where there are problems.
+    """(the objective, checked with its data; every problem): None if there are problems.
 
     Args:
         path: the study file that is to hold it.
@@ -95,7 +95,7 @@ def fields_of(
 
 def field_of(document: Mapping[str, Any], problem: Problem, path: Path) -> str | None:
     """The field that a problem belongs to: a key of `FORM` or an option of the scorer; "" where it
-    is the objective's and no field's; None where it is not the objective's.
+    is the objective's and no field's; None if it is not the objective's.
 
     A problem names the objective and a key, or the data file and a line.
     """

@@ -49,7 +49,7 @@ def keys_before(
     the numerics of the newest score.
 
     Weights are known by their remembered digests; those of a small family are read where they are
-    not. None where they would have to be read, or there are no points.
+    not. None if they would have to be read, or there are no points.
 
     Args:
         wait: read those of a large family too.

@@ -68,7 +68,7 @@ def text_of(texts: Sequence[str]) -> str:
 
 
 def item_of(path: Path, name: str) -> dict[str, Any]:
-    """An item of `objectives:` as the file has it; {} where there is none of this name."""
+    """An item of `objectives:` as the file has it; {} if there is none of this name."""
     found = (each for each in read_yaml(path)["objectives"] if each.get("name") == name)
     return dict(next(found, {}))
 

@@ -129,7 +129,7 @@ class Workbench:
         missing = self.lacking(self.singles, self.objective_names)
         if missing:
             what = f"Scoring {', '.join(map(str, missing))}"
-            self.evaluate(missing, what, "singles", "sweep")  # makes way for what a person asks
+            self.evaluate(missing, what, "singles", "sweep")  # makes way for what a user asks
 
     def restart(self) -> None:
         """Open the study again after a failure; the executor starts a new worker for it."""
@@ -257,7 +257,7 @@ class Workbench:
         return task
 
     def task(self, session: str) -> Task | None:
-        """The latest job of a session; None where it has none."""
+        """The latest job of a session; None if it has none."""
         with self._lock:
             return self._tasks.get(session)
 

@@ -33,8 +33,8 @@ TAKEN_UP = (
 
 
 def take_up_again() -> None:
-    """A person went back or forward: the address is taken up as at first; sliders and choices are
-    made anew, since a widget that is there keeps what it shows."""
+    """A user went back or forward: the address is taken up as at first; sliders and choices are
+    made again, since a widget that is there keeps what it shows."""
     for name in TAKEN_UP:
         st.session_state.pop(name, None)
     st.session_state["view_turn"] = st.session_state.get("view_turn", 0) + 1
@@ -49,7 +49,7 @@ def came_back() -> bool:
 
 
 def of_recipe(recipe: Recipe, names: Names) -> dict[str, str | None]:
-    """The parameters of an address that name a resolved recipe; None where nothing need be said."""
+    """The parameters of an address that name a resolved recipe; None if nothing need be said."""
     method = METHODS[recipe.method]
     standard = default_parameters(method, names)
     coefficients = [f"{name}:{value:.6g}" for name, value in recipe.coefficients.items()]
@@ -66,7 +66,7 @@ def of_recipe(recipe: Recipe, names: Names) -> dict[str, str | None]:
 
 
 def to_recipe(asked: Mapping[str, str], names: Names) -> Recipe | None:
-    """The resolved recipe that an address names; None where it names none.
+    """The resolved recipe that an address names; None if it names none.
 
     Raises:
         BadInput: it names one that this study cannot make.

@@ -29,7 +29,7 @@ def field(
 
     Args:
         place: where it is drawn; here by default.
-        endings: of the files that can be chosen; a directory is chosen where none is given.
+        endings: of the files that can be chosen; a directory is chosen if none is given.
         new: the name of a directory that is to be made in the one that is chosen.
     """
     if key in st.session_state:  # what stands in it; a first value beside that is a second one
@@ -51,7 +51,7 @@ def button(label: str, key: str, typed: str) -> None:
 
 
 def picker(label: str, key: str, endings: tuple[str, ...] = (), new: str = "") -> None:
-    """The directory that is looked into, while a person browses for a field.
+    """The directory that is looked into, while a user browses for a field.
 
     Args:
         endings, new: as of `field`.

@@ -19,7 +19,7 @@ NONE = "–"  # no objective can have this name
 
 
 def view_key(name: str) -> str:
-    """The key of a choice's widget: another after the address was taken up anew, since a widget
+    """The key of a choice's widget: another after the address was taken up again, since a widget
     that is there keeps what it shows."""
     turn = st.session_state.get("view_turn", 0)
     return f"view:{name}:{turn}" if turn else f"view:{name}"
@@ -107,7 +107,7 @@ def chosen_axes(axes: Sequence[Axis]) -> list[Axis]:
 
 
 def visible(bench: Workbench) -> Measured:
-    """The study's points without those that a person has hidden, unless these are to be seen."""
+    """The study's points without those that a user has hidden, unless these are to be seen."""
     measured = bench.measured()
     hidden = hidden_of(bench.remarks.all(), measured.row_of)
     if not hidden or kept().get("show_hidden"):

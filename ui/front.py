@@ -31,7 +31,7 @@ def front_axes(bench: Workbench) -> tuple[Axis, ...]:
 
 
 def choose_front(bench: Workbench) -> tuple[Axis, ...]:
-    """Draw the control; the objectives chosen. Another choice draws the whole page anew."""
+    """Draw the control; the objectives chosen. Another choice draws the whole page again."""
     axes = axes_of(bench.objectives)
     over = front_axes(bench)
     names = [axis.name for axis in over]

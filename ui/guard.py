@@ -53,7 +53,7 @@ STARTS = ("http.response.start", "websocket.http.response.start", "websocket.acc
 
 
 def _place(address: str, scheme: str) -> tuple[str, int] | None:
-    """(name, port) of an address without its scheme; None where it is none. The loopback has one
+    """(name, port) of an address without its scheme; None if it is none. The loopback has one
     name."""
     try:
         parts = urlsplit(f"//{address}")
@@ -85,7 +85,7 @@ def is_own(origin: str, host: str, allowed: Iterable[str] = ()) -> bool:
 
 
 def refusal(host: str | None, origins: list[str]) -> str | None:
-    """Why a request is not answered, in words for whoever asked; None where it is."""
+    """Why a request is not answered, in words for whoever asked; None if it is."""
     from streamlit import config
     from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 

@@ -19,13 +19,13 @@ def shown(bench: Workbench, title: str) -> list[Work]:
 
 
 def keys(bench: Workbench, title: str) -> tuple[str, ...]:
-    """Names of the work shown; a page is drawn anew where another runs."""
+    """Names of the work shown; a page is drawn again where another runs."""
     return tuple(sorted(each.key for each in shown(bench, title)))
 
 
 def ended(bench: Workbench, session: str, title: str) -> frozenset[str]:
     """Ids of the jobs of a browser session that are over, but for those that a page shows itself:
-    one may begin and end between two looks, and its page has to be drawn anew all the same."""
+    one may begin and end between two looks, and its page has to be drawn again all the same."""
     own = OWN.get(title, ())
     return frozenset(
         task.handle.id

@@ -5,7 +5,7 @@
     server     looks for each tab; where the token is another one: [channel] ──► the fragment's run
 
 No timer runs in the browser and nothing is sent while nothing changes. A fragment that was told and
-did not draw itself anew (its run was cut short by another) is told again. What `look` raises is a
+did not draw itself again (its run was cut short by another) is told again. What `look` raises is a
 change too: the fragment runs, meets the same error, and shows it.
 """
 

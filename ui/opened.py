@@ -81,7 +81,7 @@ def _engine(home: Path) -> tuple[Store, Executor]:
 
 @st.cache_resource(show_spinner=False)
 def _bench(path: Path, changed: int, home: Path) -> Workbench:
-    """The bench of a study file; a changed file is read anew. A refusal is not remembered."""
+    """The bench of a study file; a changed file is read again. A refusal is not remembered."""
     clean_beside(path)
     study, objectives, family = read_study(path)
     store, executor = _engine(home)

@@ -26,7 +26,7 @@ def parameter_field(
     """Draw the widget; what stands in it.
 
     Args:
-        value: what it is made with; another makes it anew.
+        value: what it is made with; another makes it again.
         models: what a parameter that names a model of the family may name.
         persist: as Streamlit's `persist_state`.
         lines: what stands at first in the area of a parameter that is a list of texts.

@@ -1,6 +1,6 @@
 """The current recipe: method, sliders, structural parameters.
 
-    Hand ──► widgets ──► Hand          a person moves a slider
+    Hand ──► widgets ──► Hand          a user moves a slider
     load_recipe ──► Hand, new widgets  a click on the chart puts a recipe in
 
 Streamlit's browser side does not always follow a value that code sets on a widget that is there,
@@ -74,7 +74,7 @@ def hand() -> Hand:
 
 def anchored(key: str, current: Any) -> Any:
     """The value to make a widget with: fixed while the widget lives, since another would make it
-    anew; the current one where it was not on the page before."""
+    again; the current one where it was not on the page before."""
     anchors = st.session_state.setdefault("anchors", {})
     if key not in st.session_state or key not in anchors:
         anchors[key] = current
@@ -184,7 +184,7 @@ def parameter_form(method: Method, names: Names) -> dict[str, Any]:
 
 
 def in_hand(names: Names) -> Recipe | None:
-    """The resolved recipe as the controls have it, without drawing them; None where they make
+    """The resolved recipe as the controls have it, without drawing them; None if they make
     none."""
     method = find_method(hand().method)
     coefficients = hand().coefficients.get(method.name, {})

@@ -77,7 +77,7 @@ def look(bench: Workbench, measured: Measured) -> None:
 
 
 def watch(bench: Workbench, step: Step, key: str, now: Hashable) -> bool:
-    """Tick a step when a value that a person can change is another one than at first.
+    """Tick a step when a value that a user can change is another one than at first.
 
     Args:
         key: whose value it is; each is compared with its own first one of this session.

@@ -1,6 +1,6 @@
 """History of the recipes on the sliders: undo, redo, and reset to the start values.
 
-sliders ──► `Steps.note` ──► a step ──► Undo, Redo: an earlier hand is loaded, sliders made anew
+sliders ──► `Steps.note` ──► a step ──► Undo, Redo: an earlier hand is loaded, sliders made again
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _go(places: int, on_change: Callable[[], Any]) -> None:
 
 
 def start(study: Study, names: Names) -> Step:
-    """The method in hand with sliders and parameters as they are at first."""
+    """The current method with sliders and parameters as they are at first."""
     method = find_method(hand().method)
     sliders = method.coefficient_names(names)
     return Step(

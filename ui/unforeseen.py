@@ -42,7 +42,7 @@ def details(error: BaseException) -> str:
 
 
 def problems_of(error: BaseException) -> tuple[str, ...]:
-    """What is to be mended, where an error says so itself; else the error in one line."""
+    """What is to be repaired, where an error says so itself; else the error in one line."""
     if isinstance(error, BadInput):
         return tuple(map(str, first_problems(error.problems)))
     said = shown(str(error).strip().partition("\n")[0][:300])
@@ -77,7 +77,7 @@ def keep(error: Exception) -> None:
 
 
 def show_kept() -> None:
-    """What is kept of a callback that failed on this page, until a person closes it."""
+    """What is kept of a callback that failed on this page, until a user closes it."""
     kept: Failure | None = st.session_state.get(KEPT)
     if kept is not None and kept.run != running():
         del st.session_state[KEPT]

@@ -18,7 +18,7 @@ def export(args: SimpleNamespace) -> dict[str, Any]:
     check_output(out)
     with Session(args) as session:
         (recipe,) = session.recipes()
-        from engine.export.point import check_export  # imports torch: bad input is told sooner
+        from engine.export.point import check_export  # imports torch: bad input is reported sooner
 
         check_export(recipe, session.family, out, adapter=args.adapter)
         session.open()

@@ -12,7 +12,7 @@ Document = Mapping[str, Any]
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number for people; – where there is none."""
+    """A number for people; – if there is none."""
     return "–" if value is None else f"{value:.{digits}g}"
 
 

@@ -115,7 +115,7 @@ class Session(Workbench):
         return found
 
     def recipe_of(self, point: str) -> Recipe:
-        """The recipe of a point of this workspace; raises `BadInput` where there is none."""
+        """The recipe of a point of this workspace; raises `BadInput` if there is none."""
         data = self.store.point(point)
         if data is None:
             raise unknown("--point", "point", point, list(self.measured().ids)[-20:])

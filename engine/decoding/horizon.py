@@ -22,7 +22,7 @@ _ORIGINAL = "original_max_position_embeddings"
 
 
 def sparse_horizon(config: Mapping[str, Any]) -> int | None:
-    """Longest text whose keys are all picked; None where keys are not picked."""
+    """Longest text whose keys are all picked; None if keys are not picked."""
     found = [config[key] for key in _KEYS if _counts(config.get(key))]
     if all(_counts(config.get(key)) for key in _BLOCKS):
         found.append(config[_BLOCKS[0]] * config[_BLOCKS[1]])

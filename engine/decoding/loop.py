@@ -63,7 +63,7 @@ def generate(
         end_ids: an id of these ends its row and is not part of the result.
         stopped: called with (prompt index, its new ids so far) after each new token; true ends the
             row.
-        bucket: batch make-up; in float32 it changes no text, save where the two best logits are
+        bucket: batch make-up; in float32 it changes no text, except where the two best logits are
             within 1e-4.
         tick: called before each forward of each module; what it raises ends the call.
         on_tokens: called with (prompt index, new id) for each token that is part of the result,

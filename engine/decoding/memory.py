@@ -69,7 +69,7 @@ def memory_bytes(module: PreTrainedModel) -> MemoryBytes:
 
 
 def cache_bytes(module: PreTrainedModel) -> int | None:
-    """Bytes of keys and values a token, of plain attention; None where layers differ in them."""
+    """Bytes of keys and values a token, of plain attention; None if layers differ in them."""
     config = module.config.get_text_config()
     try:
         heads = config.num_attention_heads

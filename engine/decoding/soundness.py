@@ -65,7 +65,7 @@ def alike(logits: Tensor, limit: int | None = None) -> Tensor | None:
         limit: ids from here on are masked, and not looked at.
 
     Returns:
-        bool [...], or None where it is so nowhere.
+        bool [...], or None if it is so nowhere.
     """
     size = min(logits.shape[-1], limit or logits.shape[-1])
     few = logits[..., : size : max(1, size // SAMPLE)]

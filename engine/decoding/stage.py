@@ -53,7 +53,7 @@ class Stage:
         Args:
             ids: int64 [rows, columns], the columns that are new.
             real: bool [rows, all columns so far, these included]: false where there is padding;
-                None where there is none.
+                None if there is none.
             positions: int64 [rows, all columns so far, these included].
         """
         feeding, again = self.feeding, self._reads_again(positions)

@@ -84,7 +84,7 @@ class _Fault(TorchDispatchMode):
     it does matter, there is no number soon.
 
     Attributes:
-        found: the first, in words; None where there is none.
+        found: the first, in words; None if there is none.
         largest: of all results that are finite.
     """
 
@@ -127,7 +127,7 @@ Look = Callable[[Sequence[Any], Any], list[Tensor]]
 
 @functools.lru_cache(maxsize=4096)
 def _look(func: Any) -> Look | None:
-    """How the largest numbers of an operation's results are found; None where it makes none."""
+    """How the largest numbers of an operation's results are found; None if it makes none."""
     name = func.name()
     if func.is_view or name.startswith(_UNWRITTEN):
         return None

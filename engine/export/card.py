@@ -45,7 +45,7 @@ class Papers:
         kind: "merged", "copy", "adapter" or "decoding".
         fingerprints: model name -> sha256 of its files.
         difference: largest |logit difference| between the export and what was scored, where the
-            two are not the same weights; None where they are.
+            two are not the same weights; None if they are.
         cautions: what is to be known of the rows that were scored, a sentence each.
     """
 

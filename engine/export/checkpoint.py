@@ -111,7 +111,7 @@ def merge_to(
         BadInput: `out` is not empty or has no room, or a merged weight is not finite.
         ParetoscopeError: the disk filled up.
     """
-    side_files(basis.tensors.family)  # what cannot be copied is told before anything is merged
+    side_files(basis.tensors.family)  # what cannot be copied is reported before anything is merged
     needed = sum(each.bytes for each in planned(basis, dtype))
     with new_directory(out, needed) as partial:
         names = write_weights(partial, basis, coefficients, dtype=dtype, shard=shard)

@@ -2,7 +2,7 @@
 
 The folder is trusted only for what it has been seen to do: the code that was written generates from
 probe prompts with the models that are loaded, alone and in batches, and every logit that it picked
-a token by is compared with the live mixture's, which reads each text anew and without padding.
+a token by is compared with the live mixture's, which reads each text again and without padding.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ def _mapping(data: Any, where: str, problems: list[Problem]) -> dict[str, Any]:
 
 
 def to_mergekit(recipe: Recipe, places: Mapping[str, str], dtype: str) -> str | None:
-    """mergekit YAML with the same result as a resolved recipe, or None where mergekit has none.
+    """mergekit YAML with the same result as a resolved recipe, or None if mergekit has none.
 
     Args:
         places: "base" and expert names -> what to write as the model (a hub id or a name).
@@ -262,7 +262,7 @@ def to_mergekit(recipe: Recipe, places: Mapping[str, str], dtype: str) -> str | 
 
 
 def mergekit_text(recipe: Recipe, family: Family) -> str | None:
-    """mergekit_config.yml of a recipe's export; None where mergekit has no such merge."""
+    """mergekit_config.yml of a recipe's export; None if mergekit has no such merge."""
     spec = family.spec
     places = {name: hub_id(spec.path_of(name)) or f"./{name}" for name in ("base", *spec.experts)}
     models = (family.base, *family.experts.values())

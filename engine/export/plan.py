@@ -71,7 +71,7 @@ class Plan:
         files: sorted by name.
         beside: names of the family's models that it does not hold and cannot run without, the one
             to load first in front.
-        rank: of the adapter written; 0 where none is.
+        rank: of the adapter written; 0 if none is.
     """
 
     kind: str

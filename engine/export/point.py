@@ -189,7 +189,7 @@ def _copied_adapter(
     """(difference, notes) of an adapter's copy.
 
     peft leaves tensors out whose names it does not expect, and says nothing that stops it. A plain
-    LoRA is then written anew under the names that it reads.
+    LoRA is then written again under the names that it reads.
     """
     try:
         found = _beside_base(composer, partial, live, source)

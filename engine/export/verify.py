@@ -1,6 +1,6 @@
 """Reloads an export before it appears, and compares it with what was scored.
 
-    weights   every tensor of every shard, bit for bit, against a merge made anew
+    weights   every tensor of every shard, bit for bit, against a merge made again
     logits    of the directory as plain transformers or peft loads it, against the live model's
 
 How far logits may lie apart depends on what separates the two. The same weights through the same
@@ -99,7 +99,7 @@ def verify_weights(
     coefficients: Coefficients,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Read every written tensor back and compare it with a merge made anew.
+    """Read every written tensor back and compare it with a merge made again.
 
     Args:
         tensors: that must be there, and no others.

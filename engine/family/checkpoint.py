@@ -31,7 +31,7 @@ Kind = Literal["full", "lora", "adapter", "raw"]
 _OTHER_ROWS = ("moshi", "mllama_text_model", "marian", "csm", "molmo2_text")
 # names of the text part's embedding in a checkpoint of several parts
 _TEXT_PART = re.compile(r"(?:^|\.)(?:language_model|text_model)\.|^(?:model\.)?embed_tokens\.")
-# masks and tables that old checkpoints stored and every loader computes anew
+# masks and tables that old checkpoints stored and every loader computes again
 _COMPUTED = re.compile(
     r"(?:rotary_emb\.inv_freq|\.attn\.(?:masked_)?bias|\.attention\.(?:masked_)?bias)$"
 )
@@ -87,7 +87,7 @@ class Checkpoint:
 
     @cached_property
     def weights(self) -> dict[str, TensorInfo]:
-        """The float tensors that matter: without tables that a loader computes anew, and without
+        """The float tensors that matter: without tables that a loader computes again, and without
         what the class ignores."""
         return {
             name: info
@@ -173,7 +173,7 @@ class Checkpoint:
 
 
 def is_computed(info: TensorInfo) -> bool:
-    """Whether every loader computes this tensor anew (rotary tables, causal masks)."""
+    """Whether every loader computes this tensor again (rotary tables, causal masks)."""
     if not _COMPUTED.search(info.name):
         return False
     return info.name.endswith("inv_freq") or len(info.shape) in (0, 4)

@@ -42,7 +42,7 @@ def _auto() -> str:
 
 @lru_cache(maxsize=64)
 def text_class_name(model_type: str) -> str | None:
-    """Name of the class that runs text for a model type; None where transformers has none."""
+    """Name of the class that runs text for a model type; None if transformers has none."""
     text = _auto()
     for mapping in _MAPPINGS:
         start = text.find(f"\n{mapping} = ")

@@ -68,7 +68,7 @@ def _table() -> str:
 
 @lru_cache(maxsize=64)
 def class_of(model_type: str) -> ModelClass | None:
-    """The class of a model type; None where transformers has none."""
+    """The class of a model type; None if transformers has none."""
     start = f"\n{json.dumps(model_type)}: "  # a line a type: only the one asked for is parsed
     _, found, rest = _table().partition(start)
     if not found:

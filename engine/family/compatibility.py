@@ -41,7 +41,7 @@ class Family:
 
     Attributes:
         spec: where they lie.
-        tokenizer: of the model that `tokenizer:` names; None where only weights are merged.
+        tokenizer: of the model that `tokenizer:` names; None if only weights are merged.
         rows: vocabulary rows that every model has, the target included: what fused logits are cut
             to.
         vocabulary: ids that may be chosen: those of the tokenizer, within `rows`; `rows` without a
@@ -157,7 +157,7 @@ class _Inspection:
         return found.files
 
     def run(self) -> Family | None:
-        """The family, or None where problems were found."""
+        """The family, or None if problems were found."""
         opened = {name: self.open(name) for name in self.spec.names.models}
         models = {name: each for name, each in opened.items() if each is not None}
         tokenizers = self.tokenizers(models)
@@ -244,7 +244,7 @@ class _Inspection:
 
 
 def inspect_family(spec: FamilySpec, *, text: bool = True) -> tuple[Family | None, list[Problem]]:
-    """(the family, its problems): None where there is any, and then every one of them.
+    """(the family, its problems): None if there is any, and then every one of them.
 
     Args:
         text: the family is to be run, so it needs configurations and a tokenizer; without it only

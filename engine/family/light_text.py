@@ -27,7 +27,7 @@ class LightText:
     """What `engine.family.text.Text` would say of texts, where that needs no more than files.
 
     Attributes:
-        window: positions of the family's shortest model; None where no configuration says it.
+        window: positions of the family's shortest model; None if no configuration says it.
     """
 
     def __init__(self, family: Family) -> None:
@@ -70,7 +70,7 @@ class LightText:
     @cached_property
     def problem(self) -> Problem | None:
         """Why the chat template is no use at all: it does not parse, or no limit holds it; None
-        where it is, and where there is none."""
+        if it is, and if there is none."""
         if self.files.chat_template is None:
             return None
         try:
@@ -101,7 +101,7 @@ class LightText:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        """None where there is no tokenizer.json, or one that `tokenizers` cannot open."""
+        """None if there is no tokenizer.json, or one that `tokenizers` cannot open."""
         file = self.files.path / "tokenizer.json"
         if not file.is_file():
             return None
@@ -122,7 +122,7 @@ class LightText:
 
     @cached_property
     def opening(self) -> int | None:
-        """How many tokens the tokenizer puts in front of a text; None where it cannot be told."""
+        """How many tokens the tokenizer puts in front of a text; None if it cannot be told."""
         if self._tokenizer is None:
             return None
         whole = self._tokenizer.encode(_PROBE).ids
@@ -133,7 +133,7 @@ class LightText:
         return None
 
     def counts(self, texts: Sequence[str]) -> list[int] | None:
-        """Tokens of each text, special ones not added; None where they cannot be told."""
+        """Tokens of each text, special ones not added; None if they cannot be told."""
         if self._tokenizer is None:
             return None
         found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -141,5 +141,5 @@ class LightText:
 
 
 def light_text(family: Family | None) -> LightText | None:
-    """The light text of a family; None where there is no family or no tokenizer."""
+    """The light text of a family; None if there is no family or no tokenizer."""
     return None if family is None or family.tokenizer is None else LightText(family)

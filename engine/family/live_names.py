@@ -40,7 +40,7 @@ class LiveNames:
         self._prefixes: dict[tuple[str, str], None] = {}
 
     def layer(self, name: str) -> str | None:
-        """The live layer that peft adapts under a name; None where there is none."""
+        """The live layer that peft adapts under a name; None if there is none."""
         known = self._layers if self._layers is not None else self._holders
         found = self._find(name, known)
         if found is None and f"{name}.weight" in self._older:  # as an older transformers had it
@@ -56,7 +56,7 @@ class LiveNames:
         return self._stored.get(live, "")
 
     def tensor(self, name: str) -> str | None:
-        """The live tensor of a name; None where there is none."""
+        """The live tensor of a name; None if there is none."""
         return self._find(name, self._stored)
 
     def has_bias(self, module: str) -> bool:

@@ -29,7 +29,7 @@ def pieces_file(path: Path) -> Path | None:
 
 
 def read_pieces(file: Path, tokenizer_class: str = "") -> dict[int, str] | None:
-    """id -> piece; None where the file is of another form, or its class numbers them otherwise."""
+    """id -> piece; None if the file is of another form, or its class numbers them otherwise."""
     if file.name == "sentencepiece.bpe.model" or tokenizer_class.startswith(_RENUMBERED):
         return None
     try:

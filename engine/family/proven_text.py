@@ -19,7 +19,7 @@ PLACE = "tokenizers"
 
 
 def _mark(family: Family, workspace: Path) -> Path | None:
-    """The file that says so; None where the family has no tokenizer."""
+    """The file that says so; None if the family has no tokenizer."""
     files = family.tokenizer
     if files is None:
         return None

@@ -86,7 +86,7 @@ class Text:
         self._markers: dict[str, int | None] = {}
         self.opening: tuple[int, ...] = self._opening()
         if self.tokenizer.is_fast:
-            # some processors cut white space off the offsets; ids without special tokens stay
+            # some processors cut whitespace off the offsets; ids without special tokens stay
             self.tokenizer.backend_tokenizer.post_processor = None
 
     def _opening(self) -> tuple[int, ...]:
@@ -182,7 +182,7 @@ class Text:
     def split(self, text: str, boundary: int) -> tuple[list[int], int]:
         """Ids of a text, no special tokens added, and the first that reaches past a character.
 
-        Two tokens of one character go together, and so do a token of white space and the one that
+        Two tokens of one character go together, and so do a token of whitespace and the one that
         it is part of. A tokenizer written in Python gives no offsets: there the tokens count as
         before the boundary that the text before it has as well.
 

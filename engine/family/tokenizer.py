@@ -66,7 +66,7 @@ class TokenizerFiles:
         tokens: id -> token, added tokens included.
         end_ids: ids that end a text: generation_config, config and the tokenizer's own end token.
         eos_id: the tokenizer's own end token.
-        chat_template: the Jinja text, None where there is none.
+        chat_template: the Jinja text, None if there is none.
     """
 
     path: Path
@@ -272,7 +272,7 @@ def chat_template_of(path: Path, settings: Mapping[str, Any]) -> str | None:
 def compare(
     first: TokenizerFiles, second: TokenizerFiles, below: int | None = None
 ) -> tuple[int, str, str] | None:
-    """The first id that means different tokens to the two, with both tokens; None where they agree.
+    """The first id that means different tokens to the two, with both tokens; None if they agree.
 
     Only ids that both have are compared, below `below` where it is given: tokens added at the end
     of one are fine.

@@ -87,7 +87,7 @@ def _without(found: Tokenizers, model: Checkpoint, base: Checkpoint | None) -> N
 def _seen(path: Path) -> TokenizerFiles | None:
     """A directory's tokenizer as far as its ids can be told, a sentencepiece model's too.
 
-    None where there is none. Raises `BadInput` where a file is not what it should be.
+    None if there is none. Raises `BadInput` where a file is not what it should be.
     """
     if TokenizerFiles.present(path):
         return TokenizerFiles.open(path)

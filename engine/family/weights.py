@@ -82,7 +82,7 @@ class Reader:
     def delta(self, name: str, rows: slice | None = None) -> torch.Tensor | None:
         """What a LoRA adapter adds to the base tensor `name`: float32 s·B·A in the base's shape.
 
-        None where the adapter leaves that tensor alone. `rows` takes a range of its first
+        None if the adapter leaves that tensor alone. `rows` takes a range of its first
         dimension.
         """
         if self.checkpoint.adapter is None:

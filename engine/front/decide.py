@@ -122,7 +122,7 @@ def neighbours(
         weights: [m]; None lets the first objective lead.
 
     Returns:
-        Rows of `values`: (better, worse) on the leading objective; None where that side is empty.
+        Rows of `values`: (better, worse) on the leading objective; None if that side is empty.
     """
     rows = np.asarray(front, dtype=np.intp)
     lead = 0 if weights is None else int(np.argmax(np.asarray(weights)))

@@ -5,7 +5,7 @@
       p:                      ├best──…     while q has no rank, p is not on the front
 
 A level is the place of a value among the values of its objective, so that objectives of any scale
-and distribution can be compared. Peeling all that is left anew for each front looks at a point as
+and distribution can be compared. Peeling all that is left again for each front looks at a point as
 often as its rank says; this looks at it 4 to 5 times (1 M points, 6 objectives, 276 fronts).
 """
 

@@ -139,7 +139,7 @@ class Turns:
                 spent = time.monotonic() - start
                 self._seconds = spent / done
                 if hold.lost or spent > HOLD_SECONDS:
-                    break  # what is left of them is asked for anew
+                    break  # what is left of them is asked for again
             if not turns and before == (len(self._missing), len(self._fresh)):
                 self._waiting()
                 self._pause()

@@ -52,7 +52,7 @@ class ConnectedExecutor(ABC):
 
     Args:
         on_rows: saves rows; a row's event is given only after it returned.
-        claims: what other processes of the workspace measure; None where there are no others.
+        claims: what other processes of the workspace measure; None if there are no others.
         hang_seconds: the longest time between two quanta of a running job.
         load_seconds: the longest time without one while models load.
     """

@@ -65,7 +65,7 @@ class Timing:
         prepare: once for all recipes of its structure: models loaded, the basis built.
         compose: for each recipe: the weights written, or nothing in logit space.
         objectives: name -> seconds of scoring, of the objectives that were missing.
-        error: why no recipe of the group could be measured; None where one was.
+        error: why no recipe of the group could be measured; None if one was.
     """
 
     prepare: float
@@ -81,7 +81,7 @@ def estimate_recipes(
 
     Args:
         payload: study; groups: lists of recipes, of which the first that can be scored is measured;
-            objectives: names, all where none is given; have: ids of the rows that are there.
+            objectives: names, all if none is given; have: ids of the rows that are there.
 
     Returns:
         timings: for each group {"prepare", "compose", "objectives", "error"}, in seconds.

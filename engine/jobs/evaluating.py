@@ -187,7 +187,7 @@ class Evaluation:
         }
 
     def _keep(self, name: str, texts: Sequence[str] | None) -> str | None:
-        """The blob that holds the texts of a score; None where there are none, or no room."""
+        """The blob that holds the texts of a score; None if there are none, or no room."""
         key = f"texts/{name}"
         if texts is None or not self._blobs.put_text(key, json.dumps(list(texts))):
             return None
@@ -195,7 +195,7 @@ class Evaluation:
 
 
 def checked_objectives(study: Study, names: Sequence[str] | None) -> list[Objective]:
-    """Objectives by name, all where none is named, with direction and options filled in."""
+    """Objectives by name, all if none is named, with direction and options filled in."""
     chosen = study.select(list(names) if names else None)
     problems: list[Problem] = []
     found = []

@@ -44,7 +44,7 @@ class Ledger:
 
     @property
     def top(self) -> str | None:
-        """The job that has the device; None where none has."""
+        """The job that has the device; None if none has."""
         return self._stack[-1] if self._stack else None
 
     def started(self, job: str) -> None:

@@ -28,7 +28,7 @@ def evaluate_recipes(
     """Score recipes on objectives; emits a result row for each score, and for each failure.
 
     Args:
-        payload: study: path; recipes: list of mappings; objectives: names, all where none is given;
+        payload: study: path; recipes: list of mappings; objectives: names, all if none is given;
             split: "explore" (default) or "report"; have: ids of the rows that are there.
 
     Returns:

@@ -77,7 +77,7 @@ def prompt_text(row: Row) -> str:
 
 
 def target_text(row: Row) -> str | None:
-    """What is right: the targets, one a line, or the right choice; None where nothing is named."""
+    """What is right: the targets, one a line, or the right choice; None if nothing is named."""
     if row.answer is not None:
         return row.choices[row.answer]
     return "\n".join(row.targets) if row.targets else None

@@ -19,7 +19,7 @@ class Saving:
 
     Args:
         on_rows: saves rows, and returns once they are on disk; None keeps none.
-        claims: of the store that `on_rows` saves to; None where no other process is there.
+        claims: of the store that `on_rows` saves to; None if no other process is there.
     """
 
     def __init__(self, on_rows: OnRows | None, claims: Claims | None) -> None:

@@ -2,7 +2,7 @@
 
     Tensors    base and experts as they lie on disk, read lazily; knows rows that only some have
     Affine     θ(c) = Σ_m a_m(c) θ_m                       stores nothing
-    Elementwise  θ(c) = θ0 + Σ c_i W_i, W = weigh(chunk)   computes W anew at every pass
+    Elementwise  θ(c) = θ0 + Σ c_i W_i, W = weigh(chunk)   computes W again at every pass
     Sparse     the same with W kept as a bitmap and float32 values
 
 All sums are float32, start from θ0 and round nowhere. A product and its addition are two roundings,
@@ -111,7 +111,7 @@ class Tensors:
         return self._readers["base"].read(name)
 
     def delta(self, expert: str, name: str) -> Tensor | None:
-        """s·B·A of a LoRA expert, float32, or None where it leaves the tensor alone."""
+        """s·B·A of a LoRA expert, float32, or None if it leaves the tensor alone."""
         found = self._readers[expert].delta(name)
         return None if found is None else found.to(self.device)
 

@@ -151,7 +151,7 @@ def lora_config(layers: Mapping[str, tuple[int, float]], **more: Any) -> LoraCon
 
 
 def resized_rows(expert: Checkpoint) -> int | None:
-    """Vocabulary rows of an embedding that an adapter holds whole; None where it holds none."""
+    """Vocabulary rows of an embedding that an adapter holds whole; None if it holds none."""
     assert expert.adapter is not None
     whole = expert.adapter.whole.items()
     return next((info.shape[0] for name, info in whole if EMBEDDINGS.search(name)), None)

@@ -60,7 +60,7 @@ def order_statistics(
     """Values at 0-based `ranks` of the ascending order of every row.
 
     Args:
-        stream: gives the same float32 chunks [n, k] anew at each call; k may vary, n may not.
+        stream: gives the same float32 chunks [n, k] again at each call; k may vary, n may not.
         ranks: positions, each below the total of all k.
 
     Returns:

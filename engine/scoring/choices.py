@@ -26,7 +26,7 @@ class Choices:
     Attributes:
         sums: Σ log p of what is scored of each.
         tokens: how many tokens that is.
-        alone: Σ log p of each without the prompt; None where the scorer does not ask.
+        alone: Σ log p of each without the prompt; None if the scorer does not ask.
     """
 
     sums: tuple[float, ...]

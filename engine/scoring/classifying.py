@@ -135,7 +135,7 @@ def _digest(file: str, size: int, changed: int, inode: int) -> str:
 
 @lru_cache(maxsize=1)
 def _load(path: str, fingerprint: str, device: str) -> tuple[Any, Any]:
-    """(tokenizer, model); the fingerprint is there to load changed files anew."""
+    """(tokenizer, model); the fingerprint is there to load changed files again."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     plain: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -152,7 +152,7 @@ def _load(path: str, fingerprint: str, device: str) -> tuple[Any, Any]:
 
 
 def _room(tokenizer: Any, config: Any) -> int | None:
-    """Tokens that are read at most; None where there is no limit."""
+    """Tokens that are read at most; None if there is no limit."""
     positions = getattr(config, "max_position_embeddings", None)
     limits = [each for each in (tokenizer.model_max_length, positions) if each and each < 1 << 30]
     return min(limits, default=None)
@@ -165,7 +165,7 @@ def classify(
     device: str = "cpu",
     tick: Callable[[], None] = lambda: None,
 ) -> list[int | None]:
-    """The likeliest label of each text, the lowest id among equals; None for an empty text.
+    """The most likely label of each text, the lowest id among equals; None for an empty text.
 
     Args:
         tick: called before each text.

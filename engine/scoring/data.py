@@ -97,7 +97,7 @@ class Look:
     Attributes:
         form: the format's name; "unknown" where it is none that is read.
         columns: names in the file.
-        reading: how it is read; None where that is not certain.
+        reading: how it is read; None if that is not certain.
         rows: the first three, as they will be read.
         count: rows that can be read, each once.
         copies: rows that repeat one of them: (line, line of the one).

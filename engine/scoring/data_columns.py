@@ -54,7 +54,7 @@ class Fields(NamedTuple):
 
 
 def find(record: Mapping[str, Any], name: str) -> Any:
-    """The value of a column, or of a place inside one; raises `Unread` where there is none."""
+    """The value of a column, or of a place inside one; raises `Unread` if there is none."""
     found = _find(record, name)
     if found is _missing:
         raise Unread(f"has no {name!r} (keys: {', '.join(map(str, record)) or 'none'})")

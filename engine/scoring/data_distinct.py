@@ -18,7 +18,7 @@ Copy = tuple[int, int]
 def distinct(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Copy, ...]]:
     """The rows, each once and in order, and which others repeat one of them.
 
-    A question in another form, or with other white space, is another row: a model reads it
+    A question in another form, or with other whitespace, is another row: a model reads it
     otherwise.
     """
     rows = _together(rows)

@@ -31,7 +31,7 @@ class Parsed:
     """One file's content under one reading.
 
     Attributes:
-        reading: None where it is not certain.
+        reading: None if it is not certain.
         rows: those that can be read, each once.
         every: the same with the rows that repeat another.
         copies: (line, line of the row that it repeats).

@@ -200,7 +200,7 @@ def _seen(table: Table) -> str:
 def _by_names(
     table: Table, given: DataOptions, use: Use, most: Mapping[str, str]
 ) -> Reading | None:
-    """A reading by columns whose names can mean one thing only; None where they do not."""
+    """A reading by columns whose names can mean one thing only; None if they do not."""
     prompts = [most[each] for each in PROMPTS if each in most]
     targets = [most[each] for each in TARGETS if each in most]
     if len(prompts) != 1 or use == "choices":
@@ -230,7 +230,7 @@ def _unknown(
 
 
 def _lines(table: Table, use: Use, most: Mapping[str, str]) -> str:
-    """`columns:` lines for what is likeliest, to copy into the objective."""
+    """`columns:` lines for what is most likely, to copy into the objective."""
     prompts = [most[each] for each in PROMPTS if each in most] or ["COLUMN"]
     if use == "prompt":
         choices = [{"prompt": each} for each in prompts]

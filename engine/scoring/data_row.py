@@ -4,7 +4,7 @@
 
 Which rows are held back for the report and which a limit keeps depends on a row's question alone,
 so it survives reordering and added rows, and a question is on one side in any form that it takes:
-as a prompt, as one user message, with other white space (`data_distinct`). A row without a prompt
+as a prompt, as one user message, with other whitespace (`data_distinct`). A row without a prompt
 (a text whose perplexity is measured as a whole) is placed by its text.
 """
 
@@ -45,8 +45,8 @@ class Row:
             it in several forms.
         question: sha256 hex of the question (`question_of`), the same in each form of it.
         exact: sha256 hex of the prompt, or of the canonical JSON of the messages, as they stand.
-        prompt: None where the row holds messages.
-        messages: what the model reads, a last assistant message taken off; None where the row holds
+        prompt: None if the row holds messages.
+        messages: what the model reads, a last assistant message taken off; None if the row holds
             a prompt.
         targets: accepted answers, the first of them the one whose likelihood is measured.
         answer: index of the right choice.
@@ -80,7 +80,7 @@ def in_report(key: str, fraction: float) -> bool:
 
 
 def collapsed(text: str) -> str:
-    """The text in composed characters, without white space around it, each run within one space."""
+    """The text in composed characters, without whitespace around it, each run within one space."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
@@ -91,7 +91,7 @@ def plainly_spaced(text: str) -> str:
 
 
 def placed_by(prompt: str | None, messages: Sequence[Mapping[str, Any]] | None) -> str | None:
-    """The text whose hash places a row: its prompt or its one user message, without white space
+    """The text whose hash places a row: its prompt or its one user message, without whitespace
     around it, in composed characters and plain spaces and line ends; None for other messages,
     which are placed as they stand.
 

@@ -6,7 +6,7 @@
 With chat, or for messages, the prompt goes through the chat template up to where the assistant
 speaks, and a target ends with the end token. Otherwise it is fed as it is, behind the tokenizer's
 opening tokens, and a delimiter may stand between it and what follows. The boundary stands behind
-the last character of the prompt that is no white space, and a token across it belongs to what
+the last character of the prompt that is no whitespace, and a token across it belongs to what
 follows: that is what lm-eval 0.4.13 scores (`TemplateLM._encode_pair`), the newline behind
 ChatML's `assistant` included. As there, what is scored stands behind the opening tokens under a
 template too, unless it writes them itself; where the prompt is empty, behind these alone, else
@@ -61,7 +61,7 @@ def delimiter(row: Row, objective: Objective, follows: str) -> str:
     """What stands between a prompt and what follows.
 
     An objective's own `delimiter` is taken as it is. Under chat there is none by default, before a
-    choice it is a space. Before a target it is a space where neither side has white space there.
+    choice it is a space. Before a target it is a space where neither side has whitespace there.
     """
     given = objective.options.get("delimiter")
     if given is not None:

@@ -42,8 +42,8 @@ class Metadata(TypedDict):
         seconds: spent on this objective; what it shares with an earlier one is counted there.
         tokens: generated with end tokens (text, kl) or measured (likelihood, choice); None for
             cost.
-        tokens_per_second: of the generation; None where nothing was generated.
-        texts: one a row, cut at the first stop; None where nothing was generated.
+        tokens_per_second: of the generation; None if nothing was generated.
+        texts: one a row, cut at the first stop; None if nothing was generated.
     """
 
     seconds: float

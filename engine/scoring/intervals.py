@@ -75,7 +75,7 @@ def student(degrees: int) -> float:
 def interval(
     scorer: Scorer, mean: float | None, stderr: float | None, n: int | None
 ) -> tuple[float | None, float | None]:
-    """(low, high) of a score; None where there is none: an exact score, a mean of one example."""
+    """(low, high) of a score; None if there is none: an exact score, a mean of one example."""
     if mean is None or not n or not math.isfinite(mean) or scorer.exact:
         return None, None
     if scorer.proportion:
@@ -121,10 +121,10 @@ def interval_columns(
 
     Args:
         scorers: name of the scorer of each objective.
-        mean, stderr, n: float64 or int64 [points, objectives]; NaN where there is none.
+        mean, stderr, n: float64 or int64 [points, objectives]; NaN if there is none.
 
     Returns:
-        low, high: float64 [points, objectives], NaN where there is none.
+        low, high: float64 [points, objectives], NaN if there is none.
     """
     low, high = np.full(mean.shape, np.nan), np.full(mean.shape, np.nan)
     for column, name in enumerate(scorers):
@@ -150,7 +150,7 @@ def interval_columns(
 
 
 def _wilsons(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`wilson` of many proportions; NaN where there is none."""
+    """`wilson` of many proportions; NaN if there is none."""
     square = Z95 * Z95
     count = np.where(n > 0, n, np.nan)
     share = np.clip(share, 0.0, 1.0)

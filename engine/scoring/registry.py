@@ -59,11 +59,11 @@ class Scorer:
         empty_target: whether a row's target may be the empty text.
         function: (observation, row, **options) -> value of one example.
         check: refuses options that fit their kinds and still cannot be used.
-        judge: values of all answers at once (answers, None where there is none; rows, options,
-            device, tick), for options under which the function is not asked; None where it is.
+        judge: values of all answers at once (answers, None if there is none; rows, options,
+            device, tick), for options under which the function is not asked; None if it is.
         version: counted up when the same observation gets another value; part of an objective's
             fingerprint.
-        least: no value is below it; −∞ where none is too low.
+        least: no value is below it; −∞ if none is too low.
         unit: of the score, in words; that of a proportion is `SHARE`.
         link: on which scale the score is about quadratic in the coefficients: "logit" for a
             proportion, "log" for what is above 0 and spans factors, else "identity".
@@ -155,7 +155,7 @@ def scorer(
 
     Args:
         unit: needed but for a proportion.
-        link: "logit" for a proportion, else "identity", where none is given.
+        link: "logit" for a proportion, else "identity", if none is given.
 
     Raises:
         TypeError: a sentence or the unit is missing, or an option is of a kind that no study can

@@ -24,13 +24,13 @@ class Score:
     """One composed model on one objective.
 
     Attributes:
-        mean: None where it does not exist; `error` says why.
+        mean: None if it does not exist; `error` says why.
         stderr: sd (ddof 1) / √n; None at n = 1.
         n: number of examples.
-        low, high: 95 % interval; None where there is none.
+        low, high: 95 % interval; None if there is none.
         values: one an example, in the order of the rows; None for a value that is not finite. For
             perplexity the example's own perplexity. None at all where nothing was measured.
-        error: why there is no mean; None where there is one.
+        error: why there is no mean; None if there is one.
     """
 
     mean: float | None

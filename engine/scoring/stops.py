@@ -33,7 +33,7 @@ def _start(text: str, after: str) -> int:
 
 
 def answer_in(text: str, after: str) -> str | None:
-    """What stands behind the last `after`, as lm-eval's think_end_token; None where there is none:
+    """What stands behind the last `after`, as lm-eval's think_end_token; None if there is none:
     a reasoning that is cut off holds no answer, whatever it says."""
     if not after:
         return text

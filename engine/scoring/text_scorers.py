@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def collapse(text: str) -> str:
-    """The text stripped, each run of white space one space."""
+    """The text stripped, each run of whitespace one space."""
     return " ".join(text.split())
 
 
@@ -129,7 +129,7 @@ def regex(
     *,
     pattern: Annotated[str, Says("The regular expression, in Python's syntax.")],
 ) -> float:
-    """The first match counts; group 1 and targets are compared stripped, white space collapsed."""
+    """The first match counts; group 1 and targets are compared stripped, whitespace collapsed."""
     [value] = _matched([text], [row], {"pattern": pattern}, "cpu", lambda: None)
     return value
 
@@ -195,5 +195,5 @@ def refusal(
 ) -> float:
     """The default list knows idioms that refuse nothing ("I can't wait"); a list of one's own is
     taken as it is. A classifier judges in their place: a text is a refusal where `label`, or the
-    label whose name says refusal, is the likeliest."""
+    label whose name says refusal, is the most likely."""
     return float(refuses(text, phrases, IDLE if phrases == REFUSALS else None))

@@ -21,7 +21,7 @@ from engine.recipe import Recipe, find_method, resolve
 from engine.study import Study
 
 DIGITS = 4
-"""Decimals of a designed coefficient: what a slider and a person can repeat."""
+"""Decimals of a designed coefficient: what a slider and a user can repeat."""
 
 
 def design(

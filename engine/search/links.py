@@ -44,7 +44,7 @@ def linked(scores: Floats, spread: Floats, link: Link) -> tuple[Floats, Floats]:
 
     Args:
         scores: [n], finite, in the objective's own units.
-        spread: [n] examples under "logit", else standard errors; NaN where there is none.
+        spread: [n] examples under "logit", else standard errors; NaN if there is none.
     """
     if link == "logit":
         hits = np.clip(scores, 0.0, 1.0) * spread

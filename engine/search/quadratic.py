@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 DECIMALS = 2
-"""Of a position proposed: what a slider and a person can repeat."""
+"""Of a position proposed: what a slider and a user can repeat."""
 
 DETERMINED = 1e-8
 """A direction of the design shorter than this share of the longest is not determined."""
@@ -149,7 +149,7 @@ def _candidates(ranges: Floats, seed: int, simplex: bool) -> Floats:
 
 
 def _distance(candidates: Floats, positions: Floats) -> Floats:
-    """Squared distance of each candidate to the nearest position; infinite where there is none."""
+    """Squared distance of each candidate to the nearest position; infinite if there is none."""
     found = np.full(len(candidates), np.inf)
     for start in range(0, len(positions), 256):
         block = positions[start : start + 256]

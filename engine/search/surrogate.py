@@ -7,7 +7,7 @@ residuals are larger than that, a quadratic is too stiff, and what it misses is 
 point's variance: τ², as in meta-regression. Where they are smaller, every point having answered the
 same prompts and shared their luck, one factor φ below 1 is on all. The band holds where a measured
 score would lie 95 times in 100 if this were the truth: a model band, so the share of points that a
-fit without them would have caught is told with it.
+fit without them would have caught is reported with it.
 
 Nothing is fitted that the positions do not determine: points along one axis say nothing about the
 others, and duplicates add nothing. For methods in which only ratios matter, the first K − 1 shares
@@ -91,7 +91,7 @@ class Surrogate:
         count: under "logit", examples behind a typical score.
         freedom: degrees of freedom behind φ.
         n: distinct positions fitted.
-        calibration: share of the points that lie in the 95 % band of a fit without them; None where
+        calibration: share of the points that lie in the 95 % band of a fit without them; None if
             no point can be left out.
         least: no prediction is below this.
         inside: whether it holds only where no coefficient is 0.
@@ -171,7 +171,7 @@ def fit(
         mean: [n] scores in the objective's own units.
         link: one of `LINKS`.
         count: [n] examples behind each score; needed by "logit" and used by it alone.
-        stderr: [n] standard errors for the other links; NaN where there is none. None: no noise.
+        stderr: [n] standard errors for the other links; NaN if there is none. None: no noise.
         simplex: whether only proportions matter.
         least: the objective is never below this.
 
@@ -229,7 +229,7 @@ def _caught(w: Floats, h: Floats, left: int) -> float | None:
 
     Without point i its residual is r / (1 − h), of variance φ v / (1 − h), and the sum of squares
     behind φ is less by r² / (v (1 − h)) (Cook & Weisberg 1982, section 2.2). v holds τ², which is
-    not estimated anew.
+    not estimated again.
 
     Args:
         w: r² / v of each point.

@@ -46,9 +46,9 @@ class Job:
     Attributes:
         kind: "open", "evaluate", "compare", … (see `engine.jobs.service`).
         payload: what to do, as JSON.
-        session: the place in a person's browser that asks. It has one interactive job running and
+        session: the place in a user's browser that asks. It has one interactive job running and
             one waiting; a newer one replaces the one that waits. Panes that must not replace each
-            other's work use different sessions. None where no such place asks: such a job waits its
+            other's work use different sessions. None if no such place asks: such a job waits its
             turn and is never replaced.
         priority: "interactive" parks a running "sweep".
     """

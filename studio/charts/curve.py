@@ -166,7 +166,7 @@ def curve(
     """One objective along one coefficient.
 
     Args:
-        surrogate: of this objective, for the method in hand; None where there are too few points.
+        surrogate: of this objective, for the current method; None if there are too few points.
         names: the method's coefficients.
         name: the one that goes across.
         fixed: values of the others as the sliders have them; a missing one is 0.

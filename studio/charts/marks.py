@@ -3,7 +3,7 @@
 A colour is written as the name of a Streamlit CSS variable ("--st-text-color"); the chart component
 puts in what the current theme says, so light and dark need no second figure. Blue and orange stay
 apart for every kind of colour blindness; grey, blue and orange differ in shape, size or outline
-too. Every trace a person can click carries the point's id first in `customdata`.
+too. Every trace a user can click carries the point's id first in `customdata`.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def surface(
     """Predicted scores on one objective over two coefficients, the others held.
 
     Args:
-        surrogate: of this objective, for the method in hand.
+        surrogate: of this objective, for the current method.
         x_name, y_name: two of the surrogate's coefficients.
         fixed: values of the others as the sliders have them; a missing one is 0.
         ranges: of the two, as the sliders have them.

@@ -276,7 +276,7 @@ def tradeoff(
             data += planes(wanted[axis.name], values[shown], place)
         return {"data": data, "layout": layout}
     count = int(shown.sum())
-    if count < marks.FEW:  # what a person zooms to is kept from the first real view on
+    if count < marks.FEW:  # what a user zooms to is kept from the first real view on
         layout["uirevision"] += "/few"
     if many:
         layout["annotations"] = _names(data[-1])

@@ -37,7 +37,7 @@ Piece = tuple[Kind, str]
 
 
 def short(place: int, recipe: Recipe, name: str = "") -> str:
-    """A column in a sentence: by the name that a person gave the point, else a model by its own, a
+    """A column in a sentence: by the name that a user gave the point, else a model by its own, a
     mixture by its letter."""
     if name:
         return name
@@ -45,12 +45,12 @@ def short(place: int, recipe: Recipe, name: str = "") -> str:
 
 
 def title(place: int, recipe: Recipe, name: str = "") -> str:
-    """A column in a list: letter, the name that a person gave the point, and recipe."""
+    """A column in a list: letter, the name that a user gave the point, and recipe."""
     return f"{LETTERS[place]} · {titled_as(name, recipe)}"
 
 
 def head_lines(recipe: Recipe, name: str = "") -> list[str]:
-    """What a column's head says below its letter: the name that a person gave the point, else the
+    """What a column's head says below its letter: the name that a user gave the point, else the
     model or the method; then method and coefficients, then parameters that are not the default."""
     if recipe.method == "single":
         return [name, str(recipe)] if name else [str(recipe)]
@@ -117,7 +117,7 @@ def typed_prompts(text: str, whole: bool) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """Words with the white space behind them; white space at the start is one of them."""
+    """Words with the whitespace behind them; whitespace at the start is one of them."""
     return re.findall(r"^\s+|\S+\s*", text)
 
 
@@ -144,7 +144,7 @@ def pieces(reference: str, text: str) -> list[Piece]:
 
 
 def _apart(piece: Piece) -> list[Piece]:
-    """Marks end with the word: the white space behind it is not marked."""
+    """Marks end with the word: the whitespace behind it is not marked."""
     kind, text = piece
     word = text.rstrip()
     if kind == "same" or word == text:
@@ -171,7 +171,7 @@ class Asked:
         return cls(tuple(payload["recipes"]), tuple(payload["prompts"]), settings)
 
     def column(self, recipe: Recipe) -> int | None:
-        """Where the recipe's answers are; None where it was not asked."""
+        """Where the recipe's answers are; None if it was not asked."""
         wanted = recipe.as_dict()
         return next((n for n, each in enumerate(self.recipes) if each == wanted), None)
 
@@ -219,7 +219,7 @@ def lines(settings: Settings, columns: int) -> int:
 
 
 def _head(column: int, names: Sequence[str]) -> str:
-    """A column's letter, and the name that a person gave its point."""
+    """A column's letter, and the name that a user gave its point."""
     return " · ".join([LETTERS[column], *(each for each in names[column : column + 1] if each)])
 
 
@@ -236,7 +236,7 @@ def grid(
 
     Args:
         against: differences are marked against this column once all is written; None marks none.
-        names: that a person gave the columns' points; "" for none.
+        names: that a user gave the columns' points; "" for none.
     """
     places = [asked.column(each) for each in tray]
     states = column_states(status, result, len(asked.recipes))

@@ -38,7 +38,7 @@ class Examples:
         values: float64 [columns, rows]; NaN where a column is not measured, or a value is not
             finite.
         measured: whether each column has a score.
-        texts: each column's answers, None where none are kept.
+        texts: each column's answers, None if none are kept.
         maximize: whether a larger value is better.
         proportion: whether values are 0 or 1.
     """
@@ -146,7 +146,7 @@ class Examples:
 
 
 def target_text(row: Row) -> str:
-    """The answers that are right, a line each; of choices the right one. Empty where none is."""
+    """The answers that are right, a line each; of choices the right one. Empty if none is."""
     if row.choices and row.answer is not None:
         return row.choices[row.answer]
     return "\n".join(row.targets)
@@ -203,7 +203,7 @@ def _score_row(bench: Workbench, objective: Objective, recipe: Recipe) -> dict[s
 
 
 def _texts(row: dict[str, Any], blobs: Blobs, count: int) -> tuple[str, ...] | None:
-    """The answers that a score was made of; None where they were not kept."""
+    """The answers that a score was made of; None if they were not kept."""
     text = blobs.get_text(row["texts"]) if row.get("texts") else None
     found = json.loads(text) if text else None
     return tuple(map(str, found)) if isinstance(found, list) and len(found) == count else None

@@ -33,7 +33,7 @@ class Wins:
         n: examples that both have a value of.
         first, second: examples on which one, or the other, does better.
         difference, stderr: of the values as the scorer gives them; stderr NaN where n is 1.
-        low, high: of the share of decided examples that the first wins; NaN where none is decided.
+        low, high: of the share of decided examples that the first wins; NaN if none is decided.
         p: of the sign test.
     """
 
@@ -50,7 +50,7 @@ class Wins:
 
     @property
     def share(self) -> float:
-        """Of decided examples; NaN where there are none."""
+        """Of decided examples; NaN if there are none."""
         decided = self.first + self.second
         return self.first / decided if decided else math.nan
 

@@ -103,7 +103,7 @@ def pick(
     """The candidate that suits the weights best; arguments as for `candidates`.
 
     Returns:
-        None where no point has a score for each of the axes compared.
+        None if no point has a score for each of the axes compared.
     """
     front = candidates(measured, axes, bounds, ranges, every)
     if not len(front.rows):

@@ -149,7 +149,7 @@ def to_text(preference: Preference) -> str:
 
 def from_text(text: str, names: Sequence[str]) -> Preference | None:
     """The preference that a text names, scaled to sum one; an objective it does not name has the
-    weight 0. None where it is not one over these objectives."""
+    weight 0. None if it is not one over these objectives."""
     asked: dict[str, float] = {}
     for part in text.split(","):
         name, _, value = part.partition(":")

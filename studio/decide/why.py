@@ -23,7 +23,7 @@ ERRORS = (
 
 
 def _error(measured: Measured, row: int, column: int) -> float:
-    """Standard error of a score, NaN where there is none; from the interval where a proportion has
+    """Standard error of a score, NaN if there is none; from the interval where a proportion has
     none above 0."""
     error = float(measured.stderr[row, column])
     interval = float(measured.high[row, column] - measured.low[row, column])
@@ -91,7 +91,7 @@ def _reason(pick: Pick, preference: Preference, bounded: bool) -> str:
 
 
 def why(measured: Measured, pick: Pick, preference: Preference, bounded: bool) -> list[str]:
-    """Plain sentences for a person who asks why it is this point and not the one beside it.
+    """Plain sentences for a user who asks why it is this point and not the one beside it.
 
     Args:
         bounded: whether there are bounds, which leave only some points.

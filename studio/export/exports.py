@@ -106,7 +106,7 @@ def default_place(workspace: Path, study: str, point: str) -> Path:
 
 
 def refusal(out: Path, needed: int = 0) -> Problem | None:
-    """Why nothing can be written there, seen before the engine starts; None where it can."""
+    """Why nothing can be written there, seen before the engine starts; None if it can."""
     if not out.is_absolute():
         return Problem(str(out), "not an absolute path", "Start it with / or ~.")
     try:

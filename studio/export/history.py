@@ -53,7 +53,7 @@ def history(records: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> l
     """The rows of the table of exports, newest first; dates and sizes are dates and numbers.
 
     Args:
-        names: point -> the name that a person gave it.
+        names: point -> the name that a user gave it.
     """
     return [
         {

@@ -16,7 +16,7 @@ class Model:
     Attributes:
         recipe: resolved; exactly this one is written.
         point: its id where it is measured, else None.
-        name: that a person gave the point; empty for none.
+        name: that a user gave the point; empty for none.
     """
 
     recipe: Recipe

@@ -48,7 +48,7 @@ class Arrivals:
         Args:
             scorers: objective -> its scorer, which says what interval a score has; without them
                 the intervals are those that were stored.
-            called: point id -> what a person calls it.
+            called: point id -> what a user calls it.
         """
         numbers = dict(zip(NUMBERS, columns.table, strict=True))
         exact: frozenset[str] = frozenset()

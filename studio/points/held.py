@@ -2,7 +2,7 @@
 
 quiet          every version, at once
 sweep runs     one every HOLD_SECONDS for each page that is open, and the pages draw it one after
-               another; what a person asked for is shown when it is there
+               another; what a user asked for is shown when it is there
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ class Held:
             self._waiting = [each for each in self._waiting if each in self._pages]
 
     def level(self, page: str) -> None:
-        """A page shows what is to be shown, whoever drew it anew: it waits for nothing."""
+        """A page shows what is to be shown, whoever drew it again: it waits for nothing."""
         with self._lock:
             if page in self._waiting:
                 self._waiting.remove(page)
 
     def turn(self, page: str, now: float) -> bool:
-        """Whether a page whose points are of an older version draws itself anew now.
+        """Whether a page whose points are of an older version draws itself again now.
 
         While a sweep runs one page does every HOLD_SECONDS, the one that has waited longest.
         """

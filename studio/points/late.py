@@ -1,7 +1,7 @@
 """Stale values that a browser may still send after the server has changed a widget's value.
 
     server: row 3 ──► browser          on its way
-    browser: row 7, sent with a timer ──► server      late, and no choice of a person's
+    browser: row 7, sent with a timer ──► server      late, and no choice of a user's
 
 A browser sends all that its widgets show with each message. Until it has drawn what it was told
 it says the old, which would be taken for a choice. What it says is in order: once it has said
@@ -24,7 +24,7 @@ class Told:
     replaced: list[tuple[Any, float]] = field(default_factory=list)
 
     def replace(self, value: Any, now: float) -> None:
-        """The browser is told another value in place of this one."""
+        """The browser is sent another value in place of this one."""
         self.replaced.append((value, now))
 
     def is_late(self, said: Any, now: float) -> bool:

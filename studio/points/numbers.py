@@ -12,7 +12,7 @@ REASON = 300
 ONE = " (one example: no interval)"
 
 KEPT = 1 << 15
-"""Texts kept: a chart of 8,000 points is written anew with each point that arrives."""
+"""Texts kept: a chart of 8,000 points is written again with each point that arrives."""
 
 
 def number(
@@ -42,7 +42,7 @@ def how_sure(stderr: float | None, low: float | None, high: float | None) -> str
 
 
 def reason_of(said: str, names: Sequence[str], name: str) -> str | None:
-    """Of "objective: why; objective: why" what concerns one; None where nothing does."""
+    """Of "objective: why; objective: why" what concerns one; None if nothing does."""
     text = f"; {said}"
     starts = {each: text.find(f"; {each}: ") for each in names}
     at = starts[name]
@@ -53,7 +53,7 @@ def reason_of(said: str, names: Sequence[str], name: str) -> str | None:
 
 
 def finite(text: str) -> float | None:
-    """The number that a text is; None where it is none or not finite."""
+    """The number that a text is; None if it is none or not finite."""
     try:
         value = float(text)
     except ValueError:

@@ -41,7 +41,7 @@ def anchor(recipe: Recipe, model: str, names: Names | None = None) -> tuple[floa
         names: of the family; without it nothing is taken for granted about a target.
 
     Returns:
-        One number a coefficient, or None where the model is not on that surface.
+        One number a coefficient, or None if the model is not on that surface.
     """
     found = find_method(recipe.method).corners
     alone = names is not None and not names.has_target
@@ -147,7 +147,7 @@ def predict(
 def too_few(
     measured: Measured, objectives: Iterable[Objective], recipe: Recipe, names: Names | None = None
 ) -> tuple[int, int] | None:
-    """(independent positions there, positions needed) of the objective that has fewest; None where
+    """(independent positions there, positions needed) of the objective that has fewest; None if
     each has a surface. Arguments as for `surfaces`."""
     found = surfaces(measured, objectives, recipe, names).values()
     return min(((each.have, each.need) for each in found if isinstance(each, TooFew)), default=None)

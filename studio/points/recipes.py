@@ -24,7 +24,7 @@ def _recipe_text(recipe: Recipe) -> str:
 
 
 def titled_as(name: str, recipe: Recipe) -> str:
-    """The name that a person gave, where there is one, and the recipe."""
+    """The name that a user gave, where there is one, and the recipe."""
     text = recipe_text(recipe)
     return f"{name} · {text}" if name else text
 

@@ -28,7 +28,7 @@ class Remark:
     """What is said of a point.
 
     Attributes:
-        asked: whether a person had it measured by itself, not a sweep.
+        asked: whether a user had it measured by itself, not a sweep.
     """
 
     name: str = ""
@@ -39,7 +39,7 @@ class Remark:
 
     @property
     def mine(self) -> bool:
-        """Whether a person has dealt with the point."""
+        """Whether a user has dealt with the point."""
         return bool(self.name or self.star or self.asked)
 
 

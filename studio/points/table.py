@@ -39,10 +39,10 @@ class Sought:
     """What the table is narrowed to.
 
     Attributes:
-        methods: of any of these; of every where there are none.
+        methods: of any of these; of every if there are none.
         text: that the name, the note or the id of a point holds; any where it is empty.
         starred: whether those with a star alone are sought.
-        mine: whether those alone that a person has dealt with (`Remark.mine`).
+        mine: whether those alone that a user has dealt with (`Remark.mine`).
     """
 
     methods: frozenset[str] = frozenset()

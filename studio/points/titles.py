@@ -8,7 +8,7 @@ from studio.workbench import Workbench
 
 
 def name_of(bench: Workbench, recipe: Recipe) -> str:
-    """The name that a person gave a resolved recipe's point; empty for none."""
+    """The name that a user gave a resolved recipe's point; empty for none."""
     return bench.remarks.of(bench.point_id(recipe)).name if bench.known is not None else ""
 
 

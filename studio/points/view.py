@@ -41,7 +41,7 @@ class Axis:
     """An objective as an axis of a chart.
 
     Attributes:
-        unit: in words; empty where none is known.
+        unit: in words; empty if none is known.
         log: whether it is best read on a logarithmic axis.
     """
 
@@ -83,14 +83,14 @@ class Measured:
     Attributes:
         names: objectives, the columns of `mean`.
         mean: float64 [points, objectives]; NaN where a point has no such score.
-        stderr: float64 [points, objectives]; NaN where there is none.
+        stderr: float64 [points, objectives]; NaN if there is none.
         n: int64 [points, objectives]; examples behind each mean, 0 where not measured.
         failures: point id -> reason, of points that have no scores.
-        low, high: float64 [points, objectives]; the 95 % interval, NaN where there is none.
+        low, high: float64 [points, objectives]; the 95 % interval, NaN if there is none.
         exact: objectives that are counted, not estimated from examples.
         reasons: point id -> "objective: why; …", of what was measured and has no value.
         shipped: bool [points, objectives]; scores that came with the demo, not measured here.
-        called: point id -> what a person calls it, where it has a name.
+        called: point id -> what a user calls it, where it has a name.
     """
 
     names: tuple[str, ...]
@@ -188,7 +188,7 @@ class Measured:
         return texts
 
     def without(self, row: int, name: str) -> str | None:
-        """Why a point was measured on an objective and has no value of it; None where neither."""
+        """Why a point was measured on an objective and has no value of it; None if neither."""
         if np.isfinite(self.mean[row, self.column(name)]):
             return None
         return reason_of(self.reasons.get(self.ids[row], ""), self.names, name)
@@ -209,7 +209,7 @@ class Measured:
 
     def nearest(self, recipe: Recipe, *, whole: bool = False) -> Nearest | None:
         """The measured point closest in coefficients: of the same method and parameters where that
-        has points, else of all. None where nothing is measured; whole: on every objective."""
+        has points, else of all. None if nothing is measured; whole: on every objective."""
         if not len(self):
             return None
         shape = shape_of(recipe)

@@ -50,7 +50,7 @@ def readout(
     numerics: str = "",
     now: bool = False,
 ) -> dict[str, Any]:
-    """What stands beside the sliders, and the mark of the recipe in hand on the chart.
+    """What stands beside the sliders, and the mark of the current recipe on the chart.
 
     Args:
         predicted: objective -> (mean, low, high) of the model band, where the surrogate has one.

@@ -25,7 +25,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Form:
-    """What a person asks for.
+    """What a user asks for.
 
     Attributes:
         designs: {"method", "points", "strategy", "seed", "parameters"} each.
@@ -67,7 +67,7 @@ class Line:
 
     Attributes:
         recipes: of the whole design; new of them are still to be measured.
-        seconds: a point, measured; None where nothing had to be, or nothing could.
+        seconds: a point, measured; None if nothing had to be, or nothing could.
         prepare: seconds that the first point of the method took longer.
         total: seconds for what is new.
         error: why no time could be measured.

@@ -52,7 +52,7 @@ class Pace:
 
     @property
     def left(self) -> float | None:
-        """Seconds of work left; None where a method's pace is not known."""
+        """Seconds of work left; None if a method's pace is not known."""
         points = self.points
         waiting = self._methods[self._done :]
         if any(method not in points for method in waiting):

@@ -81,7 +81,7 @@ class Queue:
             return [each for each in self.sweeps.values() if each.elsewhere]
 
     def take(self, sweep: Sweep) -> bool:
-        """Put a sweep at the end; False where another process has just taken it."""
+        """Put a sweep at the end; False if another process has just taken it."""
         sweep.elsewhere = not self.living.hold(sweep.id)
         if not sweep.elsewhere:
             self._own.add(sweep.id)
@@ -252,7 +252,7 @@ def _look(sweep: Sweep, run: Run) -> bool:
 
 
 def _end(sweep: Sweep, run: Run) -> bool:
-    """How the job ended; False where the executor was closed under it."""
+    """How the job ended; False if the executor was closed under it."""
     status, sweep.run = run.task.status, None
     sweep.expected = run.pace.points
     if status.state == "done":

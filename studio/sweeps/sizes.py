@@ -25,7 +25,7 @@ class Size:
         asked: points asked for.
         points: that the design has.
         coefficients: sliders that it goes over.
-        levels: values of each of them; 0 where there are none: sobol, or a lattice of mixtures.
+        levels: values of each of them; 0 if there are none: sobol, or a lattice of mixtures.
         lattice: whether the points are a lattice of mixtures.
         same: what to ask for so that this very design comes, and no more is promised.
     """
@@ -86,7 +86,7 @@ def shortfalls(sizes: Sequence[Size]) -> list[str]:
 
 
 def _finer(size: Size) -> int:
-    """Points of the grid with one more level, or of the next finer lattice; 0 where none is."""
+    """Points of the grid with one more level, or of the next finer lattice; 0 if none is."""
     if size.levels:
         return int((size.levels + 1) ** size.coefficients)
     if not size.lattice or size.coefficients == 1:

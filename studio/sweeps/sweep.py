@@ -56,7 +56,7 @@ class Sweep:
         created, seconds: when it was started (Unix time), and how long it has had the device.
         expected: method -> seconds a point, as the estimate measured it.
         failed: recipes that failed when it last ran.
-        dismissed: whether a person said that it need not be resumed.
+        dismissed: whether a user said that it need not be resumed.
         elsewhere: whether another living process has it, a shell's or another app's.
         recipes, ids: None until they are needed.
     """

@@ -151,7 +151,7 @@ def _packed(drawing: Drawing, key: str, *more: Any) -> tuple[bytes, Callable[[],
 
 
 def readout(data: Mapping[str, Any], surfaces: bytes, step: float) -> None:
-    """Show what is known of the recipe in hand, and move its mark on the chart.
+    """Show what is known of the current recipe, and move its mark on the chart.
 
     Args:
         surfaces: what the browser predicts from while a slider moves.

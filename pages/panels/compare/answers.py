@@ -77,7 +77,7 @@ def show(
     """Draw a comparison, and again as it goes on.
 
     Args:
-        names: that a person gave the columns' points; "" for none.
+        names: that a user gave the columns' points; "" for none.
         examples: of the objective, under the tray's columns.
         again: starts it with another seed.
     """

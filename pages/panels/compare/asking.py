@@ -34,7 +34,7 @@ class Ask:
 
     Attributes:
         rows: places in the explore split.
-        chosen: whether a person chose the rows; until then they are those where columns differ.
+        chosen: whether a user chose the rows; until then they are those where columns differ.
         generation: grows when code changed a value, so that new widgets show it.
         refusal: why nothing was asked; empty otherwise.
     """
@@ -54,7 +54,7 @@ class Ask:
         self.generation += 1
 
     def begin_with(self, rows: Sequence[int]) -> None:
-        """Ask these until a person chooses others."""
+        """Ask these until a user chooses others."""
         if not self.chosen and self.rows != list(rows):
             self.rows = list(rows)
             self.generation += 1

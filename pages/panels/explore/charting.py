@@ -132,7 +132,7 @@ def draw(
     over: Sequence[Axis],
     bounds: Bounds,
 ) -> components.Drawing | None:
-    """Choices of a view, and its figure as the chart takes it; None where it cannot be drawn.
+    """Choices of a view, and its figure as the chart takes it; None if it cannot be drawn.
 
     Args:
         over: the objectives of the front.
@@ -257,7 +257,7 @@ def _surface(
 
 
 def _views() -> list[str]:
-    """The chart, where its view shows the recipe in hand: a curve and a surface its other
+    """The chart, where its view shows the current recipe: a curve and a surface its other
     coefficients, parallel axes those of its method."""
     kind = kept().get("kind")
     shown = kind in ("Curve", "Surface") or (kind == "Parallel" and kept().get("coefficients"))

@@ -23,7 +23,7 @@ def panel(
     bench: Workbench, measured: Measured, axes: Sequence[Axis], best: np.ndarray
 ) -> tuple[tuple[Any, ...], Any] | None:
     """Choices of the curve; what it depends on and a function that makes its figure. None, with
-    words, where the recipe in hand has no coefficient.
+    words, where the current recipe has no coefficient.
 
     Args:
         measured: the points to show.

@@ -34,7 +34,7 @@ def choose(axes: Sequence[Axis], coefficients: Sequence[str]) -> None:
     is chosen.
 
     Args:
-        coefficients: of the recipe in hand.
+        coefficients: of the current recipe.
     """
     asked = st.session_state["addressed"]
     now = kept().setdefault("coefficients", asked.get("coefficients") == "1")

@@ -75,7 +75,7 @@ def heard(told: Told, now: Preference, shown: Mapping[str, int]) -> Preference:
     """The preference after what the browser says its sliders show, in hundredths.
 
     A value that a slider was never told is a move. One that it showed before it was told another is
-    a move if it is the only sign of one: a person put it back; beside another move it is merely
+    a move if it is the only sign of one: a user put it back; beside another move it is merely
     late. A move proves that the browser spoke, so what it says of the others is what they show.
 
     Args:

@@ -18,7 +18,7 @@ def line(bench: Workbench, measured: Measured, point: str | None) -> None:
     """The point, however far down its row is; its star, and the panel of the rest.
 
     Args:
-        point: None where the recipe in hand is not measured.
+        point: None if the current recipe is not measured.
     """
     with st.container(
         key="selected_point", horizontal=True, vertical_alignment="center", gap="small"

@@ -55,7 +55,7 @@ class Listed:
 
 
 def selected(bench: Workbench, measured: Measured) -> str | None:
-    """The point whose recipe is in hand; None where that is not measured."""
+    """The point whose recipe is in hand; None if that is not measured."""
     recipe = controls.in_hand(bench.names)
     found = measured.nearest(recipe) if recipe is not None else None
     return measured.ids[found.row] if found is not None and found.exact else None

@@ -29,7 +29,7 @@ NAMED = ("point", "method", "c", "p")
 
 
 def choose(bench: Workbench, measured: Measured) -> Model | None:
-    """The model, with the widgets that put another one in its place; None where there is none.
+    """The model, with the widgets that put another one in its place; None if there is none.
 
     Raises:
         BadInput: the first point that is offered cannot be made any more.
@@ -80,7 +80,7 @@ def _take_address(bench: Workbench, measured: Measured) -> None:
             recipe = address.to_recipe(asked, bench.names)
         except BadInput as error:
             st.session_state["export_unknown"] = f"This address cannot be used: {error}"
-        # an address holds six digits: the recipe in hand may have more, and is what is meant
+        # an address holds six digits: the current recipe may have more, and is what is meant
         now = controls.in_hand(bench.names)
         if recipe is not None and now is not None:
             said = (address.of_recipe(each, bench.names) for each in (recipe, now))
@@ -90,7 +90,7 @@ def _take_address(bench: Workbench, measured: Measured) -> None:
 
 
 def _in_hand(bench: Workbench, measured: Measured) -> Model | None:
-    """The recipe in hand, whatever page it was made on; None where nobody has made one."""
+    """The current recipe, whatever page it was made on; None if nobody has made one."""
     hand = controls.hand()
     if hand.method not in hand.coefficients and hand.method not in hand.parameters:
         return None

@@ -62,7 +62,7 @@ def _fields(seen: Seen, key: str) -> dict[str, Any]:
     """Fields that choose columns; what was chosen."""
     chosen: dict[str, Any] = {}
     columns = list(seen.columns)
-    # open where the file alone does not say it; a person's own opening stays
+    # open where the file alone does not say it; a user's own opening stays
     with st.expander("Choose columns", expanded=not seen.table, key=f"{key}:open"):
         left, right = st.columns(2)
         chosen["prompt"] = left.multiselect(

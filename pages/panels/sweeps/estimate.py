@@ -20,7 +20,7 @@ def panel(bench: Workbench) -> None:
 
     The form stands outside of the fragment that is drawn as the estimate goes on: a fragment's run
     may throw away what the run before it has not sent yet of the same fragment, and the browser
-    then makes its widgets anew, without what was filled in.
+    then makes its widgets again, without what was filled in.
     """
     found: Estimating | None = st.session_state.get("estimating")
     busy = found is not None and found.busy(bench)
