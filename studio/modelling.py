@@ -91,7 +91,7 @@ def _architectures(family: Family) -> Check:
     base = family.base
     sizes = [f"{key} {base.setting(key)}" for key in SIZES if base.setting(key) is not None]
     results = [f"base: {base.architecture} ({', '.join(sizes)})."]
-    results += [f"{name}: the same, and the same sizes." for name in _whole(family)]
+    results += [f"{name}: same class and sizes." for name in _whole(family)]
     if family.target is not None:
         results.append(
             f"target: {family.target.architecture}; any class works, since only its logits are "

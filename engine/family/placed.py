@@ -133,5 +133,5 @@ def _towers(
     for name, target in found.targets():
         if (id(state[target]) in text) == (name in checkpoint.towers):
             there = "in" if id(state[target]) in text else "outside"
-            what = f"tensor {name} lies {there} the text part of {kind}, where its name says not"
+            what = f"tensor {name} is {there} the text part of {kind}, contrary to its name"
             yield what, "Merge the text models on their own."

@@ -234,7 +234,7 @@ def _stream(text: str, form: str, place: int = 0, end: str = "") -> Iterator[tup
             place = skip(place + 1)
         if place >= len(text):
             if end:
-                what = f"{form}, and ends before its {end!r}"
+                what = f"{form}, but ends before its {end!r}"
                 raise Unread(what, "Check that the file is complete.", at(place))
             return
         first = False
@@ -250,7 +250,7 @@ def _stream(text: str, form: str, place: int = 0, end: str = "") -> Iterator[tup
         yield here, value
     rest = skip(place + 1)
     if rest < len(text):
-        what = f"{form}, and goes on behind its {end!r}"
+        what = f"{form}, but continues after its {end!r}"
         raise Unread(
             what,
             "JSON Lines have one object per line; a JSON list must be the whole file.",

@@ -49,5 +49,5 @@ def show(bench: Workbench, start: Callable[[list[Recipe], str], None]) -> None:
         st.button(
             "Measure them again", key="measure_anew", disabled=not again,
             help="Score these points with the current definition of the objectives",
-            on_click=start, args=(again, f"Scoring {counted(len(again), 'point')} anew"),
+            on_click=start, args=(again, f"Scoring {counted(len(again), 'point')} again"),
         )  # fmt: skip

@@ -58,7 +58,7 @@ def _panel(bench: Workbench, measured: Measured, point: str) -> None:
             "its scores are kept",
             on_change=_heard, args=(bench, point, "hidden", keys["hidden"]),
         )  # fmt: skip
-    st.text("Its recipe")
+    st.text("Recipe")
     st.code(measured.recipes[row].to_yaml(), language="yaml")
 
 

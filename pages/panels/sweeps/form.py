@@ -70,7 +70,7 @@ def ask(bench: Workbench) -> Form | None:
         key="sweep_points",
     )
     kept["seed"] = right.number_input(
-        "Seed of sobol",
+        "Sobol seed",
         0,
         2**31 - 1,
         anchored("sweep_seed", kept["seed"]),

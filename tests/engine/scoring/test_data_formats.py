@@ -117,7 +117,7 @@ def test_what_a_csv_can_hold(tmp_path: Path) -> None:
         ("a.csv", b"prompt,target\na,\xff\n", ":2", "is not UTF-8 (byte 3)"),
         ("a.json", '[{"prompt": "a"}\n {"prompt": "b"}]', ":2", "a JSON list: expected ','"),
         ("a.json", '[{"prompt": "a"},\n', ":2", "ends before its ']'"),
-        ("a.json", '[{"prompt": "a", "target": "b"}]\n[]', ":2", "goes on behind its ']'"),
+        ("a.json", '[{"prompt": "a", "target": "b"}]\n[]', ":2", "continues after its ']'"),
         ("a.json", '{"prompt": "a",\n "target": }', ":2", "over several lines, but is not JSON"),
         ("a.json", '["a", "b"]', ":1", "expected an object, got 'a'"),
         (
