@@ -2,7 +2,8 @@
 
 cloud    measured points, a shape each method; thinned where there are too many to show
 front    larger, outlined; with the stair of what it dominates where it is over just the two axes;
-         a hollow mark where only an objective that is not on the axes brings the point there
+         a hollow mark, no larger than the cloud's, where only an objective that is not on the axes
+         brings the point there
 knees    a square around a front point where giving up a little more buys much less
 models   base, target and experts, unmerged, by name
 bounds   a dashed line on an axis, the excluded side shaded
@@ -120,10 +121,14 @@ def _front(
         if deep:
             marker["opacity"] = 0.5
         else:
-            marker |= {"color": BACKGROUND, "line": {"color": FRONT, "width": 2}}
+            marker |= {
+                "size": 6 if many else 8, "color": BACKGROUND,
+                "line": {"color": FRONT, "width": 1.5},
+            }  # fmt: skip
     trace = marks.points(
         measured, rows, axes,
-        name=name, colour=FRONT, kind=kind, with_bars=not many, marker=marker,
+        name=name, colour=MEASURED if beside else FRONT, kind=kind, with_bars=not many,
+        marker=marker,
     )  # fmt: skip
     if beside:
         trace["hovertemplate"] = _noted(trace["hovertemplate"], beside)

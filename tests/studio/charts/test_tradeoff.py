@@ -174,7 +174,9 @@ def test_a_front_over_more_than_the_axes_has_no_stair_and_says_what_brings_a_mar
     beside = found["on the front because of cost"]
     assert [row[0] for row in beside["customdata"]] == [points.ids[1]]
     assert "on the front because of cost, not on these axes" in beside["hovertemplate"]
-    assert beside["marker"]["color"] == "--st-background-color"  # hollow
+    assert beside["marker"]["color"] == "--st-background-color"  # hollow, and lighter than
+    assert beside["marker"]["size"] < found["front"]["marker"]["size"]  # what is best on the axes
+    assert beside["error_x"]["color"] == found["measured"]["error_x"]["color"]
     [model] = found["unmerged models"]["hovertemplate"]
     assert "on the front because of cost" in model
     assert [row[0] for row in found["measured"]["customdata"]] == [points.ids[2]]
