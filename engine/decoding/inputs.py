@@ -22,7 +22,7 @@ class Fused(Protocol):
     Attributes:
         modules: one a model of the mixture, in its order; a single one where `mixture` is None.
         mixture: None runs the module as transformers would: its own logits, neither masked nor
-        widened.
+            widened.
         vocabulary: ids from this one on are masked after combining; None masks none.
         rows: every model's logits are cut to this many ids; None leaves them.
     """

@@ -74,7 +74,7 @@ def generate(
 
     Raises:
         BadInput: an empty prompt, one too long for a model with max_new_tokens, or an id no model
-        embeds.
+            embeds.
         Unsound: the logits are not numbers, or all alike.
     """
     loop = steps(

@@ -24,7 +24,7 @@ class Sampling:
 
     Attributes:
         temperature: 0 is greedy: the highest logit, the lowest id among equals; then nothing else
-        matters.
+            matters.
         top_p: keep the most likely ids whose probabilities reach this sum; 1 keeps all.
         top_k: keep this many ids; 0 keeps all.
         seed: of the noise.
