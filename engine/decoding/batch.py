@@ -36,7 +36,7 @@ BLOCK = 256
 
 
 def positions(pads: Tensor, columns: int) -> Tensor:
-    """int64 [rows, columns]: 0 for a row's first token and the padding before it, then 1, 2 …"""
+    """int64 [rows, columns]: 0 for a row's first token and the padding before it, then 1, 2, …"""
     return (torch.arange(columns, device=pads.device) - pads[:, None]).clamp_(min=0)
 
 
@@ -44,10 +44,11 @@ class Batch:
     """Rows of token ids with their caches; `feed` appends columns and returns the combined logits.
 
     Args:
-        widen: float32 from the output projection on for a plain model too; a fused one always is.
+        widen: use float32 from the output projection on for a single model too; fused ones always
+            do.
 
     Attributes:
-        feeding: what all its modules allow.
+        feeding: what all modules allow.
         width: columns of the padded prompts.
         column: columns fed so far.
     """
@@ -124,12 +125,12 @@ class Batch:
         return combined
 
     def beyond_horizon(self, columns: int) -> bool:
-        """Whether texts of so many columns are longer than what is read like any other."""
+        """Whether texts of this many columns are beyond the horizon of a module."""
         return self.feeding.horizon is not None and columns > self.feeding.horizon
 
     @property
     def values(self) -> int:
-        """Logits a position."""
+        """Logits per position."""
         return self.model.rows or embedded(self.model.modules[0])
 
     @property
@@ -141,12 +142,12 @@ class Batch:
     def read(
         self, span: int = 1, values: int | None = None, whole: bool = False
     ) -> Iterator[tuple[int, Tensor]]:
-        """Feed the prompts in chunks, yielding what stands over their last `span` columns.
+        """Feed the prompts in chunks, yielding the logits of their last `span` columns.
 
         Args:
-            whole: in one call, even where chunks are allowed.
-            values: logits a position for which the scored chunks are sized; this batch's own by
-                default.
+            whole: in one call, even if chunks are allowed.
+            values: logits per position that scored chunks are sized for; by default this batch's
+                own.
 
         Yields:
             (first column, logits float32 [rows, columns, vocabulary rows]) in order, covering
@@ -174,7 +175,7 @@ class Batch:
         self._keep(chosen)
 
     def branch(self, rows: Sequence[int]) -> Batch:
-        """A batch that goes on from these rows, repeats allowed, while this one stays as it is."""
+        """A batch that continues from these rows (repeats allowed), leaving this one unchanged."""
         other = copy.copy(self)
         chosen, count = torch.tensor(rows, device=self.device), len(self)
         other.stages = tuple(each.take(chosen, count) for each in self.stages)

@@ -64,8 +64,8 @@ class Alone:
 
 
 class Exercises:
-    """Each method feeds the texts in one way, as the module's feeding says, and tells whether every
-    logit is right.
+    """Each method feeds the texts in one way, following the module's feeding, and returns whether
+    every logit is right.
 
     Attributes:
         reason: what was wrong last, for a message.
@@ -137,7 +137,7 @@ class Exercises:
     # ---- ways of feeding ---------------------------------------------------------------------
 
     def alone(self) -> bool:
-        """Each prompt in one call, and a text that is far longer."""
+        """Each prompt in one call, and a much longer text."""
 
         def far() -> bool:
             batch = self._batch([0], prompts=[self.far])
@@ -147,7 +147,7 @@ class Exercises:
         return self._each(lambda row: self._prompt_and_steps([row], steps=0)) and self._try(far)
 
     def step_by_step(self) -> bool:
-        """Each prompt in one call, then a token a step."""
+        """Each prompt in one call, then one token per step."""
         return self._each(lambda row: self._prompt_and_steps([row]))
 
     def in_pieces(self) -> bool:
@@ -211,7 +211,7 @@ class Exercises:
         return self._mixed(leave)
 
     def branching(self) -> bool:
-        """Copies of rows go on by several tokens, and the batch they came from goes on too."""
+        """Copies of rows continue by several tokens, and so does the batch they came from."""
 
         def branch(rows: list[int], multiple: int) -> bool:
             batch, fine = self._read_batch(rows, multiple)

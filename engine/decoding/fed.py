@@ -28,18 +28,18 @@ def unwrapped(module: PreTrainedModel) -> PreTrainedModel:
 
 
 def try_with(trial: Trial) -> Trial:
-    """Register what tries a configuration that nobody spoke of."""
+    """Register the function that tries an unknown configuration."""
     _TRIALS[:] = [trial]
     return trial
 
 
 def feed_as(module: PreTrainedModel, feeding: Feeding) -> None:
-    """Say how a module is fed, for as long as it lives."""
+    """Declare how a module is fed, for as long as it lives."""
     _FEEDINGS[unwrapped(module)] = feeding
 
 
 def feeding_of(module: PreTrainedModel) -> Feeding:
-    """How a module is fed; its configuration is tried where nobody said so.
+    """How a module is fed; its configuration is tried if that was not declared.
 
     Raises:
         BadInput: no way of feeding it is exact.

@@ -41,9 +41,9 @@ class Feeding:
         masked: padding is masked at every call, or at the first alone, as a recurrence that has
             read the prompt needs no mask any more.
         ready_mask: one boolean mask [rows, 1, 1, columns] serves every layer at a single step.
-        attends: it remembers keys and values alone, as many as its configuration says.
+        attends: its cache holds only keys and values, as many as its configuration says.
         horizon: longest text, in tokens, that is read like any other; a longer one runs alone and
-            is read again at every step (`engine.decoding.horizon`). None: there is none.
+            is re-read at every step (`engine.decoding.horizon`). None: no limit.
     """
 
     rows: Rows = "mixed"
@@ -77,7 +77,7 @@ class Feeding:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For a file; `Feeding(**document)` is the way back."""
+        """For a file; `Feeding(**document)` restores it."""
         return asdict(self)
 
 
@@ -92,7 +92,7 @@ def _plain() -> Mapping[str, Any]:
 
 
 def known(config: Mapping[str, Any]) -> Feeding | None:
-    """What was tried of a configuration's class when this version was made; None: not covered.
+    """What was found for a configuration's class when this version was built; None: not covered.
 
     Args:
         config: config.json as it is, or a configuration's `to_dict`.

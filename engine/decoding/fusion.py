@@ -30,8 +30,8 @@ class Mixture:
 
     Attributes:
         models: names of the family, each once; logits are accumulated in this order.
-        weights: one a model, none of them 0; above 0 for "forward_kl".
-        kind: how the logits are put together, see the module.
+        weights: one per model, none of them 0; above 0 for "forward_kl".
+        kind: how the logits are combined, see the module.
     """
 
     models: tuple[str, ...]
@@ -63,12 +63,12 @@ def combine(mixture: Mixture, logits: Sequence[Tensor]) -> Tensor:
     """The mixture's logits.
 
     Args:
-        logits: one tensor a model in the mixture's order, float32 [..., vocabulary], all of one
-            shape; not changed.
+        logits: one tensor per model in the mixture's order, float32 [..., vocabulary], all of one
+            shape; not modified.
 
     Returns:
-        float32 [..., vocabulary]: for "forward_kl" up to normalisation. One model of weight 1 comes
-        back as it is, not copied.
+        float32 [..., vocabulary]: for "forward_kl" up to normalisation. A single model of weight 1
+        is returned as it is, not copied.
     """
     import torch
 

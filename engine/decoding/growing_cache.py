@@ -18,7 +18,7 @@ SPARE = 64
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values [rows, heads, columns, width] of one attention layer, with room to grow."""
+    """Keys and values [rows, heads, columns, width] of one attention layer, with spare capacity."""
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         super().lazy_initialization(key_states, value_states)
@@ -43,7 +43,7 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep these rows, in new tensors: a shallow copy of this layer stays as it is."""
+        """Keep these rows, in new tensors: a shallow copy of this layer is unaffected."""
         if self.is_initialized:
             keys, values = self.rooms  # indexing with [] takes 3.5 times as long
             self.rooms = keys.index_select(0, indices), values.index_select(0, indices)
@@ -58,7 +58,7 @@ class GrowingLayer(DynamicLayer):
             self.batch_select_indices(rows.repeat_interleave(repeats))
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Forget that many of the last columns; given as 0 or less, as `DynamicLayer` has it."""
+        """Drop that many of the last columns; given as 0 or less, as in `DynamicLayer`."""
         if tokens_to_remove > 0:
             raise ValueError(f"crop takes 0 or less, got {tokens_to_remove}")
         if self.is_initialized:
@@ -66,7 +66,7 @@ class GrowingLayer(DynamicLayer):
             self.show()
 
     def show(self) -> None:
-        """Let keys and values be the columns in use of the rooms."""
+        """Point keys and values at the used columns of the buffers."""
         self.keys, self.values = (room.narrow(2, 0, self.used) for room in self.rooms)
 
 

@@ -17,10 +17,10 @@ Tick = Callable[[], None]
 
 
 class Fused(Protocol):
-    """What can be run: `engine.compose.ComposedModel`, or anything of this shape.
+    """Anything that can be run: `engine.compose.ComposedModel`, or anything with this interface.
 
     Attributes:
-        modules: one a model of the mixture, in its order; a single one where `mixture` is None.
+        modules: one per model of the mixture, in its order; a single one if `mixture` is None.
         mixture: None runs the module as transformers would: its own logits, neither masked nor
             widened.
         vocabulary: ids from this one on are masked after combining; None masks none.
@@ -42,11 +42,11 @@ class Bucket:
     """The canonical shape of a batch.
 
     Attributes:
-        rows: prompts a batch.
+        rows: prompts per batch.
         multiple: a batch is padded to a multiple of this many columns.
-        tokens: rows × columns of a batch at most, one row always excepted; None sets no limit.
+        tokens: most rows × columns of a batch, except that one row always fits; None sets no limit.
         equal: a batch holds prompts of one length only.
-        horizon: a row that may take more columns than these is a batch of its own; None: none is.
+        horizon: a row that may take more columns than this is a batch of its own; None: no limit.
     """
 
     rows: int = 64
@@ -96,7 +96,7 @@ CANONICAL = Bucket()
 
 
 def no_tick() -> None:
-    """The default tick: nothing waits, nobody cancels."""
+    """The default tick: does nothing."""
 
 
 def embedded(module: PreTrainedModel) -> int:
@@ -107,7 +107,7 @@ def embedded(module: PreTrainedModel) -> int:
 def check_ids(
     model: Fused, prompts: Sequence[Sequence[int]], room: Sequence[int], after: str
 ) -> None:
-    """Refuses what the models cannot take, before any of them runs.
+    """Refuses ids that the models cannot take, before any of them runs.
 
     Args:
         room: tokens that will follow each prompt.

@@ -58,7 +58,7 @@ def logit_fusion(
         ),
     ] = "reverse_kl",
 ) -> Mixture:
-    """Base and experts in the proportions of the coefficients; one-hot is that model exactly."""
+    """Base and experts weighted by the coefficients; one-hot gives that model exactly."""
     chosen = [(name, coefficients.get(name, 0.0)) for name in ("base", *names.experts)]
     total = math.fsum(value for _, value in chosen)
     return mix(

@@ -60,22 +60,22 @@ def generate(
 
     Args:
         prompts: token ids, special tokens included.
-        end_ids: an id of these ends its row and is not part of the result.
+        end_ids: any of these ids ends its row and is not part of the result.
         stopped: called with (prompt index, its new ids so far) after each new token; true ends the
             row.
         bucket: batch make-up; in float32 it changes no text, except where the two best logits are
             within 1e-4.
-        tick: called before each forward of each module; what it raises ends the call.
+        tick: called before each forward pass of each module; an exception from it ends the call.
         on_tokens: called with (prompt index, new id) for each token that is part of the result,
             before `stopped`.
 
     Returns:
-        One generation a prompt, in the order of the prompts.
+        One generation per prompt, in the order of the prompts.
 
     Raises:
         BadInput: an empty prompt, one too long for a model with max_new_tokens, or an id no model
             embeds.
-        Unsound: the logits are not numbers, or all alike.
+        Unsound: the logits are not finite, or all alike.
     """
     loop = steps(
         model,
@@ -107,9 +107,9 @@ def steps(
     tick: Tick = no_tick,
     on_tokens: Callable[[int, int], None] | None = None,
 ) -> Generator[None, None, list[Generation]]:
-    """`generate` step by step: rests when every row of a batch has its next token, before that
-    token is fed. While it rests the modules may hold other weights; its own must be back before it
-    goes on. Checks its arguments at the first step.
+    """`generate` step by step: yields when every row of a batch has its next token, before that
+    token is fed. While suspended, the modules may hold other weights; its own must be restored
+    before it continues. Checks its arguments at the first step.
     """
     if max_new_tokens < 1:
         raise bad("max_new_tokens", f"expected 1 or more, got {max_new_tokens}")

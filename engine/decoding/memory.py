@@ -54,14 +54,14 @@ def within_memory(bucket: Bucket, *models: Fused) -> Bucket:
 
 @dataclass(frozen=True)
 class MemoryBytes:
-    """What a module remembers of a row: bytes whatever its length, and bytes a token."""
+    """Size of a module's cache for a row: fixed bytes, and bytes per token."""
 
     row: int
     token: int
 
 
 def memory_bytes(module: PreTrainedModel) -> MemoryBytes:
-    """By the configuration for plain attention; for any other memory as it is found to be."""
+    """From the configuration for plain attention; measured for any other cache."""
     size = cache_bytes(module) if replace(feeding_of(module), horizon=None) == PLAIN else None
     if size is not None:
         return MemoryBytes(0, size)
@@ -69,7 +69,7 @@ def memory_bytes(module: PreTrainedModel) -> MemoryBytes:
 
 
 def cache_bytes(module: PreTrainedModel) -> int | None:
-    """Bytes of keys and values a token, of plain attention; None if layers differ in them."""
+    """Bytes of keys and values per token of plain attention; None if layers differ."""
     config = module.config.get_text_config()
     try:
         heads = config.num_attention_heads

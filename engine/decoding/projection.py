@@ -54,7 +54,8 @@ def project(weight: Tensor, bias: Tensor | None, hidden: Tensor) -> Tensor:
 
 @contextmanager
 def float32_logits(module: PreTrainedModel) -> Iterator[None]:
-    """Inside, `module` is float32 from the output projection on; a float32 model is left alone."""
+    """Within this context, `module` uses float32 from the output projection on; float32 models are
+    left alone."""
     head = module.get_output_embeddings()
     if head is None or next(head.parameters()).dtype not in (torch.bfloat16, torch.float16):
         yield

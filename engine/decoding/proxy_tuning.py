@@ -24,7 +24,8 @@ from engine.method import Corners, Names, method
     default_range=(0.0, 2.0),
 )
 def proxy_tuning(coefficients: Mapping[str, float], names: Names) -> Mixture:
-    """t + Σ c_i (e_i − b): zeros are the target exactly; one-hot without a target, that expert."""
+    """t + Σ c_i (e_i − b): zeros give the target exactly; one-hot without a target gives that
+    expert."""
     chosen = [(name, coefficients.get(name, 0.0)) for name in names.experts]
     return mix(
         [

@@ -20,11 +20,11 @@ _BITS = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is picked.
+    """How the next token is chosen.
 
     Attributes:
-        temperature: 0 is greedy: the highest logit, the lowest id among equals; then nothing else
-            matters.
+        temperature: 0 is greedy: the highest logit, the lowest id among equals; the rest is
+            ignored.
         top_p: keep the most likely ids whose probabilities reach this sum; 1 keeps all.
         top_k: keep this many ids; 0 keeps all.
         seed: of the noise.

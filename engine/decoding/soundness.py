@@ -54,15 +54,15 @@ _PASSED: WeakKeyDictionary[PreTrainedModel, list[float]] = WeakKeyDictionary()
 
 
 class Unsound(ParetoscopeError):
-    """A model whose numbers overflow, or whose logits say nothing: it has no scores."""
+    """A model whose numbers overflow or whose logits carry no information: it has no scores."""
 
 
 def alike(logits: Tensor, limit: int | None = None) -> Tensor | None:
-    """Where the largest logit is shared by so many ids that it says nothing.
+    """Where so many ids share the largest logit that it carries no information.
 
     Args:
         logits: float [..., vocabulary].
-        limit: ids from here on are masked, and not looked at.
+        limit: ids from here on are masked and ignored.
 
     Returns:
         bool [...], or None if it is so nowhere.
@@ -120,10 +120,11 @@ def check_sound(model: Fused, texts: Sequence[Sequence[int]], tick: Tick) -> boo
         tick: called before each forward.
 
     Returns:
-        Whether numbers come near the limit, so that `check_every` should see all that is read.
+        Whether numbers come near the limit, so that `check_every` should check everything that is
+        read.
 
     Raises:
-        Unsound: an operation gives infinity or no number: which, in which layer of which model.
+        Unsound: an operation gives infinity or NaN; the message names operation, layer and model.
     """
     near = False
     for name, module in _named(model):

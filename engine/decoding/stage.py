@@ -28,7 +28,7 @@ _OF_ONE_ROW: WeakKeyDictionary[PreTrainedModel, list[torch.Size]] = WeakKeyDicti
 
 
 class Stage:
-    """One module and its memory of a batch.
+    """One module and its cache for a batch.
 
     Args:
         widen: float32 from the output projection on.
@@ -48,7 +48,7 @@ class Stage:
         self.fed: list[Tensor] = []
 
     def run(self, ids: Tensor, real: Tensor | None, positions: Tensor, keep: int) -> Tensor:
-        """Logits of the last `keep` of the columns `ids`, as the module gives them.
+        """Logits of the last `keep` of the columns `ids`, as returned by the module.
 
         Args:
             ids: int64 [rows, columns], the columns that are new.
@@ -90,8 +90,8 @@ class Stage:
     def select(self, rows: Tensor, count: int) -> None:
         """Keep these of `count` rows, in this order.
 
-        Plain attention lets go of each layer's old rows before it makes the next one's: memory that
-        is used again costs half of what new pages do.
+        Plain attention frees each layer's old rows before it allocates the next one's: reused
+        memory costs half of what new pages do.
         """
         if self.feeding.attends and only_grows(self.state):
             self.state.batch_select_indices(rows)
@@ -101,7 +101,8 @@ class Stage:
             self.state, self.fed = other.state, other.fed
 
     def take(self, rows: Tensor, count: int) -> Stage:
-        """A stage that goes on from these of `count` rows, repeats allowed; this one stays."""
+        """A stage that continues from these of `count` rows (repeats allowed); this one is
+        unchanged."""
         other = copy.copy(self)
         one = None if self.feeding.attends else self._of_one_row()
         other.state = taken(self.state, rows, count, one)

@@ -42,7 +42,7 @@ def taken(state: Any, rows: Tensor, count: int, one_row: Sequence[torch.Size] | 
 
 
 def tensors_of(state: Any) -> list[Tensor]:
-    """Every tensor that a module remembers, each once, without the spare room behind it."""
+    """Every tensor of a module's cache, each once, without spare capacity."""
     found: dict[int, Tensor] = {}
     for each in _walk(state, set()):
         found.setdefault(id(each), each)

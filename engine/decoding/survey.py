@@ -55,7 +55,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
 
 
 def configurations(kind: str) -> Iterator[dict[str, Any]]:
-    """What is tried of a model type: its default, windows on and off, kinds of rotary scaling."""
+    """What is tried for a model type: its default, windows on and off, kinds of rotary scaling."""
     from transformers import CONFIG_MAPPING
 
     fixed = {key: values[0] for key, values in HANGS_ON.get(kind, {}).items()}

@@ -43,7 +43,7 @@ _PROVENANCE = ("_name_or_path", "transformers_version", "_commit_hash")
 
 
 def nothing() -> None:
-    """The tick of work that nobody waits to interrupt."""
+    """The tick of work that is never interrupted."""
 
 
 def _finite(chunk: memoryview, dtype: str) -> bool:

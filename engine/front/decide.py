@@ -112,9 +112,10 @@ def neighbours(
 ) -> tuple[int | None, int | None]:
     """The points of the front on either side of a pick; with two objectives, the adjacent ones.
 
-    The sides are those of the leading objective, the one of largest weight: of the members that
-    are better on it, and of those that are worse, the nearest one in normalised terms. With two
-    objectives that is the next one along the front, for who is farther on one is farther on both.
+    The sides are those of the leading objective, the one of largest weight: of the members that are
+    better on it, and of those that are worse, the nearest one in normalised terms. With two
+    objectives that is the next one along the front, since a point farther on one objective is
+    farther on both.
 
     Args:
         front: int [k], rows of `values` that are on the front.
@@ -138,7 +139,7 @@ def neighbours(
 
 
 def trade(values: ArrayLike, maximize: ArrayLike, pick: int, other: int) -> Floats:
-    """What going from one point to another gains, float64 [m] in the objectives' own units: above
-    0 where the other is better, below 0 where it is worse, whatever the direction."""
+    """Gain of moving from one point to another, float64 [m] in the objectives' own units: above 0
+    where the other is better, below 0 where it is worse, whatever the direction."""
     points = to_minimize(values, maximize)
     return points[pick] - points[other] + 0.0

@@ -66,11 +66,12 @@ def ranges_of(names: Sequence[str], values: ArrayLike, maximize: ArrayLike) -> d
 def frozen_ranges(
     names: Sequence[str], values: ArrayLike, maximize: ArrayLike, models: int
 ) -> dict[str, Range] | None:
-    """The ranges a study freezes: over its unmerged models, so that no point moves them later.
+    """The ranges that a study freezes: those of its unmerged models, so that later points do not
+    change them.
 
     Args:
-        values: [k, m], those of the unmerged models; NaN for a score that is missing.
-        models: how many there are. None is found before each of them has every score.
+        values: [k, m], those of the unmerged models; NaN for a missing score.
+        models: how many there are. Nothing is returned before each of them has every score.
     """
     found = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
     if not models or len(found) != models or not np.isfinite(found).all():
@@ -112,8 +113,8 @@ def terms(
 def weighted_sum(scaled: Floats, weights: Floats) -> Floats:
     """Σ w_i t_i, float64 [n], from terms [n, m] and weights [m].
 
-    One product after the other is added, rounded each time: the browser, which picks while a hand
-    moves (ui/components/picking.js), then has the same number to the last bit.
+    Products are added one after the other, rounded each time, so that the browser, which picks
+    while a slider moves (ui/components/picking.js), has the same number to the last bit.
     """
     found = np.zeros(len(scaled))
     for term, weight in zip(scaled.T, weights.tolist(), strict=True):
@@ -172,8 +173,8 @@ def recommend(
 
     Ties go to the smaller weighted sum, then to the earlier point. Where no point of the front
     meets every bound, the one of least violation is taken (summed over the bounds, each in units of
-    its objective's range), and the bounds it misses are named with the value it has: bounds moved
-    there are met by it.
+    its objective's range), and the bounds it misses are returned with its value: bounds moved there
+    would be met.
 
     Args:
         values: float64 [n ≥ 1, m], finite.

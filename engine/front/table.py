@@ -50,7 +50,7 @@ class Table:
         maximize: bool [m].
         ids: n ids, all different.
         values: float64 [n, m] means; NaN where a point has none.
-        failed: bool [n]: what this point lacks failed, and was not merely never measured.
+        failed: bool [n]: the point's missing scores failed, rather than never being measured.
         document: row -> the point as a JSON document.
     """
 
@@ -62,7 +62,8 @@ class Table:
     document: Callable[[int], Mapping[str, Any]]
 
     def select(self, names: Sequence[str] | None) -> Table:
-        """Over the objectives named only, in that order; raises `BadInput` for another name."""
+        """Restrict to the given objectives, in that order; raises `BadInput` for an unknown
+        name."""
         if not names:
             return self
         for name in names:
@@ -122,8 +123,8 @@ def front_report(
     """The document of the command `front`.
 
     Args:
-        objectives: over which of them; default all.
-        reference: of the hypervolume, a value an objective; default that of `ranges`, else
+        objectives: those of the front; default all.
+        reference: of the hypervolume, one value per objective; default that of `ranges`, else
             `pareto.reference_point` of the front. Without a complete point there is none.
 
     Raises:

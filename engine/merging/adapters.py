@@ -32,7 +32,7 @@ def _factors(layer: Any, name: str, embedding: bool) -> tuple[Tensor, Tensor]:
 
 
 def plain_adapter(module: PreTrainedModel, place: Path) -> PreTrainedModel:
-    """A base under the adapter of a directory, as anybody loads it with peft alone.
+    """A base with the adapter of a directory, loaded with plain peft.
 
     Args:
         module: the base; its layers are wrapped in place.
@@ -130,7 +130,7 @@ class AdapterModel:
         return short if meant == places else sorted(places)
 
     def parameters(self, coefficients: Mapping[str, float]) -> int:
-        """Parameters of the adapters that run beside the base."""
+        """Parameters of the adapters that run on top of the base."""
         used = {self._inner[name] for name in self.names if coefficients.get(name, 0.0) != 0.0}
         return sum(
             parameter.numel()

@@ -37,7 +37,7 @@ _SHIFTS = torch.arange(8, dtype=torch.uint8)
 
 
 def nothing() -> None:
-    """The tick of work that nobody waits to interrupt."""
+    """The tick of work that is never interrupted."""
 
 
 class Basis(Protocol):
@@ -50,13 +50,13 @@ class Basis(Protocol):
 
 
 class Tensors:
-    """The float tensors of a family, by name; nothing is read before it is asked for.
+    """The float tensors of a family, by name; read lazily.
 
     Args:
         family: its base gives names and dtypes of the result; LoRA experts give deltas, and other
             adapters are merged by peft when they are first read.
         device: where the arithmetic runs.
-        tick: called once a chunk.
+        tick: called once per chunk.
         workspace: where merged adapters are kept; None for as long as this object lives.
     """
 
@@ -235,7 +235,7 @@ class Elementwise:
 
 
 class Sparse:
-    """A basis whose W_i are kept as one bit an element and a float32 value where W_i ≠ 0."""
+    """A basis whose W_i are stored as one bit per element and a float32 value where W_i ≠ 0."""
 
     def __init__(self, source: Elementwise) -> None:
         self.tensors = source.tensors

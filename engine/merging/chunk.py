@@ -31,8 +31,8 @@ class Chunk(NamedTuple):
     vectors: Tensor
 
     def lots(self, seed: int) -> Tensor:
-        """Numbers drawn evenly from [0, 1), float32 [n, k], each of its own for every seed, tensor,
-        expert and element, and the same on any device and for any size of chunks."""
+        """Uniform random numbers in [0, 1), float32 [n, k], determined by seed, tensor, expert and
+        element, and independent of device and chunk size."""
         count = self.vectors.shape[1]
         places = torch.arange(self.start, self.start + count, device=self.vectors.device)
         return torch.stack([_mixed(places, seed, self.name, expert) for expert in self.experts])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def normalised(coefficients: Mapping[str, float]) -> dict[str, float]:
-    """c / Σ c; the sum is not 0, which resolving the recipe has checked."""
+    """c / Σ c; resolving the recipe has checked that the sum is not 0."""
     total = math.fsum(coefficients.values())
     return {name: value / total for name, value in coefficients.items()}
 

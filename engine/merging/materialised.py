@@ -142,10 +142,10 @@ def merged_tensors(base: Checkpoint, expert: Checkpoint) -> dict[str, Tensor]:
 def stored_again(
     module: PreTrainedModel, placement: Placement, reader: Reader
 ) -> Iterator[tuple[str, Tensor]]:
-    """A float32 module's weights under the names, and in the shapes, of the checkpoint it came of.
+    """A float32 module's weights under the names and in the shapes of its checkpoint.
 
-    Groups that transformers converts are led back by its own reverse; one whose parameters are
-    still those of the checkpoint is left out.
+    Groups that transformers converts are mapped back by its own reverse conversion; groups with
+    unchanged parameters are left out.
 
     Args:
         reader: of that checkpoint.

@@ -28,8 +28,7 @@ _ALIGNMENT = 256  # bytes: what vectorised kernels and graph captures like
 def bind_to_buffers(module: nn.Module) -> dict[torch.dtype, Tensor]:
     """Move every parameter of a module into one flat buffer per dtype; returns the buffers.
 
-    Tied parameters are one parameter and stay tied. Called once, before anything has seen an
-    address.
+    Tied parameters are one parameter and stay tied. Called once, before any address is used.
     """
     groups: dict[torch.dtype, list[nn.Parameter]] = {}
     for parameter in module.parameters():

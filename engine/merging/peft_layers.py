@@ -55,14 +55,14 @@ PEFT_ERRORS = (
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """peft's advice to whoever trains is nothing that a user of a trained adapter can act on."""
+    """Silences peft's training advice, which users of a trained adapter cannot act on."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def find_live(name: str, known: Mapping[str, Any]) -> str | None:
-    """A name of an adapter's file among a module's: itself, else the one behind another prefix."""
+    """Find an adapter file's name among a module's: itself, or else under another prefix."""
     if name in known:
         return name
     close = [each for each in known if each.endswith("." + name) or name.endswith("." + each)]
@@ -72,7 +72,7 @@ def find_live(name: str, known: Mapping[str, Any]) -> str | None:
 def add_plain(
     onto: PreTrainedModel | PeftModel, expert: Checkpoint, name: str
 ) -> tuple[PeftModel, dict[str, float]]:
-    """Put a plain LoRA beside what is on a module already.
+    """Add a plain LoRA to a module that may already have adapters.
 
     Args:
         name: of ours, for the layers.
@@ -158,13 +158,13 @@ def resized_rows(expert: Checkpoint) -> int | None:
 
 
 def attach(module: PreTrainedModel, expert: Checkpoint) -> PeftModel:
-    """Put one adapter of any usable type onto a module, as peft loads it.
+    """Attach one adapter of any usable type to a module, as peft loads it.
 
     The module is changed in place: layers are wrapped, a vocabulary that the adapter resized is
     resized, and a start that moves the base (PiSSA, OLoRA) moves it.
 
     Raises:
-        BadInput: peft does not load it; a tensor of the file has no place, or the other way round.
+        BadInput: peft does not load it, or its layers and the tensors of the file do not match.
     """
     from peft import PeftModel, set_peft_model_state_dict
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Readers:
-    """Model name -> what reads it.
+    """Model name -> its reader.
 
     Args:
         tick: called after an adapter is merged.
