@@ -6,7 +6,7 @@ its sliders, its source, its corners, its mark in charts. Nothing here imports t
 this registry in its own process. docs/extending.md adds one.
 
     @method(space="weight", summary="…", slider="…", source="arXiv 2410.02396", mark="triangle-up")
-    def pcb(tensors, *, ratio: Annotated[float, Bounds(0, 1), Says("…")] = 0.1): ...
+    def pcb(tensors, *, ratio: Annotated[float, Limits(0, 1), Says("…")] = 0.1): ...
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.parameter import Bounds, Parameter, parameters_of
+from engine.parameter import Limits, Parameter, parameters_of
 from engine.registry import Registry
 
 Space = Literal["weight", "logit"]
@@ -113,7 +113,7 @@ STRENGTH = Parameter(
     "float",
     "Multiplies all coefficients: 1 uses the sliders as they are, 0.5 halves them.",
     1.0,
-    bounds=Bounds(0.0, 10.0),
+    limits=Limits(0.0, 10.0),
 )
 
 

@@ -4,7 +4,7 @@ They are the keyword-only arguments of the registered function. An annotation sa
 allowed and, in one sentence, what the parameter does; so one signature feeds the checks of files,
 the command line, the widgets and their help.
 
-    ratio: Annotated[float, Bounds(0.0, 1.0, open_low=True), Says("Share of the weights …")] = 0.1
+    ratio: Annotated[float, Limits(0.0, 1.0, open_low=True), Says("Share of the weights …")] = 0.1
     variant: Annotated[Literal["main", "nlp"], Says("Which …", main="…", nlp="…")] = "main"
 """
 
@@ -26,7 +26,7 @@ ModelName = NewType("ModelName", str)
 
 
 @dataclass(frozen=True)
-class Bounds:
+class Limits:
     """Allowed range of a numeric parameter; an open end excludes its own value."""
 
     low: float = -math.inf
@@ -74,7 +74,7 @@ class Parameter:
         default: None if there is none.
         required: whether it must be given.
         absent: whether it may be left out, or null, which is not the same as any value.
-        bounds: of a number.
+        limits: of a number.
         choices: of a choice, each with its sentence.
     """
 
@@ -84,15 +84,15 @@ class Parameter:
     default: Any = None
     required: bool = False
     absent: bool = False
-    bounds: Bounds = Bounds()
+    limits: Limits = Limits()
     choices: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def help(self) -> str:
         """All there is to say: its sentence, those of a choice's values, the range of a number."""
         lines = [self.sentence, *(f"{value}: {says}" for value, says in self.choices.items())]
-        if math.isfinite(self.bounds.low) or math.isfinite(self.bounds.high):
-            lines.append(f"Allowed: {self.bounds}.")
+        if math.isfinite(self.limits.low) or math.isfinite(self.limits.high):
+            lines.append(f"Allowed: {self.limits}.")
         return "\n\n".join(lines)
 
     def check(self, value: Any, where: str, word: str = "parameter") -> Any:
@@ -128,12 +128,12 @@ class Parameter:
         return value
 
     def _number(self, value: Any, place: str) -> float:
-        allowed = f"Allowed: {self.bounds}."
+        allowed = f"Allowed: {self.limits}."
         if not is_number(value):
             raise bad(place, f"expected a finite number, got {value!r}", allowed)
         if self.kind == "int" and value != int(value):
             raise bad(place, f"expected a whole number, got {value!r}", allowed)
-        if not self.bounds.holds(value):
+        if not self.limits.holds(value):
             raise bad(place, f"{value!r} is out of range", allowed)
         # + 0.0 turns -0.0 into 0.0, which is the same recipe and must be the same point
         return int(value) if self.kind == "int" else float(value) + 0.0
@@ -156,7 +156,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
     extras: Sequence[Any] = ()
     if get_origin(annotation) is Annotated:
         annotation, *extras = get_args(annotation)
-    bounds = next((each for each in extras if isinstance(each, Bounds)), Bounds())
+    limits = next((each for each in extras if isinstance(each, Limits)), Limits())
     says = next((each for each in extras if isinstance(each, Says)), Says(""))
     if not says.sentence:
         raise TypeError(f"parameter {name}: it has no description; annotate it with Says(…)")
@@ -168,7 +168,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
     kind, absent = _KINDS[annotation] if not values else ("choice", False)
     required = default is inspect.Parameter.empty
     return Parameter(
-        name, kind, says.sentence, None if required else default, required, absent, bounds,
+        name, kind, says.sentence, None if required else default, required, absent, limits,
         says.choices,
     )  # fmt: skip
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from engine.errors import bad, unknown
 from engine.method import METHODS, Method, Names, find_method, method
-from engine.parameter import Bounds, Parameter, is_number
+from engine.parameter import Limits, Parameter, is_number
 from engine.yaml_reading import read_yaml
 from engine.yaml_writing import dumped
 
 __all__ = [
     "METHODS",
-    "Bounds",
     "FrozenDict",
+    "Limits",
     "Method",
     "Names",
     "Parameter",

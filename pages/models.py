@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from engine.counted import counted
+from engine.counted import counted, size_text
 from pages.panels.models import objective_form, objective_list, open_form
 from studio import modelling
 from studio import study_editor as adding
@@ -39,7 +39,8 @@ def show_family() -> None:
     for row in rows:
         name, needed, what = st.columns([2, 3, 6], gap="small")
         name.text(row.name)
-        needed.text(f"{row.needed}, {'fits' if row.fits else 'more than available'}")
+        verdict = "fits" if row.memory.fits else "more than available"
+        needed.text(f"{size_text(row.memory.needed)}, {verdict}")
         what.text(row.what)
     st.text(modelling.room_text(there, device))
 

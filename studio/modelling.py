@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from engine.counted import amount_text, counted, size_text
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
-from engine.family.memory import memory_needed
+from engine.family.memory import Memory, memory_needed
 from engine.family.settings import SIZES
 from engine.family.tokenizer import TokenizerFiles, compare
 from studio.workbench import Workbench
@@ -204,16 +204,15 @@ def checks(family: Family) -> tuple[Check, ...]:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """One row of the comparison of what is needed with what is there."""
+class Need:
+    """What a way of running models needs, beside what is there."""
 
     name: str
-    needed: str
+    memory: Memory
     what: str
-    fits: bool
 
 
-def memory(family: Family, dtype: str) -> tuple[tuple[Memory, ...], str]:
+def memory(family: Family, dtype: str) -> tuple[tuple[Need, ...], str]:
     """What each wing needs at most, and what this machine has free.
 
     Args:
@@ -231,10 +230,8 @@ def memory(family: Family, dtype: str) -> tuple[tuple[Memory, ...], str]:
         ),
         ("Logit space at most", found["logit_space_bytes"], "every model of the family at once"),
     )
-    return (
-        tuple(Memory(name, size_text(size), what, size <= there) for name, size, what in rows),
-        size_text(there),
-    )
+    needs = tuple(Need(name, Memory(size, there), what) for name, size, what in rows)
+    return needs, size_text(there)
 
 
 _KNOWN: WeakKeyDictionary[Workbench, tuple[Check, ...]] = WeakKeyDictionary()

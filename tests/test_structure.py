@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -221,6 +222,14 @@ def test_long_files_are_listed_with_their_reason() -> None:
         if path.read_text(encoding="utf-8").count("\n") > 300
     }
     assert long == set(LONG), f"listed {sorted(LONG)}, found {sorted(long)}"
+
+
+def test_what_differs_does_not_share_a_name() -> None:
+    """One definition of each: two of a name were bounds, scores and memories of different kinds."""
+    defined = re.compile(r"^(?:class )?(Bounds|Measured|Memory|Pair)(?:[:(]| = )", re.MULTILINE)
+    texts = (path.read_text(encoding="utf-8") for path in sources())
+    found = [name for text in texts for name in defined.findall(text)]
+    assert sorted(found) == ["Bounds", "Measured", "Memory", "Pair"]
 
 
 def test_no_forbidden_leftovers() -> None:

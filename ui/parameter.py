@@ -52,7 +52,7 @@ def parameter_field(
         return st.text_input(
             label, value=value or "", key=key, help=each.help, persist_state=persist
         )
-    low, high = each.bounds.low, each.bounds.high
+    low, high = each.limits.low, each.limits.high
     cast = int if each.kind == "int" else float
     number: dict[str, Any] = {
         "min_value": cast(low) if math.isfinite(low) else None,

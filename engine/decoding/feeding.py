@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Rows = Literal["mixed", "equal", "alone"]
-Memory = Literal["growing", "own", "none"]
+Remembers = Literal["growing", "own", "none"]
 Masked = Literal["always", "first"]
 
 _ROWS: tuple[Rows, ...] = ("alone", "equal", "mixed")
@@ -47,7 +47,7 @@ class Feeding:
     """
 
     rows: Rows = "mixed"
-    memory: Memory = "growing"
+    memory: Remembers = "growing"
     argument: str = "past_key_values"
     chunks: bool = True
     leaves: bool = True

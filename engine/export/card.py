@@ -21,7 +21,7 @@ _CACHED = re.compile(r"models--([^/]+)--([^/]+)/snapshots/")
 
 
 @dataclass(frozen=True)
-class Measured:
+class CardScore:
     """A score as the card shows it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Papers:
     numerics: str
     point: str
     fingerprints: Mapping[str, str]
-    scores: Sequence[Measured] = ()
+    scores: Sequence[CardScore] = ()
     difference: float | None = None
     notes: Sequence[str] = field(default_factory=tuple)
     cautions: Sequence[str] = ()

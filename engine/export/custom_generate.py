@@ -84,7 +84,7 @@ def widened(model: Any) -> Any:
         del head.forward
 
 
-class Memory:
+class OwnMemories:
     """Stands for the models' own memories where transformers asks for one."""
 
     is_compileable = False
@@ -156,7 +156,7 @@ class Fused(GenerationMixin):
             own["use_cache"] = mine.use_cache
             self.arguments.append(own)
         if settings.use_cache:
-            given["past_key_values"] = Memory()
+            given["past_key_values"] = OwnMemories()
         return bool(settings.use_cache)
 
     def _prefill(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.export.card import (
     MANIFEST,
-    Measured,
+    CardScore,
     Papers,
     manifest_text,
     papers_kind,
@@ -90,7 +90,7 @@ def plan_export(
     *,
     adapter: bool = False,
     study: str = "",
-    scores: Sequence[Measured] = (),
+    scores: Sequence[CardScore] = (),
     shard: int = SHARD,
 ) -> Plan:
     """What an export of a resolved recipe writes.

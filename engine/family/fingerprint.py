@@ -26,7 +26,7 @@ from engine.family.adapter import identity
 from engine.family.checkpoint import Checkpoint, is_computed
 from engine.family.compatibility import Family
 from engine.family.headers import TensorInfo
-from engine.family.remembering import Memory, file_identity
+from engine.family.remembering import Digests, file_identity
 
 REGION = 64 << 20
 CHUNK = 4 << 20
@@ -189,7 +189,7 @@ def fingerprints(
         BadInput: weights that are not finite (file and tensor), or files that change meanwhile.
     """
     files = _tensors_by_file(family.models.values())
-    memory = Memory(workspace)
+    memory = Digests(workspace)
     try:
         digests = {path: known for path in files if (known := memory.find(path)) is not None}
         fresh = _hash_files(

@@ -46,7 +46,7 @@ def remembered(text: bytes) -> dict[str, list[Any]] | None:
         return None
 
 
-class Memory:
+class Digests:
     """Digests of files seen before; losing it costs time, never truth."""
 
     def __init__(self, workspace: Path) -> None:

@@ -26,7 +26,7 @@ from engine.front.pareto import (
 from engine.front.preference import Range, recommend
 
 
-class Measured(Protocol):
+class ScoredPoint(Protocol):
     """A point with its scores, as the store gives it."""
 
     @property
@@ -87,7 +87,7 @@ class Table:
         return np.asarray(np.isfinite(self.values).all(axis=1), dtype=bool)
 
 
-def point_document(point: Measured) -> dict[str, Any]:
+def point_document(point: ScoredPoint) -> dict[str, Any]:
     """A point as every command prints it: id, recipe, scores, seconds, error."""
     return {
         "id": point.id,
@@ -98,7 +98,7 @@ def point_document(point: Measured) -> dict[str, Any]:
     }
 
 
-def table_of(points: Iterable[Measured], directions: Mapping[str, str]) -> Table:
+def table_of(points: Iterable[ScoredPoint], directions: Mapping[str, str]) -> Table:
     """A table of a study's points over objectives, name -> "maximize" | "minimize", in order."""
     points = list(points)
     names = tuple(directions)

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.decoding.inputs import Tick
 from engine.errors import BadInput, ParetoscopeError, bad
-from engine.export.card import Measured, Papers, papers_kind
+from engine.export.card import CardScore, Papers, papers_kind
 from engine.export.directory import recording_in
 from engine.export.plan import plan_export
 from engine.export.point import check_export, export_point
@@ -58,7 +58,7 @@ def export_recipe(
         recipe = recipe_of(payload.get("recipe"), opened)
         adapter = bool(payload.get("adapter", False))
         check_export(recipe, opened.family, out, adapter=adapter)
-        known = {each["objective"]: Measured(**each) for each in payload.get("scores") or ()}
+        known = {each["objective"]: CardScore(**each) for each in payload.get("scores") or ()}
         measured = _report(models, study, recipe, opened, known, emit, tick)
         papers = Papers(
             study=study.name,
@@ -125,10 +125,10 @@ def _report(
     study: Study,
     recipe: Recipe,
     opened: OpenFamily,
-    known: Mapping[str, Measured],
+    known: Mapping[str, CardScore],
     emit: Emit,
     tick: Tick,
-) -> list[Measured]:
+) -> list[CardScore]:
     """The recipe's scores on the report split, of the objectives that hold rows back."""
     held = _held_back(checked_objectives(study, None))
     missing = [each for each in held if each.name not in known]
@@ -140,7 +140,7 @@ def _report(
             emit("result", {"row": row})
             for name, fingerprint in evaluation.fingerprints.items():
                 if fingerprint == row["objective_fingerprint"]:
-                    found[name] = Measured(
+                    found[name] = CardScore(
                         name, row["scorer"], directions[name], "report", shown_score(row)
                     )
         if len(found) < len(held):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from engine.method import Corners, method
-from engine.parameter import Bounds, Says
+from engine.parameter import Limits, Says
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +83,7 @@ def pcb(
     *,
     ratio: Annotated[
         float,
-        Bounds(0.0, 1.0, open_low=True),
+        Limits(0.0, 1.0, open_low=True),
         Says("Share of each expert's weights that compete; the others keep the base's values."),
     ] = 0.1,
     variant: Annotated[

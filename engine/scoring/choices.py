@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, no_tick
 from engine.decoding.teacher_forced import choice_log_probs, log_probs
-from engine.scoring.encoding import Ids, Pair
+from engine.scoring.encoding import Halves, Ids
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def common(texts: Sequence[Ids]) -> Ids:
 
 def choice_sums(
     model: Fused,
-    rows: Sequence[Sequence[Pair]],
+    rows: Sequence[Sequence[Halves]],
     *,
     bucket: Bucket = CANONICAL,
     tick: Tick = no_tick,
@@ -72,14 +72,14 @@ def choice_sums(
     return results
 
 
-def _sums(parts: Sequence[Tensor], pairs: Sequence[Pair]) -> Iterator[float]:
+def _sums(parts: Sequence[Tensor], pairs: Sequence[Halves]) -> Iterator[float]:
     for part, (_, ids) in zip(parts, pairs, strict=True):
         yield float(part[len(part) - len(ids) :].double().sum())
 
 
 def alone_sums(
     model: Fused,
-    rows: Sequence[Sequence[Pair]],
+    rows: Sequence[Sequence[Halves]],
     *,
     bucket: Bucket = CANONICAL,
     tick: Tick = no_tick,

@@ -26,7 +26,7 @@ from engine.study import Objective
 
 Ids = tuple[int, ...]
 
-Pair = tuple[Ids, Ids]
+Halves = tuple[Ids, Ids]
 """Ids that the model reads first, and ids after them that are scored."""
 
 KEPT = 1 << 16
@@ -139,7 +139,7 @@ class Encoder:
             found = self._remember(key, tuple(ids))
         return found
 
-    def pair(self, row: Row, objective: Objective, follows: str) -> Pair:
+    def pair(self, row: Row, objective: Objective, follows: str) -> Halves:
         """A prompt and what follows it."""
         between = delimiter(row, objective, follows)
         key = (*self._key(row, objective), between, follows)
@@ -149,7 +149,7 @@ class Encoder:
             found = self._remember(key, self._split(prompt, f"{between}{follows}"))
         return found
 
-    def _split(self, prompt: str, follows: str) -> Pair:
+    def _split(self, prompt: str, follows: str) -> Halves:
         ids, place = self.text.split(prompt + follows, len(prompt.rstrip()))
         missing = len(self.text.opened(ids)) - len(ids)
         # an opening that the text itself begins with stands before what is scored
@@ -160,18 +160,18 @@ class Encoder:
             ids = ids if ids[:1] == [self.text.before_all] else [self.text.before_all, *ids]
         return tuple(ids[:place]), tuple(ids[place:])
 
-    def target(self, row: Row, objective: Objective) -> Pair:
+    def target(self, row: Row, objective: Objective) -> Halves:
         """The first target behind its prompt, the end token last where a template wrote that."""
         prompt, ids = self.pair(row, objective, row.targets[0])
         if templated(row, objective) and ids[-1:] != (self.text.end_token,):
             ids = (*ids, self.text.end_token)
         return prompt, ids
 
-    def choices(self, row: Row, objective: Objective) -> tuple[Pair, ...]:
+    def choices(self, row: Row, objective: Objective) -> tuple[Halves, ...]:
         """Each choice behind the prompt."""
         return tuple(self.pair(row, objective, choice) for choice in row.choices)
 
-    def unconditional(self, row: Row, objective: Objective) -> tuple[Pair, ...]:
+    def unconditional(self, row: Row, objective: Objective) -> tuple[Halves, ...]:
         """The choices with their delimiter and no prompt, as in lm-eval's acc_mutual_info."""
         texts = [delimiter(row, objective, choice) + choice for choice in row.choices]
         keys = [("alone", text) for text in texts]

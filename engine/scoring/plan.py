@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from engine.decoding.inputs import Fused, check_ids
 from engine.errors import BadInput, Problem
 from engine.scoring.data import Row, data_file, read_rows
-from engine.scoring.encoding import Ids, Pair, TextCodec, encoder
+from engine.scoring.encoding import Halves, Ids, TextCodec, encoder
 from engine.scoring.registry import Scorer, check_objective, find_scorer
 from engine.study import Objective, Split
 
@@ -44,8 +44,8 @@ class Task:
     scorer: Scorer
     rows: tuple[Row, ...]
     prompts: tuple[Ids, ...] = ()
-    pairs: tuple[tuple[Pair, ...], ...] = ()
-    alone: tuple[tuple[Pair, ...], ...] = ()
+    pairs: tuple[tuple[Halves, ...], ...] = ()
+    alone: tuple[tuple[Halves, ...], ...] = ()
 
     def first_texts(self) -> list[Ids]:
         """What the first rows have the models read, none empty."""

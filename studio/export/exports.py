@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.counted import counted, size_text
 from engine.errors import BadInput, Problem
-from engine.export.card import Measured as Shown
+from engine.export.card import CardScore
 from engine.export.directory import check_output, free_bytes
 from engine.export.plan import Plan, plan_export
 from engine.recipe import Recipe
@@ -86,7 +86,7 @@ def score_table(
 def foretell(bench: Workbench, recipe: Recipe, adapter: bool) -> Plan:
     """What an export of a resolved recipe will write."""
     shown = [
-        Shown(each.name, each.scorer, str(each.direction), "report", _PLACEHOLDER)
+        CardScore(each.name, each.scorer, str(each.direction), "report", _PLACEHOLDER)
         for each in bench.objectives
     ]
     return plan_export(bench.family, recipe, adapter=adapter, study=bench.study.name, scores=shown)

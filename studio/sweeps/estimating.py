@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.family.memory import Memory
 from engine.recipe import Recipe, find_method, recipe_from_dict
 from studio.sweeps.sizes import Size
 from studio.sweeps.sweep import lacking
@@ -80,15 +81,6 @@ class Line:
     prepare: float = 0.0
     total: float | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes that the chosen methods need at their worst moment, and that there were before any
-    model was loaded."""
-
-    needed: int
-    available: int
 
 
 @dataclass
@@ -191,7 +183,8 @@ class Estimating:
 
 
 def memory(bench: Workbench, methods: Sequence[str]) -> Memory | None:
-    """What the methods need, as the study was opened; None until it has been."""
+    """What the methods need, and what there was before any model was loaded; None until the study
+    is open."""
     task = bench.task("open")
     if task is None or task.status.state != "done":
         return None

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from engine.counted import counted, size_text
+from engine.family.memory import Memory
 from engine.jobs.executor import Status
 from studio.points.numbers import number
 from studio.points.recipes import recipe_text
 from studio.points.view import Axis
-from studio.sweeps.estimating import Line, Memory
+from studio.sweeps.estimating import Line
 from studio.sweeps.figure import Curve
 from studio.sweeps.pace import duration
 from studio.sweeps.queue import Queue

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from engine.errors import BadInput
-from engine.parameter import Bounds, ModelName, Parameter, Says, is_number, parameters_of
+from engine.parameter import Limits, ModelName, Parameter, Says, is_number, parameters_of
 
 KINDS = {
     "share": "float", "seed": "int", "loud": "flag", "way": "choice", "model": "model",
@@ -20,7 +20,7 @@ KINDS = {
 def shaped(
     tensors: Nowhere,  # type: ignore[name-defined]  # noqa: F821
     *,
-    share: Annotated[float, Bounds(0, 1, open_low=True), Says("How much.")] = 0.2,
+    share: Annotated[float, Limits(0, 1, open_low=True), Says("How much.")] = 0.2,
     seed: Annotated[int, Says("Which lots.")] = 0,
     loud: Annotated[bool, Says("Whether it tells.")] = False,
     way: Annotated[Literal["a", "b"], Says("Which way.", a="left", b="right")] = "a",
@@ -36,7 +36,7 @@ def shaped(
 def test_a_signature_says_the_parameters() -> None:
     found = {each.name: each for each in parameters_of(shaped)}
     assert {name: each.kind for name, each in found.items()} == KINDS
-    assert found["share"].default == 0.2 and not found["share"].bounds.holds(0.0)
+    assert found["share"].default == 0.2 and not found["share"].limits.holds(0.0)
     assert dict(found["way"].choices) == {"a": "left", "b": "right"}
     assert [each.name for each in found.values() if each.required] == ["model", "phrase"]
     assert [each.name for each in found.values() if each.absent] == ["more", "judge"]
@@ -48,7 +48,7 @@ def test_a_signature_says_the_parameters() -> None:
     "annotation",
     [
         float,
-        Annotated[float, Bounds(0, 1)],
+        Annotated[float, Limits(0, 1)],
         Annotated[float, Says("")],
         Annotated[Literal["a", "b"], Says("Which way.")],
         Annotated[Literal["a", "b"], Says("Which way.", a="left")],
@@ -101,14 +101,14 @@ def test_one_check_refuses_with_the_place(name: str, value: Any, said: str) -> N
 
 
 def test_bounds_say_which_end_is_open() -> None:
-    assert str(Bounds(0, 1, open_low=True)) == "(0, 1]"
-    assert str(Bounds(0, 1, open_high=True)) == "[0, 1)"
-    assert Bounds(0, 1).holds(0) and not Bounds(0, 1, open_high=True).holds(1)
-    assert Bounds().holds(-1e300)
+    assert str(Limits(0, 1, open_low=True)) == "(0, 1]"
+    assert str(Limits(0, 1, open_high=True)) == "[0, 1)"
+    assert Limits(0, 1).holds(0) and not Limits(0, 1, open_high=True).holds(1)
+    assert Limits().holds(-1e300)
 
 
 def test_a_whole_number_stays_one() -> None:
-    seed = Parameter("seed", "int", "Lots.", 0, bounds=Bounds(0, 100))
+    seed = Parameter("seed", "int", "Lots.", 0, limits=Limits(0, 100))
     assert seed.check(3.0, "r") == 3 and isinstance(seed.check(3.0, "r"), int)
     for wrong in (3.5, "3", True, -1, 101, math.nan):
         with pytest.raises(BadInput, match="seed"):

@@ -36,7 +36,7 @@ from cache.compaction import compact
 from cache.index import CONFIGURATION, FILE_MEMORY
 from cache.segments import list_segments, read_segment
 from cache.store import Store
-from engine.family.remembering import Memory
+from engine.family.remembering import Digests
 
 OBJECTIVES = {"facts": "fp-facts"}
 HERE = ("explore", "cpu/float32/1")
@@ -90,7 +90,7 @@ def write_workspace(home: Path) -> None:
     weights = home.parent / "weights"
     weights.write_bytes(b"weights")
     os.utime(weights, (1, 1))
-    Memory(home).add({weights: "a" * 64})
+    Digests(home).add({weights: "a" * 64})
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Workspace:
         with Store.open(home) as store:
             self.truth = seen(store)
             assert len(self.truth) == 20 and store.damages == ()
-        self.known = Memory(home).known
+        self.known = Digests(home).known
         self.sound = {
             path.relative_to(home).as_posix(): path.read_bytes()
             for path in sorted(home.rglob("*"))
@@ -246,7 +246,7 @@ def in_blobs(place: Workspace, name: str, byte: int, counts: Counts) -> None:
 
 
 def in_memory(place: Workspace, name: str, byte: int, counts: Counts) -> None:
-    assert Memory(place.home).known == {}, "altered"
+    assert Digests(place.home).known == {}, "altered"
     told = place.compare(name, byte, counts)
     assert told, "not named"
     counts.named += told

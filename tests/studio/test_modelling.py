@@ -100,10 +100,10 @@ def test_memory_that_is_not_there_is_said(
     between = (needed["live_bytes"] + needed["weight_space_bytes"]) // 2
     monkeypatch.setattr(memory_module, "available_memory", lambda: between)
     rows, there = modelling.memory(found, "float32")
-    assert [each.fits for each in rows[:2]] == [True, False]
+    assert [each.memory.fits for each in rows[:2]] == [True, False]
     assert there == size_text(between)
     half, _ = modelling.memory(found, "bfloat16")
-    assert half[0].needed == size_text(needed["live_bytes"] // 2)
+    assert half[0].memory.needed == needed["live_bytes"] // 2
 
 
 def test_a_device_s_own_memory_is_not_claimed_to_be_known() -> None:

@@ -16,7 +16,7 @@ import engine
 from engine.compose import Composer
 from engine.decoding.loop import generate
 from engine.errors import BadInput, ParetoscopeError
-from engine.export.card import Measured, Papers, hub_id, papers_kind
+from engine.export.card import CardScore, Papers, hub_id, papers_kind
 from engine.export.point import Exported, export_point
 from engine.export.verify import TOLERANCE, probe, probe_ids
 from engine.family.compatibility import open_family
@@ -27,7 +27,7 @@ from .conftest import spec
 
 assert engine.merging and engine.decoding
 
-SCORE = Measured(
+SCORE = CardScore(
     "facts",
     "exact_match",
     "maximize",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from engine.family.memory import Memory
 from engine.recipe import Recipe, resolve
-from studio.sweeps.estimating import Estimating, Form, Line, Memory, expected, form_of, memory
+from studio.sweeps.estimating import Estimating, Form, Line, expected, form_of, memory
 from studio.sweeps.sizes import Size
 from studio.sweeps.words import estimate_words
 from studio.workbench import Workbench
