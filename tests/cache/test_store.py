@@ -439,7 +439,7 @@ def test_closing_frees_the_index_whatever_threads_read(tmp_path):
 
     thread = threading.Thread(target=read)
     thread.start()
-    read_once.wait(10)
+    assert read_once.wait(30)
     store.close()
     for question in (lambda: points(store), lambda: store.point("p1"), lambda: store.scores("fam")):
         with contextlib.suppress(ParetoscopeError):

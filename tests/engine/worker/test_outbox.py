@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import pytest
 
@@ -81,6 +82,11 @@ def test_what_cannot_be_said_is_refused_where_it_is_put(outbox: Outbox, kind: st
 def test_waiting_until_sent_has_an_end(outbox: Outbox) -> None:
     outbox.put(row("a"))
     outbox.wait_until_sent(0.01)
+    waiting = threading.Thread(target=outbox.wait_until_sent, args=(60.0,), daemon=True)
+    waiting.start()
     outbox.due()
+    waiting.join(0.05)
+    assert waiting.is_alive()  # on its way, and not yet sent
     outbox.sent()
-    outbox.wait_until_sent(60)
+    waiting.join(30)
+    assert not waiting.is_alive()
