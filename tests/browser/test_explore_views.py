@@ -121,6 +121,8 @@ def test_three_objectives_are_weighed_on_the_pad_and_a_point_taken(
     expect(page.get_by_role("combobox", name="Depth")).to_have_value("Depth: fluency ↓")
     page.wait_for_selector(".mark.here:not([hidden])", state="attached")
     prefer(page)
+    page.wait_for_selector(".pad[data-drawn]")
+    assert page.evaluate(LEANS) == [0, 1, 2]
     first = picked(page)
     with moved(page, "pick"):
         weight_slider(page, "refusals").press("End")
@@ -228,6 +230,25 @@ class Line:
 
 AFTER_TWO_FRAMES = """() => new Promise((done) => requestAnimationFrame(() =>
     requestAnimationFrame(() => done(window.paretoscope.front.weights))))"""
+LEANS = """() => {
+    const pad = document.querySelector('.pad');
+    const corners = ['.top', '.left', '.right'].map((name) => {
+        const hex = pad.querySelector(name).style.getPropertyValue('--corner').trim();
+        return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    });
+    const canvas = pad.querySelector('.regions');
+    const [wide, high] = [canvas.width, canvas.height];
+    const away = (colour) => (corner) =>
+        corner.reduce((sum, each, i) => sum + (each - colour[i]) ** 2, 0);
+    const near = [[wide / 2, high * 0.06], [wide * 0.05, high * 0.97], [wide * 0.95, high * 0.97]];
+    return near.map(([x, y]) => {
+        const pixels = canvas.getContext('2d').getImageData(x - 4, y - 4, 8, 8).data;
+        const at = pixels.findIndex((each, i) => i % 4 === 3 && each) - 3;
+        const gaps = corners.map(away(pixels.slice(at, at + 3)));
+        return gaps.indexOf(Math.min(...gaps));
+    });
+}"""
+"""Of each corner: which corner's colour the region that it lies in is nearest to."""
 WATCH_PICK = """() => {
     window.picks = [];
     new MutationObserver(() => window.picks.push(document.querySelector('.picked').dataset.point))
