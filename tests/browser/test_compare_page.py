@@ -82,6 +82,15 @@ def test_a_mixture_and_models_answer_and_differ(app: Served, chrome: Browser) ->
 
     expect(page.get_by_text("Not measured on facts: task_arithmetic")).to_be_visible()
     counts = page.get_by_text(re.compile(r"^\d+ of \d+ differ"))
+    letters = """each => {
+        const found = document.createRange();
+        found.selectNodeContents(each);
+        const { top, bottom } = found.getBoundingClientRect();
+        return [top, bottom];
+    }"""
+    _, ends = page.get_by_role("heading", name="Examples").evaluate(letters)
+    begins, _ = counts.evaluate(letters)
+    assert ends <= begins  # the heading stands clear of what is below it
     differ, of = map(int, re.findall(r"\d+", counts.inner_text())[:2])
     assert 0 < differ < of
     grid = table_of_examples(page)
@@ -102,7 +111,7 @@ def test_a_mixture_and_models_answer_and_differ(app: Served, chrome: Browser) ->
     assert said(again) == texts
     expect(table_of_examples(again)).to_have_attribute("aria-rowcount", str(of + 1))
     with again.expect_download() as taken:
-        again.get_by_role("button", name="Download rows as CSV").click()
+        again.get_by_role("button", name="Download the rows shown as CSV").click()
     text = Path(taken.value.path()).read_text(encoding="utf-8")
     lines = list(csv.reader(io.StringIO(text, newline="")))
     assert len(lines) == of + 1 and lines[0][:3] == ["line", "prompt", "target"]
