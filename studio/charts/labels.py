@@ -8,7 +8,8 @@ where a ring is full, the next one further out, with a thin line back to the mar
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,14 +95,15 @@ def named(figure: dict[str, Any]) -> dict[str, Any]:
     """A flat figure with the names of its models placed so that none lies over another.
 
     They come as the text of a trace, or as annotations over a dense cloud, and leave as annotations
-    with their places.
+    with their places. On a logarithmic axis an annotation's place is a logarithm.
     """
     layout = dict(figure["layout"])
+    log = {each for each in "xy" if layout.get(f"{each}axis", {}).get("type") == "log"}
     known, ground = list(layout.get("annotations", ())), bool(layout.get("annotations"))
     data = []
     for trace in figure["data"]:
         if trace.get("text") and "text" in trace.get("mode", "") and trace["type"] != "scatter3d":
-            marks = zip(trace["x"], trace["y"], trace["text"], strict=True)
+            marks = zip(_on(trace, "x", log), _on(trace, "y", log), trace["text"], strict=True)
             known += [{"x": x, "y": y, "text": text} for x, y, text in marks if text]
             dropped = ("text", "textposition", "textfont")
             trace = {name: each for name, each in trace.items() if name not in dropped}
@@ -109,15 +111,15 @@ def named(figure: dict[str, Any]) -> dict[str, Any]:
         data.append(trace)
     if not known:
         return figure
-    limits = _limits(data, "x"), _limits(data, "y")
+    limits = _limits(data, "x", log), _limits(data, "y", log)
     full = [html.unescape(each["text"]) for each in known]
     names = [shortened(each, MOST) for each in full]
     x, y = ([each[letter] for each in known] for letter in "xy")
     dots = [
-        (x, y)
+        place
         for trace in data
         if trace.get("customdata")
-        for x, y in zip(trace["x"], trace["y"], strict=True)
+        for place in zip(_on(trace, "x", log), _on(trace, "y", log), strict=True)
     ]
     spots = place(x, y, names, limits, np.array(dots, dtype=float).reshape(-1, 2))
     layout["annotations"] = [
@@ -126,8 +128,16 @@ def named(figure: dict[str, Any]) -> dict[str, Any]:
     return {**figure, "data": data, "layout": layout}
 
 
-def _limits(data: Sequence[dict[str, Any]], letter: str) -> tuple[float, float]:
-    values = [each for trace in data for each in trace.get(letter, ()) if each is not None]
+def _on(trace: dict[str, Any], letter: str, log: Collection[str]) -> list[float]:
+    """Where the marks of a trace stand on an axis: at logarithms of values where it is of them."""
+    values = [each for each in trace.get(letter, ()) if each is not None]
+    return [math.log10(each) for each in values] if letter in log else values
+
+
+def _limits(
+    data: Sequence[dict[str, Any]], letter: str, log: Collection[str]
+) -> tuple[float, float]:
+    values = [each for trace in data for each in _on(trace, letter, log)]
     return min(values), max(values)
 
 

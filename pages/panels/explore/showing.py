@@ -60,7 +60,7 @@ def finished(
         axes: the study's.
         chosen: the figure's, in the order of its letters.
     """
-    figure = logarithmic(named(figure), chosen, on_log(chosen))
+    figure = named(logarithmic(figure, chosen, on_log(chosen)))
     return coloured(figure, measured, axes, colour)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import engine  # noqa: F401
 from engine.recipe import Recipe
 from studio.charts import labels
+from studio.charts.logarithmic import logarithmic
 from studio.charts.marks import shortened
 from studio.charts.tradeoff import tradeoff
 from tests.studio.charts.test_tradeoff import AXES, measured, single
@@ -50,6 +52,20 @@ def test_eight_long_names_do_not_overlap_however_near_their_marks_are(spread: fl
     for one, other in itertools.combinations(boxes(figure, limits), 2):
         assert labels._overlap(one, other) == 0.0
     assert all("text" not in each.get("mode", "") for each in figure["data"])
+
+
+def test_on_a_logarithmic_axis_names_are_placed_by_where_their_marks_stand_there() -> None:
+    """Losses of 700 … 1000 beside one of 1 are far apart on a plain axis alone."""
+    losses = [1.0, *(700.0 + 50 * n for n in range(7))]
+    recipes = [single(f"model {n}") for n in range(len(losses))]
+    points = measured([[0.5, loss, 1.0] for loss in losses], recipes)
+    plain = tradeoff(points, AXES[:2], AXES[:2])
+    figure = labels.named(logarithmic(plain, AXES[:2], {"loss"}))
+    json.dumps(figure, allow_nan=False)
+    notes = figure["layout"]["annotations"]
+    assert [each["y"] for each in notes] == [math.log10(loss) for loss in losses]
+    for one, other in itertools.combinations(boxes(figure, ((0.5, 0.5), (0.0, 3.0))), 2):
+        assert labels._overlap(one, other) == 0.0
 
 
 def test_a_figure_without_names_and_a_scene_stay_as_they_are() -> None:

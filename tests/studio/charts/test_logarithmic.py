@@ -13,8 +13,9 @@ from tests.studio.charts.test_tradeoff import AXES, POINTS
 
 
 def test_the_axis_asked_for_is_logarithmic_with_bounds_and_names_in_their_places() -> None:
-    plain = named(tradeoff(POINTS, AXES[:2], AXES[:2], bounds={"loss": (None, 2.6)}))
-    figure = logarithmic(plain, AXES[:2], {"loss", "cost"})
+    plain = tradeoff(POINTS, AXES[:2], AXES[:2], bounds={"loss": (None, 2.6)})
+    figure = named(logarithmic(plain, AXES[:2], {"loss", "cost"}))
+    plain = named(plain)
     json.dumps(figure, allow_nan=False)
     before, layout = plain["layout"], figure["layout"]
     assert layout["yaxis"]["type"] == "log" and "type" not in layout["xaxis"]
