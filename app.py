@@ -26,7 +26,7 @@ SETTINGS = {
 
 
 def launch(arguments: list[str]) -> None:
-    """Become the server, the settings passed on in the environment."""
+    """Replace this process by the server, passing settings in the environment."""
     parser = argparse.ArgumentParser(prog="app.py", description="Open Paretoscope in the browser.")
     parser.add_argument("--study", help="study file; without it the shipped demo opens")
     parser.add_argument(
@@ -59,7 +59,7 @@ def launch(arguments: list[str]) -> None:
 
 
 def _absolute(value: str, option: str) -> str:
-    """A path from where the app was started; ends the program where it is none."""
+    """A path relative to where the app was started; exits if it is invalid."""
     from engine.errors import shown
 
     try:
@@ -114,7 +114,7 @@ async def serving(_: object) -> AsyncIterator[None]:
 
 
 def prepare() -> None:
-    """What the first page would wait for."""
+    """Loads what the first page would wait for."""
     from pages.panels.explore import charting, prefer  # noqa: F401
     from ui import opened
 
@@ -122,7 +122,7 @@ def prepare() -> None:
 
 
 def unforeseen(error: Exception) -> bool:
-    """What a page did not foresee is shown in our own words."""
+    """Shows unexpected errors of a page in the app's own words."""
     from ui.unforeseen import told
 
     return told(error)

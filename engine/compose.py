@@ -207,7 +207,7 @@ class Composer:
 
     @cached_property
     def text(self) -> Text:
-        """The family's tokenizer; raises `BadInput` where transformers cannot load it."""
+        """The family's tokenizer; raises `BadInput` if transformers cannot load it."""
         return Text(self.family)
 
     @cached_property

@@ -96,7 +96,7 @@ class Parameter:
         return "\n\n".join(lines)
 
     def check(self, value: Any, where: str, word: str = "parameter") -> Any:
-        """The value in its canonical type; raises `BadInput` where it does not fit.
+        """The value in its canonical type; raises `BadInput` if it does not fit.
 
         Args:
             word: what a parameter is called there; "option" for those of scorers.

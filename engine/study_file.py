@@ -38,7 +38,7 @@ def frozen(value: Any) -> Any:
 
 
 def variables_of(value: Any, where: str) -> FrozenDict:
-    """Variables of a chat template; raises `BadInput` where a name or a value cannot be one."""
+    """Variables of a chat template; raises `BadInput` if a name or a value cannot be one."""
     if not isinstance(value, Mapping):
         raise bad(where, f"expected a mapping, got {value!r}", "Write it as name: value.")
     for name in value:
@@ -58,7 +58,7 @@ LONGEST_NAME = 80
 
 
 def name_problem(name: Any, taken: tuple[str, ...] = ()) -> str:
-    """Why this cannot be the name of a study, an expert or an objective; "" where it can.
+    """Why this cannot be the name of a study, an expert or an objective; "" if it can.
 
     Letters and digits of any script, single spaces within, _ . and - can be. The rest would end the
     name where names are listed: , ; and : in an address, = and , on the command line, @ before the
@@ -96,7 +96,7 @@ _HUB_ID = re.compile(r"[\w.\-]+/[\w.\-]+")
 
 
 def place_of(value: str, folder: Path, where: str) -> Path:
-    """The absolute path that a file in `folder` means; raises `BadInput` where it is none."""
+    """The absolute path that a file in `folder` means; raises `BadInput` if it is none."""
     try:
         return (folder / Path(value).expanduser()).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, no such ~user

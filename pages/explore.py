@@ -50,7 +50,7 @@ def restore(measured: Measured) -> None:
 
 
 def load_point(point: str | None) -> None:
-    """A point was chosen: its recipe goes into the sliders."""
+    """A point was selected: load its recipe into the sliders."""
     measured = bench.measured()
     row = measured.row_of.get(point or "")
     if row is not None:
@@ -121,7 +121,7 @@ def actions(recipe: Recipe, point: str | None, whole: bool, now: bool) -> None:
 
 
 def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:
-    """Where there are too few points to predict from: measure what is missing."""
+    """If there are too few points for a prediction, offer to measure the missing ones."""
     if few is None or bench.opened is None:
         return
     missing = predicting.missing_recipes(

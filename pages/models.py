@@ -24,7 +24,7 @@ looking = f"{opened.session()}:geometry"
 
 
 def show_family() -> None:
-    """What is open: its models, the checks it passed, the memory it needs."""
+    """The open study: its models, the checks it passed, the memory it needs."""
     family = bench.family
     st.code(str(bench.study.path), language=None, wrap_lines=True)
     listing.table(modelling.table(family), paths=("directory",))

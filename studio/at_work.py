@@ -72,7 +72,7 @@ def is_measured_now(bench: Workbench, recipe: Recipe) -> bool:
 
 
 def time_left(status: Status, part: float, now: float) -> str:
-    """How long a job still takes at its pace so far; empty where that says nothing yet."""
+    """How long a job still takes at its pace so far; empty if that says nothing yet."""
     if status.since is None or status.state != "running" or part < SURE:
         return ""
     return f"about {duration((now - status.since) * (1 - part) / part)} left"

@@ -47,7 +47,7 @@ class Listing:
         crumbs: (name, directory) from the root to it.
         entries: subdirectories that hold something first, then the others, then files.
         left_out: how many more there are.
-        problem: why it cannot be read; "" where it can.
+        problem: why it cannot be read; "" if it can.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class Listing:
 
 
 def held_by(directory: Path) -> str:
-    """What a directory is, by the files in it."""
+    """What a directory contains, judging by its files."""
     try:
         return next((what for file, what in HOLDS.items() if (directory / file).is_file()), "")
     except OSError:
@@ -104,8 +104,8 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def start_of(typed: str, otherwise: Iterable[Path]) -> Path:
-    """Where browsing begins: the directory that was typed or the nearest above it that is there,
-    else the first of the others that is, else the root."""
+    """Where browsing begins: the directory entered, or its nearest existing parent, else the first
+    of the others that is, else the root."""
     places = [*otherwise, Path("/")]
     if typed.strip():
         try:

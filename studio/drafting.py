@@ -34,7 +34,7 @@ _EXPERT = re.compile(r"Expert (\d+)")
 
 @dataclass(frozen=True)
 class Draft:
-    """A study as it was typed: texts, nothing checked.
+    """A study as entered: unchecked strings.
 
     Attributes:
         place: the file to write, or a directory for study.yaml.
@@ -57,7 +57,7 @@ class Draft:
         return {row: each for row, each in stripped if any(each)}
 
     def path(self) -> Path:
-        """The file to write; raises `BadInput` where there is one already."""
+        """The file to write; raises `BadInput` if there is one already."""
         where = "Where to write it"
         path = typed_path(self.place, where)
         try:
@@ -91,7 +91,7 @@ class Draft:
         }
 
     def problems(self) -> Iterator[Problem]:
-        """What is missing or said twice, beside what the study file's own check finds."""
+        """What is missing or duplicated, apart from what the study file's own check finds."""
         if not self.name.strip():
             yield Problem("Name of the study", "it is empty", "Enter a short name.")
         if not self.base.strip():
@@ -139,7 +139,7 @@ def check_draft(draft: Draft) -> tuple[Study, Family]:
 
 
 def _models(draft: Draft) -> list[Problem]:
-    """What the models say that are given, where they make no study yet."""
+    """Problems of the models given so far, if they do not make a study yet."""
     said = draft.document()["family"]
     places = {name: model_of(place, Path.cwd(), name) for name, place in said["experts"].items()}
     if draft.base.strip() and places:
@@ -224,7 +224,7 @@ def _lies_in(where: str, place: str) -> bool:
 
 
 def write_study(draft: Draft, path: Path) -> None:
-    """Write a checked draft; raises `BadInput` where a file is there or nothing can be written."""
+    """Write a checked draft; raises `BadInput` if a file is there or nothing can be written."""
     text = dumped(draft.document())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -213,7 +213,7 @@ class Need:
 
 
 def memory(family: Family, dtype: str) -> tuple[tuple[Need, ...], str]:
-    """What each wing needs at most, and what this machine has free.
+    """What each space needs at most, and what this machine has free.
 
     Args:
         dtype: the compute dtype of the worker.
@@ -262,7 +262,7 @@ def room_text(free: str, device: str) -> str:
 
 
 def finite_check(opened: bool) -> Check:
-    """What is known of the values themselves, which headers do not show.
+    """What is known about the values themselves, which headers do not show.
 
     Args:
         opened: whether the worker has read them all.

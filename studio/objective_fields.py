@@ -94,7 +94,7 @@ def fields_of(
 
 
 def field_of(document: Mapping[str, Any], problem: Problem, path: Path) -> str | None:
-    """The field that a problem belongs to: a key of `FORM` or an option of the scorer; "" where it
+    """The field that a problem belongs to: a key of `FORM` or an option of the scorer; "" if it
     is the objective's and no field's; None if it is not the objective's.
 
     A problem names the objective and a key, or the data file and a line.

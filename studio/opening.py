@@ -59,7 +59,7 @@ def read_study(path: Path) -> tuple[Study, tuple[Objective, ...], Family]:
 
 
 def typed_path(text: str, where: str) -> Path:
-    """The absolute path that was typed; raises `BadInput` where it is none."""
+    """The absolute path that was typed; raises `BadInput` if it is none."""
     if not text.strip():
         raise bad(where, "no path was given", "Enter the path of a file on this server.")
     return place_of(text.strip(), Path.cwd(), where)
@@ -85,7 +85,8 @@ def remember_study(store: Store, study: Study) -> None:
 
 
 def recent_studies(store: Store, current: Path | None = None) -> list[Recent]:
-    """The studies opened last, the latest first; the current one and what is gone left out."""
+    """The studies opened last, latest first, without the current one and those that no longer
+    exist."""
     found = [
         Recent(row["name"], Path(row["path"]), row["at"])
         for row in reversed(store.records("study"))

@@ -48,7 +48,7 @@ def add_objective(path: Path, item: Mapping[str, Any]) -> None:
 
 
 def replace_objective(path: Path, name: str, item: Mapping[str, Any]) -> None:
-    """Let an item say what this one says; what it says already stays as it is written.
+    """Replace an item's values; values that do not change keep their formatting.
 
     Raises:
         BadInput: as for `add_objective`; there is no objective `name`.
@@ -72,7 +72,7 @@ def replace_objective(path: Path, name: str, item: Mapping[str, Any]) -> None:
 
 
 def remove_objective(path: Path, name: str) -> None:
-    """Take an item out; comments below it stay.
+    """Remove an item; comments below it stay.
 
     Raises:
         BadInput: as for `add_objective`; there is no objective `name`, or no other.
@@ -108,7 +108,7 @@ def _node(item: Mapping[str, Any]) -> CommentedMap:
 
 
 def _edit(path: Path, study: Study, objectives: tuple[Objective, ...], change: Change) -> None:
-    """Change the file so that it holds these objectives and all else that it held."""
+    """Change the file so that it has these objectives and is otherwise unchanged."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             text = file.read()
@@ -140,7 +140,7 @@ def changed(text: str, change: Change) -> str:
 
 
 def _put(path: Path, text: str, wanted: Study) -> None:
-    """Let the text take the file's place, where as a study it is the one that is wanted."""
+    """Replace the file by the text, if it parses as the intended study."""
     with successor(path) as (name, handle):
         with open(handle, "w", encoding="utf-8", newline="", closefd=False) as file:
             file.write(text)

@@ -6,7 +6,7 @@ from studio.workbench import Workbench
 
 
 def waiting_words(bench: Workbench, what: str) -> str:
-    """What has to happen first; empty where the worker is there.
+    """What has to happen first; empty if the worker is there.
 
     Args:
         what: is possible then: "Export".

@@ -28,7 +28,7 @@ def running() -> str:
 
 
 def file_here() -> str:
-    """The file of the page that this run belongs to; empty where Streamlit knows no pages yet."""
+    """The file of the page that this run belongs to; empty if Streamlit knows no pages yet."""
     context = get_script_run_ctx()
     pages = context.pages_manager.get_pages() if context is not None else {}
     here = pages.get(running())

@@ -23,7 +23,7 @@ class ModelClass:
     """One model type.
 
     Attributes:
-        auto: "causal" or "multimodal", the auto class that makes a model of it; "" where it is a
+        auto: "causal" or "multimodal", the auto class that makes a model of it; "" if it is a
             part of others only.
         prefix: what its inner model is called; a checkpoint may leave it out of every name.
         heads: tensor -> the tensor that it is where the class ties.

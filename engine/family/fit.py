@@ -55,7 +55,7 @@ class Fit:
     """What a class says of a checkpoint.
 
     Attributes:
-        misfits: (what is wrong, what to do); empty where everything has its place.
+        misfits: (what is wrong, what to do); empty if everything has its place.
         spots: stored name -> the part of the module that it fills.
         layers: names in the module of what peft can adapt: linear layers and embeddings.
     """

@@ -52,7 +52,7 @@ class LiveNames:
         return self.layer(name) or self._find(name, self._holders)
 
     def stored(self, live: str) -> str:
-        """The stored tensor that is a live one as it is; "" where it is put together."""
+        """The stored tensor that is a live one as it is; "" if it is put together."""
         return self._stored.get(live, "")
 
     def tensor(self, name: str) -> str | None:

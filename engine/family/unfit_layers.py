@@ -71,7 +71,7 @@ RENAMED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def unfit(base: Checkpoint, layer: str, lora: bool) -> str:
-    """Why an adapter on a layer cannot be used; "" where it can.
+    """Why an adapter on a layer cannot be used; "" if it can.
 
     Args:
         layer: its live name.

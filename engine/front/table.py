@@ -49,7 +49,7 @@ class Table:
         names: the m objectives.
         maximize: bool [m].
         ids: n ids, all different.
-        values: float64 [n, m] means; NaN where a point has none.
+        values: float64 [n, m] means; NaN if a point has none.
         failed: bool [n]: the point's missing scores failed, rather than never being measured.
         document: row -> the point as a JSON document.
     """

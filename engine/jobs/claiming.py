@@ -64,7 +64,7 @@ class Hold:
 
 
 class Turn:
-    """One recipe that is measured now.
+    """One recipe that is being measured.
 
     Attributes:
         key: its place in the job.
@@ -94,7 +94,7 @@ class Turn:
         self._hold.left.discard(name)
 
     def fail(self) -> None:
-        """The recipe has failed: what is left of it is not tried again by this job."""
+        """The recipe failed: this job does not try the rest of it again."""
         self.failed = True
         self._hold.left -= self.left
 

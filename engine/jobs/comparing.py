@@ -42,8 +42,8 @@ ColumnState = Literal["waiting", "writing", "done", "failed"]
 def compare_texts(
     models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
 ) -> Mapping[str, Any]:
-    """Continue the same prompts with several recipes; text events are keyed by
-    column × prompts + prompt.
+    """Continue the same prompts with several recipes; text events are keyed by column × prompts +
+    prompt.
 
     Args:
         payload: study, recipes (list of mappings), and what `generating.request_of` reads.
@@ -78,7 +78,7 @@ def compare_texts(
 
 @dataclass(eq=False)
 class _Column:
-    """One recipe on its way through the prompts.
+    """One recipe's progress through the prompts.
 
     Attributes:
         recipe: as its mapping.
@@ -206,7 +206,7 @@ class _Columns:
         self._emit("text", {"texts": texts})
 
     def _say(self) -> None:
-        """How far each column is."""
+        """Report the progress of each column."""
         over = [each for each in self.all if each.state in ("done", "failed")]
         failed = {str(n): reason(each.error) for n, each in enumerate(self.all) if each.error}
         states = [each.state for each in self.all]

@@ -27,7 +27,7 @@ from engine.worker.messages import is_out_of_memory
 def design_recipes(
     models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
 ) -> Mapping[str, Any]:
-    """Resolved recipes of designs; no model is opened.
+    """Resolved recipes of designs, without opening a model.
 
     Args:
         payload: study: path; designs: list of {"method", "points", "strategy", "seed" (0),
@@ -107,7 +107,8 @@ def estimate_recipes(
 def _measured(
     evaluation: Evaluation, group: Sequence[Any], progress: Progress, tick: Tick
 ) -> Timing:
-    """The timing of the first recipe of a group that can be scored, and that nobody else scores."""
+    """The timing of the first recipe of a group that can be scored and is not being scored
+    elsewhere."""
     recipes = [recipe_of(data, evaluation.opened) for data in group]
     missing = {place: evaluation.missing(each) for place, each in enumerate(recipes)}
     said = (

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def open_study(
     models: Models, payload: Mapping[str, Any], emit: Emit, tick: Tick
 ) -> Mapping[str, Any]:
-    """Check a study as a whole, and say how its scores are keyed.
+    """Check a study as a whole, and determine its score keys.
 
     Args:
         payload: study: path of its file.

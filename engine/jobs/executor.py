@@ -25,7 +25,7 @@ acknowledged."""
 
 @dataclass(frozen=True)
 class Status:
-    """Where a job stands, for a page that looks now and then.
+    """Where a job stands, for polling pages.
 
     Attributes:
         progress: data of the latest progress event, empty before the first.
@@ -90,7 +90,7 @@ class Handle:
         return self.status()
 
     def cancel(self) -> None:
-        """Ask for an end: at once where the job waits, within one quantum where it runs."""
+        """Request cancellation: immediate if the job waits, within one quantum if it runs."""
         self._cancel(self.job.id)
 
     def result(self, timeout: float | None = None) -> Mapping[str, Any]:
@@ -173,7 +173,7 @@ class Executor(Protocol):
         """What the engine does now: "stopped", "starting", "idle", "loading" or "running"."""
 
     def ended(self) -> str:
-        """Why the engine last ended or could not start; empty where it never did."""
+        """Why the engine last ended or could not start; empty if it never did."""
 
     def close(self) -> None: ...
 

@@ -21,7 +21,7 @@ from engine.worker.outbox import TEXT_SECONDS
 
 
 class Stream:
-    """Emits the texts so far, at most once in 30 ms; decodes only then, and only what has grown."""
+    """Emits the texts so far, at most once every 30 ms; decodes only then, and only new tokens."""
 
     def __init__(self, emit: Emit, text: Text, stops: Sequence[str]) -> None:
         self._emit = emit
@@ -67,7 +67,7 @@ class Request:
     variables: Mapping[str, Any] = field(default_factory=FrozenDict)
 
     def encoded(self, text: Text) -> list[list[int]]:
-        """Token ids of the prompts; raises `BadInput` where there is no chat template."""
+        """Token ids of the prompts; raises `BadInput` if there is no chat template."""
         return [
             text.encode(each, self.chat, self.variables)
             if isinstance(each, str)

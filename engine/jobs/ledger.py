@@ -53,7 +53,7 @@ class Ledger:
             self._stack.append(job)
 
     def queue_again(self) -> None:
-        """The engine is gone: nothing runs, and everything waits for the next."""
+        """The engine is gone: nothing runs, and everything waits for the next engine."""
         with self._lock:
             self._stack = []
             for record in self._records.values():

@@ -94,7 +94,7 @@ class LocalExecutor(ConnectedExecutor):
         return died(f"the worker {self._obituary()}")
 
     def _obituary(self) -> str:
-        """How it ended, and what is left of its work."""
+        """How it ended, and what happens to its work."""
         code = self._end()
         left = unfinished.clean(self._workspace)
         return f"{how(code)}. {SAVED}" + (f" {unfinished.told(left)}" if left else "")

@@ -70,14 +70,14 @@ def preview_objective(
 
 
 def prompt_text(row: Row) -> str:
-    """What is asked: the prompt, or the messages each with its role."""
+    """The prompt, or the messages, each with its role."""
     if row.messages is None:
         return row.prompt or ""
     return "\n".join(f"{each['role']}: {each['content']}" for each in row.messages)
 
 
 def target_text(row: Row) -> str | None:
-    """What is right: the targets, one a line, or the right choice; None if nothing is named."""
+    """The targets, one per line, or the correct choice; None if there is neither."""
     if row.answer is not None:
         return row.choices[row.answer]
     return "\n".join(row.targets) if row.targets else None

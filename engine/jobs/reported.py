@@ -15,7 +15,7 @@ if (
 
 
 def shown_score(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told of a score row: its numbers, and why it has none where it has none."""
+    """What is reported of a score row: its numbers, or why it has none."""
     names = ("mean", "stderr", "n", "low", "high")
     score = with_interval(row["scorer"], {name: row.get(name) for name in names})
     if score["mean"] is None:

@@ -27,7 +27,7 @@ class Saving:
         self._claims = claims
 
     def save(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Save rows, without those that another process measured too, while this one stood still
+        """Save rows, except those that another process measured too while this one was stopped
         for longer than its lease."""
         scores = [row["id"] for row in rows if row.get("kind") == "score" and row.get("id")]
         if self._claims is not None:
@@ -55,6 +55,6 @@ class Saving:
             self._claims.end_all()
 
     def renew(self) -> None:
-        """The engine lives."""
+        """The engine is alive."""
         if self._claims is not None:
             self._claims.renew()

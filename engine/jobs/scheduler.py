@@ -117,7 +117,7 @@ class Scheduler:
             self._fail(superseded, Cancelled("replaced by a newer request of the same session"))
 
     def cancel(self, job_id: str) -> None:
-        """Stop a job: at once where it waits, at its next quantum where it runs."""
+        """Stop a job: immediately if it waits, at its next quantum if it runs."""
         with self._changed:
             for running in self._running:
                 if running.job.id == job_id:

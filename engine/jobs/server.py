@@ -45,7 +45,7 @@ def make_service(
 
 
 class Server:
-    """Runs jobs for whoever is at the other end.
+    """Runs jobs for the other end of the connection.
 
     Args:
         gone: called once nobody is there any more, beside ending what runs.
@@ -61,7 +61,7 @@ class Server:
         self._scheduler = Scheduler(outbox.put, partial(outbox.wait_until_sent, START_SECONDS))
 
     def run(self, make: Callable[[], Service]) -> None:
-        """Serve until told to stop, until nobody is there any more, or until memory has run out.
+        """Serve until told to stop, until the other end is gone, or until memory runs out.
 
         The connection's thread starts first, so that the other end sees life while torch is
         imported.

@@ -44,7 +44,7 @@ def _together(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def copies_said(copies: Sequence[Copy]) -> str:
-    """How many rows repeat others, in a sentence; empty where none does."""
+    """How many rows repeat others, in a sentence; empty if none does."""
     if not copies:
         return ""
     line, original = copies[0]

@@ -57,7 +57,7 @@ _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
 
 
 def read_bytes(path: Path, where: str) -> bytes:
-    """A data file's content; raises `BadInput` where it cannot be read."""
+    """A data file's content; raises `BadInput` if it cannot be read."""
     try:
         found = path.stat()
         if found.st_size > MAX_BYTES:

@@ -65,7 +65,7 @@ def _pairs(k: int) -> tuple[Indices, Indices]:
 
 
 def shares(positions: ArrayLike) -> Floats:
-    """Positions [n, K] scaled to sum one; NaN where the sum is 0."""
+    """Positions [n, K] scaled to sum one; NaN if the sum is 0."""
     found = np.asarray(positions, dtype=np.float64)
     total = found.sum(axis=1, keepdims=True)
     return found / np.where(np.abs(total) < NOTHING, np.nan, total)

@@ -125,7 +125,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The worker lives: quanta so far, what it does, for which job."""
+    """The worker is alive: quanta so far, current activity and job."""
 
     ticks: int
     state: State
@@ -134,7 +134,7 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Restart:
-    """Memory ran out: the worker ends, and a fresh one is wanted."""
+    """Memory ran out: the worker ends and has to be restarted."""
 
 
 @dataclass(frozen=True)

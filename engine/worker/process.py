@@ -54,7 +54,7 @@ class Process:
         return self._process.pid if self._process.poll() is None else None
 
     def heard(self, seconds: float) -> bool:
-        """Whether it says something, and not its end, within so many seconds."""
+        """Whether it sends something other than its end within so many seconds."""
         if not self.connection.poll(seconds):
             return False
         with socket.socket(fileno=os.dup(self.connection.fileno())) as end:
@@ -77,7 +77,7 @@ class Process:
 
 
 def inherited(descriptor: int) -> Connection:
-    """The worker's end, which no process that it starts will have."""
+    """The worker's end of the connection, not inherited by its own children."""
     os.set_inheritable(descriptor, False)
     return Connection(descriptor)
 

@@ -53,7 +53,7 @@ class Talker:
         self._thread.start()
 
     def end(self) -> None:
-        """Send what is left, a few seconds long where nobody reads, and end the connection."""
+        """Send what is left, waiting a few seconds if nobody reads, and close the connection."""
         self._ended.set()
         self._wake()
         self._thread.join(FAREWELL_SECONDS)

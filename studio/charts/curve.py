@@ -53,7 +53,7 @@ def line(
 def _placed(
     places: np.ndarray, names: Sequence[str], name: str, fixed: Mapping[str, float], simplex: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where positions stand along the line, and how far off it; float64 [k] each."""
+    """Where positions are along the line, and how far off it; float64 [k] each."""
     if simplex:
         total = places.sum(axis=1, keepdims=True)
         places = places / np.where(total > 0, total, np.nan)
@@ -138,7 +138,7 @@ def _points(
 def _words(
     name: str, others: Mapping[str, float], simplex: bool, on: int, near: int, few: str
 ) -> str:
-    """What is held, what is drawn, why nothing is predicted."""
+    """Text: what is fixed, what is drawn, why nothing is predicted."""
     held = ", ".join(f"{each} {value:g}" for each, value in others.items())
     text = ""
     if held:

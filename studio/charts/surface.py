@@ -49,7 +49,7 @@ PAPER = "#ffffff"
 
 
 class SurrogateLike(Protocol):
-    """What is used of `engine.search.surrogate.Surrogate`."""
+    """The interface used of `engine.search.surrogate.Surrogate`."""
 
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -65,7 +65,7 @@ def _predicted(
     surrogate: SurrogateLike, x_name: str, y_name: str, fixed: Mapping[str, float],
     x: np.ndarray, y: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Mean, low, high, float64 [y, x]; NaN where all coefficients of a simplex are 0."""
+    """Mean, low, high, float64 [y, x]; NaN if all coefficients of a simplex are 0."""
     across, up = np.meshgrid(x, y)
     columns = {x_name: across.ravel(), y_name: up.ravel()}
     positions = np.stack(
@@ -87,7 +87,7 @@ def _on_plane(
     measured: Measured, rows: np.ndarray, surrogate: SurrogateLike,
     x_name: str, y_name: str, fixed: Mapping[str, float],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Where measured points stand on the plane, and how far off it.
+    """Where measured points are on the plane, and how far off it.
 
     A method that knows only proportions has a point wherever its shares are: it is moved along
     them until its other coefficients have the sum of the fixed ones.
@@ -163,7 +163,7 @@ def _sheets(x: np.ndarray, y: np.ndarray, ends: Sequence[np.ndarray]) -> list[di
 def _words(
     fixed: Mapping[str, float], others: Sequence[str], on: int, near: int, elsewhere: int
 ) -> str:
-    """What the plane is and which points are not on it."""
+    """Text: what the plane is and which points are not on it."""
     held = ", ".join(f"{html.escape(name)} {fixed.get(name, 0.0):g}" for name in others)
     text = f"Others fixed at {held}. " if held else ""
     text += f"{on} measured {'point' if on == 1 else 'points'} on this slice"

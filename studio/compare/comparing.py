@@ -60,7 +60,7 @@ def head_lines(recipe: Recipe, name: str = "") -> list[str]:
 
 
 def model_recipe(name: str, names: Names) -> Recipe:
-    """A model of the family as it is."""
+    """An unmerged model of the family."""
     return resolve(Recipe("single", {}, {"model": name}), names)
 
 
@@ -80,7 +80,7 @@ def offered(measured: Measured, over: Sequence[Axis], names: Names) -> list[Reci
 
 @dataclass(frozen=True)
 class Settings:
-    """How answers are made, beside recipe and prompts."""
+    """The decoding settings, apart from recipe and prompts."""
 
     chat: bool = False
     max_new_tokens: int = 64
@@ -93,7 +93,7 @@ class Settings:
 
 
 def prompt_of(row: Row) -> str | list[dict[str, Any]]:
-    """What a row asks, as a job takes it."""
+    """A row's prompt, in the form that a job takes."""
     return [dict(each) for each in row.messages] if row.messages is not None else row.prompt or ""
 
 

@@ -13,7 +13,7 @@ from studio.compare.comparing import PROMPTS, Settings
 
 
 def refusal_of(prompts: Sequence[Any]) -> str:
-    """Why these prompts cannot be asked; empty where they can."""
+    """Why these prompts cannot be asked; empty if they can."""
     if not prompts:
         return "There is no prompt: enter one."
     if len(prompts) > PROMPTS:

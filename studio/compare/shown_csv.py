@@ -13,7 +13,7 @@ from studio.points.recipes import recipe_text
 
 
 def shown_csv(examples: Examples, shown: Sequence[int], recipes: Sequence[Recipe]) -> bytes:
-    """One line an example; a score that is not there is an empty cell.
+    """One line per example; a missing score is an empty cell.
 
     Args:
         recipes: of the columns, which the header names in full.

@@ -35,7 +35,7 @@ class Examples:
 
     Attributes:
         names: of the columns, as sentences use them.
-        values: float64 [columns, rows]; NaN where a column is not measured, or a value is not
+        values: float64 [columns, rows]; NaN if a column is not measured, or a value is not
             finite.
         measured: whether each column has a score.
         texts: each column's answers, None if none are kept.
@@ -146,7 +146,7 @@ class Examples:
 
 
 def target_text(row: Row) -> str:
-    """The answers that are right, a line each; of choices the right one. Empty if none is."""
+    """The correct answers, one per line; for choices the correct one. Empty if there is none."""
     if row.choices and row.answer is not None:
         return row.choices[row.answer]
     return "\n".join(row.targets)

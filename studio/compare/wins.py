@@ -56,7 +56,7 @@ class Wins:
 
 
 def sign_test(first: int, second: int) -> float:
-    """The exact two-sided p value of so many wins on either side."""
+    """The exact two-sided p value for these numbers of wins."""
     n, fewer = first + second, min(first, second)
     if 2 * fewer >= n:
         return 1.0
@@ -89,7 +89,7 @@ def wins(examples: Examples) -> list[Wins]:
 
 
 def wins_table(examples: Examples) -> list[dict[str, Any]]:
-    """The table of pairs, every number a number."""
+    """The table of pairs, with numeric columns."""
     return [
         {
             "first": examples.heading(each.one),

@@ -23,7 +23,7 @@ ERRORS = (
 
 
 def _error(measured: Measured, row: int, column: int) -> float:
-    """Standard error of a score, NaN if there is none; from the interval where a proportion has
+    """Standard error of a score, NaN if there is none; from the interval if a proportion has
     none above 0."""
     error = float(measured.stderr[row, column])
     interval = float(measured.high[row, column] - measured.low[row, column])
@@ -47,7 +47,7 @@ def difference(measured: Measured, axis: Axis, row: int, other: int, better: flo
 
 
 def _against(measured: Measured, pick: Pick, other: int, better: np.ndarray) -> str:
-    """A sentence: the other's recipe, what the pick gains against it, what it gives up."""
+    """A sentence: another point's recipe, and what the pick gains and gives up compared with it."""
     pairs = list(zip(pick.front.axes, better.tolist(), strict=True))
     pairs.sort(key=lambda pair: pair[1] <= 0)
     parts = [difference(measured, axis, pick.row, other, gain) for axis, gain in pairs]
@@ -72,7 +72,7 @@ def _limit(measured: Measured, pick: Pick, preference: Preference) -> str:
 
 
 def _reason(pick: Pick, preference: Preference, bounded: bool) -> str:
-    """A sentence: what it is the best of, and how that is counted."""
+    """A sentence: in what sense it is the best, and how that is measured."""
     count = len(pick.front.rows)
     if pick.unmet:
         return "No point meets every bound; this one comes closest."

@@ -53,7 +53,7 @@ def serving(record: Mapping[str, Any]) -> list[Line]:
 
 
 def limits(record: Mapping[str, Any]) -> str:
-    """What to know before it is served; empty where there is nothing."""
+    """What to know before it is served; empty if there is nothing."""
     if record.get("form") == "decoding":
         names = ", ".join(each["name"] for each in record.get("beside") or ())
         return (

@@ -21,7 +21,7 @@ def number(
     low: float | None = None,
     high: float | None = None,
 ) -> str:
-    """A score in words, always with how sure it is where that is known.
+    """A score as text, always with its uncertainty if that is known.
 
     `0.612 ± 0.028 [0.555, 0.666]`: mean, standard error, 95 % interval; `1.000 [0.987, 1.000]`
     where the error is 0: no example failed, which is not certainty.
@@ -33,7 +33,7 @@ def number(
 
 @lru_cache(KEPT)
 def how_sure(stderr: float | None, low: float | None, high: float | None) -> str:
-    """What follows a mean; empty where nothing is known."""
+    """The uncertainty after a mean; empty if nothing is known."""
     known = low is not None and high is not None and math.isfinite(low + high)
     text = f" [{_digits(low)}, {_digits(high)}]" if known else ""  # type: ignore[arg-type]
     if stderr is None or not math.isfinite(stderr) or (known and stderr == 0.0):

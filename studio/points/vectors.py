@@ -68,7 +68,7 @@ class Geometry:
         return (ALL, *self.groups)
 
     def relative_norms(self) -> np.ndarray:
-        """float64 [experts, 1 + groups]: ‖τ‖ ÷ ‖θ0‖ of all tensors, then of each group; NaN where
+        """float64 [experts, 1 + groups]: ‖τ‖ ÷ ‖θ0‖ of all tensors, then of each group; NaN if
         the base is zero."""
         squares = np.diagonal(self.products, axis1=1, axis2=2).T
         squares = np.column_stack([squares.sum(axis=1), squares])
@@ -76,7 +76,7 @@ class Geometry:
         return np.sqrt(np.divide(squares, base, out=np.full_like(squares, np.nan), where=base > 0))
 
     def cosines(self, group: str = ALL) -> np.ndarray:
-        """float64 [experts, experts]; NaN where an expert left the group alone."""
+        """float64 [experts, experts]; NaN if an expert left the group alone."""
         found = self.products.sum(axis=0) if group == ALL else self.products[self._at(group)]
         length = np.sqrt(np.diagonal(found))
         scale = np.outer(length, length)
@@ -90,7 +90,8 @@ _FOUND: WeakKeyDictionary[Workbench, tuple[int, Geometry | None]] = WeakKeyDicti
 
 
 def geometry_of(bench: Workbench) -> Geometry | None:
-    """What was measured of a bench's family, by whomever; asks the store only when rows came."""
+    """The geometry of a bench's family, measured by any process; queries the store only when rows
+    came."""
     if bench.known is None:
         return None
     version, found = _FOUND.get(bench, (-1, None))

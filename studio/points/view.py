@@ -82,7 +82,7 @@ class Measured:
 
     Attributes:
         names: objectives, the columns of `mean`.
-        mean: float64 [points, objectives]; NaN where a point has no such score.
+        mean: float64 [points, objectives]; NaN if a point has no such score.
         stderr: float64 [points, objectives]; NaN if there is none.
         n: int64 [points, objectives]; examples behind each mean, 0 where not measured.
         failures: point id -> reason, of points that have no scores.

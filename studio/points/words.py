@@ -20,7 +20,7 @@ PREDICTED_DIGITS = 3
 
 
 def front_words(measured: Measured, over: Sequence[Axis], axes: Sequence[Axis]) -> str:
-    """How many points are on the front, and which the front and the chart leave out.
+    """Text: how many points are on the front, and how many the front and the chart leave out.
 
     Args:
         over: the objectives of the front.

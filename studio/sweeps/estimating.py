@@ -85,7 +85,7 @@ class Line:
 
 @dataclass
 class Estimating:
-    """One browser session's way to an estimate; `step` takes it on.
+    """One browser session's estimate in progress; `step` advances it.
 
     Attributes:
         session: name under which its jobs run.
@@ -106,7 +106,7 @@ class Estimating:
         bench.submit("Placing the points", "design", payload, self.session)
 
     def step(self, bench: Workbench) -> None:
-        """Take what the latest job brought, and ask for the next."""
+        """Process the latest job's result, and submit the next job."""
         task = self.task(bench)
         if task is None or task.status.state != "done" or task.handle.id == self.taken:
             return

@@ -48,7 +48,7 @@ def failed_rows(failed: Iterable[Failed]) -> list[dict[str, str]]:
 
 
 def designs_again(recipes: Iterable[Recipe]) -> list[dict[str, Any]]:
-    """What a sweep that tries recipes again is called, by method."""
+    """The designs of a sweep that retries recipes, by method."""
     counts = Counter(each.method for each in recipes)
     return [
         {"method": method, "strategy": "again", "points": count} for method, count in counts.items()

@@ -62,7 +62,7 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-    """A time in words, as precise as it is of use: 0.4 s, 12 s, 3 min, 2 h 5 min, 3 days."""
+    """A duration as text, with useful precision: 0.4 s, 12 s, 3 min, 2 h 5 min, 3 days."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 100:

@@ -67,7 +67,7 @@ class Queue:
 
     @property
     def resumable(self) -> list[Sweep]:
-        """Those that ended before they were whole, and that nobody has dismissed."""
+        """Those that ended before they were complete and have not been dismissed."""
         return [each for each in self.of_state(*ENDED_EARLY) if not each.dismissed]
 
     @property
@@ -199,7 +199,7 @@ def finish(bench: Workbench, sweep: Sweep, seconds: float) -> None:
 
 
 def cancel(bench: Workbench, sweep: Sweep) -> None:
-    """Stop it where it runs, take it out where it waits. Its points stay; it can be resumed."""
+    """Stop it if it runs, remove it if it waits. Its points stay; it can be resumed."""
     found = queue(bench)
     assert found is not None
     with found.lock:

@@ -74,7 +74,7 @@ def show(
     examples: Examples | None,
     again: Callable[[Task], None],
 ) -> None:
-    """Draw a comparison, and again as it goes on.
+    """Draw a comparison, and redraw it as it progresses.
 
     Args:
         names: that a user gave the columns' points; "" for none.

@@ -48,7 +48,7 @@ class Ask:
     refusal: str = ""
 
     def choose(self, rows: Sequence[int]) -> None:
-        """Take rows from the table of examples."""
+        """Use the selected rows of the table of examples."""
         self.rows = list(rows)[:PROMPTS]
         self.chosen = True
         self.generation += 1

@@ -15,7 +15,7 @@ from ui.recipe import anchored
 
 
 def tell_unknown() -> None:
-    """What the address names for the tray and this study does not know."""
+    """Names in the address's tray that this study does not have."""
     unknown = st.session_state.get("tray_unknown", ())
     for name in unknown[:MOST]:
         st.text(f"This study has no {shown(name, most=80)}.")
@@ -39,7 +39,7 @@ def choose_objective(bench: Workbench) -> Objective:
 
 
 def heads(bench: Workbench, measured: Measured, objective: Objective) -> None:
-    """The head of each column: name, method, coefficients, its score, a way out of the tray."""
+    """The head of each column: name, method, coefficients, score, and a button to remove it."""
     [axis] = axes_of([objective])
     for place, (each, card) in enumerate(
         zip(tray.tray(), st.columns(len(tray.tray()), border=True), strict=True)

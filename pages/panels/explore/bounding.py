@@ -24,7 +24,7 @@ def bounds() -> dict[str, Pair]:
 
 
 def bind(asked: Bounds) -> None:
-    """Put in bounds, in place of all there are; the sliders are made again."""
+    """Replace all bounds; the sliders are recreated."""
     st.session_state["bounds"] = {name: pair for name, pair in asked.items() if pair != FREE}
     st.session_state["bounds_made"] = st.session_state.get("bounds_made", 0) + 1
 

@@ -273,18 +273,18 @@ def follow() -> None:
 
 
 def show_recipe() -> None:
-    """In a callback: another recipe is in hand."""
+    """In a callback: another recipe was loaded."""
     st.rerun(["recipe", *_views(), "table_panel"])
 
 
 def repick() -> None:
-    """In a callback: other axes or bounds make another chart, table and pick."""
+    """In a callback: axes or bounds changed, so redraw chart, table and pick."""
     st.rerun(["chart_panel", "table_panel", "preference"])
 
 
 def packed(
     key: tuple[Any, ...], measured: Measured, make: Callable[[], dict[str, Any]]
 ) -> components.Drawing:
-    """A figure of these points as the chart takes it, made once for all who look at them."""
+    """A figure of these points for the chart component, computed once for all sessions."""
     found: components.Drawing = once(measured, key, lambda: components.drawing(make()))
     return found

@@ -59,7 +59,7 @@ def preference(axes: Sequence[Axis]) -> Preference:
 
 
 def prefer(axes: Sequence[Axis], asked: Preference) -> None:
-    """Put in a preference over these objectives; sliders and pad follow."""
+    """Set a preference over these objectives; sliders and pad follow."""
     st.session_state.setdefault("preference", {})[_names(axes)] = asked
 
 
@@ -101,7 +101,7 @@ def heard(told: Told, now: Preference, shown: Mapping[str, int]) -> Preference:
 
 
 def tell(told: Told, now: Preference) -> dict[str, int]:
-    """The hundredths that sliders have to be told; they count as told."""
+    """The hundredths to send to the sliders; they count as sent."""
     found = {}
     for name, value in now.hundredths.items():
         known = told.values.setdefault(name, [])
@@ -241,7 +241,7 @@ def panel(
 
 
 def unmet_words(found: Pick) -> list[str]:
-    """Which bounds the pick misses, and with what they would be met."""
+    """Which bounds the pick misses, and which values would meet them."""
     if not found.unmet:
         return []
     missed = [

@@ -11,7 +11,7 @@ FRAGMENT = "first_steps"
 
 
 def one_minute(bench: Workbench) -> None:
-    """The list and a way to be rid of it; Help in the header brings it back."""
+    """The list and its Dismiss button; Help in the header brings it back."""
     _list(bench)
 
 

@@ -131,7 +131,7 @@ def _mark(row: int | None) -> None:
 
 
 def _said() -> dict[str, list[Any]]:
-    """What is selected, as the browser says; empty where there was no table."""
+    """The selection reported by the browser; empty if there was no table."""
     now = st.session_state.get(KEY)
     return {} if now is None else {name: list(each) for name, each in now["selection"].items()}
 
@@ -210,7 +210,7 @@ def _download(
 def _ordered(
     names: Sequence[str], axes: Sequence[Axis], remarks: Mapping[str, Remark]
 ) -> list[str]:
-    """The columns from left to right: what a point scores stands before what it is made of."""
+    """The columns from left to right: scores before the recipe."""
     scores = [each for axis in axes for each in (axis.name, table.header(axis.name, "stderr"))]
     rest = [table.header(axis.name, of) for axis in axes for of in table.OF_SCORE if of != "stderr"]
     point, name, star, _, front, method, *made = (e for e in names if e not in (*scores, *rest))

@@ -20,7 +20,7 @@ from ui import jobs
 
 
 def activity(bench: Workbench, recipe: Recipe, job: str, evaluation: str) -> None:
-    """How the jobs of this page ended, where they were for this model."""
+    """How this page's jobs for this model ended."""
     task = bench.task(job)
     mine = task is not None and history.is_of(task, recipe)
     running = task is not None and not task.status.over
@@ -36,7 +36,7 @@ def activity(bench: Workbench, recipe: Recipe, job: str, evaluation: str) -> Non
 
 
 def _show_end(bench: Workbench, task: Task) -> None:
-    """What became of this model's export, below what `jobs` says of it."""
+    """The result of this model's export, below the status from `jobs`."""
     status, out = task.status, str(task.handle.job.payload["out"])
     if status.state == "failed":
         st.text(unfinished.told(unfinished.beside(Path(out))))

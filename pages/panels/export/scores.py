@@ -19,7 +19,7 @@ NOTE = (
 
 
 def panel(bench: Workbench, measured: Measured, model: Model, evaluation: str) -> None:
-    """The scores that chose the point beside those on rows that no slider has seen.
+    """The point's scores on the explored rows, beside those on held-back rows.
 
     Args:
         evaluation: the session under which a model without scores is measured.
@@ -37,7 +37,7 @@ def panel(bench: Workbench, measured: Measured, model: Model, evaluation: str) -
 
 
 def _evaluate(bench: Workbench, model: Model, evaluation: str) -> None:
-    """A model that nobody has scored: say so, and offer it."""
+    """If the model has not been scored, say so and offer to evaluate it."""
     waiting = waiting_words(bench, "Evaluate")
     st.text(
         "This model has not been scored. Evaluate it first, or export it now: held-back rows are "

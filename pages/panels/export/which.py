@@ -63,7 +63,8 @@ def _named() -> dict[str, str]:
 
 
 def _take_address(bench: Workbench, measured: Measured) -> None:
-    """Take in hand what the address names, once: this page writes into it what is in hand."""
+    """Load the recipe that the address names, once; from then on this page writes the current
+    recipe into the address."""
     asked = _named()
     if asked == st.session_state.get("export_address") or bench.known is None:
         return
@@ -122,7 +123,7 @@ def _another(bench: Workbench, measured: Measured, ids: list[str], model: Model 
 
 
 def _take(measured: Measured, point: str | None) -> None:
-    """A point was chosen: its recipe is in hand from now on."""
+    """A point was selected: its recipe becomes the current one."""
     st.session_state["export_unknown"] = ""
     if point is not None:
         controls.hand().load(measured.recipes[measured.row_of[point]])

@@ -64,7 +64,7 @@ def ask(bench: Workbench, model: Model, job: str) -> None:
 
 
 def _place(bench: Workbench, point: str) -> Path:
-    """The directory asked for; after an export another is proposed."""
+    """The requested directory; after an export another one is proposed."""
     done = sum(each.get("point") == point for each in bench.store.records("export"))
     key = f"place:{point}:{done}"
     default = exports.default_place(bench.workspace, bench.study.name, point)

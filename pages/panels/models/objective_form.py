@@ -69,7 +69,7 @@ def show(bench: Workbench) -> None:
 
 
 def show_problems(problems: Sequence[Problem]) -> None:
-    """Every problem; many of them in a part of the page that scrolls by itself."""
+    """Every problem; many of them in a scrolling container."""
     if len(problems) <= MANY:
         state.show_problems(problems)
         return
@@ -91,7 +91,7 @@ def _submit(bench: Workbench, document: Mapping[str, Any], model: str, job: str)
 
 
 def _write(bench: Workbench, document: Mapping[str, Any], changing: str) -> None:
-    """Write it to the study file, then start again on the study as it is now."""
+    """Write it to the study file, then reload the study."""
     if changing:
         replace_objective(bench.study.path, changing, document)
         said = f"Changed {document['name']} in the study file."
@@ -112,7 +112,7 @@ def restart(bench: Workbench, said: str) -> None:
 
 
 def edit(bench: Workbench, name: str) -> None:
-    """Let the form hold an objective of the study; "" for a new one."""
+    """Load an objective of the study into the form; "" for a new one."""
     st.session_state["objective_edited"] = (name, str(bench.study.path))
     st.session_state["objective_round"] = st.session_state.get("objective_round", 0) + 1
     wrong.forget(FORM)
@@ -121,7 +121,7 @@ def edit(bench: Workbench, name: str) -> None:
 
 
 def editing(bench: Workbench) -> str:
-    """The objective that the form holds; "" where it is a new one."""
+    """The objective in the form; "" if it is a new one."""
     name, path = st.session_state.get("objective_edited", ("", ""))
     return name if path == str(bench.study.path) and name in bench.objective_names else ""
 

@@ -70,7 +70,7 @@ def _wrong(form: str) -> Wrong:
 
 
 def _said(problems: Sequence[Problem]) -> None:
-    """Every problem of one field, as text: a message may hold a stranger's words."""
+    """Every problem of one field, as plain text: a message may contain untrusted data."""
     for each in first_problems(problems):
         in_study = ".yaml: " in each.where  # where the field would stand, which its place says
         where = each.where.partition(": ")[2] if each.where.startswith("objective ") else each.where

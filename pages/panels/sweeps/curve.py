@@ -17,7 +17,7 @@ from ui.front import choose_front
 
 
 def panel(bench: Workbench) -> None:
-    """What each evaluation brought to the front."""
+    """How much each evaluation added to the front."""
     measured = bench.measured()
     chosen = choose_front(bench)
     with st.container(height=sweep_figure.HEIGHT + 70, border=False, key="sweep_chart_panel"):

@@ -92,7 +92,7 @@ def ask(bench: Workbench) -> Form | None:
 
 
 def _size(bench: Workbench, method: Method, kept: Mapping[str, Any]) -> Size:
-    """How many points a design really has; found once for what is asked."""
+    """How many points a design really has; computed once per request."""
     known: dict[Any, Size] = st.session_state.setdefault("sweep_sizes", {})
     key = (method.name, int(kept["points"]), kept["strategy"])
     if key not in known:
