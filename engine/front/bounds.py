@@ -54,6 +54,10 @@ class Unmet:
     bound: float
     closest: float
 
+    @property
+    def words(self) -> str:
+        return "at least" if self.closest < self.bound else "at most"
+
 
 def sides(pair: Pair) -> list[Side]:
     """The ends of a pair that bind something, the lower one first."""

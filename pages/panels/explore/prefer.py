@@ -245,8 +245,7 @@ def unmet_words(found: Pick) -> list[str]:
     if not found.unmet:
         return []
     missed = [
-        f"{each.name} {'at least' if each.closest < each.bound else 'at most'}"
-        f" {number(each.bound)}: the pick has {number(each.closest)}."
+        f"{each.name} {each.words} {number(each.bound)}: the pick has {number(each.closest)}."
         for each in found.unmet
     ]
     return ["No point meets every bound; the pick comes closest.", *missed]

@@ -36,9 +36,9 @@ def test_of_several_bounds_on_one_side_the_narrowest_binds() -> None:
 
 def test_what_is_missed_is_named_with_the_value_that_would_meet_it() -> None:
     bounds = {"b": (2.0, 1.0), "a": (None, 5.0)}
-    assert unmet(("a", "b"), np.array([4.0, 1.5]), bounds) == (
-        Unmet("b", 2.0, 1.5), Unmet("b", 1.0, 1.5),
-    )  # fmt: skip
+    found = unmet(("a", "b"), np.array([4.0, 1.5]), bounds)
+    assert found == (Unmet("b", 2.0, 1.5), Unmet("b", 1.0, 1.5))
+    assert [each.words for each in found] == ["at least", "at most"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
