@@ -50,6 +50,10 @@ DEEP = ("circle", "cross", "x", "circle-open", "square-open", "diamond-open")
 """The symbols that a scene has for methods; its full squares and diamonds are models."""
 
 
+DEEP_BARS = 2.5
+"""Thickness of error bars in a scene, where one of 1 is lost."""
+
+
 def deep_marks(measured: Measured) -> dict[str, str]:
     """Method -> its symbol in a scene: its own where a scene has that, else one that is free.
 
@@ -157,6 +161,8 @@ def points(
         trace[letter] = rounded(measured.mean[rows, column])
         if with_bars:
             trace[f"error_{letter}"] = bars(measured, rows, column, colour)
+            if kind == "scatter3d":
+                trace[f"error_{letter}"]["thickness"] = DEEP_BARS
     return trace | extra
 
 

@@ -113,20 +113,20 @@ def _points(
     measured: Measured, rows: np.ndarray, at: np.ndarray, axis: Axis, near: bool, deep: bool
 ) -> dict[str, Any]:
     """Measured points on the plane, or fainter those beside it, in the shape of their method."""
-    if deep:
-        symbols = marks.deep_marks(measured)
-        shapes = [symbols[measured.recipes[row].method] for row in rows.tolist()]
-    else:
-        shapes = [marks.mark_of(measured.recipes[row].method) for row in rows.tolist()]
-    hollow = [shape.endswith("-open") for shape in shapes]  # its colour is that of its outline
+    symbols = marks.deep_marks(measured) if deep else {}
+    methods = [measured.recipes[row].method for row in rows.tolist()]
+    # all are filled in white here, so a hollow shape is, too: no model is on a surface
+    shapes = [
+        symbols[each].removesuffix("-open") if deep else marks.mark_of(each) for each in methods
+    ]
     trace = marks.points(
         measured, rows, [axis],
         name="measured, other coefficients differ" if near else "measured",
         colour=TEXT, kind="scatter3d" if deep else "scatter", with_bars=False,
         marker={
-            "color": [INK if each else PAPER for each in hollow] if any(hollow) else PAPER,
+            "color": PAPER,
             "symbol": shapes[0] if len(set(shapes)) == 1 else shapes,
-            "size": (3 if near else 5) if deep else (6 if near else 10),
+            "size": (5 if near else 7) if deep else (8 if near else 11),
             "line": {"color": INK, "width": 1 if deep else 2},
             "opacity": 0.55 if near else 1.0,
         },
@@ -140,7 +140,8 @@ def _points(
     ]
     if deep:
         trace["z"] = trace["x"]
-        trace["error_z"] = marks.bars(measured, rows, measured.column(axis.name), TEXT)
+        bars = marks.bars(measured, rows, measured.column(axis.name), TEXT)
+        trace["error_z"] = bars | {"thickness": marks.DEEP_BARS}
     else:  # a coefficient of 0 lies on the edge
         trace["cliponaxis"] = False
     return trace | {"x": rounded(at[:, 0]), "y": rounded(at[:, 1])}

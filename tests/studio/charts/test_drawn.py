@@ -25,5 +25,7 @@ def test_a_scene_tells_methods_and_errors_apart_as_a_plane_does() -> None:
     [cloud] = [each for each in figure["data"] if each.get("name") == "measured"]
     assert cloud["marker"]["symbol"] == deep_marks(POINTS)["pcb"]
     assert cloud["error_z"]["array"] == [0.02]
+    flat = tradeoff(POINTS, AXES[:2], AXES[:2])["data"][0]
+    assert cloud["error_z"]["thickness"] > flat["error_y"]["thickness"]
     several = measured([[0.1 * n, 1.0, 1.0] for n in range(3)])
     assert deep_marks(several) == {"task_arithmetic": "circle"}

@@ -13,7 +13,7 @@ import engine  # noqa: F401
 from engine.recipe import Recipe
 from engine.scoring.registry import SHARE
 from studio.charts import marks
-from studio.charts.surface import INK, PAPER, STEPS, surface
+from studio.charts.surface import PAPER, STEPS, surface
 from studio.points.view import Axis, Measured
 
 FACTS = Axis("facts", True, SHARE)
@@ -121,21 +121,21 @@ def test_a_measured_point_says_its_own_score_and_stands_at_it_in_depth() -> None
 def test_measured_points_have_the_shape_that_their_method_has_in_every_chart(kind: str) -> None:
     """A circle is task arithmetic's; here all are of PCB."""
     symbol = drawn(POINTS, StandIn(), {"c": 0.2}, kind)["data"][-1]["marker"]["symbol"]
-    assert symbol == (marks.deep_marks(POINTS) if kind == "3d" else {"pcb": "triangle-up"})["pcb"]
+    assert symbol == (marks.deep_marks(POINTS)["pcb"] if kind == "3d" else "triangle-up")
     mixed = replace(POINTS, recipes=(Recipe("task_arithmetic", {"a": 0.5, "b": 1.0, "c": 0.2}),
                                      *POINTS.recipes[1:]))  # fmt: skip
     several = drawn(mixed, StandIn(), {"c": 0.2}, kind)["data"][-1]["marker"]
     assert len(set(several["symbol"])) == 2 and several["symbol"][0] == "circle"
 
 
-def test_a_hollow_shape_of_a_scene_has_a_dark_outline() -> None:
+def test_no_shape_on_a_sheet_is_hollow_and_its_errors_can_be_seen() -> None:
     names = ("pcb", "ties", "dare", "tsv")
     recipes = tuple(Recipe(name, dict.fromkeys(NAMES, 0.2)) for name in names)
     points = replace(POINTS, recipes=recipes)
-    marker = drawn(points, StandIn(), {"c": 0.2}, "3d")["data"][-1]["marker"]
-    hollow = [each.endswith("-open") for each in marker["symbol"]]
-    assert any(hollow) and not all(hollow)
-    assert marker["color"] == [INK if each else PAPER for each in hollow]
+    assert any(each.endswith("-open") for each in marks.deep_marks(points).values())
+    on = drawn(points, StandIn(), {"c": 0.2}, "3d")["data"][-1]
+    assert not any(each.endswith("-open") for each in on["marker"]["symbol"])
+    assert on["marker"]["color"] == PAPER and on["error_z"]["thickness"] > 1
 
 
 def test_shares_are_moved_along_themselves_to_the_plane() -> None:
