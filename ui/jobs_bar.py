@@ -19,8 +19,11 @@ def shown(bench: Workbench, title: str) -> list[Work]:
 
 
 def keys(bench: Workbench, title: str) -> tuple[str, ...]:
-    """Names of the work shown; a page is drawn again where another runs."""
-    return tuple(sorted(each.key for each in shown(bench, title)))
+    """Names of the work shown; a page is drawn again where another runs. The study's opening
+    changes a page when it has ended, not when it begins."""
+    return tuple(
+        sorted(each.key for each in shown(bench, title) if not each.key.startswith("open:"))
+    )
 
 
 def ended(bench: Workbench, session: str, title: str) -> frozenset[str]:

@@ -1,5 +1,6 @@
 // Runs its fragment again when the server says that it has something else to show (ui/news.py).
 const FIRST_WAIT = 250, LONGEST_WAIT = 4000, APART = 8; // milliseconds
+const FIRST_LOOK = 1000; // the page is drawn first: the server may start the worker when it is first asked
 
 // One websocket a tab, shared by the fragments that listen.
 const hub = (path) => {
@@ -7,7 +8,7 @@ const hub = (path) => {
   let socket, asked, wait = FIRST_WAIT, turns = [], turning = false;
   const say = () => {
     asked = undefined;
-    if (socket.readyState !== WebSocket.OPEN) return;
+    if (socket?.readyState !== WebSocket.OPEN) return;
     socket.send(JSON.stringify(Object.fromEntries([...heard].map(([channel, { token }]) => [channel, token]))));
   };
   // One after another: Streamlit sends clicks of one moment together, and those of two fragments run the whole page.
@@ -31,7 +32,7 @@ const hub = (path) => {
       wait = Math.min(2 * wait, LONGEST_WAIT);
     };
   };
-  open();
+  setTimeout(open, FIRST_LOOK);
   return {
     listen: (channel, token, ring) => (heard.set(channel, { token, ring }), soon()),
     leave: (channel, ring) => heard.get(channel)?.ring === ring && (heard.delete(channel), soon()),
