@@ -119,6 +119,7 @@ def prepare() -> None:
     from ui import opened
 
     opened.prepare()
+    import pandas  # noqa: F401  (Streamlit does, at a page's first component)
 
 
 def unforeseen(error: Exception) -> bool:

@@ -2,8 +2,9 @@
 
     browser ──► Guard ──► Document ──► Streamlit: index.html ──► + title, style, scripts
 
-It is visible before the server has answered, so it says what the user is waiting for; and it
-contains what must exist before Streamlit's scripts run.
+It is visible before the server has answered, so it says what the user is waiting for; it contains
+what must exist before Streamlit's scripts run, and plotly.js, which the browser loads while it
+waits for the first page.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui import library
 
 HERE = Path(__file__).parent
 OURS = ("start.css", "history.js", "lists.js")
@@ -25,7 +28,10 @@ def head() -> bytes:
     """What stands in the head in place of Streamlit's title."""
     style, *scripts = ((HERE / name).read_text("utf-8") for name in OURS)
     script = "\n".join(scripts)
-    return (f"<title>Paretoscope</title><style>{style}</style><script>{script}</script>").encode()
+    told = 'onload="this.id = String()" onerror="this.remove()"'
+    plotly = f'<script async id="plotly" src="{library.path()}" {told}></script>'
+    own = f"<style>{style}</style><script>{script}</script>"
+    return f"<title>Paretoscope</title>{own}{plotly}".encode()
 
 
 class Document:
