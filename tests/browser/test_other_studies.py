@@ -48,9 +48,9 @@ LABELS = """() => {
 }"""
 """The names of models on the chart, and which of them lie over each other."""
 
-DRAWN = """(sign) => { const chart = document.querySelector('.tradeoff[data-drawn]');
-    return chart?.layout?.meta && sign in chart.layout.meta; }"""
-"""A view is drawn whose figure names what its axes show under this sign."""
+CURVE = """() => { const chart = document.querySelector('.tradeoff[data-drawn]');
+    return chart?.layout?.meta && 'curve' in chart.layout.meta; }"""
+"""A curve is drawn."""
 
 TOO_WIDE = """() => { const main = document.querySelector('[data-testid=stMain]');
     return main.scrollWidth - main.clientWidth; }"""
@@ -225,8 +225,10 @@ def explore(page: Page, other: Other, hand: Hand, look: Looking) -> None:
             crossed = len(other.experts) > 1
             why = "Too few points of this method" if crossed else "A surface needs a method with"
             page.get_by_text(why).wait_for()
+        elif view == "Parallel":
+            page.wait_for_selector(".parallel[data-drawn]")
         else:
-            page.wait_for_function(DRAWN, arg={"Curve": "curve", "Parallel": "dimensions"}[view])
+            page.wait_for_function(CURVE)
         look.whole(f"Explore, {view}")
     hand.press("button", "Compare")
     page.get_by_role("button", name="In tray").wait_for()
