@@ -144,14 +144,14 @@ def test_an_objective_is_changed_and_removed(app: Served, chrome: Browser, demo:
     tab(page, "Objectives")
     choose(page, "Objective", "facts")
     press(page, "Edit")
-    page.get_by_role("heading", name="Change facts").wait_for()
-    expect(page.get_by_role("textbox", name="Name of the objective")).to_have_value("facts")
+    page.get_by_role("heading", name="Edit facts").wait_for()
+    expect(page.get_by_role("textbox", name="Objective name")).to_have_value("facts")
     expect(page.get_by_role("textbox", name="Data file")).to_have_value("data/facts.jsonl")
-    fill(page, {"Name of the objective": "rare facts"})
-    many = page.get_by_role("spinbutton", name="Examples at most")
+    fill(page, {"Objective name": "rare facts"})
+    many = page.get_by_role("spinbutton", name="Max examples")
     expect(many).to_have_value("12")
     many.fill("6")
-    press(page, "Save the change")
+    press(page, "Save changes")
     page.get_by_text("Changed facts, now rare facts, in the study file.").wait_for()
     assert list(objectives_of(study)) == ["rare facts", "cost"]
     assert objectives_of(study)["rare facts"] == {**short[0], "name": "rare facts", "limit": 6}
@@ -171,7 +171,7 @@ def test_an_objective_is_changed_and_removed(app: Served, chrome: Browser, demo:
     page.get_by_text("Removed rare facts from the study file.").wait_for()
     assert list(objectives_of(study)) == ["cost"]
     expect(page.get_by_role("button", name="Remove…", exact=True)).to_be_disabled()
-    page.get_by_text("A study needs one objective").wait_for()
+    page.get_by_text("A study needs at least one objective").wait_for()
 
     turn_to(page, "Explore")
     expect(page.get_by_role("radio", name="Curve")).to_be_checked()
