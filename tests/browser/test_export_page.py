@@ -45,7 +45,7 @@ def test_a_model_leaves_verified_with_its_report(
     place.fill(str(out))
     place.press("Tab")
     expect(page.get_by_text("not empty")).to_have_count(0)
-    page.get_by_text(re.compile(r"^Will write .* in \d+ files; .* are free")).click()
+    page.get_by_text(re.compile(r"^Will write .* in \d+ files; .* free on that disk")).click()
     expect(page.get_by_text("model.safetensors")).to_be_visible()
     export(page)
     expect(page.get_by_text(f"vllm serve {out}")).to_be_visible()

@@ -135,7 +135,7 @@ def test_a_full_disk_is_no_error(blobs, monkeypatch, caplog):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("cache.blobs.PlainDisk._write", full)
-    assert not blobs.put_bytes("k", b"x") and "not kept" in caplog.text
+    assert not blobs.put_bytes("k", b"x") and "not stored" in caplog.text
 
 
 def test_the_directory_is_for_its_owner_alone(blobs):

@@ -101,9 +101,9 @@ def test_config_problems_come_with_those_of_weights(files: FamilyFiles) -> None:
     place = files.experts["padded"]
     (place / "config.json").write_text('{"vocab_size": 3,\n}')
     families.truncated_data(place)
-    refused(place, "config.json:2: not JSON", "cut short")
+    refused(place, "config.json:2: not JSON", "truncated")
     (place / "config.json").write_text('{"vocab_size": 3}')
-    refused(place, "'model_type' is missing", "cut short")
+    refused(place, "'model_type' is missing", "truncated")
 
 
 def test_rows_that_are_not_as_configured(files: FamilyFiles) -> None:
@@ -179,7 +179,7 @@ def test_tensor_in_two_shards(files: FamilyFiles) -> None:
     place = files.experts["helpful"]
     first, second = sorted(place.glob("*.safetensors"))
     shutil.copy(first, second)
-    refused(place, f"{first.name} and in {second.name}")
+    refused(place, f"{first.name} and {second.name}")
 
 
 def test_shards_may_be_links(files: FamilyFiles, tmp_path: Path) -> None:

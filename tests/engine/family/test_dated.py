@@ -66,7 +66,7 @@ def test_a_score_does_not_change_with_the_day(
     (files.base / "chat_template.jinja").write_text(template)
     family = open_family(FamilySpec(files.base, {"a": files.experts["helpful"]}))
     assert any("always 26 July 2024" in note for note in family.notes)
-    assert any("a: its chat template is not the family's" in note for note in family.notes)
+    assert any("a: its chat template differs from the family's" in note for note in family.notes)
     text = Text(family)
     assert text.decode(text.encode("hi", chat=True)) == "26 Jul 2024hi"
     assert TokenizerFiles.open(files.base).hash != plain

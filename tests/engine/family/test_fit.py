@@ -136,7 +136,7 @@ def test_base_and_expert_in_two_forms(kind: str, tmp_path: Path) -> None:
 def test_another_form_than_names_is_refused(tmp_path: Path) -> None:
     base = saved("mixtral", tmp_path / "base")
     expert = saved("mixtral", tmp_path / "expert", original=False)
-    with pytest.raises(IncompatibleFamily, match="in another form"):
+    with pytest.raises(IncompatibleFamily, match="in a different form"):
         open_family(FamilySpec(base, {"expert": expert}), text=False)
-    with pytest.raises(IncompatibleFamily, match="in another form"):
+    with pytest.raises(IncompatibleFamily, match="in a different form"):
         open_family(FamilySpec(expert, {"other": base}), text=False)

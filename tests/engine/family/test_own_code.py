@@ -34,7 +34,7 @@ def test_code_is_told_copied_and_never_run(files: FamilyFiles, tmp_path: Path) -
     for place in (files.base, files.experts["helpful"]):
         bring_code(place)
     family = open_family(spec(files))
-    assert ["code of its own (modeling_new)" in note for note in family.notes].count(True) == 2
+    assert ["names its own code (modeling_new)" in note for note in family.notes].count(True) == 2
     mergefile = tmp_path / "merge.yaml"
     mergefile.write_text(
         f"base: {files.base}\nexperts: {{helpful: {files.experts['helpful']}}}\n"

@@ -157,7 +157,7 @@ def test_a_column_that_fails_leaves_the_others(bench: Bench) -> None:
         ({"recipes": [single("base")], "prompts": []}, "no prompt"),
         ({"recipes": [single("base")], "prompts": [{"role": "user"}]}, "lists of messages"),
         ({"recipes": [single("base")], "temperature": -1}, "sampl"),
-        ({"recipes": [single("base")], "stop": [""]}, "empty text"),
+        ({"recipes": [single("base")], "stop": [""]}, "empty string"),
         ({"recipes": [single("base")], "max_new_tokens": 0}, "max_new_tokens"),
         ({"recipes": [single("base"), single("helpful")], "prompts": ["a " * 5000]}, "positions"),
     ],
