@@ -33,7 +33,7 @@ from engine.merging.adapters import AdapterModel
 from engine.merging.basis import Basis, Elementwise, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
 from engine.merging.peft_layers import attach
-from engine.recipe import Recipe, find_method
+from engine.recipe import Recipe, find_method, unmerged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -174,7 +174,7 @@ class Composer:
 
     def module(self, name: str) -> ComposedModel:
         """One model of the family as it is: base, target or an expert."""
-        return self.compose(Recipe("single", {}, {"model": name}), self._tick)
+        return self.compose(unmerged(name), self._tick)
 
     def restore(self, model: ComposedModel | None, tick: Callable[[], None] | None = None) -> None:
         """Write the live weights of `model` again if another recipe was written since; nothing to
@@ -277,7 +277,7 @@ class Composer:
         pairs = zip(mixture.models, modules, strict=True)
         counts = [running_elements(self.family.models[name], module) for name, module in pairs]
         rows = min(logit_rows(module) for module in modules)
-        alone = recipe.method == "single"
+        alone = recipe.unmerged is not None
         return ComposedModel(
             recipe=recipe,
             modules=modules,

@@ -70,7 +70,9 @@ class Method:
         mark: plotly's name of the symbol of its points; no other method's, and no model's.
         corners: which unmerged models lie on its surface.
         names_base: whether `base` is a coefficient beside the experts.
-        takes_coefficients: False for `single`.
+        takes_coefficients: whether there is anything to mix.
+        unmerged: the parameter that names the model, where the method is one model, unmerged.
+        first: whether it is the method to begin with.
         simplex: whether only the proportions of the coefficients matter (Σ c must not be 0).
         additive: whether it is θ0 + Σ c_i τ_i, which adapters on the base give without a merge.
         mergekit: what the weights of mergekit's method of the same name multiply; None if
@@ -90,6 +92,8 @@ class Method:
     corners: Corners
     names_base: bool = False
     takes_coefficients: bool = True
+    unmerged: str = ""
+    first: bool = False
     simplex: bool = False
     additive: bool = False
     mergekit: Literal["task vectors", "models"] | None = None
@@ -126,6 +130,9 @@ def _refuse(name: str, parameters: tuple[Parameter, ...], found: Mapping[str, An
     for fact in said:
         if not found[fact].strip():
             raise TypeError(f"method {name}: it has no {fact}")
+    for fact in ("unmerged", "first"):
+        if found[fact] and any(getattr(each, fact) for each in METHODS.values()):
+            raise ValueError(f"method {name}: another one is {fact} already")
     if found["takes_coefficients"]:
         taken = {each.mark: each.name for each in METHODS.values()}
         taken |= dict.fromkeys(MODEL_MARKS, "an unmerged model")
@@ -144,6 +151,8 @@ def method(
     strength: bool = False,
     names_base: bool = False,
     takes_coefficients: bool = True,
+    unmerged: str = "",
+    first: bool = False,
     simplex: bool = False,
     additive: bool = False,
     mergekit: Literal["task vectors", "models"] | None = None,
@@ -157,12 +166,13 @@ def method(
     Raises:
         TypeError: a sentence, the source or the mark is missing, or no recipe can hold a parameter
             of that kind.
-        ValueError: the name or the mark is taken.
+        ValueError: the name or the mark is taken, or another method is unmerged or the first.
     """
     facts: dict[str, Any] = dict(
         space=space, summary=summary, source=source, slider=slider, mark=mark, corners=corners,
-        names_base=names_base, takes_coefficients=takes_coefficients, simplex=simplex,
-        additive=additive, mergekit=mergekit, default_range=default_range, check=check,
+        names_base=names_base, takes_coefficients=takes_coefficients, unmerged=unmerged,
+        first=first, simplex=simplex, additive=additive, mergekit=mergekit,
+        default_range=default_range, check=check,
     )  # fmt: skip
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:
@@ -173,6 +183,11 @@ def method(
         return build
 
     return register
+
+
+def first_method() -> Method:
+    """The method to begin with."""
+    return next(each for each in METHODS.values() if each.first)
 
 
 def find_method(name: str, where: str = "recipe") -> Method:

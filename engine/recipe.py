@@ -31,6 +31,7 @@ __all__ = [
     "read_yaml",
     "recipe_from_dict",
     "resolve",
+    "unmerged",
 ]
 
 
@@ -86,11 +87,25 @@ class Recipe:
         """Canonical JSON: equal for equal recipes once `resolve` has filled in the rest."""
         return json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
+    @property
+    def unmerged(self) -> str | None:
+        """The model that it is, where it is one of the family, unmerged; None for a mixture."""
+        spec = METHODS.get(self.method)
+        if spec is None or not spec.unmerged:
+            return None
+        return str(self.parameters.get(spec.unmerged, self.method))
+
     def __str__(self) -> str:
-        if self.method == "single":
-            return str(self.parameters.get("model", "single"))
+        if self.unmerged is not None:
+            return self.unmerged
         shown = ", ".join(f"{name} {value:g}" for name, value in self.coefficients.items() if value)
         return f"{self.method}({shown})"
+
+
+def unmerged(model: str) -> Recipe:
+    """The recipe of one model of the family, unmerged."""
+    spec = next(each for each in METHODS.values() if each.unmerged)
+    return Recipe(spec.name, {}, {spec.unmerged: model})
 
 
 def recipe_from_dict(data: Any, where: str = "recipe") -> Recipe:

@@ -22,7 +22,7 @@ from cache.store import Store
 from engine.family.compatibility import Family
 from engine.jobs.executor import Executor
 from engine.jobs.reported import reported as report_rows
-from engine.recipe import Names, Recipe, find_method, point_id, resolve
+from engine.recipe import Names, Recipe, find_method, point_id, resolve, unmerged
 from engine.study import Objective, Study
 from engine.worker.messages import Job, Priority
 from studio.points.arrivals import Arrivals
@@ -122,7 +122,7 @@ class Workbench:
     @property
     def singles(self) -> list[Recipe]:
         """The models unmerged, as recipes."""
-        models = (Recipe("single", {}, {"model": each}) for each in self.names.models)
+        models = (unmerged(each) for each in self.names.models)
         return [resolve(each, self.names) for each in models]
 
     def _score_singles(self) -> None:

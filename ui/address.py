@@ -56,7 +56,7 @@ def of_recipe(recipe: Recipe, names: Names) -> dict[str, str | None]:
     parameters = [
         f"{name}:{value:.6g}" if isinstance(value, float) else f"{name}:{value}"
         for name, value in recipe.parameters.items()
-        if value != standard.get(name) or recipe.method == "single"
+        if value != standard.get(name) or recipe.unmerged is not None
     ]
     return {
         "method": recipe.method,
@@ -91,8 +91,8 @@ def of_tray(
     in full."""
 
     def text(recipe: Recipe) -> str:
-        if recipe.method == "single":
-            return str(recipe.parameters["model"])
+        if recipe.unmerged is not None:
+            return recipe.unmerged
         if (point := point_of(recipe)) in measured.row_of:
             return point
         said = of_recipe(recipe, names)

@@ -17,6 +17,7 @@ from typing import Any
 import streamlit as st
 
 from engine.errors import BadInput
+from engine.method import first_method
 from engine.parameter import Parameter
 from engine.recipe import METHODS, Method, Names, Recipe, find_method, resolve
 from engine.study import Study
@@ -25,7 +26,6 @@ from ui.parameter import parameter_field
 
 STEP = 0.01
 START = 0.5
-FIRST = "task_arithmetic"
 
 ONE_COLUMN = 3
 """Sliders that stand below each other."""
@@ -39,7 +39,7 @@ def methods() -> list[str]:
         key=lambda name: (
             not METHODS[name].takes_coefficients,
             order[METHODS[name].space],
-            name != FIRST,
+            not METHODS[name].first,
         ),
     )
 
@@ -54,7 +54,7 @@ class Hand:
         generation: grows when code changed the values.
     """
 
-    method: str = FIRST
+    method: str = field(default_factory=lambda: first_method().name)
     coefficients: dict[str, dict[str, float]] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     generation: int = 0

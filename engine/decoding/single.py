@@ -14,6 +14,7 @@ from engine.parameter import ModelName, Says
     space="logit",
     summary="One model of the family, unmerged.",
     takes_coefficients=False,
+    unmerged="model",
 )
 def single(
     coefficients: Mapping[str, float],

@@ -30,7 +30,7 @@ from cache.joining import SHIPPED
 from cache.segments import METADATA, SCHEMA, list_segments, read_segment
 from cache.tables import NAMES, columns
 from engine.demo.write import POINTS, write_demo
-from engine.recipe import Recipe, resolve
+from engine.recipe import Recipe, resolve, unmerged
 from engine.search.designs import design
 from engine.study import Study, load_study
 from engine.unfinished import temporary_directory
@@ -78,7 +78,7 @@ against honesty, which the first chart shows."""
 def recipes(study: Study) -> list[Recipe]:
     """Everything that is measured: the unmerged models, then every sweep."""
     names = study.family.names
-    found = [resolve(Recipe("single", {}, {"model": each}), names) for each in names.models]
+    found = [resolve(unmerged(each), names) for each in names.models]
     for each in SWEEPS:
         within = replace(study, ranges={each.method: each.ranges} if each.ranges else {})
         found += design(within, each.method, each.points, "sobol", parameters=each.parameters)

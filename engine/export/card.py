@@ -246,7 +246,7 @@ def usage(first: str, others: Sequence[str], name: str) -> str:
 
 def papers_kind(recipe: Recipe, adapter: bool) -> str:
     """What an export of this recipe is called in its papers."""
-    if recipe.method == "single":
+    if recipe.unmerged is not None:
         return "copy"
     if find_method(recipe.method).space == "logit":
         return "decoding"

@@ -98,7 +98,7 @@ def export_point(
     ids = probe_ids(composer)
     live = Live(ids, probe(model, ids), out)
     with composer.ticking(tick):
-        if recipe.method == "single":
+        if recipe.unmerged is not None:
             return _copy(composer, papers, live, tick)
         if model.mixture is not None:
             files, found = write_folder(composer, model, papers, out)

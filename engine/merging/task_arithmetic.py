@@ -29,6 +29,7 @@ def affine_weights(coefficients: Mapping[str, float]) -> dict[str, float]:
     mark="circle",
     corners=Corners(zero="base", one=True),
     additive=True,
+    first=True,
     mergekit="task vectors",
     strength=True,
 )

@@ -59,7 +59,7 @@ def deep_marks(measured: Measured) -> dict[str, str]:
 
     There are six; the seventh method shares the first one's.
     """
-    there = {each.method for each in measured.recipes} - {"single"}
+    there = {each.method for each in measured.recipes if each.unmerged is None}
     names = [*(name for name in METHODS if name in there), *sorted(there - set(METHODS))]
     found = {name: mark_of(name) for name in names if name in METHODS and mark_of(name) in DEEP}
     free = [each for each in DEEP if each not in found.values()] or list(DEEP)

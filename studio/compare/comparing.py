@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.counted import counted
 from engine.jobs.executor import Status
-from engine.recipe import Names, Recipe, resolve
+from engine.recipe import Names, Recipe, resolve, unmerged
 from engine.scoring.data import Row
 from studio.points.recipes import parameters_text, titled_as
 from studio.points.view import Axis, Measured
@@ -41,7 +41,7 @@ def short(place: int, recipe: Recipe, name: str = "") -> str:
     mixture by its letter."""
     if name:
         return name
-    return str(recipe.parameters["model"]) if recipe.method == "single" else LETTERS[place]
+    return LETTERS[place] if recipe.unmerged is None else recipe.unmerged
 
 
 def title(place: int, recipe: Recipe, name: str = "") -> str:
@@ -52,7 +52,7 @@ def title(place: int, recipe: Recipe, name: str = "") -> str:
 def head_lines(recipe: Recipe, name: str = "") -> list[str]:
     """What a column's head says below its letter: the name that a user gave the point, else the
     model or the method; then method and coefficients, then parameters that are not the default."""
-    if recipe.method == "single":
+    if recipe.unmerged is not None:
         return [name, str(recipe)] if name else [str(recipe)]
     values = ", ".join(f"{each} {value:.4g}" for each, value in recipe.coefficients.items())
     lines = [name, f"{recipe.method}: {values}"] if name else [recipe.method, values]
@@ -61,7 +61,7 @@ def head_lines(recipe: Recipe, name: str = "") -> list[str]:
 
 def model_recipe(name: str, names: Names) -> Recipe:
     """An unmerged model of the family."""
-    return resolve(Recipe("single", {}, {"model": name}), names)
+    return resolve(unmerged(name), names)
 
 
 def offered(measured: Measured, over: Sequence[Axis], names: Names) -> list[Recipe]:

@@ -28,8 +28,8 @@ class Model:
         """The largest line: its name where it has one, else the model or the method."""
         if self.name:
             return self.name
-        if self.recipe.method == "single":
-            return str(self.recipe.parameters["model"])
+        if self.recipe.unmerged is not None:
+            return self.recipe.unmerged
         return self.recipe.method
 
     @property
@@ -37,14 +37,14 @@ class Model:
         """What it is made of: method and coefficients, parameters that are not the default, and
         the point."""
         found = []
-        if self.recipe.method == "single":
+        if self.recipe.unmerged is not None:
             found.append("one model of the family, unmerged")
         else:
             values = ", ".join(
                 f"{name} {value:.6g}" for name, value in self.recipe.coefficients.items()
             )
             found.append(f"{self.recipe.method}: {values}" if self.name else values)
-        if self.recipe.method != "single" and (parameters := parameters_text(self.recipe)):
+        if self.recipe.unmerged is None and (parameters := parameters_text(self.recipe)):
             found.append(parameters)
         found.append(f"Point {self.point}" if self.point else "Not measured yet")
         return [each for each in found if each]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cache.columns import NUMBERS, Columns
-from engine.recipe import Recipe, recipe_from_dict
+from engine.recipe import METHODS, Recipe, recipe_from_dict
 from engine.scoring.intervals import interval_columns
 from engine.scoring.registry import SCORERS
 from studio.points.places import position_of, shape_of
@@ -171,7 +171,7 @@ class Followed(Measured):
     def singles(self) -> np.ndarray:
         found = np.zeros(len(self), dtype=bool)
         for (method, _), rows in self.shapes.items():
-            found[rows] = method == "single"
+            found[rows] = method in METHODS and bool(METHODS[method].unmerged)
         return found
 
     @cached_property

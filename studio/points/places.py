@@ -32,9 +32,8 @@ def shape_of(recipe: Recipe) -> tuple[Any, ...]:
 def position_of(recipe: Recipe, names: Sequence[str]) -> tuple[float, ...]:
     """A recipe's place among coefficients of these names; proportions where its method knows only
     those. A model as it is stands where it alone has the weight 1, base and target at 0."""
-    if recipe.method == "single":
-        model = recipe.parameters.get("model")
-        return tuple(float(name == model) for name in names)
+    if recipe.unmerged is not None:
+        return tuple(float(name == recipe.unmerged) for name in names)
     values = tuple(recipe.coefficients.get(name, 0.0) for name in names)
     method = METHODS.get(recipe.method)
     total = sum(values)

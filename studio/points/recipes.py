@@ -17,7 +17,7 @@ def recipe_text(recipe: Recipe) -> str:
 
 
 def _recipe_text(recipe: Recipe) -> str:
-    if recipe.method == "single":
+    if recipe.unmerged is not None:
         return str(recipe)
     extra = parameters_text(recipe)
     return f"{recipe} [{extra}]" if extra else str(recipe)
@@ -31,7 +31,7 @@ def titled_as(name: str, recipe: Recipe) -> str:
 
 def parameters_text(recipe: Recipe) -> str:
     """The parameters that are not the default; the model where it is one alone."""
-    if recipe.method == "single":
+    if recipe.unmerged is not None:
         return str(recipe)
     method = METHODS.get(recipe.method)
     if method is None:

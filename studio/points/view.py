@@ -135,7 +135,7 @@ class Measured:
     @cached_property
     def singles(self) -> np.ndarray:
         """bool [points]: base, target and experts, unmerged."""
-        return np.array([each.method == "single" for each in self.recipes], dtype=bool)
+        return np.array([each.unmerged is not None for each in self.recipes], dtype=bool)
 
     def text(self, row: int) -> str:
         """A point's recipe in words, its name before it where it has one."""

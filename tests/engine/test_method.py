@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 
 from engine.errors import BadInput
-from engine.method import METHODS, Corners, Names, find_method, method
+from engine.method import METHODS, Corners, Names, find_method, first_method, method
 from engine.parameter import Says
+from engine.recipe import Recipe, unmerged
 from engine.scoring.registry import SCORERS, scorer
 
 FACTS: dict[str, Any] = {
@@ -121,3 +124,29 @@ def test_near_matches() -> None:
         find_method("task_arithmetics", "here")
     with pytest.raises(BadInput, match="Known: "):
         find_method("zzz")
+
+
+def test_facts_of_one_method_alone_are_asked_for_by_no_name() -> None:
+    """Which method is one model unmerged, and which to begin with, its own file says."""
+    root = Path(__file__).parents[2]
+    own = re.compile(r"""(?:==|!=|FIRST =) ["'](?:single|task_arithmetic)["']|Recipe\(["']single""")
+    found = [
+        str(path.relative_to(root))
+        for top in ("engine", "studio", "ui", "pages")
+        for path in (root / top).rglob("*.py")
+        if own.search(path.read_text(encoding="utf-8"))
+    ]
+    assert not found
+
+
+def test_one_method_is_unmerged_and_one_the_first() -> None:
+    assert unmerged("helpful") == Recipe("single", {}, {"model": "helpful"})
+    assert unmerged("helpful").unmerged == "helpful" and str(unmerged("helpful")) == "helpful"
+    assert Recipe("pcb", {"helpful": 1.0}).unmerged is None is Recipe("gone").unmerged
+    assert first_method().name == "task_arithmetic"
+    for fact in ({"unmerged": "model"}, {"first": True}):
+        with pytest.raises(ValueError, match="another one is"):
+            method(**FACTS | fact)(_another)
+
+
+def _another() -> None: ...

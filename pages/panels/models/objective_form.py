@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from engine.errors import BadInput, Problem
-from engine.recipe import Recipe, resolve
+from engine.recipe import resolve, unmerged
 from engine.scoring.registry import find_scorer
 from pages.panels.models import objective_inputs, wrong
 from studio.objective_fields import fields_of, held_of
@@ -83,7 +83,7 @@ def _key(document: Mapping[str, Any]) -> str:
 
 
 def _submit(bench: Workbench, document: Mapping[str, Any], model: str, job: str) -> None:
-    recipe = resolve(Recipe("single", {}, {"model": model}), bench.names)
+    recipe = resolve(unmerged(model), bench.names)
     st.session_state.pop("objective_said", None)
     st.session_state["previewed"] = (_key(document), model, document["scorer"])
     payload = {"objective": dict(document), "recipe": recipe.as_dict()}

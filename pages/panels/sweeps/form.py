@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from engine.method import METHODS, Method
+from engine.method import METHODS, Method, first_method
 from engine.parameter import Parameter
 from engine.recipe import find_method
 from studio.glossary import WORDS
@@ -15,7 +15,7 @@ from studio.sweeps.estimating import Form, form_of
 from studio.sweeps.sizes import Size, shortfalls, size_of, size_words
 from studio.workbench import Workbench
 from ui.parameter import parameter_field
-from ui.recipe import FIRST, anchored, default_parameters, methods
+from ui.recipe import anchored, default_parameters, methods
 
 STRATEGIES = {
     "sobol": "spread evenly over the sliders",
@@ -28,7 +28,8 @@ POINTS = 32
 
 def filled() -> dict[str, Any]:
     """What the form holds."""
-    start = {"methods": [FIRST], "points": POINTS, "strategy": "sobol", "seed": 0, "parameters": {}}
+    first = [first_method().name]
+    start = {"methods": first, "points": POINTS, "strategy": "sobol", "seed": 0, "parameters": {}}
     return st.session_state.setdefault("sweep_form", start)
 
 
