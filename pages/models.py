@@ -113,9 +113,12 @@ def show_lacking() -> None:
         st.text(f"{counted(many, 'point lacks', 'points lack')} a score on some objective.")
         asked = None
         with st.container(horizontal=True):
-            if front and st.button(f"Measure the {len(front)} on the front", key="measure_front"):
+            few = "one" if len(front) == 1 else str(len(front))
+            if 0 < len(front) < many and st.button(
+                f"Measure the {few} on the front", key="measure_front"
+            ):
                 asked = front
-            if st.button(f"Measure all {many}", key="measure_all"):
+            if st.button("Measure it" if many == 1 else f"Measure all {many}", key="measure_all"):
                 asked = every
         if asked is not None:
             recipes = [measured.recipes[row] for row in asked]
