@@ -205,6 +205,7 @@ def preference_panel() -> None:
 components.library()
 steps.one_minute(bench)
 restore(bench.measured())
+bounding.restore(axes)
 if "address_refused" in st.session_state:
     st.text(f"This address cannot be used: {st.session_state['address_refused']}")
 wide, narrow = st.columns([2.6, 1], gap="medium")

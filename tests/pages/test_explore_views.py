@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,6 @@ def swept(bench: Workbench) -> Workbench:
 
 def readout(at: AppTest) -> dict[str, Any]:
     """What the component beside the sliders was given."""
-    import json
-
     for each in at.get("bidi_component"):
         if "readout" in each.proto.component_name:
             return json.loads(each.proto.json)
@@ -130,6 +129,21 @@ def test_bounds_filter_points_table_and_pick(swept: Workbench) -> None:
     at.button(key="no_bounds").click().run()
     assert len(at.dataframe[0].value) == len(measured)
     assert "bounds" not in at.query_params
+
+
+def test_a_pick_meets_the_bounds_of_an_address_at_once(swept: Workbench) -> None:
+    """The preference is drawn before the chart, which has the bounds' sliders."""
+    measured = swept.measured()
+    facts = measured.mean[:, measured.column("facts")]
+    most = float(np.sort(facts)[-3])
+    at = page("explore")
+    at.query_params["prefer"] = "facts:1.00,manners:0.00"
+    at.query_params["bounds"] = f"facts:..{most:g}"
+    at.run()
+    assert not at.exception
+    [mark] = [json.loads(each.proto.json)["mark"] for each in at.get("bidi_component")
+              if "picked" in each.proto.component_name]  # fmt: skip
+    assert facts[measured.row_of[mark["point"]]] <= float(f"{most:g}") < facts.max()
 
 
 def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Workbench) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from engine.front.bounds import FREE, Bounds, Pair
-from studio.decide.bounds import decimals, ends, words
+from studio.decide.bounds import decimals, ends, from_text, words
 from studio.points.view import Axis, Measured
 
 
@@ -41,6 +41,15 @@ def _heard(key: str, name: str, low: float, high: float, on_change: Callable[[],
     if pair != FREE:
         bounds()[name] = pair
     on_change()
+
+
+def restore(axes: Sequence[Axis]) -> None:
+    """Once a session, before anything is drawn that they count for: the bounds that the address
+    names."""
+    if "bounded" not in st.session_state:
+        st.session_state["bounded"] = True
+        asked = st.session_state["addressed"].get("bounds", "")
+        bind(from_text(asked, [axis.name for axis in axes]))
 
 
 def bounds_panel(

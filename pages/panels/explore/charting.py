@@ -96,10 +96,6 @@ def choose_axes(measured: Measured, axes: Sequence[Axis]) -> tuple[list[Axis], s
 def filters(kind: str, bench: Workbench, axes: Sequence[Axis]) -> Bounds:
     """Bounds on every objective, and what of a view to show."""
     measured = bench.measured()
-    if "bounded" not in st.session_state:
-        st.session_state["bounded"] = True
-        asked = st.session_state.get("addressed", {}).get("bounds", "")
-        bounding.bind(limiting.from_text(asked, [axis.name for axis in axes]))
     count = len(bounding.bounds())
     with st.popover(f"Bounds ({count})" if count else "Bounds", key="bounds", help=WORDS["bound"]):
         found = bounding.bounds_panel(measured, axes, repick)
