@@ -13,9 +13,9 @@ import streamlit as st
 
 from engine.errors import BadInput, ParetoscopeError, Problem, first_problems
 from studio.workbench import Workbench
-from ui import address, header, help_menu, jobs_bar, tray_menu, unforeseen
+from ui import address, header, help_menu, jobs_bar, streamlit_faults, tray_menu, unforeseen
 from ui.opened import connect, settled
-from ui.place import Place
+from ui.place import running
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,9 +51,8 @@ def navigation() -> st.Page:
 
 
 def export_link(model: Mapping[str, str | None], help: str | None = None) -> None:
-    """The way to Export with a model: a link, so that the browser itself leaves this page (see
-    place.py). By its page, not its file: a fragment may be drawn again alone, where no page has
-    been registered.
+    """The way to Export with a model: a link, by its page and not its file, since a fragment may be
+    drawn again alone, where no page has been registered.
 
     Args:
         model: what of an address names it: a point's id, or a recipe.
@@ -94,6 +93,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
             st.rerun()  # through app.py, now that the pages are known
     st.html(ROOT / "ui" / "components" / "style.css")
     settled()
+    streamlit_faults.on_page(*running())
     if address.came_back():
         address.take_up_again()
     try:
@@ -114,7 +114,7 @@ def enter(title: str, otherwise: Callable[[], None] | None = None) -> Workbench:
         st.stop()
     with st.container(horizontal=True, vertical_alignment="center", key="top_line"):
         with st.container():
-            header.header(bench, Place.here(title.lower()), page(title.lower()))
+            header.header(bench, title)
         jobs_bar.bar(bench, title)
         address.keep_tray(bench)
         help_menu.menu(bench, page("explore"))

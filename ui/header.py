@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import streamlit as st
@@ -25,7 +24,6 @@ from studio.task import WorkerState
 from studio.workbench import Workbench
 from ui import jobs_bar, news, tray
 from ui.opened import session
-from ui.place import Place
 
 LOOK_SECONDS = 0.25
 
@@ -113,19 +111,13 @@ def _damages(store: Store) -> None:
             st.code(lines, language=None, wrap_lines=True)
 
 
-def header(bench: Workbench, place: Place, file: Path) -> None:
-    """Draw it; `file` is the page's, to ask for it again whole.
-
-    A run of the page before, come late, has emptied the browser's page (see place.py): the page is
-    then asked for again, whole.
-    """
-    _draw(bench, place, file, Pulse(bench, session(), place.name.capitalize(), tray.tray()), [])
+def header(bench: Workbench, title: str) -> None:
+    """Draw it on the page of this title."""
+    _draw(bench, Pulse(bench, session(), title, tray.tray()), [])
 
 
 @st.fragment(key="header")
-def _draw(bench: Workbench, place: Place, file: Path, pulse: Pulse, drawn: list[bool]) -> None:
-    if drawn and place.left:
-        st.switch_page(file, query_params=place.parameters)
+def _draw(bench: Workbench, pulse: Pulse, drawn: list[bool]) -> None:
     news.listen("header", pulse.look, LOOK_SECONDS)
     if drawn and pulse.due:
         st.rerun()

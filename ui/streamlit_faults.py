@@ -11,6 +11,12 @@ milliseconds.
     thread of a click: elements, stops ──► loop:           ──► elements, stopped ──► fragment's run
     fragment:                  request ──►       it waits
 
+A run of the page before. After a link was clicked the browser may still send what a fragment of the
+page before asked for. Streamlit answers with a run of that page: seeing its name the browser
+empties the page, and draws nothing but the fragment, or fails to. Here such a request is dropped.
+
+    browser: link to Export ──► fragment of Explore ──► server: Export … Explore, the fragment alone
+
 Elements thrown away. A fragment's run that starts discards what still waits in the session's queue:
 elements of the same fragment, and the message that a run was complete. A run of the whole page that
 is reported complete without a fragment's elements removes them from the page until the fragment
@@ -33,7 +39,7 @@ whole page is drawn, which shows it (see unforeseen.py).
 from __future__ import annotations
 
 import functools
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -52,6 +58,9 @@ from ui import unforeseen
 SOON = 0.001
 """Seconds after which a request looks again whether the thread before it is done."""
 
+SESSIONS = 1000
+"""Sessions whose page is known; the one that moved longest ago is forgotten first."""
+
 UNTAKEN = (
     "The page's request could not be processed; the reason is on the server's standard error. "
     "Points measured so far are safe. Reload the page."
@@ -61,6 +70,38 @@ Create = Callable[[AppSession, BaseException], ForwardMsg]
 Ask = Callable[[AppSession, ClientState | None], None]
 Call = Callable[[SessionState, Any, Callable[[], None]], None]
 Clear = Callable[[ForwardMsgQueue, bool, list[str] | None], None]
+
+
+_pages: OrderedDict[str, str] = OrderedDict()
+
+
+def on_page(session: str, page: str) -> None:
+    """A browser session has asked for a page, or was led to it.
+
+    Args:
+        session: Streamlit's name of the session.
+        page: Streamlit's name of the page.
+    """
+    _pages[session] = page
+    _pages.move_to_end(session)
+    while len(_pages) > SESSIONS:
+        _pages.popitem(last=False)
+
+
+def stay_on_the_page(ask: Ask) -> Ask:
+    """`AppSession.request_rerun` that takes no fragment of a page that the session has left."""
+
+    @functools.wraps(ask)
+    def asked(session: AppSession, client_state: ClientState | None) -> None:
+        if client_state is not None and client_state.page_script_hash:
+            page = client_state.page_script_hash
+            if not client_state.fragment_id:
+                on_page(session.id, page)
+            elif _pages.get(session.id, page) != page:
+                return
+        ask(session, client_state)
+
+    return asked
 
 
 def _is_ending(session: AppSession) -> bool:
@@ -143,7 +184,7 @@ def mend() -> None:
     """Put all in their place; a second call does nothing."""
     if not hasattr(ForwardMsgQueue.clear, "__wrapped__"):
         ForwardMsgQueue.clear = keep_what_waits(ForwardMsgQueue.clear)  # type: ignore[method-assign,assignment]
-        ask = wait_for_the_end(AppSession.request_rerun)
+        ask = stay_on_the_page(wait_for_the_end(AppSession.request_rerun))
         AppSession.request_rerun = ask  # type: ignore[method-assign,assignment]
         create = in_own_words(AppSession._create_exception_message)
         AppSession._create_exception_message = create  # type: ignore[method-assign,assignment]

@@ -67,7 +67,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        return cls(problems_of(error), details(error), running())
+        return cls(problems_of(error), details(error), running()[1])
 
 
 def keep(error: Exception) -> None:
@@ -79,7 +79,7 @@ def keep(error: Exception) -> None:
 def show_kept() -> None:
     """What is kept of a callback that failed on this page, until a user closes it."""
     kept: Failure | None = st.session_state.get(KEPT)
-    if kept is not None and kept.run != running():
+    if kept is not None and kept.run != running()[1]:
         del st.session_state[KEPT]
     elif kept is not None:
         _draw(kept, kept=True)

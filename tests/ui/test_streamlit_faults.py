@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -37,7 +39,7 @@ def test_streamlit_starts_a_thread_beside_one_that_is_ending(
 ) -> None:
     """Once it does not, `wait_for_the_end` can go."""
     started: list[str] = []
-    ask = getattr(AppSession.request_rerun, "__wrapped__", AppSession.request_rerun)
+    ask = inspect.unwrap(AppSession.request_rerun)
     runner = ScriptRunner.__new__(ScriptRunner)
     runner._requests, runner._execing = ScriptRequests(), False
     runner._join_wake_lock, runner._join_wake_coordinator = threading.Lock(), None
@@ -54,10 +56,32 @@ def test_streamlit_starts_a_thread_beside_one_that_is_ending(
     assert started == ["header"]
 
 
+def test_streamlit_runs_a_fragment_of_a_page_that_was_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once it does not, `stay_on_the_page` can go."""
+    started: list[str] = []
+    session = AppSession.__new__(AppSession)
+    session.id, session._scriptrunner = "left", None
+    session._state = AppSessionState.APP_IS_RUNNING
+    session._client_state = ClientState()
+    monkeypatch.setattr(session, "has_fragment", lambda name: True)
+    monkeypatch.setattr(
+        session, "_create_scriptrunner", lambda data: started.append(data.page_script_hash)
+    )
+    monkeypatch.setattr(mending, "_pages", OrderedDict())
+    plain = inspect.unwrap(AppSession.request_rerun)
+    late = ClientState(page_script_hash="explore", fragment_id="header")
+    for ask in (plain, mending.stay_on_the_page(plain)):
+        ask(session, ClientState(page_script_hash="export"))
+        ask(session, late)
+    session._state = AppSessionState.SHUTDOWN_REQUESTED  # there is nothing to shut down
+    assert started == ["export", "explore", "export"]
+
+
 def test_streamlit_ends_the_run_where_a_callback_raises() -> None:
     """Once it does not, `go_on` can go."""
-    real = SessionState._run_callback_and_record_rerun
-    call = getattr(real, "__wrapped__", real)
+    call = inspect.unwrap(SessionState._run_callback_and_record_rerun)
 
     def fail() -> None:
         raise ZeroDivisionError
@@ -97,8 +121,7 @@ def test_a_request_waits_in_turn_for_the_end_of_the_thread_before() -> None:
 
 
 def test_a_message_that_fails_is_told_in_our_words() -> None:
-    plain = AppSession._create_exception_message
-    plain = getattr(plain, "__wrapped__", plain)
+    plain = inspect.unwrap(AppSession._create_exception_message)
     error = ValueError("somebody's /home")
     theirs = plain(None, error).delta.new_element
     assert theirs.HasField("exception")  # once it is not, `in_own_words` can go
@@ -137,8 +160,7 @@ def test_what_waits_is_sent_before_what_a_fragment_says_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for kind, name in ((ForwardMsgQueue, "clear"), (AppSession, "request_rerun")):
-        plain = getattr(kind, name)
-        monkeypatch.setattr(kind, name, getattr(plain, "__wrapped__", plain))
+        monkeypatch.setattr(kind, name, inspect.unwrap(getattr(kind, name)))
     queue = waiting("header", "recipe")
     queue.clear(True, ["header"])
     assert told(queue) == ["old", EARLY]  # once it is not, `keep_what_waits` can go
