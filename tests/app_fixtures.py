@@ -74,6 +74,12 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def whole(bench: Workbench, count: int) -> bool:
+    """Whether there are so many points, and each has every score."""
+    measured = bench.measured()
+    return len(measured) == count and all(map(measured.complete, range(count)))
+
+
 @pytest.fixture
 def bench(home: Path) -> Workbench:
     """The study open and its models scored."""

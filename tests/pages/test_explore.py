@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from cache.journal import NotSaved
 from studio.workbench import Workbench
-from tests.app_fixtures import page, texts, until, widget
+from tests.app_fixtures import page, texts, until, whole, widget
 from tests.pages import toy
 from ui import frame, opened
 
@@ -66,7 +66,7 @@ def test_evaluate_measures_the_recipe_in_hand(bench: Workbench) -> None:
     assert "c=helpful%3A0.8%2Cterse%3A0.5" in said and "point" not in said  # not measured
     models = bench.measured().ids
     at.button(key="evaluate").click().run()
-    until(lambda: bench.advance() or len(bench.measured()) == 5)
+    until(lambda: bench.advance() or whole(bench, 5))
     at.run()
     assert not at.exception
     assert at.button(key="evaluate").disabled
@@ -183,7 +183,7 @@ def test_a_worker_that_failed_says_why_and_can_be_restarted(
     assert "holds NaN" in texts(at)
     service.opens = True
     at.button(key="restart").click().run()
-    until(lambda: bench.advance() or len(bench.measured()) == 4)
+    until(lambda: bench.advance() or whole(bench, 4))
     at.run()
     assert not at.exception
     assert "worker failed" not in texts(at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.recipe import Recipe, resolve
 from studio.workbench import Workbench
-from tests.app_fixtures import page, texts, until
+from tests.app_fixtures import page, texts, until, whole
 
 
 def test_scores_as_of_an_earlier_definition_are_told_and_measured_anew(bench: Workbench) -> None:
@@ -28,7 +28,7 @@ def test_scores_as_of_an_earlier_definition_are_told_and_measured_anew(bench: Wo
     )
     assert said in texts(at) and len(bench.measured()) == before
     at.button(key="measure_anew").click().run()
-    until(lambda: bench.advance() or len(bench.measured()) == before + 1)
+    until(lambda: bench.advance() or whole(bench, before + 1))
     at = page("explore").run()
     assert not at.exception
     assert "earlier definition" not in texts(at)

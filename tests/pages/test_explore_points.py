@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from studio.points.remarks import Remark
 from studio.points.view import axes_of
 from studio.workbench import Workbench
-from tests.app_fixtures import page, texts, until
+from tests.app_fixtures import page, texts, until, whole
 from tests.pages.test_explore_views import measure, mix
 
 
@@ -85,7 +85,7 @@ def test_models_cannot_be_hidden(bench: Workbench) -> None:
 def test_mine_is_what_was_named_starred_or_evaluated_by_hand(bench: Workbench, best: str) -> None:
     at = page("explore").run()
     at.button(key="evaluate").click().run()
-    until(lambda: bench.advance() or len(bench.measured()) == 6)
+    until(lambda: bench.advance() or whole(bench, 6))
     at.run()
     at.toggle(key="sought_mine").set_value(True).run()
     at.run()

@@ -14,13 +14,13 @@ from studio.decide.preference import Preference
 from studio.points import predicting
 from studio.points.view import axes_of
 from studio.workbench import Workbench
-from tests.app_fixtures import page, texts, until, widget
+from tests.app_fixtures import page, texts, until, whole, widget
 
 
 def measure(bench: Workbench, recipes: list[Recipe]) -> None:
     count = len(bench.measured()) + len(recipes)
     bench.evaluate(recipes, "a test", "test")
-    until(lambda: bench.advance() or len(bench.measured()) == count)
+    until(lambda: bench.advance() or whole(bench, count))
 
 
 def mix(bench: Workbench, helpful: float, terse: float) -> Recipe:
@@ -51,7 +51,7 @@ def test_too_few_points_are_said_and_the_missing_ones_can_be_measured(bench: Wor
     button = at.button(key="missing")
     count = int(button.label.split()[1])
     button.click().run()
-    until(lambda: bench.advance() or len(bench.measured()) == before + count)
+    until(lambda: bench.advance() or whole(bench, before + count))
     at.run()
     assert not at.exception
     assert readout(at)["title"] == "Predicted, not measured"

@@ -16,7 +16,7 @@ from engine.scoring.objectives import objective_fingerprint
 from studio.opening import read_study
 from studio.task import WorkerState
 from studio.workbench import Workbench
-from tests.app_fixtures import ROOT, until
+from tests.app_fixtures import ROOT, until, whole
 from tests.pages import toy
 from ui import opened
 
@@ -132,7 +132,7 @@ def test_a_study_the_engine_refuses_says_why_and_can_be_tried_again(
     assert "holds NaN" in bench.worker().reason
     service.opens = True
     bench.restart()
-    until(lambda: bench.advance() or len(bench.measured()) == 4)
+    until(lambda: bench.advance() or whole(bench, 4))
     assert bench.worker().name in ("ready", "busy")
 
 

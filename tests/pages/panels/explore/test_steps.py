@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
 from studio.workbench import Workbench
-from tests.app_fixtures import page, until, widget
+from tests.app_fixtures import page, until, whole, widget
 from ui import steps
 
 ALL = set(steps.WORDS.values())
@@ -31,7 +31,7 @@ def test_a_step_is_ticked_once_it_was_done(bench: Workbench) -> None:
     widget(at.slider, "helpful").set_value(0.75).run()
     assert ticked(at) == {"Move a slider"}
     at.button(key="evaluate").click().run()
-    until(lambda: bench.advance() or len(bench.measured()) == 5)
+    until(lambda: bench.advance() or whole(bench, 5))
     at.run()
     assert ticked(at) == {"Move a slider", "Evaluate the mixture"}
     [weight] = [each for each in at.slider if re.match("weight:.*:facts$", each.key or "")]
