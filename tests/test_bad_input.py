@@ -431,7 +431,7 @@ class TestOutputs:
     def test_too_little_room_is_told_before(self, shell: Shell, small_disk: Path) -> None:
         out = small_disk / "out"
         (small_disk / "other").write_bytes(b"x" * 40_000)
-        words = ("GB are needed", "Free some space")
+        words = ("kB are needed", "Free some space")
         shell.refused("merge", shell.root / "merge.yaml", out, names=words)
         assert [each.name for each in small_disk.iterdir()] == ["other"]
 

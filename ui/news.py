@@ -153,14 +153,18 @@ async def serve(socket: WebSocket) -> None:
 
 
 async def _tell(socket: WebSocket, tab: Tab) -> None:
-    while True:
-        await asyncio.sleep(STEP_SECONDS)
-        changed = await run_in_threadpool(tab.changed, time.monotonic())
-        if changed:
-            try:
+    """Look and tell until the tab leaves; one that cannot be told is left, and comes again."""
+    try:
+        while True:
+            await asyncio.sleep(STEP_SECONDS)
+            changed = await run_in_threadpool(tab.changed, time.monotonic())
+            if changed:
                 await socket.send_text(json.dumps(changed))
-            except (WebSocketDisconnect, RuntimeError):  # it is leaving
-                return
+    except (WebSocketDisconnect, RuntimeError):
+        return  # it is leaving
+    except Exception:
+        log.exception("a tab cannot be told what changed")
+        await socket.close(1011)
 
 
 def route() -> WebSocketRoute:

@@ -121,6 +121,7 @@ def test_an_axis_that_is_dragged_stays_there_from_run_to_run(
     assert names(page) == moved
     page.get_by_role("button", name="Show", exact=True).click()
     tags = page.locator(".stMultiSelect [data-tag], .stMultiSelect [data-baseweb=tag]")
+    expect(tags).to_have_count(len(moved))
     shown = [each.split()[0] for each in tags.all_inner_texts()]
     assert shown == moved
     with redrawn(page):

@@ -108,3 +108,16 @@ def test_a_tab_that_says_nonsense_is_left(said: dict[str, Any]) -> None:
     heard = talk({"type": "websocket.receive", **said}, until=lambda heard: len(heard) == 2)
     assert [each["type"] for each in heard] == ["websocket.accept", "websocket.close"]
     assert heard[1]["code"] == 1003
+
+
+def test_a_tab_that_cannot_be_told_is_left_so_that_it_comes_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(tab: Tab, now: float) -> list[str]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Tab, "changed", fail)
+    heard = talk(until=lambda heard: len(heard) == 2)
+    assert [each["type"] for each in heard] == ["websocket.accept", "websocket.close"]
+    assert heard[1]["code"] == 1011
+    assert "a tab cannot be told what changed" in caplog.text

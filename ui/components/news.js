@@ -15,7 +15,9 @@ const hub = (path) => {
   const next = () => {
     const channel = turns.shift();
     turning = channel !== undefined;
-    if (turning) heard.get(channel)?.ring(), setTimeout(next, APART);
+    if (!turning) return;
+    setTimeout(next, APART); // whatever becomes of this one
+    heard.get(channel)?.ring();
   };
   const soon = () => (asked ??= setTimeout(say, 0));
   const open = () => {

@@ -184,7 +184,7 @@ def test_a_full_disk_leaves_nothing_half_made(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(write, "write_demo", full)
-    with pytest.raises(NotSaved, match="no room"):
+    with pytest.raises(NotSaved, match="the disk is full"):
         demo_in(tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == ["segments"]
     monkeypatch.undo()

@@ -87,7 +87,7 @@ def test_values_travel_as_float64_and_nan_survives_there() -> None:
 
 def test_a_body_that_was_cut_is_refused() -> None:
     frame = pack(Event("result", "j", {"row": {"values": [1.0, 2.0]}}))
-    with pytest.raises(ValueError, match="2 values announced, 1 came"):
+    with pytest.raises(ValueError, match="2 values announced, 1 received"):
         unpack(frame[:-8])
 
 
