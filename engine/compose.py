@@ -30,7 +30,7 @@ from engine.family.loading import load_module
 from engine.family.memory import extra_elements, running_elements
 from engine.family.text import Text
 from engine.merging.adapters import AdapterModel
-from engine.merging.basis import Basis, Elementwise, Tensors, nothing
+from engine.merging.basis import Basis, Computed, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
 from engine.merging.peft_layers import attach
 from engine.recipe import Recipe, find_method, unmerged
@@ -195,7 +195,7 @@ class Composer:
         key = (method.name, tuple(sorted(structural.items())))
         if key not in self._bases:
             basis = method.build(self.tensors, **structural)
-            if keep and isinstance(basis, Elementwise):
+            if keep and isinstance(basis, Computed):
                 basis = basis.materialise()
             self._bases[key] = basis
             while len(self._bases) > _BASES_KEPT:

@@ -74,6 +74,7 @@ class Method:
         unmerged: the parameter that names the model, where the method is one model, unmerged.
         first: whether it is the method to begin with.
         simplex: whether only the proportions of the coefficients matter (Σ c must not be 0).
+        matrices: whether it takes whole matrices apart, which needs memory for copies of one.
         additive: whether it is θ0 + Σ c_i τ_i, which adapters on the base give without a merge.
         mergekit: what the weights of mergekit's method of the same name multiply; None if
             mergekit has no such method with the same result.
@@ -95,6 +96,7 @@ class Method:
     unmerged: str = ""
     first: bool = False
     simplex: bool = False
+    matrices: bool = False
     additive: bool = False
     mergekit: Literal["task vectors", "models"] | None = None
     default_range: tuple[float, float] = (0.0, 1.5)
@@ -154,6 +156,7 @@ def method(
     unmerged: str = "",
     first: bool = False,
     simplex: bool = False,
+    matrices: bool = False,
     additive: bool = False,
     mergekit: Literal["task vectors", "models"] | None = None,
     default_range: tuple[float, float] = (0.0, 1.5),
@@ -171,8 +174,8 @@ def method(
     facts: dict[str, Any] = dict(
         space=space, summary=summary, source=source, slider=slider, mark=mark, corners=corners,
         names_base=names_base, takes_coefficients=takes_coefficients, unmerged=unmerged,
-        first=first, simplex=simplex, additive=additive, mergekit=mergekit,
-        default_range=default_range, check=check,
+        first=first, simplex=simplex, matrices=matrices, additive=additive,
+        mergekit=mergekit, default_range=default_range, check=check,
     )  # fmt: skip
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -114,6 +114,50 @@ def pcb_basis(
     return clamped * scale / scale.sum(0).clamp_min(1e-12), clamped, scale
 
 
+def tsv_basis(vectors: Sequence[Tensor], reweighted: bool = False) -> list[Tensor]:
+    """TSV-Merge (arXiv 2412.00081) on the task vectors of one tensor: W_i, float64.
+
+    Directions that an expert lacks take no part, and coinciding ones are shared; `reweighted` is
+    our reading of arXiv 2502.06876.
+    """
+    n = len(vectors)
+    if vectors[0].ndim != 2:
+        return [each.double() / n for each in vectors]
+    side = min(vectors[0].shape)
+    counts, scales = [side // n] * n, [1.0] * n
+    sizes = [each.double().abs() for each in vectors]
+    differing = [i for i in range(n) if sizes[i].any()]
+    if reweighted and differing:
+        tails, densities = [], []
+        for i in differing:
+            limit = sizes[i].mean() + 3 * sizes[i].std(correction=0)
+            tails.append(1 + float(sizes[i][sizes[i] > limit].sum() / sizes[i].sum()))
+            spread = sizes[i].sum() ** 2 / (sizes[i] ** 2).sum()
+            densities.append(float(spread) / sizes[i].numel())
+        counts = [0] * n
+        for i, tail, density in zip(differing, tails, densities, strict=True):
+            scales[i] = tail * len(differing) / sum(tails)
+            share = (side - len(differing)) * density / sum(densities)
+            counts[i] = 1 + int(share + 1e-6) if side >= len(differing) else 0
+    parts = []
+    for each, count in zip(vectors, counts, strict=True):
+        u, s, v = torch.linalg.svd(each.double(), full_matrices=False)
+        kept = min(count, int((s > 1e-6 * s.max()).sum())) if side else 0
+        parts.append((u[:, :kept], s[:kept], v[:kept].T))
+
+    def polar(columns: Tensor) -> Tensor:
+        u, s, v = torch.linalg.svd(columns, full_matrices=False)
+        kept = int((s > 1e-6).sum())
+        return u[:, :kept] @ v[:kept]
+
+    left, right = (polar(torch.cat([part[at] for part in parts], 1)) for at in (0, 2))
+    found, start = [], 0
+    for (_, values, _), scale in zip(parts, scales, strict=True):
+        block = slice(start, start := start + len(values))
+        found.append(left[:, block] * values * scale @ right[:, block].T)
+    return found
+
+
 def merged(
     base: Path,
     experts: Mapping[str, Path],
@@ -153,6 +197,12 @@ def merged(
             parts = row.double().split([taus[expert][name].numel() for name in names])
             for name, part in zip(names, parts, strict=True):
                 taus[expert][name] = part.reshape(taus[expert][name].shape)
+
+    if method in ("tsv", "rtsv"):
+        for name in names:
+            found = tsv_basis([taus[expert][name] for expert in experts], method == "rtsv")
+            for expert, each in zip(experts, found, strict=True):
+                taus[expert][name] = each
 
     if method == "linear":  # Σ c θ / Σ c with θ = θ0 + τ
         total = sum(float(value) for value in coefficients.values())
@@ -352,7 +402,7 @@ def compose(
         strength = given.get("strength", 1.0)
         c = {name: strength * value for name, value in coefficients.items()}
         return unmerged(base, experts, c)
-    if method in ("task_arithmetic", "linear", "pcb"):
+    if method in ("task_arithmetic", "linear", "pcb", "rtsv", "tsv"):
         weights = merged(base, experts, method, coefficients, given)
         return load_merged(base, rounded(weights, torch.bfloat16))
     terms = list(coefficients.items())

@@ -36,6 +36,8 @@ from engine.study import RESERVED_NAMES, TOWERS, FamilySpec
 from engine.study_file import model_of, naming_problems
 from engine.yaml_reading import Document, read_document
 
+_COPIES = 14  # float32 copies of the largest matrix beside the merge, where it is taken apart
+
 _KEYS = ("base", "experts", "method", "coefficients", "parameters", "towers", "tokenizer")
 
 
@@ -47,12 +49,14 @@ class MergePlan:
         build: makes the basis on tensors.
         coefficients: by tensor name.
         dtype: None for the base checkpoint's own.
+        matrices: whether whole matrices are taken apart.
     """
 
     family: Family
     build: Callable[[Tensors], Basis]
     coefficients: Coefficients
     dtype: torch.dtype | None
+    matrices: bool = False
 
 
 def read_mergefile(file: Path) -> MergePlan:
@@ -138,7 +142,11 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
     strength = float(recipe.parameters.get("strength", 1.0))
     coefficients = {name: value * strength for name, value in recipe.coefficients.items()}
     return MergePlan(
-        family, lambda tensors: method.build(tensors, **structural), lambda _: coefficients, None
+        family,
+        lambda tensors: method.build(tensors, **structural),
+        lambda _: coefficients,
+        None,
+        method.matrices,
     )
 
 
@@ -164,10 +172,15 @@ def _from_mergekit(data: Mapping[str, Any], file: Path) -> MergePlan:
     )
 
 
-def working_memory(family: Family) -> int:
-    """Bytes a streamed merge holds at its worst: the largest tensor and a few chunks an expert."""
+def working_memory(family: Family, matrices: bool = False) -> int:
+    """Bytes a streamed merge holds at its worst: the largest tensor and a few chunks an expert.
+
+    Args:
+        matrices: whether matrices are taken apart: their factors, and what LAPACK works in.
+    """
     largest = max(family.base.tensors[name].count for name in family.tensors)
-    return 4 * largest * (3 + len(family.experts)) + 4 * CHUNK * 6 * (1 + len(family.experts))
+    copies = 3 + len(family.experts) + _COPIES * matrices
+    return 4 * largest * copies + 4 * CHUNK * 6 * (1 + len(family.experts))
 
 
 def merge(
@@ -201,7 +214,7 @@ def merge(
     check_output(out)
     chosen = pick_device(device)
     plan = read_mergefile(file)
-    needed = working_memory(plan.family)
+    needed = working_memory(plan.family, plan.matrices)
     if memory is not None and needed > memory:
         what = f"this merge needs about {size_text(needed)} of memory"
         raise bad("--memory", what, f"Allow at least that; {size_text(memory)} were allowed.")

@@ -96,6 +96,17 @@ class Reader:
         product = (up @ down[:, kept]).T if pair.transposed else up[kept] @ down
         return (product * pair.scale).float().contiguous()
 
+    def product(self, name: str) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """A LoRA adapter's delta as float64 (up [rows, rank], down [rank, columns]), whose product
+        it is; None if the adapter leaves that tensor alone."""
+        if self.checkpoint.adapter is None:
+            raise ValueError(f"{self.checkpoint.name} is not an adapter")
+        pair = self.checkpoint.adapter.pairs.get(name)
+        if pair is None:
+            return None
+        down, up = self.stored(pair.a).double(), self.stored(pair.b).double() * pair.scale
+        return (down.T, up.T) if pair.transposed else (up, down)
+
     def close(self) -> None:
         self._open.clear()
 

@@ -9,4 +9,6 @@ from __future__ import annotations
 
 from engine.merging import linear as linear
 from engine.merging import pcb as pcb
+from engine.merging import rtsv as rtsv
 from engine.merging import task_arithmetic as task_arithmetic
+from engine.merging import tsv as tsv

@@ -4,6 +4,7 @@
     Affine     θ(c) = Σ_m a_m(c) θ_m                       stores nothing
     Elementwise  θ(c) = θ0 + Σ c_i W_i, W = weigh(chunk)   computes W again at every pass
     Sparse     the same with W kept as a bitmap and float32 values
+    (engine.merging.low_rank: bases on whole matrices)
 
 All sums are float32, start from θ0 and round nowhere. A product and its addition are two roundings,
 never fused, so that a result does not depend on where a chunk begins. Vocabularies: the base's rows
@@ -16,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -47,6 +48,14 @@ class Basis(Protocol):
 
     def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
         """Write θ(c)[name] into `out`, float32, of `tensors.shape(name)`."""
+
+
+@runtime_checkable
+class Computed(Basis, Protocol):
+    """A basis that computes at every pass what it can keep in memory instead."""
+
+    def materialise(self) -> Basis:
+        """The same basis, bit-equal, for many passes."""
 
 
 class Tensors:
@@ -114,6 +123,11 @@ class Tensors:
         """s·B·A of a LoRA expert, float32, or None if it leaves the tensor alone."""
         found = self._readers[expert].delta(name)
         return None if found is None else found.to(self.device)
+
+    def product(self, expert: str, name: str) -> tuple[Tensor, Tensor] | None:
+        """The factors of `delta`, float64, scale included, or None."""
+        found = self._readers[expert].product(name)
+        return None if found is None else (found[0].to(self.device), found[1].to(self.device))
 
     def fill_extra_rows(self, name: str, out: Tensor) -> None:
         """Copy the rows that the base lacks from the expert that supplies them."""

@@ -23,6 +23,8 @@ METHODS: dict[str, tuple[dict[str, float], dict[str, Any]]] = {
     "task_arithmetic": ({"helpful": 0.7, "terse": -0.4}, {"strength": 0.5}),
     "linear": ({"base": 0.4, "helpful": 0.7, "terse": 0.3}, {}),
     "pcb": ({"helpful": 1.2, "terse": 0.6}, {"ratio": 0.2, "variant": "nlp"}),
+    "rtsv": ({"helpful": 0.8, "terse": 0.5}, {}),
+    "tsv": ({"helpful": 1.1, "terse": 0.6}, {"strength": 0.9}),
 }
 
 
@@ -147,10 +149,11 @@ def test_raw_state_dicts(tmp_path: Path, method: str) -> None:
     )  # fmt: skip
     found = load_file(tmp_path / "out/model.safetensors")
     assert set(found) == set(wanted)
+    fine = 2e-5 if method in ("rtsv", "tsv") else 2e-6  # a float32 decomposition of 30 directions
     for name, each in found.items():
         assert each.dtype == states["zero"][name].dtype and each.shape == states["zero"][name].shape
         tolerance = 8e-3 if each.dtype == torch.bfloat16 else 2e-6
-        assert torch.allclose(each.float(), wanted[name].float(), rtol=tolerance, atol=2e-6), name
+        assert torch.allclose(each.float(), wanted[name].float(), rtol=tolerance, atol=fine), name
     assert torch.equal(found["ids"], torch.arange(5))
 
 

@@ -85,10 +85,11 @@ def says_no_path(out: Path, root: Path) -> None:
 
 
 class TestMerged:
+    @pytest.mark.parametrize("method", ["pcb", "tsv"])  # W with its zeros left out; thin factors
     def test_the_weights_are_those_that_were_scored(
-        self, composer: Composer, root: Path, tmp_path: Path
+        self, composer: Composer, root: Path, tmp_path: Path, method: str
     ) -> None:
-        recipe = Recipe("pcb", {"helpful": 1.1, "terse": 0.7}, {"strength": 0.9})
+        recipe = Recipe(method, {"helpful": 1.1, "terse": 0.7}, {"strength": 0.9})
         done = export(composer, recipe, tmp_path / "out")
         assert done.max_logit_difference == 0.0
         assert list(done.files) == names(tmp_path / "out")

@@ -1,0 +1,158 @@
+"""Bases of methods that need a whole matrix at a time, and whose W_i is a product of thin factors.
+
+    Whole     task vectors of one tensor, expert by expert, each read when it is asked for
+    LowRank   θ(c) = θ0 + Σ c_i L_i R_i, (L, R) = factor(whole)      computes them at every pass
+    Thin      the same with L and R kept in memory
+
+L and R are kept, not their product: n experts share a tensor's rank, so that theirs take less than
+n tensors. A pass multiplies them out straight into the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.errors import bad
+from engine.merging.basis import CHUNK, Basis, Tensors
+
+
+class Factors(NamedTuple):
+    """W_i = left @ right.
+
+    Attributes:
+        left: float32 [rows, k].
+        right: float32 [k, columns].
+    """
+
+    left: Tensor
+    right: Tensor
+
+
+class Whole:
+    """Task vectors of one tensor.
+
+    Attributes:
+        name: of the tensor, as the base's files have it.
+        experts: in the family's order.
+        shape: of the merged part.
+        device: where the arithmetic runs.
+    """
+
+    def __init__(self, tensors: Tensors, name: str) -> None:
+        self.name = name
+        self.experts = tensors.experts
+        self.shape = tensors.merged_shape(name)
+        self.device = tensors.device
+        self.tick = tensors.tick
+        self._tensors = tensors
+
+    def vector(self, expert: str) -> Tensor:
+        """τ of one expert, float32 of `shape`.
+
+        Raises:
+            BadInput: it overflows float32.
+        """
+        tensors = self._tensors
+        found = torch.zeros(self.shape, device=self.device)
+        if expert in tensors.full:
+            flat = found.view(-1)
+            base = tensors.read("base", self.name).reshape(-1)
+            theirs = tensors.read(expert, self.name).reshape(-1)
+            for start in range(0, len(flat), CHUNK):
+                part = slice(start, start + CHUNK)
+                torch.sub(theirs[part].float(), base[part].float(), out=flat[part])
+        elif (delta := tensors.delta(expert, self.name)) is not None:
+            found.copy_(delta)
+        tensors.tick()
+        if not found.isfinite().all():
+            what = f"the difference of {expert} from the base overflows float32"
+            raise bad(f"tensor {self.name}", what, "Leave this expert out of the family.")
+        return found
+
+    def product(self, expert: str) -> tuple[Tensor, Tensor] | None:
+        """(up [rows, r], down [r, columns]) float64 of a LoRA expert that changes the tensor:
+        τ = up @ down. None for any other expert."""
+        return None if expert in self._tensors.full else self._tensors.product(expert, self.name)
+
+
+class LowRank:
+    """θ(c) = θ0 + Σ c_i L_i R_i on matrices, and another basis on the other tensors.
+
+    Args:
+        factor: task vectors of a tensor -> the factors of every expert.
+        takes: whether `factor` is for the tensor of that name.
+        others: basis of the tensors that it is not for.
+    """
+
+    def __init__(
+        self,
+        tensors: Tensors,
+        factor: Callable[[Whole], Sequence[Factors]],
+        takes: Callable[[str], bool],
+        others: Basis,
+    ) -> None:
+        self.tensors = tensors
+        self.takes = takes
+        self.others = others
+        self._factor = factor
+
+    def factors(self, name: str) -> Sequence[Factors]:
+        """L_i and R_i of a tensor that it takes."""
+        return self._factor(Whole(self.tensors, name))
+
+    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
+        """Write θ(c)[name], computing the factors on the way where a coefficient needs them."""
+        if not self.takes(name):
+            self.others.combine(name, coefficients, out)
+            return
+        needed = any(coefficients[expert] != 0.0 for expert in self.tensors.experts)
+        _write(self.tensors, name, self.factors(name) if needed else (), coefficients, out)
+
+    def materialise(self) -> Thin:
+        """The same basis with the factors kept in memory, so that a slider move only uses them."""
+        return Thin(self)
+
+
+class Thin:
+    """A basis whose factors are kept; the other tensors' W is computed at every pass."""
+
+    def __init__(self, source: LowRank) -> None:
+        self.tensors = source.tensors
+        self._others = source.others
+        self._factors = {
+            name: tuple(source.factors(name)) for name in self.tensors.names if source.takes(name)
+        }
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the factors take."""
+        kept = (each for factors in self._factors.values() for pair in factors for each in pair)
+        return sum(4 * each.numel() for each in kept)
+
+    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
+        """Write θ(c)[name] from the kept factors; bit-equal to `LowRank.combine`."""
+        if name in self._factors:
+            _write(self.tensors, name, self._factors[name], coefficients, out)
+        else:
+            self._others.combine(name, coefficients, out)
+
+
+def _write(
+    tensors: Tensors,
+    name: str,
+    factors: Sequence[Factors],
+    coefficients: Mapping[str, float],
+    out: Tensor,
+) -> None:
+    merged = out[: tensors.merged_shape(name)[0]]
+    merged.copy_(tensors.read("base", name))
+    for expert, (left, right) in zip(tensors.experts, factors, strict=False):
+        if coefficients[expert] != 0.0 and len(right):
+            merged.addmm_(left, right, alpha=coefficients[expert])
+            tensors.tick()
+    tensors.fill_extra_rows(name, out)
+    tensors.tick()
