@@ -76,6 +76,9 @@ def test_a_coefficient_scales_its_block(published: Tensors) -> None:
     for expert, wanted in zip(EXPERTS, tsv_basis(vectors), strict=True):
         found = merged(basis, name, {expert: 0.7}) - base
         torch.testing.assert_close(found.double(), 0.7 * wanted, rtol=0.0, atol=2e-5)
+    assert isinstance(basis, Computed)
+    c = dict(zip(EXPERTS, (0.3, -0.7, 1.1), strict=True))
+    assert torch.equal(merged(basis.materialise(), name, c), merged(basis, name, c))
 
 
 @pytest.mark.parametrize("method", NAMES)
