@@ -99,7 +99,7 @@ def weights(shapes: list[Shape]) -> list[float]:
     space="weight",
     summary="Like tsv, with more weight where few weights changed much, more rank where many did.",
     slider="How much of this expert's main directions is added: 0 none, 1 all.",
-    source="our reading of arXiv 2502.06876",
+    source="arXiv 2502.06876, our reading",
     mark="pentagon",
     corners=Corners(zero="base"),
     strength=True,
