@@ -218,8 +218,8 @@ def merge(
     if memory is not None and needed > memory:
         what = f"this merge needs about {size_text(needed)} of memory"
         raise bad("--memory", what, f"Allow at least that; {size_text(memory)} were allowed.")
-    fingerprints(plan.family, workspace, tick)  # finds weights that are not finite
-    basis = plan.build(Tensors(plan.family, chosen, tick))
+    known = fingerprints(plan.family, workspace, tick)  # finds weights that are not finite
+    basis = plan.build(Tensors(plan.family, chosen, tick, fingerprints=known))
     wanted = plan.dtype if dtype == "base" else DTYPES[dtype]
     with recording_in(workspace):
         files = merge_to(out, basis, plan.coefficients, dtype=wanted, shard=shard)

@@ -177,25 +177,31 @@ def _model_fingerprint(model: Checkpoint, digests: Mapping[Path, str]) -> str:
 
 
 def fingerprints(
-    family: Family, workspace: Path, tick: Callable[[], None] = nothing
+    family: Family, workspace: Path | None, tick: Callable[[], None] = nothing
 ) -> dict[str, str]:
     """sha256 of every model by name: its tensors and its configuration, or its adapter's scales.
 
     Args:
-        workspace: where digests are remembered; one that cannot be written only costs time.
+        workspace: where digests are remembered; one that cannot be written only costs time, and so
+            does None.
         tick: called once a region, in the caller's thread; what it raises ends the pass.
 
     Raises:
         BadInput: weights that are not finite (file and tensor), or files that change meanwhile.
     """
     files = _tensors_by_file(family.models.values())
-    memory = Digests(workspace)
+    memory = None if workspace is None else Digests(workspace)
     try:
-        digests = {path: known for path in files if (known := memory.find(path)) is not None}
+        digests = {
+            path: known
+            for path in files
+            if memory is not None and (known := memory.find(path)) is not None
+        }
         fresh = _hash_files(
             {path: each for path, each in files.items() if path not in digests}, tick
         )
-        memory.add(fresh)
+        if memory is not None:
+            memory.add(fresh)
     except OSError as error:
         where = str(error.filename or family.spec.base)
         raise bad(where, f"cannot be read ({error.strerror or error})", "Check the disk.") from None

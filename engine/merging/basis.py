@@ -67,6 +67,7 @@ class Tensors:
         device: where the arithmetic runs.
         tick: called once per chunk.
         workspace: where merged adapters are kept; None for as long as this object lives.
+        fingerprints: of the models, if known; else they are taken where a mask is drawn by lot.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Tensors:
         device: torch.device | str = "cpu",
         tick: Callable[[], None] = nothing,
         workspace: Path | None = None,
+        fingerprints: Mapping[str, str] | None = None,
     ) -> None:
         self.family = family
         self.device = torch.device(device)
@@ -82,7 +84,7 @@ class Tensors:
         self.names = family.tensors
         self.experts = tuple(family.experts)
         self.full = tuple(name for name in self.experts if family.experts[name].kind != "lora")
-        self._readers = Readers(family, lambda: self.tick(), workspace)
+        self._readers = Readers(family, lambda: self.tick(), workspace, fingerprints)
 
     @property
     def size(self) -> int:
@@ -91,8 +93,7 @@ class Tensors:
 
     def dtype(self, name: str) -> torch.dtype:
         """Dtype of a tensor in the base checkpoint."""
-        stored = FLOAT_DTYPES[self.family.base.tensors[name].dtype]
-        return getattr(torch, stored)
+        return getattr(torch, FLOAT_DTYPES[self.family.base.tensors[name].dtype])
 
     def shape(self, name: str) -> torch.Size:
         """Shape of a result: the base's, with the rows that only an expert has."""
@@ -150,7 +151,7 @@ class Tensors:
                 elif (delta := deltas[expert]) is not None:
                     row.copy_(delta.reshape(-1)[start : start + CHUNK])
             self.tick()
-            yield Chunk(name, start, self.experts, chunk)
+            yield Chunk(name, start, self.experts, chunk, self._readers.fingerprints)
 
     def chunks(self) -> Iterator[Chunk]:
         """Task vectors of the whole model, tensor by tensor."""

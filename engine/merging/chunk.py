@@ -1,12 +1,14 @@
 """A chunk of one tensor's task vectors that knows its position.
 
 A method's random numbers have to depend on the position: a mask seeded without the tensor's name is
-the same in all tensors of a shape, and one seeded per chunk changes with the chunk size.
+the same in all tensors of a shape, and one seeded per chunk changes with the chunk size. An expert
+counts by its fingerprint: what it is called, and which others stand beside it, changes no mask.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -23,19 +25,23 @@ class Chunk(NamedTuple):
         start: offset of the first element in the tensor's flat merged part.
         experts: one a row.
         vectors: τ, float32 [n, k].
+        fingerprints: gives the sha256 of every expert by name; asked where lots are drawn.
     """
 
     name: str
     start: int
     experts: tuple[str, ...]
     vectors: Tensor
+    fingerprints: Callable[[], Mapping[str, str]]
 
     def lots(self, seed: int) -> Tensor:
-        """Uniform random numbers in [0, 1), float32 [n, k], determined by seed, tensor, expert and
-        element, and independent of device and chunk size."""
+        """Uniform random numbers in [0, 1), float32 [n, k], determined by seed, tensor, the expert's
+        fingerprint and element, and independent of device and chunk size."""
         count = self.vectors.shape[1]
         places = torch.arange(self.start, self.start + count, device=self.vectors.device)
-        return torch.stack([_mixed(places, seed, self.name, expert) for expert in self.experts])
+        known = self.fingerprints()
+        keys = ((seed, self.name, known[expert]) for expert in self.experts)
+        return torch.stack([_mixed(places, *key) for key in keys])
 
 
 def _mixed(places: Tensor, *key: object) -> Tensor:

@@ -1,4 +1,5 @@
-"""The readers of a family's models, each opened when it is first asked for.
+"""The readers of a family's models, each opened when it is first asked for, and the models'
+fingerprints, taken when one is.
 
 An adapter that is not a sum of low-rank products is merged by peft at that moment, once; its reader
 is that of the resulting full expert.
@@ -6,7 +7,7 @@ is that of the resulting full expert.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,22 @@ class Readers:
     Args:
         tick: called after an adapter is merged.
         workspace: where merged adapters are kept; None for as long as this object lives.
+        known: the models' fingerprints by name, if they have been taken.
     """
 
-    def __init__(self, family: Family, tick: Callable[[], None], workspace: Path | None) -> None:
+    def __init__(
+        self,
+        family: Family,
+        tick: Callable[[], None],
+        workspace: Path | None,
+        known: Mapping[str, str] | None = None,
+    ) -> None:
         self._family = family
         self._tick = tick
         self._workspace = workspace
         self._open: dict[str, Reader] = {}
         self._materialised: Materialised | None = None
+        self._known = known
 
     def __getitem__(self, model: str) -> Reader:
         if model not in self._open:
@@ -42,12 +51,16 @@ class Readers:
             self._open[model] = Reader(found)
         return self._open[model]
 
+    def fingerprints(self) -> Mapping[str, str]:
+        """sha256 of every model by name; all files are read where no workspace remembers them."""
+        if self._known is None:
+            self._known = fingerprints(self._family, self._workspace, self._tick)
+        return self._known
+
     def _adapters(self) -> Materialised:
         if self._materialised is None:
             from engine.merging.materialised import Materialised  # peft takes a second to import
 
-            known = None
-            if self._workspace is not None:
-                known = fingerprints(self._family, self._workspace, self._tick)
+            known = None if self._workspace is None else self.fingerprints()
             self._materialised = Materialised(self._family.base, self._workspace, known)
         return self._materialised

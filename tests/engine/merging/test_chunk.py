@@ -1,4 +1,5 @@
-"""What is drawn by lot depends on the place alone: tensor, element, expert and seed."""
+"""What is drawn by lot depends on the place alone: tensor, element, expert (by its fingerprint) and
+seed."""
 
 from __future__ import annotations
 
@@ -19,9 +20,9 @@ SHAPE = (60, 70)
 
 @pytest.fixture
 def tensors(make: Make) -> Tensors:
-    """Three tensors of one shape, in which every expert differs from the base by 1."""
+    """Three tensors of one shape, in which an expert differs from the base by 1, another by −1."""
     zero, one = torch.zeros(SHAPE), torch.ones(SHAPE)
-    states = {"base": zero, "x": one, "y": one}
+    states = {"base": zero, "x": one, "y": -one}
     return make({model: {name: value.clone() for name in NAMES} for model, value in states.items()})
 
 
@@ -41,7 +42,7 @@ def merged(
 
 
 def test_masks_differ_between_tensors_and_experts(tensors: Tensors) -> None:
-    found = [merged(tensors, name, **{each: 1.0}) for name in NAMES for each in ("x", "y")]
+    found = [merged(tensors, name, **{each: 1.0}).abs() for name in NAMES for each in ("x", "y")]
     for place, one in enumerate(found):
         assert one.mean() == pytest.approx(0.5, abs=0.03)
         for other in found[:place]:  # independent masks agree in half of the elements
@@ -66,10 +67,32 @@ def test_chunks_say_where_they_lie(tensors: Tensors, monkeypatch: pytest.MonkeyP
 
 
 def test_lots_are_even_and_of_their_own_for_every_seed() -> None:
-    chunk = Chunk("w", 1 << 40, ("x",), torch.zeros(1, 20_000))
+    chunk = Chunk("w", 1 << 40, ("x",), torch.zeros(1, 20_000), lambda: {"x": "fingerprint"})
     first, second = chunk.lots(0)[0], chunk.lots(1)[0]
     assert float(first.min()) >= 0.0 and float(first.max()) < 1.0
     counts = torch.histc(first, bins=10, min=0.0, max=1.0)
     assert float((counts - 2000).abs().max()) < 6 * 2000**0.5
-    for other in (second, first.roll(1), Chunk("w", 0, ("x",), chunk.vectors).lots(0)[0]):
+    for other in (second, first.roll(1), chunk._replace(start=0).lots(0)[0]):
         assert abs(float(torch.corrcoef(torch.stack([first, other]))[0, 1])) < 0.03
+
+
+def test_an_expert_counts_by_what_it_is_and_not_by_its_name() -> None:
+    vectors, known = torch.zeros(2, 1000), {"x": "one", "y": "other", "z": "one"}
+    first, second = Chunk("w", 0, ("x", "y"), vectors, lambda: known).lots(0)
+    again, renamed = Chunk("w", 0, ("y", "z"), vectors, lambda: known).lots(0)
+    assert torch.equal(again, second) and torch.equal(renamed, first)
+    assert not torch.equal(first, second)
+
+
+def test_no_file_is_hashed_where_no_lot_is_drawn(
+    tensors: Tensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr("engine.merging.readers.fingerprints", refuse)
+    out = torch.empty(SHAPE)
+    tensors.elementwise(lambda chunk: chunk.vectors).combine(NAMES[0], {"x": 1.0, "y": 0.5}, out)
+    assert torch.equal(out, torch.full(SHAPE, 0.5))
+    with pytest.raises(AssertionError, match="hashed"):
+        merged(tensors, NAMES[0], x=1.0)
