@@ -35,8 +35,8 @@ class Chunk(NamedTuple):
     fingerprints: Callable[[], Mapping[str, str]]
 
     def lots(self, seed: int) -> Tensor:
-        """Uniform random numbers in [0, 1), float32 [n, k], determined by seed, tensor, the expert's
-        fingerprint and element, and independent of device and chunk size."""
+        """Uniform random numbers in [0, 1), float32 [n, k], determined by seed, tensor, element and
+        the expert's fingerprint, and independent of device and chunk size."""
         count = self.vectors.shape[1]
         places = torch.arange(self.start, self.start + count, device=self.vectors.device)
         known = self.fingerprints()

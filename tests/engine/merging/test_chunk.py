@@ -96,3 +96,11 @@ def test_no_file_is_hashed_where_no_lot_is_drawn(
     assert torch.equal(out, torch.full(SHAPE, 0.5))
     with pytest.raises(AssertionError, match="hashed"):
         merged(tensors, NAMES[0], x=1.0)
+
+
+def test_lots_stay_what_they_are() -> None:
+    """Points are kept under a recipe that says no more than the seed."""
+    known = {"x": "one", "y": "other"}
+    chunk = Chunk("w", (1 << 32) + 5, ("x", "y"), torch.zeros(2, 3), lambda: known)
+    found = (chunk.lots(7) * (1 << 24)).int().tolist()
+    assert found == [[15783101, 16259250, 10688766], [7099019, 12066303, 13702147]]
