@@ -114,6 +114,14 @@ def pcb_basis(
     return clamped * scale / scale.sum(0).clamp_min(1e-12), clamped, scale
 
 
+def compeft_basis(vectors: Tensor, density: float = 0.2, alpha: float = 1.0) -> Tensor:
+    """ComPEFT (arXiv 2311.13171) on task vectors [n, d] float32: W [n, d] float64."""
+    smallest = max(vectors.shape[1] - int(vectors.shape[1] * density), 1)  # counted from 1
+    floor = vectors.abs().sort(dim=1).values[:, smallest - 1]
+    kept = vectors.abs() >= floor[:, None]
+    return alpha * vectors.double().std(1, keepdim=True) * vectors.sign() * kept
+
+
 def tsv_basis(vectors: Sequence[Tensor], reweighted: bool = False) -> list[Tensor]:
     """TSV-Merge (arXiv 2412.00081) on the task vectors of one tensor: W_i, float64.
 
@@ -188,11 +196,15 @@ def merged(
             elif name in deltas[expert]:
                 tau += deltas[expert][name]
 
-    if method == "pcb":
+    if method in ("pcb", "compeft"):
         flat = torch.stack(
             [torch.cat([taus[e][name].float().flatten() for name in names]) for e in experts]
         )
-        basis, _, _ = pcb_basis(flat, options["ratio"], options["variant"])
+        if method == "pcb":
+            basis, _, _ = pcb_basis(flat, options["ratio"], options["variant"])
+        else:
+            shares = {key: options[key] for key in ("density", "alpha") if key in options}
+            basis = compeft_basis(flat, **shares)
         for expert, row in zip(experts, basis, strict=True):
             parts = row.double().split([taus[expert][name].numel() for name in names])
             for name, part in zip(names, parts, strict=True):
@@ -402,7 +414,7 @@ def compose(
         strength = given.get("strength", 1.0)
         c = {name: strength * value for name, value in coefficients.items()}
         return unmerged(base, experts, c)
-    if method in ("task_arithmetic", "linear", "pcb", "rtsv", "tsv"):
+    if method in ("task_arithmetic", "linear", "pcb", "compeft", "rtsv", "tsv"):
         weights = merged(base, experts, method, coefficients, given)
         return load_merged(base, rounded(weights, torch.bfloat16))
     terms = list(coefficients.items())

@@ -7,6 +7,7 @@ package registers the methods, one line each, without torch.
 
 from __future__ import annotations
 
+from engine.merging import compeft as compeft
 from engine.merging import dare as dare
 from engine.merging import linear as linear
 from engine.merging import pcb as pcb

@@ -23,6 +23,7 @@ METHODS: dict[str, tuple[dict[str, float], dict[str, Any]]] = {
     "task_arithmetic": ({"helpful": 0.7, "terse": -0.4}, {"strength": 0.5}),
     "linear": ({"base": 0.4, "helpful": 0.7, "terse": 0.3}, {}),
     "pcb": ({"helpful": 1.2, "terse": 0.6}, {"ratio": 0.2, "variant": "nlp"}),
+    "compeft": ({"helpful": 1.2, "terse": 0.6}, {"density": 0.3, "alpha": 2.0}),
     "rtsv": ({"helpful": 0.8, "terse": 0.5}, {}),
     "tsv": ({"helpful": 1.1, "terse": 0.6}, {"strength": 0.9}),
 }
