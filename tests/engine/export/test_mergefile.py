@@ -15,6 +15,9 @@ from safetensors.torch import load_file, save_file
 import engine
 from engine.errors import BadInput
 from engine.export.mergefile import merge, read_mergefile
+from engine.family.compatibility import open_family
+from engine.merging.basis import Tensors
+from engine.study import FamilySpec
 from tests import families, oracle
 
 assert engine.merging and engine.decoding
@@ -81,6 +84,26 @@ def test_directories_give_the_weights_of_the_oracle(
             assert (tmp_path / "out" / name).read_bytes() == (root / "base" / name).read_bytes()
     config = json.loads((tmp_path / "wide/config.json").read_text())
     assert config["dtype"] == config["torch_dtype"] == "float32"
+
+
+def test_random_masks_are_those_of_the_family_whatever_its_experts_are_called(
+    root: Path, tmp_path: Path
+) -> None:
+    for names in (("helpful", "terse"), ("b", "a")):
+        places = dict(zip(names, (str(root / "helpful"), str(root / "terse")), strict=True))
+        file = write(
+            tmp_path, base=str(root / "base"), experts=places, method="dare",
+            coefficients=dict(zip(names, (0.5, 1.5), strict=True)), parameters={"seed": 3},
+        )  # fmt: skip
+        run(file, tmp_path / names[0], dtype="float32")
+    first, second = read(tmp_path / "helpful"), read(tmp_path / "b")
+    family = open_family(FamilySpec(root / "base", {n: root / n for n in ("helpful", "terse")}))
+    basis = engine.method.METHODS["dare"].build(Tensors(family, workspace=tmp_path), seed=3)
+    for name, each in first.items():
+        assert torch.equal(each, second[name])
+        out = torch.empty(each.shape)
+        basis.combine(name, {"helpful": 0.5, "terse": 1.5}, out)
+        assert torch.equal(out, each)
 
 
 def test_rows_that_only_an_expert_has(root: Path, tmp_path: Path) -> None:
