@@ -129,10 +129,14 @@ def _heat(
     }  # fmt: skip
 
 
+TOOLBAR = 34
+"""Pixels above the cells: the toolbar lies there, over nothing that is drawn."""
+
+
 def _layout(height: int, left: int, bottom: str) -> dict[str, Any]:
     return {
-        "height": height,
-        "margin": {"l": left, "r": 10, "t": 10, "b": 55},
+        "height": height + TOOLBAR,
+        "margin": {"l": left, "r": 10, "t": TOOLBAR, "b": 55},
         "xaxis": {"title": {"text": bottom}, "type": "category", "side": "bottom"},
         "yaxis": {"type": "category", "autorange": "reversed"},
     }

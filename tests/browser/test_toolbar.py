@@ -71,6 +71,9 @@ def test_the_toolbar_lies_over_nothing_that_is_drawn(shipped: Served, chrome: Br
     page.context.close()
 
 
+DRAWN = (".modebar", ".heatmaplayer", ".cbtitle")
+
+
 def test_no_button_of_a_chart_of_the_models_asks_another_place(
     app: Served, chrome: Browser
 ) -> None:
@@ -83,6 +86,10 @@ def test_no_button_of_a_chart_of_the_models_asks_another_place(
         measure.click()
     for chart in (".st-key-norms", ".st-key-cosines"):
         page.locator(f"{chart} .js-plotly-plot").wait_for()
+        drawn = [page.locator(f"{chart} {each}").first for each in DRAWN]
+        bar, cells, title = (each.bounding_box() for each in drawn)
+        assert bar and cells and title
+        assert bar["y"] + bar["height"] <= min(cells["y"], title["y"]) + 1
         names = list(press_all(page, f"{chart} .js-plotly-plot"))
         assert names and not [each for each in names if "share" in each.lower()]
     assert page.complaints == []
