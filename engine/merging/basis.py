@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from engine.family.compatibility import Family
 from engine.family.headers import FLOAT_DTYPES
+from engine.merging.bitmap import pack, places
 from engine.merging.chunk import Chunk
 from engine.merging.readers import Readers
 
@@ -33,8 +33,6 @@ CHUNK = 1 << 22
 
 SPAN = 1 << 17
 """Elements of one step of a sum: half a megabyte of float32, which stays in a core's cache."""
-
-_SHIFTS = torch.arange(8, dtype=torch.uint8)
 
 
 def nothing() -> None:
@@ -137,19 +135,25 @@ class Tensors:
             rows = slice(extra.start, extra.stop)
             out[rows] = self._readers[extra.model].read(name, rows).to(self.device)
 
-    def vectors(self, name: str) -> Iterator[Chunk]:
-        """Task vectors of one tensor, in order over its flat merged part."""
+    def vectors(self, name: str, rows: bool = False) -> Iterator[Chunk]:
+        """Task vectors of one tensor, in order over its flat merged part.
+
+        Args:
+            rows: chunks hold whole rows along the last dimension, one longer than CHUNK if need be.
+        """
         base = self.read("base", name).reshape(-1)
         full = {each: self.read(each, name).reshape(-1) for each in self.full}
         deltas = {each: self.delta(each, name) for each in self.experts if each not in full}
-        for start in range(0, base.numel(), CHUNK):
-            zero = base[start : start + CHUNK].to(torch.float32)
+        width = max([1, *self.merged_shape(name)[-1:]]) if rows else 1
+        step = max(1, CHUNK // width) * width
+        for start in range(0, base.numel(), step):
+            zero = base[start : start + step].to(torch.float32)
             chunk = torch.zeros(len(self.experts), len(zero), device=self.device)
             for row, expert in zip(chunk, self.experts, strict=True):
                 if expert in full:
-                    torch.sub(full[expert][start : start + CHUNK].to(torch.float32), zero, out=row)
+                    torch.sub(full[expert][start : start + step].to(torch.float32), zero, out=row)
                 elif (delta := deltas[expert]) is not None:
-                    row.copy_(delta.reshape(-1)[start : start + CHUNK])
+                    row.copy_(delta.reshape(-1)[start : start + step])
             self.tick()
             yield Chunk(name, start, self.experts, chunk, self._readers.fingerprints)
 
@@ -161,8 +165,8 @@ class Tensors:
     def affine(self, weights: Callable[[Mapping[str, float]], dict[str, float]]) -> Affine:
         return Affine(self, weights)
 
-    def elementwise(self, weigh: Callable[[Chunk], Tensor]) -> Elementwise:
-        return Elementwise(self, weigh)
+    def elementwise(self, weigh: Callable[[Chunk], Tensor], rows: bool = False) -> Elementwise:
+        return Elementwise(self, weigh, rows)
 
 
 def _merged_part(tensors: Tensors, name: str, out: Tensor) -> Tensor:
@@ -221,23 +225,31 @@ class Affine:
 
 
 class Elementwise:
-    """θ(c) = θ0 + Σ c_i W_i, where W is a function of the task vectors at the same elements, and of
-    where these lie.
+    """θ(c) = θ0 + Σ c_i W_i, where W is a function of the task vectors at the same elements, or in
+    the same rows, and of where these lie.
 
     Args:
         weigh: chunk of task vectors τ [n, k] -> W [n, k] float32.
+        rows: chunks hold whole rows along a tensor's last dimension.
     """
 
-    def __init__(self, tensors: Tensors, weigh: Callable[[Chunk], Tensor]) -> None:
+    def __init__(
+        self, tensors: Tensors, weigh: Callable[[Chunk], Tensor], rows: bool = False
+    ) -> None:
         self.tensors = tensors
         self.weigh = weigh
+        self.rows = rows
+
+    def vectors(self, name: str) -> Iterator[Chunk]:
+        """The chunks of a tensor that `weigh` takes."""
+        return self.tensors.vectors(name, self.rows)
 
     def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
         """Write θ(c)[name], computing W on the way."""
         tensors = self.tensors
         flat = _merged_part(tensors, name, out).view(-1)
         flat.copy_(tensors.read("base", name).reshape(-1))
-        for chunk in tensors.vectors(name):
+        for chunk in self.vectors(name):
             part = flat[chunk.start : chunk.start + chunk.vectors.shape[1]]
             for expert, row in zip(tensors.experts, self.weigh(chunk), strict=True):
                 if coefficients[expert] != 0.0:
@@ -257,8 +269,8 @@ class Sparse:
         self._parts: dict[str, list[tuple[int, int, list[tuple[Tensor, Tensor]]]]] = {}
         for name in self.tensors.names:
             parts = self._parts[name] = []
-            for chunk in self.tensors.vectors(name):
-                kept = [_pack(row) for row in source.weigh(chunk)]
+            for chunk in source.vectors(name):
+                kept = [pack(row) for row in source.weigh(chunk)]
                 parts.append((chunk.start, chunk.vectors.shape[1], kept))
 
     @property
@@ -277,24 +289,6 @@ class Sparse:
             for expert, (bits, values) in zip(tensors.experts, kept, strict=True):
                 weight = coefficients[expert]
                 if weight != 0.0 and len(values):
-                    part.index_add_(0, _places(bits, length), values * weight)
+                    part.index_add_(0, places(bits, length), values * weight)
             tensors.tick()
         tensors.fill_extra_rows(name, out)
-
-
-def _pack(row: Tensor) -> tuple[Tensor, Tensor]:
-    """(bitmap uint8 [⌈k / 8⌉], the non-zero values) of a row of k float32."""
-    mask = row != 0
-    padded = torch.zeros(-(-len(row) // 8) * 8, dtype=torch.uint8, device=row.device)
-    padded[: len(row)] = mask
-    bits = (padded.view(-1, 8) << _SHIFTS.to(row.device)).sum(1, dtype=torch.uint8)
-    return bits, row[mask]
-
-
-def _places(bits: Tensor, length: int) -> Tensor:
-    """Indices of the set bits, int64, ascending."""
-    if bits.device.type == "cpu":
-        unpacked = np.unpackbits(bits.numpy(), count=length, bitorder="little")
-        return torch.from_numpy(np.flatnonzero(unpacked.view(np.bool_)))
-    ones = (bits.unsqueeze(1) >> _SHIFTS.to(bits.device)) & 1
-    return ones.view(-1)[:length].nonzero().view(-1)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine.errors import BadInput
+from engine.merging import basis as module
 from engine.merging.basis import Basis, Tensors
 from engine.merging.merged_model import merged_tensor
 from engine.recipe import METHODS
@@ -107,6 +108,21 @@ def test_a_tick_that_raises_ends_the_work(make: Make) -> None:
     tensors.tick = stop
     with pytest.raises(Stop):
         combine(arithmetic(tensors), "w", a=1.0)
+
+
+def test_chunks_of_whole_rows(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 10)
+    state = {"long": torch.ones(2, 12), "v": torch.ones(25), "w": torch.ones(3, 2, 4)}
+    tensors = make({"base": {**state, "s": torch.tensor(1.0), "no": torch.ones(3, 0)}, "x": {
+        **state, "s": torch.tensor(1.0), "no": torch.ones(3, 0)}})  # fmt: skip
+    found = {
+        name: [(each.start, each.vectors.shape[1]) for each in tensors.vectors(name, rows=True)]
+        for name in tensors.names
+    }
+    assert found == {
+        "long": [(0, 12), (12, 12)], "v": [(0, 25)], "w": [(0, 8), (8, 8), (16, 8)],
+        "s": [(0, 1)], "no": [],
+    }  # fmt: skip
 
 
 def test_rows_that_only_some_models_have(tmp_path: Path) -> None:
