@@ -166,6 +166,32 @@ def tsv_basis(vectors: Sequence[Tensor], reweighted: bool = False) -> list[Tenso
     return found
 
 
+def ties_basis(vectors: Tensor, density: float = 0.2, merge: str = "mean") -> Tensor:
+    """TIES-Merging (arXiv 2306.01708) on task vectors [n, d] float32: W [n, d], the merge's share
+    of each expert; the published merge is its sum."""
+    d = vectors.shape[1]
+    sizes = vectors.abs()
+    floor = sizes.sort(1).values[:, max(d - int(d * density), 1) - 1]
+    kept = torch.where(sizes >= floor[:, None], vectors, 0.0).double()
+    elected = kept.sum(0).sign()
+    elected[elected == 0] = elected.sum().sign()
+    agrees = torch.where(elected > 0, kept > 0, kept < 0)
+    if merge == "max":
+        agrees &= sizes == (sizes * agrees).amax(0)
+        kept = kept * elected.abs()
+    return kept * agrees / (1 if merge == "sum" else agrees.sum(0).clamp_min(1))
+
+
+def breadcrumbs(vector: Tensor, keep: float = 0.15, remove: float = 0.01) -> Tensor:
+    """Model Breadcrumbs (arXiv 2312.06795) of one tensor's task vector, row by row."""
+    if not vector.ndim:
+        return vector
+    removed, width = int(vector.shape[-1] * remove), vector.shape[-1]
+    order = vector.abs().sort(dim=-1, descending=True, stable=True).indices
+    taken = order[..., removed : removed + int(width * keep)]
+    return torch.zeros_like(vector).scatter(-1, taken, vector.gather(-1, taken))
+
+
 def merged(
     base: Path,
     experts: Mapping[str, Path],
@@ -196,15 +222,22 @@ def merged(
             elif name in deltas[expert]:
                 tau += deltas[expert][name]
 
-    if method in ("pcb", "compeft"):
+    if method == "breadcrumbs":
+        shares = {key: options[key] for key in ("keep", "remove") if key in options}
+        for tau in taus.values():
+            tau |= {
+                name: breadcrumbs(each.float(), **shares).double() for name, each in tau.items()
+            }
+    if method in ("pcb", "compeft", "ties"):
         flat = torch.stack(
             [torch.cat([taus[e][name].float().flatten() for name in names]) for e in experts]
         )
         if method == "pcb":
             basis, _, _ = pcb_basis(flat, options["ratio"], options["variant"])
         else:
-            shares = {key: options[key] for key in ("density", "alpha") if key in options}
-            basis = compeft_basis(flat, **shares)
+            taken = {"compeft": ("density", "alpha"), "ties": ("density", "merge")}[method]
+            whole = compeft_basis if method == "compeft" else ties_basis
+            basis = whole(flat, **{key: options[key] for key in taken if key in options})
         for expert, row in zip(experts, basis, strict=True):
             parts = row.double().split([taus[expert][name].numel() for name in names])
             for name, part in zip(names, parts, strict=True):

@@ -7,10 +7,12 @@ package registers the methods, one line each, without torch.
 
 from __future__ import annotations
 
+from engine.merging import breadcrumbs as breadcrumbs
 from engine.merging import compeft as compeft
 from engine.merging import dare as dare
 from engine.merging import linear as linear
 from engine.merging import pcb as pcb
 from engine.merging import rtsv as rtsv
 from engine.merging import task_arithmetic as task_arithmetic
+from engine.merging import ties as ties
 from engine.merging import tsv as tsv

@@ -29,6 +29,8 @@ METHODS: dict[str, tuple[dict[str, float], dict[str, Any]]] = {
     "compeft": ({"helpful": 1.2, "terse": 0.6}, {"density": 0.3, "alpha": 2.0}),
     "rtsv": ({"helpful": 0.8, "terse": 0.5}, {}),
     "tsv": ({"helpful": 1.1, "terse": 0.6}, {"strength": 0.9}),
+    "ties": ({"helpful": 1.2, "terse": 0.6}, {"density": 0.3, "merge": "sum"}),
+    "breadcrumbs": ({"helpful": 1.2, "terse": 0.6}, {"keep": 0.4, "remove": 0.05}),
 }
 
 
@@ -106,16 +108,15 @@ def test_random_masks_are_those_of_the_family_whatever_its_experts_are_called(
         assert torch.equal(out, each)
 
 
-def test_rows_that_only_an_expert_has(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["task_arithmetic", "ties", "breadcrumbs"])
+def test_rows_that_only_an_expert_has(root: Path, tmp_path: Path, method: str) -> None:
     experts = {"padded": str(root / "padded")}
     file = write(
-        tmp_path, base=str(root / "base"), experts=experts, method="task_arithmetic",
+        tmp_path, base=str(root / "base"), experts=experts, method=method,
         coefficients={"padded": 0.5},
     )  # fmt: skip
     run(file, tmp_path / "out", dtype="float32")
-    wanted = oracle.merged(
-        root / "base", {"padded": root / "padded"}, "task_arithmetic", {"padded": 0.5}
-    )
+    wanted = oracle.merged(root / "base", {"padded": root / "padded"}, method, {"padded": 0.5})
     for name, each in read(tmp_path / "out").items():
         assert torch.allclose(each, wanted[name], rtol=0, atol=3e-6), name
     config = json.loads((tmp_path / "out/config.json").read_text())

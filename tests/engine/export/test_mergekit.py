@@ -304,7 +304,7 @@ def test_what_is_written_reads_back_as_the_same_merge(published: Path, recipe: R
 
 
 def test_what_mergekit_cannot_say() -> None:
-    for method in ("pcb", "dare", "compeft", "rtsv", "tsv", "proxy_tuning"):
+    for method in ("pcb", "ties", "breadcrumbs", "dare", "compeft", "rtsv", "tsv", "proxy_tuning"):
         recipe = resolve(Recipe(method, {"a": 1.0}), Names(("a",)))
         assert to_mergekit(recipe, {"base": "b", "a": "a"}, "float32") is None
 
