@@ -34,9 +34,8 @@ def _by_row(tensors: Tensors, keep: float, remove: float) -> Basis:
         width = shape[-1]
         removed, kept = int(width * remove), int(width * keep)
         rows = chunk.vectors.view(len(chunk.vectors), -1, width)
-        sizes = rows.abs()
-        taken = largest_of_rows(sizes, removed + kept) & ~largest_of_rows(sizes, removed)
-        return (rows * taken).view_as(chunk.vectors)
+        inner, outer = largest_of_rows(rows.abs(), (removed + kept, removed))
+        return (rows * (inner & ~outer)).view_as(chunk.vectors)
 
     return tensors.elementwise(weigh, rows=True)
 

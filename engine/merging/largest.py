@@ -113,12 +113,22 @@ def largest_of_tensors(
     return masks
 
 
-def largest_of_rows(values: Tensor, count: int) -> Tensor:
-    """bool like `values` [..., k]: the `count` largest of every row along the last dimension."""
+def largest_of_rows(values: Tensor, counts: Sequence[int]) -> list[Tensor]:
+    """For each of `counts`, bool like `values` [..., k]: so many of every row along the last
+    dimension, the largest."""
     width = values.shape[-1]
-    if count <= 0 or count >= width:
-        return torch.full_like(values, count > 0, dtype=torch.bool)
-    floor = values.kthvalue(width - count + 1, dim=-1, keepdim=True).values
-    above, equal = values > floor, values == floor
-    left = count - above.sum(-1, keepdim=True)
-    return above | (equal & (equal.cumsum(-1, dtype=torch.int32) <= left))
+    most = max((count for count in counts if count < width), default=0)
+    floors = values.topk(max(0, most), dim=-1).values  # descending
+
+    def mask(count: int) -> Tensor:
+        if count <= 0 or count >= width:
+            return torch.full_like(values, count > 0, dtype=torch.bool)
+        floor = floors[..., count - 1 : count]
+        reached = values >= floor
+        if int(reached.sum()) * width == count * values.numel():
+            return reached
+        above, equal = values > floor, values == floor
+        left = count - above.sum(-1, keepdim=True)
+        return above | (equal & (equal.cumsum(-1, dtype=torch.int32) <= left))
+
+    return [mask(count) for count in counts]

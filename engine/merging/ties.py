@@ -88,7 +88,7 @@ def _merged(trimmed: Tensor, elected: Tensor, merge: Merge) -> Tensor:
     space="weight",
     summary="Keeps each expert's largest changes and merges those that agree on a direction.",
     slider="How much of this expert's kept changes is added: 0 none, 1 all.",
-    source="arXiv 2306.01708",
+    source="arXiv 2306.01708 for equal sliders; that they may differ is defined here",
     mark="star-triangle-up",
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
     strength=True,

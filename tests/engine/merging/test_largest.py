@@ -42,10 +42,14 @@ def test_exactly_so_many_of_a_stream(size: int, held: int, monkeypatch: pytest.M
         assert torch.equal(one.of(values[:, 400:], 400), wanted[:, 400:]), count
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_exactly_so_many_of_every_row(count: int) -> None:
+@pytest.mark.parametrize("different", [False, True])
+def test_exactly_so_many_of_every_row(different: bool) -> None:
     values = magnitudes(2, 6, 1000)
-    assert torch.equal(largest_of_rows(values, count), by_sorting(values, count))
+    if different:
+        values += torch.rand(values.shape, generator=torch.Generator().manual_seed(1))
+    for counts in (COUNTS, (1000, 0), (3,)):
+        for count, found in zip(counts, largest_of_rows(values, counts), strict=True):
+            assert torch.equal(found, by_sorting(values, count)), count
 
 
 def test_each_tensor_is_by_itself(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
