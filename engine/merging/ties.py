@@ -66,7 +66,7 @@ def _elected(trimmed: Tensor) -> Tensor:
     total = trimmed[0].to(torch.float64)
     for row in trimmed[1:]:
         total += row
-    return total.sign().to(torch.float32)
+    return total.sign_().to(torch.float32)
 
 
 def _merged(trimmed: Tensor, elected: Tensor, merge: Merge) -> Tensor:
@@ -81,7 +81,10 @@ def _merged(trimmed: Tensor, elected: Tensor, merge: Merge) -> Tensor:
         sizes = selected.abs()
         agrees &= sizes == sizes.amax(0)
         selected = trimmed * agrees * elected.abs()
-    return selected / agrees.sum(0).clamp_min(1)
+    count = agrees[0].to(torch.float32)
+    for row in agrees[1:]:
+        count += row
+    return selected.div_(count.clamp_min_(1))
 
 
 @method(
