@@ -174,7 +174,7 @@ def _merged_part(tensors: Tensors, name: str, out: Tensor) -> Tensor:
     return out[: shape[0]] if shape else out
 
 
-def _accumulate(out: Tensor, values: Tensor, weight: float) -> None:
+def accumulate(out: Tensor, values: Tensor, weight: float) -> None:
     """out += weight · values in spans that stay in the processor's cache; both contiguous."""
     flat, added = out.view(-1), values.reshape(-1)
     product = torch.empty(min(SPAN, len(flat)), device=out.device)
@@ -212,14 +212,14 @@ class Affine:
         for position, model in enumerate(used):
             theirs = tensors.read(model, name)
             if position:
-                _accumulate(merged, theirs, given[model])
+                accumulate(merged, theirs, given[model])
             else:
                 merged.copy_(theirs)
                 if given[model] != 1.0:
                     merged.mul_(given[model])
         for expert in adapters:
             if given[expert] != 0.0 and (delta := tensors.delta(expert, name)) is not None:
-                _accumulate(merged, delta, given[expert])
+                accumulate(merged, delta, given[expert])
         tensors.fill_extra_rows(name, out)
         tensors.tick()
 
@@ -253,7 +253,7 @@ class Elementwise:
             part = flat[chunk.start : chunk.start + chunk.vectors.shape[1]]
             for expert, row in zip(tensors.experts, self.weigh(chunk), strict=True):
                 if coefficients[expert] != 0.0:
-                    _accumulate(part, row, coefficients[expert])
+                    accumulate(part, row, coefficients[expert])
         tensors.fill_extra_rows(name, out)
 
     def materialise(self) -> Sparse:

@@ -2,10 +2,11 @@
 
     Whole     task vectors of one tensor, expert by expert, each read when it is asked for
     LowRank   θ(c) = θ0 + Σ c_i L_i R_i, (L, R) = factor(whole)      computes them at every pass
-    Thin      the same with L and R kept in memory
+    Kept      the same with the products kept in memory, or L and R where these are too large
 
-L and R are kept, not their product: n experts share a tensor's rank, so that theirs take less than
-n tensors. A pass multiplies them out straight into the sum.
+n experts share a tensor's rank, so that their L and R take at most two square matrices, where the
+products are n. Multiplying them out is what a slider move would mostly wait for: it is done once
+where there is room.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import bad
-from engine.merging.basis import CHUNK, Basis, Tensors
+from engine.merging.basis import CHUNK, Basis, Tensors, accumulate
+
+PRODUCTS = 1 << 31
+"""Bytes up to which the products of all matrices are kept: moves are about ten times as fast."""
 
 
 class Factors(NamedTuple):
@@ -112,47 +116,62 @@ class LowRank:
         needed = any(coefficients[expert] != 0.0 for expert in self.tensors.experts)
         _write(self.tensors, name, self.factors(name) if needed else (), coefficients, out)
 
-    def materialise(self) -> Thin:
-        """The same basis with the factors kept in memory, so that a slider move only uses them."""
-        return Thin(self)
+    def materialise(self) -> Kept:
+        """The same basis with W kept in memory, so that a slider move only uses it."""
+        return Kept(self)
 
 
-class Thin:
-    """A basis whose factors are kept; the other tensors' W is computed at every pass."""
+class Kept:
+    """A basis whose W is kept on matrices; the other tensors' is computed at every pass."""
 
     def __init__(self, source: LowRank) -> None:
-        self.tensors = source.tensors
+        self.tensors = tensors = source.tensors
         self._others = source.others
-        self._factors = {
-            name: tuple(source.factors(name)) for name in self.tensors.names if source.takes(name)
+        names = [name for name in tensors.names if source.takes(name)]
+        elements = sum(tensors.merged_shape(name).numel() for name in names)
+        multiply = 4 * elements * len(tensors.experts) <= PRODUCTS
+        self._parts = {
+            name: [_product(each) if multiply else each for each in source.factors(name)]
+            for name in names
         }
 
     @property
     def bytes(self) -> int:
-        """Memory that the factors take."""
-        kept = (each for factors in self._factors.values() for pair in factors for each in pair)
-        return sum(4 * each.numel() for each in kept)
+        """Memory that W takes."""
+        found = 0
+        for part in (each for parts in self._parts.values() for each in parts):
+            kept = part if isinstance(part, Factors) else [part]
+            found += sum(4 * each.numel() for each in kept if each is not None)
+        return found
 
     def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
-        """Write θ(c)[name] from the kept factors; bit-equal to `LowRank.combine`."""
-        if name in self._factors:
-            _write(self.tensors, name, self._factors[name], coefficients, out)
+        """Write θ(c)[name] from the kept W; bit-equal to `LowRank.combine`."""
+        if name in self._parts:
+            _write(self.tensors, name, self._parts[name], coefficients, out)
         else:
             self._others.combine(name, coefficients, out)
+
+
+def _product(factors: Factors) -> Tensor | None:
+    """W_i, float32 [rows, columns]; None where it is 0."""
+    return factors.left @ factors.right if len(factors.right) else None
 
 
 def _write(
     tensors: Tensors,
     name: str,
-    factors: Sequence[Factors],
+    parts: Sequence[Factors | Tensor | None],
     coefficients: Mapping[str, float],
     out: Tensor,
 ) -> None:
     merged = out[: tensors.merged_shape(name)[0]]
     merged.copy_(tensors.read("base", name))
-    for expert, (left, right) in zip(tensors.experts, factors, strict=False):
-        if coefficients[expert] != 0.0 and len(right):
-            merged.addmm_(left, right, alpha=coefficients[expert])
+    for expert, part in zip(tensors.experts, parts, strict=False):
+        if coefficients[expert] == 0.0:
+            continue
+        product = _product(part) if isinstance(part, Factors) else part
+        if product is not None:
+            accumulate(merged, product, coefficients[expert])
             tensors.tick()
     tensors.fill_extra_rows(name, out)
     tensors.tick()

@@ -85,7 +85,7 @@ def says_no_path(out: Path, root: Path) -> None:
 
 
 class TestMerged:
-    @pytest.mark.parametrize("method", ["pcb", "tsv"])  # W with its zeros left out; thin factors
+    @pytest.mark.parametrize("method", ["pcb", "tsv"])  # W without its zeros; products of factors
     def test_the_weights_are_those_that_were_scored(
         self, composer: Composer, root: Path, tmp_path: Path, method: str
     ) -> None:

@@ -46,7 +46,7 @@ def basis_of(tensors: Tensors, factor: FirstColumn) -> LowRank:
 
 
 def merged(basis: object, name: str, a: float, b: float) -> torch.Tensor:
-    assert isinstance(basis, Computed | low_rank.Thin)
+    assert isinstance(basis, Computed | low_rank.Kept)
     out = torch.full(basis.tensors.shape(name), 99.0)
     basis.combine(name, {"a": a, "b": b}, out)
     return out
@@ -62,14 +62,19 @@ def test_a_product_is_added_to_the_base(tensors: Tensors) -> None:
     torch.testing.assert_close(merged(basis_of(tensors, FirstColumn()), "n", 0.5, 0.0), plain)
 
 
-def test_kept_factors_are_asked_for_once_and_give_the_same_bits(tensors: Tensors) -> None:
+@pytest.mark.parametrize("multiplied", [True, False])
+def test_what_is_kept_is_asked_for_once_and_gives_the_same_bits(
+    tensors: Tensors, monkeypatch: pytest.MonkeyPatch, multiplied: bool
+) -> None:
+    products = 2 * 4 * 9 * 7
+    monkeypatch.setattr(low_rank, "PRODUCTS", products if multiplied else products - 1)
     on_the_way, counted = basis_of(tensors, FirstColumn()), FirstColumn()
     kept = basis_of(tensors, counted).materialise()
     for a, b in ((0.3, -0.7), (1.0, 0.0), (0.0, 0.0)):
         for name in tensors.names:
             assert torch.equal(merged(kept, name, a, b), merged(on_the_way, name, a, b))
     assert counted.asked == 1
-    assert kept.bytes == 2 * 4 * (9 + 7)
+    assert kept.bytes == (products if multiplied else 2 * 4 * (9 + 7))
 
 
 def test_zero_coefficients_are_the_base_and_ask_for_nothing(tensors: Tensors) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.compose import Composer
 from engine.family.compatibility import open_family
-from engine.merging import spectrum
+from engine.merging import low_rank, spectrum
 from engine.merging.basis import Basis, Computed, Tensors
 from engine.recipe import METHODS, Recipe, resolve
 from engine.study import FamilySpec, load_study
@@ -68,7 +68,9 @@ def test_two_directions_by_hand(make: Make) -> None:
     torch.testing.assert_close(found, torch.tensor([[2.0, 0.0], [0.0, 2.0]]))
 
 
-def test_a_coefficient_scales_its_block(published: Tensors) -> None:
+def test_a_coefficient_scales_its_block(
+    published: Tensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = "model.layers.0.self_attn.q_proj.weight"
     base = published.read("base", name)
     vectors = [published.read(each, name) - base for each in EXPERTS]
@@ -78,7 +80,9 @@ def test_a_coefficient_scales_its_block(published: Tensors) -> None:
         torch.testing.assert_close(found.double(), 0.7 * wanted, rtol=0.0, atol=2e-5)
     assert isinstance(basis, Computed)
     c = dict(zip(EXPERTS, (0.3, -0.7, 1.1), strict=True))
-    assert torch.equal(merged(basis.materialise(), name, c), merged(basis, name, c))
+    for most in (low_rank.PRODUCTS, 0):
+        monkeypatch.setattr(low_rank, "PRODUCTS", most)
+        assert torch.equal(merged(basis.materialise(), name, c), merged(basis, name, c))
 
 
 @pytest.mark.parametrize("method", NAMES)
