@@ -189,6 +189,7 @@ def test_the_address_restores_what_was_chosen(shipped: Served, chrome: Browser) 
     again.get_by_role("tab", name="Preference").click()
     expect(again.locator(".picked")).to_have_attribute("data-point", there["pick"])
     assert points(again) == there["points"]
+    again.locator(".st-key-weights input[type=range]").first.wait_for()
     assert weights(again) == there["weights"]
     shown = again.locator(".readout").get_attribute("data-recipe")
     assert json.loads(shown) == json.loads(recipe)
