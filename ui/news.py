@@ -27,7 +27,7 @@ from typing import Any
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ui.components import declare
 
@@ -158,10 +158,10 @@ async def _tell(socket: WebSocket, tab: Tab) -> None:
         while True:
             await asyncio.sleep(STEP_SECONDS)
             changed = await run_in_threadpool(tab.changed, time.monotonic())
-            if changed:
+            if changed and socket.application_state is WebSocketState.CONNECTED:
                 await socket.send_text(json.dumps(changed))
-    except (WebSocketDisconnect, RuntimeError):
-        return  # it is leaving
+    except WebSocketDisconnect:
+        return  # it left while it was told
     except Exception:
         log.exception("a tab cannot be told what changed")
         await socket.close(1011)

@@ -125,3 +125,11 @@ def another_point(store: Store, like: str, helpful: float) -> list[dict[str, Any
     }
     keys = {"point": f"{round(helpful * 100):012x}", "recipe": recipe}
     return [{k: v for k, v in row.items() if k != "id"} | keys for row in rows]
+
+
+def measure_vectors(page: Page) -> None:
+    """On the tab of the task vectors: have them measured, where no journey before has."""
+    measure = page.get_by_role("button", name="Measure the task vectors", exact=True)
+    measure.or_(page.locator(".st-key-norms .js-plotly-plot")).first.wait_for()
+    if measure.count():
+        measure.click()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.driver import Served, redrawn, wait_for_chart
-from tests.browser.hands import choose
+from tests.browser.hands import choose, measure_vectors
 from tests.browser.test_accessibility import wear
 
 pytestmark = pytest.mark.browser
@@ -112,11 +112,7 @@ def test_all_text_of_every_view_stands_out_from_the_page(shipped: Served, chrome
 def test_all_text_of_the_charts_of_task_vectors_does(app: Served, chrome: Browser) -> None:
     page = app.open(chrome, "/models")
     page.get_by_role("tab", name="Task vectors").click()
-    measure = page.get_by_role("button", name="Measure the task vectors", exact=True)
-    norms = page.locator(".st-key-norms .js-plotly-plot")
-    measure.or_(norms).first.wait_for()
-    if measure.count():
-        measure.click()
+    measure_vectors(page)
     found = []
     for chart in (".st-key-norms .js-plotly-plot", ".st-key-cosines .js-plotly-plot"):
         page.locator(chart).wait_for()

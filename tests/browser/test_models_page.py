@@ -11,7 +11,7 @@ import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import Served, wait_for_chart
-from tests.browser.hands import choose, turn_to
+from tests.browser.hands import choose, measure_vectors, turn_to
 
 pytestmark = pytest.mark.browser
 
@@ -57,10 +57,7 @@ def test_the_family_is_checked_and_its_task_vectors_are_drawn(
     expect(page.get_by_text("Every value of every model is a finite number.")).to_be_visible()
 
     tab(page, "Task vectors")
-    measure = page.get_by_role("button", name="Measure the task vectors", exact=True)
-    measure.or_(page.locator(".st-key-norms .js-plotly-plot")).first.wait_for()
-    if measure.count():  # else another journey on this server has measured them
-        measure.click()
+    measure_vectors(page)
     norms = page.locator(".st-key-norms .js-plotly-plot")
     expect(norms.locator("g.heatmaplayer .hm")).to_have_count(1)
     drawn = norms.evaluate("chart => [chart.data[0].y, chart.data[0].z.flat()]")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import Served, kinds, redrawn, wait_for_chart
-from tests.browser.hands import choose
+from tests.browser.hands import choose, measure_vectors
 
 pytestmark = pytest.mark.browser
 
@@ -79,11 +79,7 @@ def test_no_button_of_a_chart_of_the_models_asks_another_place(
 ) -> None:
     page = app.open(chrome, "/models")
     page.get_by_role("tab", name="Task vectors").click()
-    measure = page.get_by_role("button", name="Measure the task vectors", exact=True)
-    norms = page.locator(".st-key-norms .js-plotly-plot")
-    measure.or_(norms).first.wait_for()
-    if measure.count():
-        measure.click()
+    measure_vectors(page)
     for chart in (".st-key-norms", ".st-key-cosines"):
         page.locator(f"{chart} .js-plotly-plot").wait_for()
         drawn = [page.locator(f"{chart} {each}").first for each in DRAWN]

@@ -114,7 +114,7 @@ def test_a_tab_that_cannot_be_told_is_left_so_that_it_comes_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(tab: Tab, now: float) -> list[str]:
-        raise ZeroDivisionError
+        raise RuntimeError("dictionary changed size during iteration")
 
     monkeypatch.setattr(Tab, "changed", fail)
     heard = talk(until=lambda heard: len(heard) == 2)

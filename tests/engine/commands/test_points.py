@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from cache.store import Store
 from engine.commands import points
 from engine.commands.session import Session
+from engine.jobs.claiming import Turns
 from studio.sweeps.queue import queue
 from studio.sweeps.sweep import ids_of, there
 from studio.sweeps.words import past_rows
@@ -81,13 +84,25 @@ def test_an_interrupted_sweep_of_a_shell_can_be_resumed(
     files: FamilyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = files.study("helpful", objectives=OBJECTIVES, name="stopped")
-    # so many that it is under way when the first point has come
-    words = ("sweep", study, "--method", "linear", "--points", 64, "--executor", "inline")
+    words = ("sweep", study, "--method", "linear", "--points", 4, "--executor", "inline")
+    begun, swept, after = threading.Event(), points.swept, Turns._after
     with monkeypatch.context() as patch:
 
         def stop(*_: object) -> Any:
             raise KeyboardInterrupt
 
+        def begin(*given: Any) -> Any:
+            begun.set()
+            return swept(*given)
+
+        def wait(turns: Turns, turn: Any) -> None:
+            while begun.is_set():  # it measures no second point: the interrupt comes before
+                turns._tick()
+                time.sleep(0.002)
+            after(turns, turn)
+
+        patch.setattr(points, "swept", begin)
+        patch.setattr(Turns, "_after", wait)
         patch.setattr(points._Printed, "arrived", stop)
         ran = headless.run(tmp_path, *words)
     assert (ran.code, ran.out) == (130, "") and "interrupted" in ran.err
@@ -96,7 +111,7 @@ def test_an_interrupted_sweep_of_a_shell_can_be_resumed(
         found = queue(bench)
         assert found is not None
         [left] = found.resumable
-        assert left.state in ("cancelled", "unfinished") and left.count == 64
+        assert left.state in ("cancelled", "unfinished") and left.count == 4
     assert headless.run(tmp_path, *words).code == 0
     with Session(given) as bench:
         found = queue(bench)
