@@ -94,8 +94,17 @@ def start(recipes: list[Recipe], what: str) -> None:
     st.rerun()
 
 
-def evaluate(recipe: Recipe) -> None:
+def at_the_press() -> Recipe | None:
+    """The current recipe in a callback, with what was moved since it was drawn."""
+    controls.hear(bench.study, bench.names)
+    return controls.in_hand(bench.names)
+
+
+def evaluate() -> None:
     """Measure the current recipe: its point is one that a user asked for."""
+    recipe = at_the_press()
+    if recipe is None:  # the sliders say why, once they are drawn
+        return
     point = bench.point_id(recipe)
     bench.remarks.say({point: replace(bench.remarks.of(point), asked=True)})
     start([recipe], f"Scoring {recipe}")
@@ -108,10 +117,10 @@ def actions(recipe: Recipe, point: str | None, whole: bool, now: bool) -> None:
         "Evaluate", key="evaluate", type="primary", width="stretch",
         disabled=whole or now or bench.opened is None,
         help="Already measured" if whole else "Being measured" if now else None,
-        on_click=evaluate, args=(recipe,),
+        on_click=evaluate,
     )  # fmt: skip
     with middle:
-        tray.toggle_button(recipe, "compare_recipe")
+        tray.toggle_button(recipe, "compare_recipe", at_the_press)
     with right.container(key="export"):
         if point is not None:
             state.export_link({"point": point})

@@ -183,6 +183,22 @@ def parameter_form(method: Method, names: Names) -> dict[str, Any]:
     return values
 
 
+def hear(study: Study, names: Names) -> None:
+    """Take what the widgets say into the hand, for a callback.
+
+    While a run is under way Streamlit puts a user's next events together: the move of a slider and
+    the press of a button after it arrive as one, and the button's arguments are of the run before.
+    """
+    held, said = hand(), st.session_state
+    held.method = said.get(f"method:{held.generation}", held.method)
+    method = find_method(held.method)
+    kept = held.coefficients.setdefault(method.name, {})
+    for name in method.coefficient_names(names):
+        key = f"{method.name}.{name}:{held.generation}"
+        there = kept.get(name, start_value(*study.slider_range(method, name)))
+        kept[name] = said.get(key, there)
+
+
 def in_hand(names: Names) -> Recipe | None:
     """The resolved recipe as the controls have it, without drawing them; None if they make
     none."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from engine.recipe import Recipe
@@ -30,16 +32,24 @@ def remove(recipe: Recipe) -> None:
         tray().remove(recipe)
 
 
-def toggle(recipe: Recipe) -> None:
-    """Remove a recipe that is there, else add it."""
+def toggle(now: Callable[[], Recipe | None]) -> None:
+    """Remove the recipe where it is there, else add it."""
+    recipe = now()
+    if recipe is None:
+        return
     if recipe in tray():
         remove(recipe)
     else:
         add(recipe)
 
 
-def toggle_button(recipe: Recipe, key: str, *, disabled: bool = False) -> None:
-    """A button that puts a recipe into the tray or takes it out; says how full the tray is."""
+def toggle_button(recipe: Recipe, key: str, now: Callable[[], Recipe | None]) -> None:
+    """A button that puts a recipe into the tray or takes it out; says how full the tray is.
+
+    Args:
+        now: the recipe at the moment of the press, which may be another than was drawn; None if
+            there is none.
+    """
     there = recipe in tray()
     full = len(tray()) >= LIMIT and not there
     st.button(
@@ -47,10 +57,10 @@ def toggle_button(recipe: Recipe, key: str, *, disabled: bool = False) -> None:
         key=key,
         icon=":material/check:" if there else None,
         width="stretch",
-        disabled=disabled or full,
+        disabled=full,
         help="The tray is full: remove one on Compare" if full
         else f"Remove it from the tray ({len(tray())} of {LIMIT})" if there
         else "Add it to the tray: Compare shows up to four recipes' answers side by side",
         on_click=toggle,
-        args=(recipe,),
+        args=(now,),
     )  # fmt: skip

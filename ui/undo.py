@@ -13,7 +13,7 @@ import streamlit as st
 
 from engine.recipe import Names, find_method
 from engine.study import Study
-from ui.recipe import applied, default_parameters, hand, start_value
+from ui.recipe import applied, default_parameters, hand, hear, start_value
 
 MOST = 200
 """Steps that are kept; the oldest go first."""
@@ -77,8 +77,10 @@ def _take(step: Step) -> None:
     held.generation += 1
 
 
-def _go(places: int, on_change: Callable[[], Any]) -> None:
+def _go(places: int, study: Study, names: Names, on_change: Callable[[], Any]) -> None:
     known = steps()
+    hear(study, names)
+    known.note(_in_hand(names))
     if 0 <= known.at + places < len(known.done):
         known.at += places
         _take(known.done[known.at])
@@ -96,8 +98,10 @@ def start(study: Study, names: Names) -> Step:
     )
 
 
-def _reset(step: Step, on_change: Callable[[], Any]) -> None:
-    _take(step)
+def _reset(study: Study, names: Names, on_change: Callable[[], Any]) -> None:
+    hear(study, names)
+    steps().note(_in_hand(names))
+    _take(start(study, names))
     on_change()
 
 
@@ -112,9 +116,9 @@ def buttons(study: Study, names: Names, on_change: Callable[[], Any]) -> None:
     known.note(now)
     with st.container(horizontal=True, gap=None, width="content", key="undo"):
         for label, icon, there, call, args in (
-            ("Undo", "undo", known.before is not None, _go, (-1, on_change)),
-            ("Redo", "redo", known.after is not None, _go, (1, on_change)),
-            ("Reset", "restart_alt", now != first, _reset, (first, on_change)),
+            ("Undo", "undo", known.before is not None, _go, (-1, study, names, on_change)),
+            ("Redo", "redo", known.after is not None, _go, (1, study, names, on_change)),
+            ("Reset", "restart_alt", now != first, _reset, (study, names, on_change)),
         ):
             st.button(
                 label, key=f"hand_{label.lower()}", icon=f":material/{icon}:", type="tertiary",

@@ -77,6 +77,40 @@ def test_evaluate_measures_the_recipe_in_hand(bench: Workbench) -> None:
     assert "5 of 5" in texts(at) or "of 5 points on the front" in texts(at)
 
 
+def test_evaluate_takes_a_slider_s_move_that_came_along_with_it(bench: Workbench) -> None:
+    """While the page is busy the browser's next events are heard in one run."""
+    at = page("explore").run()
+    models = set(bench.measured().ids)
+    widget(at.slider, "helpful").set_value(0.8)
+    at.button(key="evaluate").click().run()
+    until(lambda: bench.advance() or whole(bench, 5))
+    [new] = set(bench.measured().ids) - models
+    measured = bench.measured()
+    assert measured.recipes[measured.row_of[new]].coefficients["helpful"] == 0.8
+    at.run()
+    assert at.button(key="evaluate").disabled
+
+
+def test_evaluate_takes_a_method_that_was_chosen_along_with_it(bench: Workbench) -> None:
+    at = page("explore").run()
+    models = set(bench.measured().ids)
+    widget(at.selectbox, "Method").set_value("linear")
+    at.button(key="evaluate").click().run()
+    until(lambda: bench.advance() or whole(bench, 5))
+    [new] = set(bench.measured().ids) - models
+    measured = bench.measured()
+    assert measured.recipes[measured.row_of[new]].method == "linear"
+
+
+def test_the_tray_takes_a_slider_s_move_that_came_along(bench: Workbench) -> None:
+    at = page("explore").run()
+    widget(at.slider, "helpful").set_value(0.8)
+    at.button(key="compare_recipe").click().run()
+    [recipe] = at.session_state["tray"]
+    assert recipe.coefficients["helpful"] == 0.8
+    assert at.button(key="compare_recipe").label == "In tray"
+
+
 def test_a_failed_recipe_is_shown_with_its_reason(bench: Workbench) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(toy.REFUSED).run()

@@ -168,6 +168,24 @@ def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Work
     assert "Why this one" in [each.label for each in at.expander]
 
 
+def test_the_pick_is_that_of_a_weight_that_moved_along_with_the_press(swept: Workbench) -> None:
+    at = page("explore")
+    at.query_params["prefer"] = "facts:1.00,manners:0.00"
+    at.run()
+    measured = swept.measured()
+    manners = measured.mean[:, measured.column("manners")]
+    assert manners[np.argmax(measured.mean[:, measured.column("facts")])] < manners.max()
+    [weight] = [
+        each
+        for each in at.slider
+        if each.key and each.key.startswith("weight:") and "manners" in each.label
+    ]
+    weight.set_value(1.0)
+    at.button(key="compare_pick").click().run()
+    [recipe] = at.session_state["tray"]
+    assert manners[measured.recipes.index(recipe)] == manners.max()
+
+
 def test_the_address_says_what_is_shown_and_restores_it(swept: Workbench) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(0.77).run()

@@ -31,6 +31,16 @@ def test_undo_and_redo_go_through_every_recipe_that_was_in_hand(bench: Workbench
     assert not at.exception
 
 
+def test_undo_takes_back_a_move_that_came_along_with_it(bench: Workbench) -> None:
+    at = page("explore").run()
+    widget(at.slider, "helpful").set_value(1.1).run()
+    widget(at.slider, "helpful").set_value(1.2)
+    at.button(key="hand_undo").click().run()  # both are heard in one run
+    assert standing(at) == ("task_arithmetic", 1.1, 0.5)
+    at.button(key="hand_redo").click().run()
+    assert standing(at) == ("task_arithmetic", 1.2, 0.5)
+
+
 def test_another_move_forgets_what_was_undone(bench: Workbench) -> None:
     at = page("explore").run()
     widget(at.slider, "helpful").set_value(1.1).run()

@@ -224,13 +224,19 @@ def panel(
             for sentence in unmet_words(found):
                 st.text(sentence)
         recipe, point = measured.recipes[found.row], measured.ids[found.row]
+
+        def row_now() -> int:  # a move that came along with the press is newer than the pick
+            again = pick(measured, axes, _hear(axes), bounds, ranges, every)
+            return found.row if again is None else again.row
+
         st.button(
-            "Use this recipe", key="take", width="stretch", on_click=on_take, args=(point,),
+            "Use this recipe", key="take", width="stretch",
+            on_click=lambda: on_take(measured.ids[row_now()]),
             help="Load the pick's recipe into the sliders",
         )  # fmt: skip
         left, right = st.columns(2, gap="xsmall")
         with left:
-            tray.toggle_button(recipe, "compare_pick")
+            tray.toggle_button(recipe, "compare_pick", lambda: measured.recipes[row_now()])
         with right.container(key="export_pick"):
             export_link({"point": point})
         with st.expander("Why this one", key="why"):
