@@ -11,13 +11,12 @@ stale, `Composer.restore` writes it back, always from θ0 and therefore bit for 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from engine.decoding.fed import feed_as
 from engine.decoding.feeding import PLAIN
@@ -30,7 +29,8 @@ from engine.family.loading import load_module
 from engine.family.memory import extra_elements, running_elements
 from engine.family.text import Text
 from engine.merging.adapters import AdapterModel
-from engine.merging.basis import Basis, Computed, Tensors, nothing
+from engine.merging.bases import Bases
+from engine.merging.basis import Basis, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
 from engine.merging.peft_layers import attach
 from engine.recipe import Recipe, find_method, unmerged
@@ -45,8 +45,6 @@ BUCKETS = 1
 
 FED_BUCKETS = 2
 """The same where a model of the family is of a class that is not fed like plain attention."""
-
-_BASES_KEPT = 2  # structural settings whose basis stays in memory
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class Composer:
         self._modules: dict[str, PreTrainedModel] = {}
         self._merged: MergedModel | None = None
         self._adapters: AdapterModel | None = None
-        self._bases: OrderedDict[tuple[str, Any], Basis] = OrderedDict()
+        self._bases = Bases()
 
     # ---- doors -------------------------------------------------------------------------------
 
@@ -190,18 +188,7 @@ class Composer:
         Args:
             keep: hold what a slider move needs in memory; False recomputes it at every pass.
         """
-        method = find_method(recipe.method)
-        structural = method.structural(recipe.parameters)
-        key = (method.name, tuple(sorted(structural.items())))
-        if key not in self._bases:
-            basis = method.build(self.tensors, **structural)
-            if keep and isinstance(basis, Computed):
-                basis = basis.materialise()
-            self._bases[key] = basis
-            while len(self._bases) > _BASES_KEPT:
-                self._bases.popitem(last=False)
-        self._bases.move_to_end(key)
-        return self._bases[key]
+        return self._bases.of(recipe, self.tensors, keep=keep)
 
     # ---- parts, made when first needed --------------------------------------------------------
 
