@@ -23,7 +23,7 @@ FLOORS = (
     ("engine.search", "engine.export", "engine.demo"),
     ("engine.scoring",),
     ("engine.compose",),
-    ("engine.merging", "engine.decoding"),
+    ("engine.merging", "engine.decoding", "engine.mergekit"),
     ("engine.family",),
     (
         "engine.study",
