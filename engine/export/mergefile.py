@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from engine.counted import size_text
 from engine.errors import BadInput, Problem, bad, unknown
 from engine.export.checkpoint import Coefficients, merge_to
 from engine.export.directory import check_output, recording_in
 from engine.export.layout import SHARD
-from engine.export.mergekit import layer_of, read_mergekit
+from engine.export.yaml_merge import YamlPlan, merge_yaml, plan_yaml
 from engine.family.compatibility import Family, open_family
 from engine.family.device import DTYPES, pick_device
 from engine.family.fingerprint import fingerprints
@@ -48,18 +46,20 @@ class MergePlan:
     Attributes:
         build: makes the basis on tensors.
         coefficients: by tensor name.
-        dtype: None for the base checkpoint's own.
         matrices: whether whole matrices are taken apart.
     """
 
     family: Family
     build: Callable[[Tensors], Basis]
     coefficients: Coefficients
-    dtype: torch.dtype | None
     matrices: bool = False
 
+    def working_memory(self) -> int:
+        """Bytes that a streamed merge holds at its worst."""
+        return working_memory(self.family, self.matrices)
 
-def read_mergefile(file: Path) -> MergePlan:
+
+def read_mergefile(file: Path) -> MergePlan | YamlPlan:
     """The plan of a merge file or mergekit YAML; opens headers only.
 
     Raises:
@@ -73,7 +73,7 @@ def read_mergefile(file: Path) -> MergePlan:
     if "merge_method" not in data:
         return _from_recipe(data, file)
     _check_versions(document, file)
-    return _from_mergekit(data, file)
+    return plan_yaml(data, file)
 
 
 def _check_versions(document: Document, file: Path) -> None:
@@ -145,30 +145,7 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
         family,
         lambda tensors: method.build(tensors, **structural),
         lambda _: coefficients,
-        None,
         method.matrices,
-    )
-
-
-def _from_mergekit(data: Mapping[str, Any], file: Path) -> MergePlan:
-    plan = read_mergekit(data, file)
-    spec = FamilySpec(plan.base, plan.models, tokenizer="", towers="merge")
-    family = open_family(spec, text=False)
-    layers = family.base.setting("num_hidden_layers") or family.base.setting("n_layer")
-    if not isinstance(layers, int):  # a raw state dict says it by its names alone
-        layers = 1 + max((layer_of(name) or 0 for name in family.tensors), default=0)
-    dtype = None
-    if plan.dtype is not None:
-        if not isinstance(plan.dtype, str) or plan.dtype not in DTYPES:
-            raise unknown(f"{file}: dtype", "dtype", str(plan.dtype), DTYPES)
-        dtype = DTYPES[plan.dtype]
-    for name in family.tensors:
-        plan.coefficients(name, layers)  # every setting is read before anything is written
-    return MergePlan(
-        family,
-        lambda tensors: tensors.affine(dict),
-        lambda name: plan.coefficients(name, layers),
-        dtype,
     )
 
 
@@ -214,13 +191,18 @@ def merge(
     check_output(out)
     chosen = pick_device(device)
     plan = read_mergefile(file)
-    needed = working_memory(plan.family, plan.matrices)
+    needed = plan.working_memory()
     if memory is not None and needed > memory:
         what = f"this merge needs about {size_text(needed)} of memory"
         raise bad("--memory", what, f"Allow at least that; {size_text(memory)} were allowed.")
     known = fingerprints(plan.family, workspace, tick)  # finds weights that are not finite
-    basis = plan.build(Tensors(plan.family, chosen, tick, fingerprints=known))
-    wanted = plan.dtype if dtype == "base" else DTYPES[dtype]
+    wanted = None if dtype == "base" else DTYPES[dtype]
     with recording_in(workspace):
-        files = merge_to(out, basis, plan.coefficients, dtype=wanted, shard=shard)
+        if isinstance(plan, YamlPlan):
+            files = merge_yaml(
+                plan, out, dtype=wanted, shard=shard, device=chosen, fingerprints=known, tick=tick
+            )
+        else:
+            basis = plan.build(Tensors(plan.family, chosen, tick, fingerprints=known))
+            files = merge_to(out, basis, plan.coefficients, dtype=wanted, shard=shard)
     return {"out": str(out), "files": files, "seconds": round(time.monotonic() - start, 3)}
