@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 import engine  # noqa: F401  (registers the methods)
 from engine.family.compatibility import open_family
 from engine.merging.basis import Elementwise, Tensors
-from engine.merging.merged_model import merged_tensor
+from engine.merging.merged_model import write_merged
 from engine.recipe import METHODS
 from engine.study import FamilySpec
 
@@ -77,11 +77,10 @@ def main() -> None:
             basis = basis.materialise()
         built = time.perf_counter() - start
         live = {name: torch.empty(tensors.shape(name)) for name in tensors.names}
-        scratch = torch.empty(max(each.numel() for each in live.values()))
 
         def ours() -> None:
             for name in tensors.names:
-                live[name].copy_(merged_tensor(basis, name, COEFFICIENTS, scratch=scratch))
+                write_merged(basis, name, COEFFICIENTS, live[name])
 
         states = {
             name: load_file(Path(place) / f"{name}.safetensors") for name in ("base", *EXPERTS)

@@ -3,19 +3,17 @@
     Tensors    base and experts as they lie on disk, read lazily; knows rows that only some have
     Affine     θ(c) = Σ_m a_m(c) θ_m                       stores nothing
     Elementwise  θ(c) = θ0 + Σ c_i W_i, W = weigh(chunk)   computes W again at every pass
-    Sparse     the same with W kept as a bitmap and float32 values
-    (engine.merging.low_rank: bases on whole matrices)
+    (engine.merging.sparse: the same with W kept; engine.merging.low_rank: bases on whole matrices)
 
-All sums are float32, start from θ0 and round nowhere. A product and its addition are two roundings,
-never fused, so that a result does not depend on where a chunk begins. Vocabularies: the base's rows
-are merged, a row that an expert lacks counts as the base's, and a row that the base lacks is copied
-from the first expert that has it.
+Each says which weighted sums make a tensor (`sums`), and engine.merging.sums makes them, in float32
+and always from θ0. Vocabularies: the base's rows are merged, a row that an expert lacks counts as
+the base's, and a row that the base lacks is copied from the first expert that has it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -24,9 +22,10 @@ from torch import Tensor
 
 from engine.family.compatibility import Family
 from engine.family.headers import FLOAT_DTYPES
-from engine.merging.bitmap import pack, places
 from engine.merging.chunk import Chunk
 from engine.merging.readers import Readers
+from engine.merging.sparse import Sparse
+from engine.merging.sums import Sum, SumBasis, joined
 
 CHUNK = 1 << 22
 """Elements of one chunk: 16 MB of float32 an expert, and the quantum of a cancel."""
@@ -54,6 +53,25 @@ class Computed(Basis, Protocol):
 
     def materialise(self) -> Basis:
         """The same basis, bit-equal, for many passes."""
+
+
+@runtime_checkable
+class Summed(Basis, Protocol):
+    """A basis whose tensors are written part by part, without one of their size beside them."""
+
+    def sums(self, name: str, coefficients: Mapping[str, float]) -> Iterable[Sum] | None:
+        """What `combine` writes, in order; each to be written before the next one is asked for.
+        None where a tensor can only be combined whole."""
+
+
+def sums_of(basis: Basis, name: str, coefficients: Mapping[str, float]) -> Iterable[Sum]:
+    """The sums that make θ(c)[name]; a tensor that can only be combined whole is, here."""
+    found = basis.sums(name, coefficients) if isinstance(basis, Summed) else None
+    if found is None:
+        whole = torch.empty(basis.tensors.shape(name), device=basis.tensors.device)
+        basis.combine(name, coefficients, whole)
+        found = (Sum(0, whole.numel(), ((whole.view(-1), 1.0),)),)
+    return found
 
 
 class Tensors:
@@ -105,14 +123,20 @@ class Tensors:
 
     def read(self, model: str, name: str) -> Tensor:
         """The merged part of a tensor, as stored; rows that an expert lacks are the base's."""
+        stored = self.stored(model, name)
+        whole = stored[0] if len(stored) == 1 else torch.cat(stored)
+        return whole.view(self.merged_shape(name)).to(self.device)
+
+    def stored(self, model: str, name: str) -> list[Tensor]:
+        """What `read` gives, flat, where it is mapped; rows that an expert lacks follow apart."""
         plan = self.family.vocabulary_tensors.get(name)
         if plan is None or model == "base":
-            return self._readers[model].read(name).to(self.device)
+            return [self._readers[model].read(name).reshape(-1)]
         found = self._readers[model].read(name, slice(0, plan.common))
-        if len(found) < plan.common:
-            missing = slice(len(found), plan.common)
-            found = torch.cat([found, self._readers["base"].read(name, missing).to(found.dtype)])
-        return found.to(self.device)
+        if len(found) == plan.common:
+            return [found.reshape(-1)]
+        missing = self._readers["base"].read(name, slice(len(found), plan.common))
+        return [found.reshape(-1), missing.to(found.dtype).reshape(-1)]
 
     def untouched(self, name: str) -> Tensor:
         """A tensor of the base that is not merged (an integer buffer), as stored."""
@@ -128,12 +152,13 @@ class Tensors:
         found = self._readers[expert].product(name)
         return None if found is None else (found[0].to(self.device), found[1].to(self.device))
 
-    def fill_extra_rows(self, name: str, out: Tensor) -> None:
-        """Copy the rows that the base lacks from the expert that supplies them."""
+    def extra(self, name: str) -> Iterator[Sum]:
+        """The rows that the base lacks, from the expert that supplies them."""
         plan = self.family.vocabulary_tensors.get(name)
-        for extra in () if plan is None else plan.extra:
-            rows = slice(extra.start, extra.stop)
-            out[rows] = self._readers[extra.model].read(name, rows).to(self.device)
+        for each in () if plan is None else plan.extra:
+            found = self._readers[each.model].read(name, slice(each.start, each.stop))
+            start = each.start * self.shape(name)[1:].numel()
+            yield Sum(start, found.numel(), ((found.reshape(-1), 1.0),))
 
     def vectors(self, name: str, rows: bool = False) -> Iterator[Chunk]:
         """Task vectors of one tensor, in order over its flat merged part.
@@ -169,23 +194,7 @@ class Tensors:
         return Elementwise(self, weigh, rows)
 
 
-def _merged_part(tensors: Tensors, name: str, out: Tensor) -> Tensor:
-    shape = tensors.merged_shape(name)
-    return out[: shape[0]] if shape else out
-
-
-def accumulate(out: Tensor, values: Tensor, weight: float) -> None:
-    """out += weight · values in spans that stay in the processor's cache; both contiguous."""
-    flat, added = out.view(-1), values.reshape(-1)
-    product = torch.empty(min(SPAN, len(flat)), device=out.device)
-    for start in range(0, len(flat), SPAN):
-        part = flat[start : start + SPAN]
-        scratch = product[: len(part)]
-        scratch.copy_(added[start : start + SPAN])
-        part.add_(scratch.mul_(weight))
-
-
-class Affine:
+class Affine(SumBasis):
     """θ(c) = Σ_m a_m(c) θ_m from the checkpoints as they are.
 
     Args:
@@ -198,33 +207,29 @@ class Affine:
         self.tensors = tensors
         self.weights = weights
 
-    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
-        """Write θ(c)[name]; models of weight 0 are not read."""
+    def sums(self, name: str, coefficients: Mapping[str, float]) -> Iterator[Sum]:
+        """What makes θ(c)[name]; models of weight 0 are not read."""
         tensors = self.tensors
         given = self.weights(coefficients)
         adapters = [each for each in tensors.experts if each not in tensors.full]
         # a LoRA expert is θ0 + Δ: its weight goes to the base, and to Δ
         given["base"] = math.fsum([given.get("base", 0.0), *(given[each] for each in adapters)])
-        merged = _merged_part(tensors, name, out)
-        used = [each for each in ("base", *tensors.full) if given[each] != 0.0]
-        if not used:
-            merged.zero_()
-        for position, model in enumerate(used):
-            theirs = tensors.read(model, name)
-            if position:
-                accumulate(merged, theirs, given[model])
-            else:
-                merged.copy_(theirs)
-                if given[model] != 1.0:
-                    merged.mul_(given[model])
+        terms = [
+            (tensors.stored(model, name), given[model])
+            for model in ("base", *tensors.full)
+            if given[model] != 0.0
+        ]
         for expert in adapters:
             if given[expert] != 0.0 and (delta := tensors.delta(expert, name)) is not None:
-                accumulate(merged, delta, given[expert])
-        tensors.fill_extra_rows(name, out)
-        tensors.tick()
+                terms.append(([delta.reshape(-1)], given[expert]))
+        if terms:
+            yield from joined(terms)
+        else:
+            yield Sum(0, tensors.merged_shape(name).numel(), ())
+        yield from tensors.extra(name)
 
 
-class Elementwise:
+class Elementwise(SumBasis):
     """θ(c) = θ0 + Σ c_i W_i, where W is a function of the task vectors at the same elements, or in
     the same rows, and of where these lie.
 
@@ -244,51 +249,18 @@ class Elementwise:
         """The chunks of a tensor that `weigh` takes."""
         return self.tensors.vectors(name, self.rows)
 
-    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
-        """Write θ(c)[name], computing W on the way."""
-        tensors = self.tensors
-        flat = _merged_part(tensors, name, out).view(-1)
-        flat.copy_(tensors.read("base", name).reshape(-1))
+    def sums(self, name: str, coefficients: Mapping[str, float]) -> Iterator[Sum]:
+        """What makes θ(c)[name], computing W on the way."""
+        (base,) = self.tensors.stored("base", name)
         for chunk in self.vectors(name):
-            part = flat[chunk.start : chunk.start + chunk.vectors.shape[1]]
-            for expert, row in zip(tensors.experts, self.weigh(chunk), strict=True):
+            count = chunk.vectors.shape[1]
+            terms = [(base[chunk.start : chunk.start + count], 1.0)]
+            for expert, row in zip(self.tensors.experts, self.weigh(chunk), strict=True):
                 if coefficients[expert] != 0.0:
-                    accumulate(part, row, coefficients[expert])
-        tensors.fill_extra_rows(name, out)
+                    terms.append((row, coefficients[expert]))
+            yield Sum(chunk.start, count, tuple(terms))
+        yield from self.tensors.extra(name)
 
     def materialise(self) -> Sparse:
         """The same basis with W kept in memory, so that a slider move only reads it."""
         return Sparse(self)
-
-
-class Sparse:
-    """A basis whose W_i are stored as one bit per element and a float32 value where W_i ≠ 0."""
-
-    def __init__(self, source: Elementwise) -> None:
-        self.tensors = source.tensors
-        self._parts: dict[str, list[tuple[int, int, list[tuple[Tensor, Tensor]]]]] = {}
-        for name in self.tensors.names:
-            parts = self._parts[name] = []
-            for chunk in source.vectors(name):
-                kept = [pack(row) for row in source.weigh(chunk)]
-                parts.append((chunk.start, chunk.vectors.shape[1], kept))
-
-    @property
-    def bytes(self) -> int:
-        """Memory that W takes."""
-        kept = (pair for parts in self._parts.values() for part in parts for pair in part[2])
-        return sum(bits.numel() + 4 * values.numel() for bits, values in kept)
-
-    def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
-        """Write θ(c)[name] from the stored W; bit-equal to `Elementwise.combine`."""
-        tensors = self.tensors
-        flat = _merged_part(tensors, name, out).view(-1)
-        flat.copy_(tensors.read("base", name).reshape(-1))
-        for start, length, kept in self._parts[name]:
-            part = flat[start : start + length]
-            for expert, (bits, values) in zip(tensors.experts, kept, strict=True):
-                weight = coefficients[expert]
-                if weight != 0.0 and len(values):
-                    part.index_add_(0, places(bits, length), values * weight)
-            tensors.tick()
-        tensors.fill_extra_rows(name, out)

@@ -11,14 +11,15 @@ where there is room.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from engine.errors import bad
-from engine.merging.basis import CHUNK, Basis, Tensors, accumulate
+from engine.merging.basis import CHUNK, Basis, Tensors, sums_of
+from engine.merging.sums import Sum, accumulate, joined, write
 
 PRODUCTS = 1 << 31
 """Bytes up to which the products of all matrices are kept: moves are about ten times as fast."""
@@ -130,26 +131,44 @@ class Kept:
         names = [name for name in tensors.names if source.takes(name)]
         elements = sum(tensors.merged_shape(name).numel() for name in names)
         multiply = 4 * elements * len(tensors.experts) <= PRODUCTS
-        self._parts = {
-            name: [_product(each) if multiply else each for each in source.factors(name)]
-            for name in names
-        }
+        self._factors: dict[str, Sequence[Factors]] = {}
+        self._products: dict[str, Sequence[Tensor | None]] = {}
+        for name in names:
+            if multiply:
+                self._products[name] = [_product(each) for each in source.factors(name)]
+            else:
+                self._factors[name] = source.factors(name)
 
     @property
     def bytes(self) -> int:
         """Memory that W takes."""
-        found = 0
-        for part in (each for parts in self._parts.values() for each in parts):
-            kept = part if isinstance(part, Factors) else [part]
-            found += sum(4 * each.numel() for each in kept if each is not None)
-        return found
+        factors = [each for parts in self._factors.values() for part in parts for each in part]
+        products = [each for parts in self._products.values() for each in parts if each is not None]
+        return sum(4 * each.numel() for each in (*factors, *products))
+
+    def sums(self, name: str, coefficients: Mapping[str, float]) -> Iterable[Sum] | None:
+        """What makes θ(c)[name]; None where products are not kept."""
+        if name in self._factors:
+            return None
+        if name in self._products:
+            return self._summed(name, coefficients)
+        return sums_of(self._others, name, coefficients)
+
+    def _summed(self, name: str, coefficients: Mapping[str, float]) -> Iterator[Sum]:
+        terms = [(self.tensors.stored("base", name), 1.0)]
+        for expert, product in zip(self.tensors.experts, self._products[name], strict=True):
+            if product is not None and coefficients[expert] != 0.0:
+                terms.append(([product.view(-1)], coefficients[expert]))
+        yield from joined(terms)
+        yield from self.tensors.extra(name)
 
     def combine(self, name: str, coefficients: Mapping[str, float], out: Tensor) -> None:
         """Write θ(c)[name] from the kept W; bit-equal to `LowRank.combine`."""
-        if name in self._parts:
-            _write(self.tensors, name, self._parts[name], coefficients, out)
+        if name in self._factors:
+            _write(self.tensors, name, self._factors[name], coefficients, out)
         else:
-            self._others.combine(name, coefficients, out)
+            sums = sums_of(self, name, coefficients)
+            write(sums, out.view(-1), torch.float32, self.tensors.tick)
 
 
 def _product(factors: Factors) -> Tensor | None:
@@ -160,18 +179,14 @@ def _product(factors: Factors) -> Tensor | None:
 def _write(
     tensors: Tensors,
     name: str,
-    parts: Sequence[Factors | Tensor | None],
+    parts: Sequence[Factors],
     coefficients: Mapping[str, float],
     out: Tensor,
 ) -> None:
     merged = out[: tensors.merged_shape(name)[0]]
     merged.copy_(tensors.read("base", name))
-    for expert, part in zip(tensors.experts, parts, strict=False):
-        if coefficients[expert] == 0.0:
-            continue
-        product = _product(part) if isinstance(part, Factors) else part
-        if product is not None:
+    for expert, factors in zip(tensors.experts, parts, strict=False):
+        if coefficients[expert] != 0.0 and (product := _product(factors)) is not None:
             accumulate(merged, product, coefficients[expert])
             tensors.tick()
-    tensors.fill_extra_rows(name, out)
-    tensors.tick()
+    write(tensors.extra(name), out.view(-1), torch.float32, tensors.tick)

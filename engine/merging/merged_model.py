@@ -1,6 +1,6 @@
 """One live transformers module whose weights are rewritten in place for every recipe.
 
-    basis.combine ──float32──► rounded once to the checkpoint's dtype ──► the parameter's own memory
+    sums of the basis ──float32──► rounded once to the checkpoint's dtype ──► the parameter's memory
 
 Parameters are views of one buffer per dtype and are bound once: an address never changes, so
 captured graphs and compiled code survive every move. Stored buffers are rewritten where they are.
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from engine.errors import bad
 from engine.family.placement import Group, Placement, state_of
-from engine.merging.basis import Basis
+from engine.merging.basis import Basis, sums_of
+from engine.merging.sums import write
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -96,19 +97,21 @@ class MergedModel:
         lost = names - self._known
         if lost:
             raise ValueError(f"{min(lost)} has no place in {type(self.module).__name__}")
-        largest = max(tensors.shape(name).numel() for name in tensors.names)
-        scratch = torch.empty(largest, dtype=torch.float32, device=tensors.device)
         for name in tensors.names:
             if (place := self.places.get(name)) is not None:
-                merged = merged_tensor(basis, name, coefficients, scratch=scratch)
+                shape = tensors.shape(name)
                 # a second embedding may have got rows, with the first, that no model stores
-                (place if place.shape == merged.shape else place[: len(merged)]).copy_(merged)
+                place = place if place.shape == shape else place[: shape[0]]
+                if place.is_contiguous():
+                    write_merged(basis, name, coefficients, place)
+                else:
+                    place.copy_(merged_tensor(basis, name, coefficients))
                 tick()
         for place, where, values in self.fixed:
             place[where] = values
         for group in self.groups:
             if not names.isdisjoint(group.names):
-                self._convert(group, basis, coefficients, scratch, tick)
+                self._convert(group, basis, coefficients, tick)
         _weights_are_new(self.module)
 
     def _convert(
@@ -116,17 +119,19 @@ class MergedModel:
         group: Group,
         basis: Basis,
         coefficients: Mapping[str, float],
-        scratch: Tensor,
         tick: Callable[[], None],
     ) -> None:
         there = self._state[group.key]
         merged = {}
         for name in group.names:
             if name in basis.tensors.names:
-                rounded = merged_tensor(basis, name, coefficients, scratch=scratch)
+                shape = basis.tensors.shape(name)
+                merged[name] = torch.empty(shape, dtype=there.dtype, device=there.device)
+                write_merged(basis, name, coefficients, merged[name])
             else:
-                rounded = basis.tensors.untouched(name)
-            merged[name] = rounded.to(there.device, there.dtype, copy=True)
+                merged[name] = basis.tensors.untouched(name).to(
+                    there.device, there.dtype, copy=True
+                )
             tick()
         for target, made in group.convert(merged, self.module).items():
             self._state[target].copy_(made)
@@ -141,29 +146,40 @@ def _weights_are_new(module: nn.Module) -> None:
 
 
 def merged_tensor(
-    basis: Basis,
-    name: str,
-    coefficients: Mapping[str, float],
-    dtype: torch.dtype | None = None,
-    scratch: Tensor | None = None,
+    basis: Basis, name: str, coefficients: Mapping[str, float], dtype: torch.dtype | None = None
 ) -> Tensor:
     """θ(c)[name], accumulated in float32 and rounded once.
 
     Args:
         dtype: of the result; the base checkpoint's own where None.
-        scratch: float32 memory to accumulate in, reused by the next call; allocated where None.
 
     Raises:
         BadInput: the result is not finite.
     """
-    shape = basis.tensors.shape(name)
-    if scratch is None:
-        scratch = torch.empty(shape.numel(), dtype=torch.float32, device=basis.tensors.device)
-    out = scratch[: shape.numel()].view(shape)
-    basis.combine(name, coefficients, out)
-    rounded = out.to(dtype or basis.tensors.dtype(name))
-    # the sum is finite only if every term is; one that overflows by itself is looked at in full
-    if not torch.isfinite(rounded.sum(dtype=torch.float32)) and not torch.isfinite(rounded).all():
-        what = f"the merged weights overflow {str(rounded.dtype).removeprefix('torch.')}"
+    tensors = basis.tensors
+    chosen = dtype or tensors.dtype(name)
+    out = torch.empty(tensors.shape(name), dtype=chosen, device=tensors.device)
+    write_merged(basis, name, coefficients, out, chosen)
+    return out
+
+
+def write_merged(
+    basis: Basis,
+    name: str,
+    coefficients: Mapping[str, float],
+    out: Tensor,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write θ(c)[name] into `out`, contiguous and of any float dtype.
+
+    Args:
+        dtype: that the float32 sums are rounded to first; the base checkpoint's own where None.
+
+    Raises:
+        BadInput: the result is not finite in that dtype.
+    """
+    tensors = basis.tensors
+    chosen = dtype or tensors.dtype(name)
+    if not write(sums_of(basis, name, coefficients), out.view(-1), chosen, tensors.tick):
+        what = f"the merged weights overflow {str(chosen).removeprefix('torch.')}"
         raise bad(f"tensor {name}", what, "Use smaller coefficients.")
-    return rounded
