@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from engine.merging.basis import Elementwise
 
 
-PART = 1 << 22
-"""Elements that are kept as one part, about."""
+PART = 1 << 18
+"""Elements that are kept as one part, about: their sum stays in a core's cache."""
 
 
 class Part(NamedTuple):
