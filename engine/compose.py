@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -33,36 +33,15 @@ from engine.merging.bases import Bases
 from engine.merging.basis import Basis, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
 from engine.merging.peft_layers import attach
+from engine.numerics import BUCKETS, FED_BUCKETS, Numerics
+from engine.pruning.pruner import Pruner
+from engine.pruning.zeros import Pruned, Zeros
 from engine.recipe import Recipe, find_method, unmerged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from engine.family.placement import Placement
-
-BUCKETS = 1
-"""Version of everything that fixes a batch's shape; raised when any of it changes."""
-
-FED_BUCKETS = 2
-"""The same where a model of the family is of a class that is not fed like plain attention."""
-
-
-@dataclass(frozen=True)
-class Numerics:
-    """What a score's digits depend on beside recipe, family and objective.
-
-    Attributes:
-        device: kind of device, "cpu" or "cuda".
-        dtype: compute dtype, "float32", "bfloat16" or "float16".
-        buckets: version of the canonical batch shapes.
-    """
-
-    device: str
-    dtype: str
-    buckets: int = BUCKETS
-
-    def __str__(self) -> str:
-        return f"{self.device}/{self.dtype}/{self.buckets}"
 
 
 @dataclass(eq=False)
@@ -122,6 +101,7 @@ class Composer:
         self._merged: MergedModel | None = None
         self._adapters: AdapterModel | None = None
         self._bases = Bases()
+        self.pruner = Pruner()
 
     # ---- doors -------------------------------------------------------------------------------
 
@@ -190,6 +170,20 @@ class Composer:
         """
         return self._bases.of(recipe, self.tensors, keep=keep)
 
+    def scored_basis(self, recipe: Recipe) -> Basis:
+        """The basis that writes what `compose` of this recipe makes, pruning included."""
+        if recipe.prune is None:
+            return self.basis(recipe)
+        return Pruned(self.basis(recipe), self.zeros(recipe))
+
+    def zeros(self, recipe: Recipe) -> Zeros:
+        """What a recipe's pruning zeroes; composes it where that is not known any more."""
+        if self.pruner.zeros(recipe) is None:
+            self.compose(recipe, self._tick)
+        found = self.pruner.zeros(recipe)
+        assert found is not None
+        return found
+
     # ---- parts, made when first needed --------------------------------------------------------
 
     @cached_property
@@ -223,12 +217,19 @@ class Composer:
     # ---- inside ------------------------------------------------------------------------------
 
     def _write(self, model: ComposedModel) -> None:
-        self.live = model  # before the first tensor: a tick may park this write and restore it
+        whole = replace(model, recipe=replace(model.recipe, prune=None))
+        pruned = model.recipe.prune is not None
+        # before the first tensor: a tick may park this write and restore it
+        self.live = whole if pruned else model
         try:
             if self._adapters is not None and model.modules[0] is self._adapters.module:
                 self._adapters.mix(model.coefficients)
             else:
                 self.merged.write(self.basis(model.recipe), model.coefficients, self._tick)
+            if pruned:
+                found = self.pruner.find(model.recipe, whole, self.merged, self.text, self._tick)
+                self.live = model
+                found.zero_all(self.merged.places)
         except BaseException:
             self.live = None
             raise
@@ -277,10 +278,12 @@ class Composer:
 
 
 def runs_unmerged(recipe: Recipe, family: Family) -> bool:
-    """Whether a recipe only adds LoRA experts' task vectors, which is exact without merging."""
+    """Whether a recipe only adds LoRA experts' task vectors, which is exact without merging; what
+    is pruned is merged."""
     used = [name for name, value in recipe.coefficients.items() if value != 0.0]
     return (
-        find_method(recipe.method).additive
+        recipe.prune is None
+        and find_method(recipe.method).additive
         and bool(used)
         and all(family.experts[name].kind == "lora" for name in used)
     )

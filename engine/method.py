@@ -12,10 +12,11 @@ this registry in its own process. docs/extending.md adds one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.parameter import Limits, Parameter, parameters_of
+from engine.prune import Rows
 from engine.registry import Registry
 
 Space = Literal["weight", "logit"]
@@ -32,10 +33,15 @@ MODEL_MARKS = frozenset(("square", "diamond", "star"))
 
 @dataclass(frozen=True)
 class Names:
-    """The names of a family that recipes may speak of."""
+    """The names that recipes may speak of: a family's models and a study's objectives.
+
+    Attributes:
+        rows: the objectives that merged weights can be pruned on; None where there is no study.
+    """
 
     experts: tuple[str, ...]
     has_target: bool = False
+    rows: Rows | None = field(default=None, compare=False, repr=False)
 
     @property
     def models(self) -> tuple[str, ...]:

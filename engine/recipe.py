@@ -13,6 +13,7 @@ from typing import Any
 from engine.errors import bad, unknown
 from engine.method import METHODS, Method, Names, find_method, method
 from engine.parameter import Limits, Parameter, is_number
+from engine.prune import Prune, prune_from_dict, resolved
 from engine.yaml_reading import read_yaml
 from engine.yaml_writing import dumped
 
@@ -34,6 +35,8 @@ __all__ = [
     "unmerged",
 ]
 
+
+RECIPE_KEYS = ("method", "coefficients", "parameters", "prune")
 
 NEARLY_NOTHING = 1e-4
 """Sum of coefficients in parts of their sizes: divided by less, the rounding of float32 shows."""
@@ -62,11 +65,13 @@ class Recipe:
         method: name of a registered method.
         coefficients: name -> number; a missing name is 0.
         parameters: name -> value; a missing name is the default.
+        prune: what is done to the merged weights; None leaves them as they are.
     """
 
     method: str
     coefficients: Mapping[str, float] = field(default_factory=FrozenDict)
     parameters: Mapping[str, Any] = field(default_factory=FrozenDict)
+    prune: Prune | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "coefficients", FrozenDict(self.coefficients))
@@ -77,6 +82,7 @@ class Recipe:
             "method": self.method,
             "coefficients": dict(self.coefficients),
             "parameters": dict(self.parameters),
+            **({} if self.prune is None else {"prune": self.prune.as_dict()}),
         }
 
     def to_yaml(self) -> str:
@@ -99,7 +105,8 @@ class Recipe:
         if self.unmerged is not None:
             return self.unmerged
         shown = ", ".join(f"{name} {value:g}" for name, value in self.coefficients.items() if value)
-        return f"{self.method}({shown})"
+        said = f"{self.method}({shown})"
+        return said if self.prune is None else f"{said}, {self.prune}"
 
 
 def unmerged(model: str) -> Recipe:
@@ -109,13 +116,13 @@ def unmerged(model: str) -> Recipe:
 
 
 def recipe_from_dict(data: Any, where: str = "recipe") -> Recipe:
-    """A recipe from parsed YAML or JSON; raises `BadInput` on any key but the three documented."""
+    """A recipe from parsed YAML or JSON; raises `BadInput` on any key but those documented."""
     if not isinstance(data, Mapping):
         what = f"expected a mapping with a method, got {type(data).__name__}"
         raise bad(where, what, "Give the keys method, coefficients and parameters.")
     for key in data:
-        if key not in ("method", "coefficients", "parameters"):
-            raise unknown(where, "recipe key", str(key), ("method", "coefficients", "parameters"))
+        if key not in RECIPE_KEYS:
+            raise unknown(where, "recipe key", str(key), RECIPE_KEYS)
     if not isinstance(data.get("method"), str):
         raise bad(where, "the key 'method' is missing", f"Known methods: {', '.join(METHODS)}.")
     parts: dict[str, dict[str, Any]] = {}
@@ -125,7 +132,8 @@ def recipe_from_dict(data: Any, where: str = "recipe") -> Recipe:
             what = f"{key!r} must be a mapping of name to value, got {part!r}"
             raise bad(where, what, f"Write it as {key}: {{name: value}}.")
         parts[key] = {str(name): value for name, value in part.items()}
-    return Recipe(data["method"], parts["coefficients"], parts["parameters"])
+    prune = prune_from_dict(data.get("prune"), where)
+    return Recipe(data["method"], parts["coefficients"], parts["parameters"], prune)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -138,7 +146,8 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
 
     Raises:
         BadInput: unknown method, parameter or expert; a value out of range or not finite;
-            coefficients that the method cannot use (a zero sum where it divides by it).
+            coefficients that the method cannot use (a zero sum where it divides by it); pruning
+            that cannot be done.
     """
     spec = find_method(recipe.method, where)
     known = {each.name: each for each in spec.parameters}
@@ -177,7 +186,10 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
         raise bad(f"{where}: coefficients", what, "Set at least one coefficient.")
     if spec.check is not None:
         spec.check(coefficients, parameters)
-    return Recipe(spec.name, coefficients, parameters)
+    prune = recipe.prune
+    if prune is not None:
+        prune = resolved(prune, spec.name, spec.space == "weight", names.rows, where)
+    return Recipe(spec.name, coefficients, parameters, prune)
 
 
 def point_id(recipe: Recipe, family_fingerprint: str) -> str:

@@ -22,7 +22,8 @@ from cache.store import Store
 from engine.family.compatibility import Family
 from engine.jobs.executor import Executor
 from engine.jobs.reported import reported as report_rows
-from engine.recipe import Names, Recipe, find_method, point_id, resolve, unmerged
+from engine.recipe import Recipe, find_method, point_id, resolve, unmerged
+from engine.scoring.harmful import names_in
 from engine.study import Objective, Study
 from engine.worker.messages import Job, Priority
 from studio.points.arrivals import Arrivals
@@ -67,6 +68,7 @@ class Workbench:
         self.study = study
         self.objectives = tuple(objectives)
         self.family = family
+        self.names = names_in(study, family)
         self.workspace = workspace
         self.store = store
         self.executor = executor
@@ -82,10 +84,6 @@ class Workbench:
         self.remarks = Remarks(store, study.path)
         self._singles_asked = False
         self._looked = False
-
-    @property
-    def names(self) -> Names:
-        return self.study.family.names
 
     @property
     def objective_names(self) -> tuple[str, ...]:
@@ -294,7 +292,7 @@ class Workbench:
 
     def adapter_only(self, recipe: Recipe) -> bool:
         """Whether a recipe can leave as one LoRA adapter: task vectors of adapters alone, added."""
-        if not find_method(recipe.method).additive:
+        if not find_method(recipe.method).additive or recipe.prune is not None:
             return False  # its coefficients may be of others than experts: `base`
         used = [name for name, value in recipe.coefficients.items() if value]
         return bool(used) and all(self.family.experts[name].kind == "lora" for name in used)

@@ -23,6 +23,7 @@ FLOORS = (
     ("engine.search", "engine.export", "engine.demo"),
     ("engine.scoring",),
     ("engine.compose",),
+    ("engine.pruning",),
     ("engine.merging", "engine.decoding", "engine.mergekit"),
     ("engine.family",),
     (
@@ -31,7 +32,9 @@ FLOORS = (
         "engine.study_file",
         "engine.recipe",
         "engine.method",
+        "engine.numerics",
         "engine.parameter",
+        "engine.prune",
         "engine.registry",
         "engine.apart",
         "engine.counted",

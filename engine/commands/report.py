@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.counted import counted, size_text
-from engine.recipe import Recipe
+from engine.recipe import recipe_from_dict
 
 Document = Mapping[str, Any]
 
@@ -29,7 +29,7 @@ def score(value: Mapping[str, Any]) -> str:
 
 
 def _recipe(data: Mapping[str, Any]) -> str:
-    return str(Recipe(data["method"], data["coefficients"], data["parameters"]))
+    return str(recipe_from_dict(data))
 
 
 def point(document: Document) -> str:

@@ -29,14 +29,14 @@ from engine.family.device import DTYPES, pick_device
 from engine.family.fingerprint import fingerprints
 from engine.merging.basis import CHUNK, Basis, Tensors, nothing
 from engine.method import find_method
-from engine.recipe import recipe_from_dict, resolve
+from engine.recipe import RECIPE_KEYS, recipe_from_dict, resolve
 from engine.study import RESERVED_NAMES, TOWERS, FamilySpec
 from engine.study_file import model_of, naming_problems
 from engine.yaml_reading import Document, read_document
 
 _COPIES = 14  # float32 copies of the largest matrix beside the merge, where it is taken apart
 
-_KEYS = ("base", "experts", "method", "coefficients", "parameters", "towers", "tokenizer")
+_KEYS = ("base", "experts", *RECIPE_KEYS, "towers", "tokenizer")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
         towers=str(towers),
     )
     recipe = recipe_from_dict(
-        {key: data[key] for key in ("method", "coefficients", "parameters") if key in data},
+        {key: data[key] for key in RECIPE_KEYS if key in data},
         str(file),
     )
     method = find_method(recipe.method, str(file))

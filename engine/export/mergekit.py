@@ -42,6 +42,8 @@ def to_mergekit(recipe: Recipe, places: Mapping[str, str], dtype: str) -> str | 
 
 def mergekit_text(recipe: Recipe, family: Family) -> str | None:
     """mergekit_config.yml of a recipe's export; None if mergekit has no such merge."""
+    if recipe.prune is not None:  # mergekit runs no model, so it knows no rows to prune on
+        return None
     spec = family.spec
     places = {name: hub_id(spec.path_of(name)) or f"./{name}" for name in ("base", *spec.experts)}
     models = (family.base, *family.experts.values())

@@ -68,6 +68,9 @@ def check_export(recipe: Recipe, family: Family, out: Path, *, adapter: bool = F
     Raises:
         BadInput: the recipe has no adapter; the output is not empty or has no room.
     """
+    if adapter and recipe.prune is not None:
+        what = f"{recipe} is a merge whose weights are zeroed, and no adapter says which"
+        raise bad("--adapter", what, "Export a merged checkpoint instead.")
     if adapter and not runs_unmerged(recipe, family):
         what = f"{recipe} is not task arithmetic over LoRA experts only"
         raise bad("--adapter", what, "Export a merged checkpoint instead.")
@@ -109,7 +112,7 @@ def export_point(
 
 
 def _merged(composer: Composer, papers: Papers, model: ComposedModel, live: Live) -> Exported:
-    basis = composer.basis(papers.recipe)
+    basis = composer.scored_basis(papers.recipe)
     found = 0.0
 
     def finish(partial: Path) -> list[str]:
@@ -132,6 +135,9 @@ def _merged(composer: Composer, papers: Papers, model: ComposedModel, live: Live
         if not names:
             note = "No mergekit file gives this result, so there is no mergekit_config.yml."
             mine = replace(mine, notes=(*mine.notes, note))
+        if papers.recipe.prune is not None:
+            said = composer.zeros(papers.recipe).sentence
+            mine = replace(mine, notes=(*mine.notes, f"{said} mergekit cannot prune."))
         return names + write_papers(mine, partial, live.out.name)
 
     files = merge_to(live.out, basis, lambda _: model.coefficients, finish=finish)

@@ -66,7 +66,7 @@ def compare_texts(
         columns = _Columns(composer, request, emit, tick)
         for place, data in enumerate(recipes):
             try:
-                columns.add(recipe_of(data, opened, f"recipe {place + 1} of {len(recipes)}"))
+                columns.add(recipe_of(data, opened, study, f"recipe {place + 1} of {len(recipes)}"))
             except BadInput as error:
                 columns.refuse(data, error)
         columns.write()

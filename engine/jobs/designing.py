@@ -21,6 +21,7 @@ from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.served import Emit
 from engine.recipe import Recipe
 from engine.search.designs import design
+from engine.study import Study
 from engine.worker.messages import is_out_of_memory
 
 
@@ -99,17 +100,17 @@ def estimate_recipes(
         for index, group in enumerate(groups):
             progress = Progress(emit, index, len(groups), index)
             emit("progress", {"done": index, "total": len(groups)})
-            timings.append(_measured(evaluation, group, progress, tick))
+            timings.append(_measured(evaluation, study, group, progress, tick))
         emit("progress", {"done": len(groups), "total": len(groups)})
         return {"timings": [vars(each) for each in timings]}
 
 
 def _measured(
-    evaluation: Evaluation, group: Sequence[Any], progress: Progress, tick: Tick
+    evaluation: Evaluation, study: Study, group: Sequence[Any], progress: Progress, tick: Tick
 ) -> Timing:
     """The timing of the first recipe of a group that can be scored and is not being scored
     elsewhere."""
-    recipes = [recipe_of(data, evaluation.opened) for data in group]
+    recipes = [recipe_of(data, evaluation.opened, study) for data in group]
     missing = {place: evaluation.missing(each) for place, each in enumerate(recipes)}
     said = (
         "other processes measured it in the meantime: estimate again"

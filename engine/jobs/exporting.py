@@ -55,7 +55,7 @@ def export_recipe(
     study = study_of(payload)
     out = _path(payload, "out")
     with models.families.use(study.family, tick) as opened:
-        recipe = recipe_of(payload.get("recipe"), opened)
+        recipe = recipe_of(payload.get("recipe"), opened, study)
         adapter = bool(payload.get("adapter", False))
         check_export(recipe, opened.family, out, adapter=adapter)
         known = {each["objective"]: CardScore(**each) for each in payload.get("scores") or ()}

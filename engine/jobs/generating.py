@@ -135,7 +135,7 @@ def generate_texts(
     study = study_of(payload)
     request = request_of(payload)
     with models.families.use(study.family, tick) as opened:
-        recipe = recipe_of(payload.get("recipe"), opened)
+        recipe = recipe_of(payload.get("recipe"), opened, study)
         model = opened.composer.compose(recipe, tick)
         text, stops = model.text, request.stops
         generations = generate(

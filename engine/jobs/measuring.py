@@ -19,6 +19,7 @@ from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.served import Emit
 from engine.recipe import Recipe, point_id
 from engine.scoring.data import read_rows
+from engine.study import Study
 from engine.worker.messages import is_out_of_memory
 
 
@@ -51,7 +52,7 @@ def evaluate_recipes(
         evaluation = Evaluation(
             models.blobs, opened, objectives, split, frozenset(payload.get("have") or ())
         )
-        asked = Recipes(recipes, evaluation, tick)
+        asked = Recipes(recipes, evaluation, study, tick)
         asked.measure(emit, tick)
         asked.raise_if_all_bad()
         return {
@@ -71,7 +72,9 @@ class Recipes:
         failures: place -> why one could not be measured.
     """
 
-    def __init__(self, given: Sequence[Any], evaluation: Evaluation, tick: Tick) -> None:
+    def __init__(
+        self, given: Sequence[Any], evaluation: Evaluation, study: Study, tick: Tick
+    ) -> None:
         self.total = len(given)
         self.points: list[str | None] = []
         self.failures: dict[int, Exception] = {}
@@ -80,7 +83,7 @@ class Recipes:
         for index, data in enumerate(given):
             tick()
             try:
-                recipe = recipe_of(data, evaluation.opened, self._where(index))
+                recipe = recipe_of(data, evaluation.opened, study, self._where(index))
             except BadInput as error:
                 self.points.append(None)
                 self.failures[index] = error

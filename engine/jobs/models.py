@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from engine.family.device import pick_device
 from engine.jobs.imports import fetch_model_classes
 from engine.jobs.opened import OpenFamilies, OpenFamily
 from engine.recipe import Recipe, recipe_from_dict, resolve
+from engine.scoring.harmful import ObjectiveRows
 from engine.study import Study, load_study
 
 
@@ -65,7 +68,14 @@ def study_of(payload: Mapping[str, Any]) -> Study:
     return load_study(payload["study"])
 
 
-def recipe_of(data: Any, opened: OpenFamily, where: str = "recipe") -> Recipe:
-    """The recipe that a payload holds, resolved on a family; raises `BadInput`."""
-    recipe = data if isinstance(data, Recipe) else recipe_from_dict(data, where)
-    return resolve(recipe, opened.family.names, where)
+def recipe_of(data: Any, opened: OpenFamily, study: Study, where: str = "recipe") -> Recipe:
+    """The recipe that a payload holds, resolved on a study's open family, whose composer learns the
+    rows that it prunes on; raises `BadInput`."""
+    given = data if isinstance(data, Recipe) else recipe_from_dict(data, where)
+    if given.prune is None:
+        return resolve(given, opened.family.names, where)
+    rows = ObjectiveRows(study.objectives, opened.tokenizer_hash)
+    recipe = resolve(given, replace(opened.family.names, rows=rows), where)
+    if (prune := recipe.prune) is not None:
+        opened.composer.pruner.learn(prune, partial(rows.texts, prune.objective, prune.rows))
+    return recipe

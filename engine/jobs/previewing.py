@@ -46,7 +46,7 @@ def preview_objective(
     objective = dataclasses.replace(whole, limit=min(whole.limit or few, few))
     with models.families.use(study.family, tick) as opened:
         composer = opened.composer
-        model = composer.compose(recipe_of(payload.get("recipe"), opened), tick)
+        model = composer.compose(recipe_of(payload.get("recipe"), opened, study), tick)
         [(_, score, metadata)] = evaluate(
             model, [objective], base=lambda: composer.module("base"), tick=tick
         )

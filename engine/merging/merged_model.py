@@ -72,6 +72,7 @@ class MergedModel:
         self.buffers = bind_to_buffers(module)
         state = {name: each.detach() for name, each in state_of(module).items()}
         self.places = {name: each.of(state[each.target]) for name, each in placement.parts.items()}
+        self.parts = placement.parts
         self.groups = placement.groups
         self.fixed = [
             (there := self.places[name], where.to(there.device), values.to(there.device))

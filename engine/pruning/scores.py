@@ -1,0 +1,146 @@
+"""Scores of weights on rows that a user calls harmful, and which of the weights go.
+
+    activation   |w_ij| · sqrt(1/n Σ_rows Σ_tokens x_j²)     Wanda's score (arXiv 2306.11695)
+    gradient     |w_ij| · |Σ_rows ∂/∂w_ij mean loss of the row's target|
+
+The published code of Antidote (arXiv 2408.09600, github.com/git-disl/Antidote, utils.py) has both:
+`prune_wanda_outlier`, which its published runs call, and `prune_with_FI`, whose call is commented
+out. As there, `activation` takes its share of every output row, k − int(k · (1 − ratio)) of k
+weights, and of equal scores the later one goes first; `gradient` takes int(n · ratio) of the n
+weights of a matrix. Ours: its published runs prune the matrices of LoRA adapters, or the query, key
+and value projections of a model that was trained as a whole; here it is every linear layer of the
+merged model. And it reads batches, padding included, and sums in 32 bits; here one row is read at a
+time, in an order that the rows' content fixes, and squares are summed in float64, so that neither a
+file's order nor the size of a batch changes anything. Of equal gradient scores, too, the later one
+goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from engine.decoding.batch import Batch
+from engine.decoding.inputs import Bucket, Fused, Tick, check_ids
+from engine.errors import ParetoscopeError
+from engine.merging.largest import largest_of_rows
+from engine.pruning.layers import Layer, linear_layers, listening, unfinite
+
+_ALONE = Bucket(rows=1, multiple=1)
+"""One row at a time, without padding."""
+
+_ELEMENTS = 1 << 22
+"""Scores that are held at once of one matrix, where rows are looked at by themselves."""
+
+Halves = tuple[Sequence[int], Sequence[int]]
+"""Token ids of a prompt and of what follows it."""
+
+
+def norms(model: Fused, texts: Sequence[Halves], tick: Tick) -> dict[str, Tensor]:
+    """sqrt(1/n Σ x²) of what each linear layer reads, over every token of `texts`.
+
+    Returns:
+        Name of a weight -> float64 [width] on the CPU; layers that none of the texts reach are
+        missing.
+
+    Raises:
+        BadInput: a text that the model cannot take.
+        ParetoscopeError: what is read is not finite.
+    """
+    (module,) = model.modules
+    layers = linear_layers(module)
+    sums: dict[str, Tensor] = {}
+    deaf = False
+
+    def hear(layer: Layer, read: Tensor) -> None:
+        if not deaf:
+            squares = read.to(torch.float64).square().sum(0).cpu()
+            sums[layer.name] = sums[layer.name] + squares if layer.name in sums else squares
+
+    def away() -> None:
+        nonlocal deaf
+        deaf = True  # what runs in between reads other texts
+        try:
+            tick()
+        finally:
+            deaf = False
+
+    read = [[*prompt, *follows] for prompt, follows in texts]
+    check_ids(model, read, [0] * len(read), "more")
+    with listening(layers, hear):
+        for ids in read:
+            for _ in Batch(model, [ids], _ALONE, away).read():
+                pass
+    if any(unfinite(each) for each in sums.values()):
+        raise ParetoscopeError("The merged model's activations are not finite: nothing was pruned.")
+    return {name: (each / len(read)).sqrt() for name, each in sums.items()}
+
+
+def by_activation(layer: Layer, norm: Tensor, ratio: float) -> Tensor:
+    """bool of the weight's shape: the share of every output row with the largest |w|·‖x‖."""
+    weight = layer.by_output(layer.weight.detach())
+    scale = norm.to(weight.device, torch.float32)
+    count = layer.width - int(layer.width * (1 - ratio))
+    step = max(1, _ELEMENTS // layer.width)
+    parts = [
+        _largest(rows.to(torch.float32).abs() * scale, count) for rows in weight.split(step, dim=0)
+    ]
+    return layer.by_output(torch.cat(parts))
+
+
+def by_gradient(layer: Layer, gradient: Tensor, ratio: float) -> Tensor:
+    """bool of the weight's shape: the share of the matrix with the largest |w|·|gradient|."""
+    score = (layer.weight.detach().to(torch.float32).abs() * gradient.abs()).reshape(1, -1)
+    return _largest(score, int(score.numel() * ratio)).view(layer.weight.shape)
+
+
+def _largest(scores: Tensor, count: int) -> Tensor:
+    """bool like `scores` [rows, k]: the `count` largest of each row, of equal ones the later."""
+    (found,) = largest_of_rows(scores.flip(-1), [count])
+    return found.flip(-1)
+
+
+def gradients(
+    model: Fused, texts: Sequence[Halves], tick: Tick, take: Callable[[Layer, Tensor], None]
+) -> None:
+    """Give `take` the gradient of Σ_rows (mean loss of what follows) at each layer's weight.
+
+    Args:
+        take: is called with float32 of the weight's shape, once a layer that the loss reaches.
+
+    Raises:
+        BadInput: a text that the model cannot take.
+        ParetoscopeError: a gradient is not finite.
+    """
+    (module,) = model.modules
+    layers = linear_layers(module)
+    read = [[*prompt, *follows] for prompt, follows in texts]
+    check_ids(model, read, [0] * len(read), "more")
+    sums: dict[str, Tensor] = {}
+    for ids, (prompt, _) in zip(read, texts, strict=True):
+        tick()  # it may run work of its own on these weights, so nothing is left on them
+        given = torch.tensor([ids], device=module.device)
+        weights = [each.weight for each in layers]
+        with torch.enable_grad():
+            for each in weights:
+                each.requires_grad_(True)
+            try:
+                logits = module(input_ids=given, use_cache=False).logits[0, len(prompt) - 1 : -1]
+                loss = torch.nn.functional.cross_entropy(logits.float(), given[0, len(prompt) :])
+                found = torch.autograd.grad(loss, weights, allow_unused=True)
+            finally:
+                for each in weights:
+                    each.requires_grad_(False)
+        for layer, gradient in zip(layers, found, strict=True):
+            if gradient is not None:
+                own = sums.setdefault(layer.name, torch.zeros_like(gradient, dtype=torch.float32))
+                own += gradient
+    for layer in layers:
+        if layer.name in sums:
+            gradient = sums.pop(layer.name)
+            if unfinite(gradient):
+                what = "The gradients of the merged model are not finite: nothing was pruned."
+                raise ParetoscopeError(what)
+            take(layer, gradient)
