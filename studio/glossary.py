@@ -18,6 +18,7 @@ WORDS: Mapping[str, str] = {
     "parameter": "A setting of a method besides its sliders; changes take effect when you press "
     "Apply.",
     "recipe": "A method with its parameters and coefficients: everything that defines a mixture.",
+    "pruning": "Zeroing the merged weights that react most to one objective's examples.",
     "weight space": "The models' weights are merged into one ordinary model.",
     "logit space": "Several models run side by side, and their logits are combined at every token.",
     "logits": "A model's unnormalised scores for all tokens, from which the next token is chosen.",

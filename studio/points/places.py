@@ -26,7 +26,8 @@ class Nearest:
 
 def shape_of(recipe: Recipe) -> tuple[Any, ...]:
     """What two recipes must share for their coefficients to be compared."""
-    return recipe.method, tuple(sorted(recipe.parameters.items()))
+    pruned = () if recipe.prune is None else (("prune", recipe.prune),)
+    return recipe.method, (*sorted(recipe.parameters.items()), *pruned)
 
 
 def position_of(recipe: Recipe, names: Sequence[str]) -> tuple[float, ...]:

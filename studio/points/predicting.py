@@ -11,6 +11,7 @@ another surface.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,6 +44,8 @@ def anchor(recipe: Recipe, model: str, names: Names | None = None) -> tuple[floa
     Returns:
         One number a coefficient, or None if the model is not on that surface.
     """
+    if recipe.prune is not None:  # no unmerged model is pruned
+        return None
     found = find_method(recipe.method).corners
     alone = names is not None and not names.has_target
     zero = "base" if found.zero == "target" and alone else found.zero
@@ -187,5 +190,5 @@ def missing_recipes(
     new = fill(ranges, known, need - have, len(measured.failures), method.simplex)
     for row in new.tolist():
         mixture: Mapping[str, float] = dict(zip(labels, row, strict=True))
-        found.append(resolve(Recipe(recipe.method, mixture, recipe.parameters), names))
+        found.append(resolve(replace(recipe, coefficients=mixture), names))
     return found

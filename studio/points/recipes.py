@@ -19,7 +19,7 @@ def recipe_text(recipe: Recipe) -> str:
 def _recipe_text(recipe: Recipe) -> str:
     if recipe.unmerged is not None:
         return str(recipe)
-    extra = parameters_text(recipe)
+    extra = _changed(recipe)
     return f"{recipe} [{extra}]" if extra else str(recipe)
 
 
@@ -30,9 +30,14 @@ def titled_as(name: str, recipe: Recipe) -> str:
 
 
 def parameters_text(recipe: Recipe) -> str:
-    """The parameters that are not the default; the model where it is one alone."""
+    """The parameters that are not the default, and the pruning; the model where it is one alone."""
     if recipe.unmerged is not None:
         return str(recipe)
+    return ", ".join(filter(None, (_changed(recipe), str(recipe.prune or ""))))
+
+
+def _changed(recipe: Recipe) -> str:
+    """The parameters that are not the default."""
     method = METHODS.get(recipe.method)
     if method is None:
         return ""

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from engine.prune import prune_from_dict
 from engine.recipe import Recipe
 from studio.points.view import Measured
 from studio.sweeps.pace import Pace
@@ -113,7 +114,7 @@ def _packed(recipes: Iterable[Recipe]) -> list[dict[str, Any]]:
     """Runs of recipes of one shape: their coefficients as rows of numbers."""
 
     def shape(each: Recipe) -> tuple[Any, ...]:
-        return each.method, each.parameters, tuple(each.coefficients)
+        return each.method, each.parameters, tuple(each.coefficients), each.prune
 
     return [
         {
@@ -121,15 +122,17 @@ def _packed(recipes: Iterable[Recipe]) -> list[dict[str, Any]]:
             "parameters": dict(parameters),
             "names": list(names),
             "rows": [list(each.coefficients.values()) for each in group],
+            **({} if prune is None else {"prune": prune.as_dict()}),
         }
-        for (method, parameters, names), group in groupby(recipes, key=shape)
+        for (method, parameters, names, prune), group in groupby(recipes, key=shape)
     ]
 
 
 def _unpacked(packed: Sequence[Mapping[str, Any]]) -> tuple[Recipe, ...]:
+    prunes = [prune_from_dict(run.get("prune"), "sweep") for run in packed]
     return tuple(
-        Recipe(run["method"], dict(zip(run["names"], row, strict=True)), run["parameters"])
-        for run in packed
+        Recipe(run["method"], dict(zip(run["names"], row, strict=True)), run["parameters"], prune)
+        for run, prune in zip(packed, prunes, strict=True)
         for row in run["rows"]
     )
 
