@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.errors import bad
 from engine.export.checkpoint import copy_side_files
 from engine.export.directory import new_directory
 from engine.export.layout import Planned, side_files
 from engine.export.shards import NAMES, write_model
+from engine.export.yaml_side import (
+    chosen_template,
+    resized_config,
+    stacked_config,
+    tokenizers_of,
+    write_template,
+)
 from engine.family.compatibility import Family, open_family
 from engine.family.device import DTYPES
+from engine.family.tokenizer import TokenizerFiles
 from engine.mergekit.document import MergeFile
-from engine.mergekit.plan import Step, plan_steps
+from engine.mergekit.plan import Step, layers_taken, plan_steps
 from engine.mergekit.reading import read_mergekit
 from engine.mergekit.tensors import Models, finite, merged, step_dtype
+from engine.mergekit.vocabulary import Vocabulary, align, tokens_of
 from engine.study import FamilySpec
 
 _COPIES = 6
@@ -32,19 +45,21 @@ class YamlPlan:
 
     Attributes:
         names: name of a model in the file -> in the family.
+        vocabulary: the order of the rows of embeddings and heads, where a tokenizer gives it.
+        template: the chat template of the result, where it is not the tokenizer's own.
     """
 
     file: MergeFile
     family: Family
     names: Mapping[str, str]
     steps: tuple[Step, ...]
+    vocabulary: Vocabulary | None = None
+    template: str | None = None
 
     def working_memory(self) -> int:
         """Bytes that the merge holds at its worst."""
-        models = Models(self.family, self.names)
         return max(
-            4 * _shape(models, each).numel() * (2 * len(each.inputs) + _COPIES)
-            for each in self.steps
+            4 * self.shape(each).numel() * (2 * len(each.inputs) + _COPIES) for each in self.steps
         )
 
     def write(
@@ -63,39 +78,59 @@ class YamlPlan:
         inner = None if file.dtype is None else DTYPES[file.dtype]
         outer = dtype or (None if file.out_dtype is None else DTYPES[file.out_dtype])
         steps = {each.name: each for each in self.steps}
-        planned = [_planned(models, each, inner, outer) for each in self.steps]
+        planned = [self.planned(models, each, inner, outer) for each in self.steps]
 
         def produce(name: str) -> Tensor:
             step = steps[name]
             if not step.inputs:
                 return models.copied(step.source)
             kind = step_dtype(models, step, inner)
-            return finite(name, merged(models, file.merge, step, kind).to(outer or kind))
+            made = merged(models, file.merge, step, kind, self.vocabulary)
+            return finite(name, made.to(outer or kind))
 
         side_files(family)  # what cannot be copied is reported before anything is merged
         with new_directory(out, sum(each.bytes for each in planned)) as partial:
-            written = write_model(partial, sorted(planned, key=_by_name), produce, shard)
+            written = write_model(partial, sorted(planned, key=attrgetter("name")), produce, shard)
             written += copy_side_files(family, partial, outer or inner)
+            self.mend_config(partial / "config.json")
+            if self.template is not None:
+                written += write_template(partial, self.template)
         return sorted(written)
 
+    def mend_config(self, file: Path) -> None:
+        """Write what stacked layers and another vocabulary change in a copied configuration."""
+        if not file.is_file() or (self.file.whole and self.vocabulary is None):
+            return
+        config = json.loads(file.read_text(encoding="utf-8"))
+        if not self.file.whole:
+            stacked_config(config, self.stack(), f"{self.file.path}: slices")
+        if self.vocabulary is not None:
+            resized_config(config, len(self.vocabulary))
+        file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-def _by_name(planned: Planned) -> str:
-    return planned.name
+    def stack(self) -> list[tuple[Mapping[str, Any], int]]:
+        """(configuration of its model, number there) of every stacked layer."""
+        taken = layers_taken(self.file)
+        return [(self.family.models[self.names[each]].config, layer) for each, layer in taken]
 
+    def shape(self, step: Step) -> torch.Size:
+        """Shape of a tensor of the result."""
+        name = step.source.tensor
+        own = self.family.base.tensors[name].shape
+        plan = self.family.vocabulary_tensors.get(name)
+        if self.vocabulary is not None and name in self.vocabulary.tensors:
+            return torch.Size((len(self.vocabulary), *own[1:]))
+        return torch.Size(own if plan is None else (plan.merged, *own[1:]))
 
-def _shape(models: Models, step: Step) -> torch.Size:
-    own = models.family.base.tensors[step.source.tensor].shape
-    plan = models.family.vocabulary_tensors.get(step.source.tensor)
-    return torch.Size(own if plan is None else (plan.merged, *own[1:]))
-
-
-def _planned(
-    models: Models, step: Step, inner: torch.dtype | None, outer: torch.dtype | None
-) -> Planned:
-    shape = tuple(_shape(models, step))
-    if not step.inputs:
-        return Planned(step.name, models.family.base.tensors[step.source.tensor].dtype, shape)
-    return Planned(step.name, NAMES[outer or step_dtype(models, step, inner)], shape)
+    def planned(
+        self, models: Models, step: Step, inner: torch.dtype | None, outer: torch.dtype | None
+    ) -> Planned:
+        """A tensor of the result before it is there."""
+        if not step.inputs:
+            dtype = self.family.base.tensors[step.source.tensor].dtype
+        else:
+            dtype = NAMES[outer or step_dtype(models, step, inner)]
+        return Planned(step.name, dtype, tuple(self.shape(step)))
 
 
 def plan_yaml(data: Mapping[str, Any], path: Path) -> YamlPlan:
@@ -107,15 +142,43 @@ def plan_yaml(data: Mapping[str, Any], path: Path) -> YamlPlan:
     file = read_mergekit(data, path)
     first, *others = file.models
     names = {first: "base", **{name: name for name in others}}
-    spec = FamilySpec(
-        file.models[first], {name: file.models[name] for name in others}, tokenizer="",
-        towers="merge",
-    )  # fmt: skip
-    family = open_family(spec, text=False)
+    experts = {name: file.models[name] for name in others}
+    chosen = ""
+    if file.tokenizer is not None:
+        chosen = names[file.base or first if file.tokenizer == "base" else file.tokenizer]
+    spec = FamilySpec(file.models[first], experts, tokenizer=chosen, towers="merge")
+    family = open_family(spec, text=False, ids=file.tokenizer is None)
+    vocabulary = None if file.tokenizer is None else _vocabulary(family, file.path)
     kept = tuple(sorted(name for name in family.base.tensors if name not in family.tied))
     beside = frozenset(kept) - frozenset(family.tensors)
     steps = plan_steps(file, kept, family.base.architecture, beside)
-    return YamlPlan(file, family, names, tuple(steps))
+    template = _template(file, family)
+    plan = YamlPlan(file, family, names, tuple(steps), vocabulary, template)
+    if not file.whole:  # what cannot be stacked is refused before anything is written
+        stacked_config(deepcopy(dict(family.base.config)), plan.stack(), f"{file.path}: slices")
+    return plan
+
+
+def _vocabulary(family: Family, path: str) -> Vocabulary:
+    """The vocabulary of the tokenizer that the family's specification names."""
+    where = f"{path}: tokenizer_source"
+    name = family.spec.tokenizer
+    files = tokenizers_of(family)
+    for needed in (name, "base"):
+        if needed not in files:
+            what = f"{family.spec.path_of(needed)} has no readable tokenizer"
+            raise bad(where, what, "Copy its tokenizer there, as tokenizer.json.")
+    model = family.models[name]
+    return align(family, files, tokens_of(files[name], model.rows or family.base.rows, where))
+
+
+def _template(file: MergeFile, family: Family) -> str | None:
+    if file.chat_template is None:
+        return None
+    where = f"{file.path}: chat_template"
+    if not TokenizerFiles.present(family.spec.path_of(family.spec.tokenizer)):
+        raise bad(where, "the result has no tokenizer that could hold it", "Remove it.")
+    return chosen_template(file.chat_template, family, where)
 
 
 def merge_yaml(

@@ -95,9 +95,10 @@ class Family:
 class _Inspection:
     """Collects the problems of one family."""
 
-    def __init__(self, spec: FamilySpec, text: bool) -> None:
+    def __init__(self, spec: FamilySpec, text: bool, ids: bool) -> None:
         self.spec = spec
         self.text = text
+        self.ids = ids
         self.problems: list[Problem] = []
         self.notes: list[str] = []
 
@@ -151,7 +152,7 @@ class _Inspection:
 
     def tokenizers(self, models: Mapping[str, Checkpoint]) -> dict[str, TokenizerFiles]:
         """The tokenizers that are there; a problem for each that ought to be."""
-        found = open_tokenizers(models, self.spec, self.text)
+        found = open_tokenizers(models, self.spec, self.text, self.ids)
         self.problems += found.problems
         self.notes += found.notes
         return found.files
@@ -243,27 +244,30 @@ class _Inspection:
         )
 
 
-def inspect_family(spec: FamilySpec, *, text: bool = True) -> tuple[Family | None, list[Problem]]:
+def inspect_family(
+    spec: FamilySpec, *, text: bool = True, ids: bool = True
+) -> tuple[Family | None, list[Problem]]:
     """(the family, its problems): None if there is any, and then every one of them.
 
     Args:
         text: the family is to be run, so it needs configurations and a tokenizer; without it only
             weights have to fit, and raw state dicts are welcome (the command `merge`).
+        ids: an id has to mean the same token to all; not where rows are put in another order.
     """
-    inspection = _Inspection(spec, text)
+    inspection = _Inspection(spec, text, ids)
     return inspection.run(), inspection.problems
 
 
-def open_family(spec: FamilySpec, *, text: bool = True) -> Family:
+def open_family(spec: FamilySpec, *, text: bool = True, ids: bool = True) -> Family:
     """Open every model by its headers and check that they fit together.
 
     Args:
-        text: as for `inspect_family`.
+        text, ids: as for `inspect_family`.
 
     Raises:
         IncompatibleFamily: carries every problem found.
     """
-    family, problems = inspect_family(spec, text=text)
+    family, problems = inspect_family(spec, text=text, ids=ids)
     if family is None:
         raise IncompatibleFamily(*problems)
     return family

@@ -49,6 +49,7 @@ class Step:
     Attributes:
         source: the tensor of the first source that stands in its place.
         base: the base's tensor; None where the method has none, or takes it as one of the models.
+        origin: the model that is the base of this tensor's slice, whatever it is to the method.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Step:
     base: Input | None
     models: tuple[Input, ...]
     values: Mapping[str, Any] = field(default_factory=dict)
+    origin: str | None = None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -155,7 +157,7 @@ class _Planning:
             values = self.values(merge.each, levels, tensor, depth, of)
             found.append(Input(source.model, tensor, values))
         shared = self.values(merge.shared, above, name, depth)
-        return Step(name, first, beside, tuple(found), shared)
+        return Step(name, first, beside, tuple(found), shared, part.base or file.base)
 
     def stack(self) -> str:
         """The one stack that slices cut."""

@@ -199,7 +199,17 @@ class _Reading:
                 return None
             self.known(table, ("source",), "tokenizer")
             source, where = table.get("source", "union"), "tokenizer.source"
-        return source if source in (None, "base", "union") else self.model(source, where)
+        if source in (None, "base"):
+            return source
+        if source == "union":
+            self.problem(where, "union is not supported", "Name a model that has all tokens.")
+            return None
+        before = len(self.names)
+        name = self.model(source, where)
+        if name is not None and len(self.names) > before:
+            what = f"{source} is not one of the models that are merged"
+            self.problem(where, what, "Name one of them.")
+        return name
 
     def run(self) -> MergeFile:
         data = self.data

@@ -16,6 +16,7 @@ from engine.family.compatibility import Family
 from engine.family.headers import FLOAT_DTYPES
 from engine.mergekit.method import Inputs, Merge, Part
 from engine.mergekit.plan import Input, Step
+from engine.mergekit.vocabulary import Vocabulary
 from engine.merging.basis import nothing
 from engine.merging.chunk import Chunk
 from engine.merging.readers import Readers
@@ -73,6 +74,13 @@ class Models:
             found = torch.cat([found, rows])
         return found.to(self.device)
 
+    def stored(self, each: Input) -> Tensor:
+        """A tensor with all the rows that the model stores."""
+        if self.family.models[self.names[each.model]].is_adapter:
+            return self.read(each)
+        self.tick()
+        return self.readers[self.names[each.model]].read(each.tensor).to(self.device)
+
     def copied(self, each: Input) -> Tensor:
         """A tensor that is not merged (an integer buffer), as stored."""
         model = self.names[each.model]
@@ -109,23 +117,38 @@ def step_dtype(models: Models, step: Step, dtype: torch.dtype | None) -> torch.d
     return found
 
 
-def merged(models: Models, merge: Merge, step: Step, dtype: torch.dtype) -> Tensor:
+def merged(
+    models: Models,
+    merge: Merge,
+    step: Step,
+    dtype: torch.dtype,
+    vocabulary: Vocabulary | None = None,
+) -> Tensor:
     """One tensor of the result, before it is turned into the type that is written.
 
     Args:
         dtype: what the inputs are turned into first; mergekit computes in it.
+        vocabulary: puts the rows of embeddings and heads in another order.
 
     Raises:
         BadInput: the method cannot merge these tensors, or the result is not finite.
     """
+    moved = vocabulary is not None and step.source.tensor in vocabulary.tensors
+    read = models.stored if moved else models.read
+    tensors = {each.model: read(each).to(dtype) for each in step.inputs}
+    if vocabulary is not None and moved:
+        named = {models.names[each]: tensor for each, tensor in tensors.items()}
+        origin = None if step.origin is None else models.names[step.origin]
+        found = vocabulary.aligned(named, origin)
+        tensors = {each: found[models.names[each]] for each in tensors}
     parts = []
     for each in step.models:
-        tensor = models.read(each)
+        tensor = tensors[each.model]
         lots = partial(models.lots, each, tensor.shape) if merge.random else None
         parts.append(Part(tensor, each.values, lots))
-    base = None if step.base is None else models.read(step.base)
-    found = merge(Inputs(step.name, base, parts, step.values), dtype)
-    return models.extended(step.source.tensor, found)
+    base = None if step.base is None else tensors[step.base.model]
+    result = merge(Inputs(step.name, base, parts, step.values), dtype)
+    return result if moved else models.extended(step.source.tensor, result)
 
 
 def finite(name: str, tensor: Tensor) -> Tensor:

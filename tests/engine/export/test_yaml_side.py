@@ -1,0 +1,127 @@
+"""What stands beside the weights of a mergekit YAML's result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from transformers import AutoTokenizer
+
+import engine
+from engine.errors import BadInput
+from engine.export.mergefile import merge, read_mergefile
+from engine.export.yaml_side import resized_config, stacked_config
+from tests.engine.mergekit.cases import merge as document
+from tests.engine.mergekit.cases import source
+from tests.engine.mergekit.tiny import WORDS, build
+
+assert engine.merging
+
+TEMPLATES = {
+    "base": "{{ messages }} of base",
+    "a": " {{ messages }} of a ",
+    "b": "{{ messages }} of a",
+}
+LINEAR = document("linear", *((name, {"weight": 1}) for name in ("base", "a", "b")))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("models"), "words")
+
+
+@pytest.fixture
+def run(built: Path, tmp_path: Path) -> Callable[..., Path]:
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+
+    def merged(given: dict[str, Any], **more: Any) -> Path:
+        (tmp_path / "merge.yaml").write_text(yaml.safe_dump(given | more))
+        read_mergefile(tmp_path / "merge.yaml")
+        merge(tmp_path / "merge.yaml", tmp_path / "out", workspace=tmp_path / "w", device="cpu")
+        return tmp_path / "out"
+
+    return merged
+
+
+@pytest.mark.parametrize(("said", "owner"), [("base", "base"), ("./b", "b")])
+def test_the_tokenizer_that_is_named(run: Callable[..., Path], said: str, owner: str) -> None:
+    out = run(LINEAR, tokenizer_source=said)
+    found = AutoTokenizer.from_pretrained(out, local_files_only=True).get_vocab()
+    assert found == {token: number for number, token in enumerate(WORDS[owner])}
+    assert json.loads((out / "config.json").read_text())["vocab_size"] == len(found)
+
+
+def test_a_template_is_the_tokenizers(run: Callable[..., Path], tmp_path: Path) -> None:
+    settings = tmp_path / "base/tokenizer_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "chat_template": "old"}))
+    text = "{% for message in messages %}{{ message.content }}!{% endfor %}"
+    out = run(LINEAR, tokenizer_source="base", chat_template=text)
+    tokenizer = AutoTokenizer.from_pretrained(out, local_files_only=True)
+    assert tokenizer.chat_template == text
+
+
+def test_the_template_that_most_models_have(run: Callable[..., Path], tmp_path: Path) -> None:
+    for name, template in TEMPLATES.items():
+        (tmp_path / name / "chat_template.jinja").write_text(template)
+    out = run(LINEAR, tokenizer_source="base", chat_template="auto")
+    assert (out / "chat_template.jinja").read_text() == "{{ messages }} of a"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"chat_template": "chatml"}, "'chatml' is no Jinja text"),
+        ({"tokenizer_source": "./c"}, "not one of the models"),
+        ({"tokenizer_source": ["base"]}, "expected a path"),
+        ({}, "tokenizer of a-1.*id 15"),  # ids of other tokens, and nothing that says what to do
+    ],
+)
+def test_is_refused(run: Callable[..., Path], more: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        run(LINEAR, **({"tokenizer_source": "base"} if more else {}) | more)
+
+
+def test_a_tokenizer_whose_tokens_have_no_rows(run: Callable[..., Path], tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "base/tokenizer.json", tmp_path / "a/tokenizer.json")
+    with pytest.raises(BadInput, match="has 23 tokens and its embedding 17 rows"):
+        run(LINEAR, tokenizer_source="./a")
+
+
+def test_a_model_without_a_tokenizer_has_the_bases(
+    run: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "b/tokenizer.json").unlink()
+    assert run(LINEAR, tokenizer_source="base").exists()
+    (tmp_path / "base/tokenizer.json").unlink()
+    with pytest.raises(BadInput, match="no readable tokenizer"):
+        run(LINEAR, tokenizer_source="base")
+
+
+def test_a_stack_has_the_layers_that_it_says() -> None:
+    first = {"num_hidden_layers": 3, "layer_types": ["a", "b", "c"], "eos_token_id": [1, 2, 3]}
+    other = {"num_hidden_layers": 2, "layer_types": ["x", "y"]}
+    config = json.loads(json.dumps(first))
+    stacked_config(config, [(first, 0), (first, 2), (other, 1), (other, 1)], "here")
+    assert config == {
+        "num_hidden_layers": 4, "layer_types": ["a", "c", "y", "y"], "eos_token_id": [1, 2, 3],
+    }  # fmt: skip
+    nested = {"text_config": dict(first), "vocab_size": 9}
+    stacked_config(nested, [({"text_config": first}, 1)], "here")
+    resized_config(nested, 5)
+    assert nested["text_config"]["layer_types"] == ["b"] and nested["vocab_size"] == 5
+    with pytest.raises(BadInput, match=r"here: .*mlp_only_layers"):
+        stacked_config({"num_layers": 2, "mlp_only_layers": [1]}, [(first, 0)], "here")
+
+
+def test_a_stack_is_written_with_its_number_of_layers(run: Callable[..., Path]) -> None:
+    given = {
+        "merge_method": "passthrough",
+        "slices": [{"sources": [source("base", 0, 2)]}, {"sources": [source("base", 1, 3)]}],
+    }
+    config = json.loads((run(given) / "config.json").read_text())
+    assert config["num_hidden_layers"] == 4
