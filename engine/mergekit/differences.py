@@ -1,8 +1,9 @@
-"""What mergekit's methods on differences to the base have in common.
+"""What mergekit's methods on weighted differences to the base have in common.
 
-    D_i = θ_i − θ0, thinned out by the method;  V_i = w_i D_i
-    with consensus   s = +1 where Σ V_i ≥ 0, else −1;  only V_i of sign s count
-    mix = Σ V_i, ÷ Σ w of what counts (0 as 1) under `normalize`;  θ = θ0 + lambda · mix
+    D_i = θ_i − θ0, of which the method keeps a part;  rescale: times Σ|D_i| before ÷ after
+    V_i = w_i D_i
+    consensus:  s = +1 where Σ V_i ≥ 0, else −1;  only V_i of sign s count
+    mix = Σ V_i;  normalize: ÷ Σ w of what counts (0 as 1);  θ = θ0 + lambda · mix
 
 All of it is rounded at every step to the type of the tensors, weights included, as mergekit does.
 Which sign wins where V_i nearly cancel depends on the order of a sum; it is mergekit's: one sum
@@ -19,16 +20,23 @@ from engine.mergekit.method import Inputs, Part
 if TYPE_CHECKING:
     from torch import Tensor
 
-Thin = Callable[["Tensor", Part], "Tensor"]
-"""A model's difference to the base and its part -> what is kept of it."""
+Keep = Callable[["Tensor", Part, str], "Tensor | None"]
+"""A model's difference to the base, its part and the tensor's name -> which elements are kept, bool
+of its shape; None: all, and there is nothing to rescale."""
+
+_NOTHING = 1e-7
+"""A sum of magnitudes below this is not rescaled."""
 
 
-def merged_differences(inputs: Inputs, thin: Thin | None = None, consensus: bool = False) -> Tensor:
+def merged_differences(
+    inputs: Inputs, keep: Keep | None = None, *, consensus: bool = False, widen: bool = False
+) -> Tensor:
     """θ0 + lambda · mix.
 
     Args:
-        thin: what keeps a part of a difference; None keeps all.
+        keep: what is kept of a difference; None: all.
         consensus: whether only differences of the winning sign count.
+        widen: whether what is kept is rescaled in float32, bfloat16 excepted.
     """
     import torch
 
@@ -37,10 +45,12 @@ def merged_differences(inputs: Inputs, thin: Thin | None = None, consensus: bool
     if not inputs.models:
         return base
     differences = base.new_empty((len(inputs.models), *base.shape))
+    work = torch.float32 if widen and base.dtype != torch.bfloat16 else base.dtype
     for row, part in zip(differences.unbind(), inputs.models, strict=True):
         torch.sub(part.tensor, base, out=row)
-        if thin is not None:
-            row.copy_(thin(row, part))
+        kept = None if keep is None else keep(row, part, inputs.name)
+        if kept is not None:
+            row.copy_(_kept(row.to(work), kept, inputs.values["rescale"]))
     weights = torch.tensor(inputs.of_each("weight"), dtype=base.dtype, device=base.device)
     weights = weights.view(-1, *[1] * base.dim())
     differences.mul_(weights)
@@ -59,3 +69,17 @@ def merged_differences(inputs: Inputs, thin: Thin | None = None, consensus: bool
     if inputs.values["lambda"] != 1:
         mix *= inputs.values["lambda"]
     return base + mix
+
+
+def _kept(difference: Tensor, kept: Tensor, rescale: bool) -> Tensor:
+    import torch
+
+    found = difference * kept
+    if not rescale:
+        return found
+    before, after = difference.abs().sum(), found.abs().sum()
+    if before.isinf():  # of float16; mergekit's result is NaN
+        before, after = (each.abs().sum(dtype=torch.float32) for each in (difference, found))
+    if before < _NOTHING or after < _NOTHING:
+        return found
+    return found * (before / after)

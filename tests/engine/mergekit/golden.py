@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.mergekit.method import MERGES, Inputs, Part
 
 PUBLISHED = Path(__file__).parents[2] / "golden" / "merging"
+MADE = Path(__file__).parents[2] / "golden" / "mergekit"
 EXPERTS = ("expert_a", "expert_b", "expert_c")
 EXACT = 1e-6  # of a tensor's largest value
 

@@ -1,0 +1,38 @@
+"""What the methods on weighted differences have in common."""
+
+from __future__ import annotations
+
+import torch
+
+from engine.mergekit.differences import merged_differences
+from engine.mergekit.method import Inputs, Part
+
+VALUES = {"normalize": False, "rescale": True, "lambda": 1.0}
+
+
+def kept(model: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    inputs = Inputs("x", torch.zeros_like(model), [Part(model, {"weight": 1.0})], VALUES)
+    return merged_differences(inputs, lambda *_: mask)
+
+
+def test_what_is_kept_has_the_old_sum_of_magnitudes() -> None:
+    got = kept(torch.tensor([1.0, -3.0]), torch.tensor([True, False]))
+    assert got.tolist() == [4, 0]
+
+
+def test_nothing_is_scaled_by_nothing() -> None:
+    assert not kept(torch.ones(2), torch.zeros(2, dtype=torch.bool)).any()
+    assert not kept(torch.zeros(2), torch.ones(2, dtype=torch.bool)).any()
+
+
+def test_a_sum_beyond_float16_scales_too() -> None:
+    model = torch.full((4000,), 50.0).half()
+    got = kept(model, torch.arange(4000) < 2000)
+    assert got.isfinite().all() and got.float().sum() == model.float().sum()
+
+
+def test_divides_by_the_weights_that_count() -> None:
+    parts = [Part(torch.tensor([each]), {"weight": 0.5}) for each in (2.0, 4.0, -1.0)]
+    inputs = Inputs("x", torch.zeros(1), parts, VALUES | {"normalize": True, "lambda": 2.0})
+    assert merged_differences(inputs, consensus=True).item() == 6.0
+    assert abs(merged_differences(inputs).item() - 10 / 3) < 1e-6
