@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def merge(
     if memory is not None and needed > memory:
         what = f"this merge needs about {size_text(needed)} of memory"
         raise bad("--memory", what, f"Allow at least that; {size_text(memory)} were allowed.")
-    known = fingerprints(plan.family, workspace, tick)  # finds weights that are not finite
+    known = partial(fingerprints, plan.family, workspace, tick)  # of all bytes: only where needed
     wanted = None if dtype == "base" else DTYPES[dtype]
     with recording_in(workspace):
         if isinstance(plan, YamlPlan):
@@ -203,6 +204,6 @@ def merge(
                 plan, out, dtype=wanted, shard=shard, device=chosen, fingerprints=known, tick=tick
             )
         else:
-            basis = plan.build(Tensors(plan.family, chosen, tick, fingerprints=known))
+            basis = plan.build(Tensors(plan.family, chosen, tick, None, known, check=True))
             files = merge_to(out, basis, plan.coefficients, dtype=wanted, shard=shard)
     return {"out": str(out), "files": files, "seconds": round(time.monotonic() - start, 3)}

@@ -188,7 +188,7 @@ def merge_yaml(
     dtype: torch.dtype | None,
     shard: int,
     device: torch.device,
-    fingerprints: Mapping[str, str],
+    fingerprints: Callable[[], Mapping[str, str]],
     tick: Callable[[], None],
 ) -> list[str]:
     """Write what a mergekit YAML asks for; returns the names of the files."""

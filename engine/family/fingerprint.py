@@ -25,7 +25,7 @@ from engine.errors import BadInput, Problem, bad
 from engine.family.adapter import identity
 from engine.family.checkpoint import Checkpoint, is_computed
 from engine.family.compatibility import Family
-from engine.family.headers import TensorInfo
+from engine.family.headers import TensorInfo, not_finite
 from engine.family.remembering import Digests, file_identity
 
 REGION = 64 << 20
@@ -133,15 +133,13 @@ def _hash_files(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     if broken:
-        fix = "Training diverged or the file is damaged; use another checkpoint."
         found = sorted(broken)
-        problems = [
-            Problem(f"{path}: tensor {name}", "holds NaN or infinity", fix)
-            for path, name in found[:20]
-        ]
+        problems = [not_finite(path, name) for path, name in found[:20]]
         if len(found) > 20:
             problems.append(
-                Problem(str(found[20][0]), f"{len(found) - 20} more tensors do too", fix)
+                Problem(
+                    str(found[20][0]), f"{len(found) - 20} more tensors do too", problems[0].fix
+                )
             )
         raise BadInput(*problems)
     digests = {}

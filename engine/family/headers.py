@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadInput, bad
+from engine.errors import BadInput, Problem, bad
 from engine.json_reading import Unsound, parse_json
 from engine.plain_file import irregular
 
@@ -65,6 +65,12 @@ class TensorInfo:
     def is_float(self) -> bool:
         """Whether its elements are numbers that can be merged: 16, 32 or 64 bit floats."""
         return self.dtype in FLOAT_DTYPES
+
+
+def not_finite(file: Path, name: str) -> Problem:
+    """What is wrong with a tensor that holds numbers that are not finite."""
+    fix = "Training diverged or the file is damaged; use another checkpoint."
+    return Problem(f"{file}: tensor {name}", "holds NaN or infinity", fix)
 
 
 def _is_size(value: Any) -> bool:

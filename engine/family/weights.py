@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from engine.family.checkpoint import Checkpoint
-from engine.family.headers import FLOAT_DTYPES, TensorInfo
+from engine.errors import BadInput
+from engine.family.checkpoint import Checkpoint, is_computed
+from engine.family.headers import FLOAT_DTYPES, TensorInfo, not_finite
 
 
 class Reader:
@@ -20,11 +21,17 @@ class Reader:
 
     Files are mapped and stay open until `close` (or the end of a `with`). Not for use by two
     threads at once.
+
+    Args:
+        check: look whether all numbers are finite when they are first read. Whoever has taken the
+            model's fingerprint knows.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, check: bool = False) -> None:
         self.checkpoint = checkpoint
         self._open: dict[Path, Any] = {}
+        self._check = check
+        self._checked: set[tuple[Path, str, int | None, int | None]] = set()
 
     @property
     def lora(self) -> bool:
@@ -62,16 +69,30 @@ class Reader:
     def _read(self, name: str, rows: slice | None = None) -> torch.Tensor:
         info = self.checkpoint.tensors[name]
         file = self._file(info.file)
-        return file.get_tensor(info.name) if rows is None else file.get_slice(info.name)[rows]
+        found = file.get_tensor(info.name) if rows is None else file.get_slice(info.name)[rows]
+        return self._sound(info, rows, found)
 
     def stored(self, info: TensorInfo) -> torch.Tensor:
         """A tensor of an adapter's own, as stored, on the CPU; not to be written to."""
-        return self._file(info.file).get_tensor(info.name)
+        return self._sound(info, None, self._file(info.file).get_tensor(info.name))
+
+    def _sound(self, info: TensorInfo, rows: slice | None, found: torch.Tensor) -> torch.Tensor:
+        key = (info.file, info.name, rows and rows.start, rows and rows.stop)
+        if self._check and key not in self._checked and found.is_floating_point():
+            if found.numel() and not is_computed(info):
+                extremes = torch.stack(torch.aminmax(found))  # both are NaN where one number is
+                if not extremes.isfinite().all():
+                    raise BadInput(not_finite(info.file, info.name))
+            self._checked.add(key)
+        return found
 
     def read(self, name: str, rows: slice | None = None) -> torch.Tensor:
         """A tensor as stored, on the CPU; `rows` takes a range of its first dimension.
 
         The memory belongs to the mapped file: do not write to it.
+
+        Raises:
+            BadInput: it is checked and holds a number that is not finite.
         """
         if self.checkpoint.adapter is not None:
             raise ValueError(

@@ -32,7 +32,7 @@ class Models:
         names: name in the YAML -> in the family.
         device: where the arithmetic runs.
         tick: called once per tensor that is read.
-        fingerprints: of the family's models.
+        fingerprints: gives those of the family's models; asked where a mask is drawn by lot.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Models:
         names: Mapping[str, str],
         device: torch.device | str = "cpu",
         tick: Callable[[], None] = nothing,
-        fingerprints: Mapping[str, str] | None = None,
+        fingerprints: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.family = family
         self.names = names
         self.device = torch.device(device)
         self.tick = tick
-        self.readers = Readers(family, tick, None, fingerprints)
+        self.readers = Readers(family, tick, None, fingerprints, check=True)
 
     def dtype(self, each: Input) -> torch.dtype:
         """The type that a tensor is stored in; that of the base for what an adapter changes."""

@@ -83,7 +83,8 @@ class Tensors:
         device: where the arithmetic runs.
         tick: called once per chunk.
         workspace: where merged adapters are kept; None for as long as this object lives.
-        fingerprints: of the models, if known; else they are taken where a mask is drawn by lot.
+        fingerprints: gives those of the models; asked where a mask is drawn by lot.
+        check: refuse numbers that are not finite as they are read.
     """
 
     def __init__(
@@ -92,7 +93,8 @@ class Tensors:
         device: torch.device | str = "cpu",
         tick: Callable[[], None] = nothing,
         workspace: Path | None = None,
-        fingerprints: Mapping[str, str] | None = None,
+        fingerprints: Callable[[], Mapping[str, str]] | None = None,
+        check: bool = False,
     ) -> None:
         self.family = family
         self.device = torch.device(device)
@@ -100,7 +102,7 @@ class Tensors:
         self.names = family.tensors
         self.experts = tuple(family.experts)
         self.full = tuple(name for name in self.experts if family.experts[name].kind != "lora")
-        self._readers = Readers(family, lambda: self.tick(), workspace, fingerprints)
+        self._readers = Readers(family, lambda: self.tick(), workspace, fingerprints, check)
 
     @property
     def size(self) -> int:

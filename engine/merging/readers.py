@@ -25,7 +25,8 @@ class Readers:
     Args:
         tick: called after an adapter is merged.
         workspace: where merged adapters are kept; None for as long as this object lives.
-        known: the models' fingerprints by name, if they have been taken.
+        known: gives the models' fingerprints by name, where the workspace is not to be asked.
+        check: refuse numbers that are not finite as they are read; fingerprints look for them, too.
     """
 
     def __init__(
@@ -33,14 +34,17 @@ class Readers:
         family: Family,
         tick: Callable[[], None],
         workspace: Path | None,
-        known: Mapping[str, str] | None = None,
+        known: Callable[[], Mapping[str, str]] | None = None,
+        check: bool = False,
     ) -> None:
         self._family = family
         self._tick = tick
         self._workspace = workspace
         self._open: dict[str, Reader] = {}
         self._materialised: Materialised | None = None
-        self._known = known
+        self._take = known or (lambda: fingerprints(family, workspace, tick))
+        self._known: Mapping[str, str] | None = None
+        self._check = check
 
     def __getitem__(self, model: str) -> Reader:
         if model not in self._open:
@@ -48,13 +52,13 @@ class Readers:
             if found.kind == "adapter":
                 found = self._adapters().expert(found)
                 self._tick()
-            self._open[model] = Reader(found)
+            self._open[model] = Reader(found, self._check)
         return self._open[model]
 
     def fingerprints(self) -> Mapping[str, str]:
         """sha256 of every model by name; all files are read where no workspace remembers them."""
         if self._known is None:
-            self._known = fingerprints(self._family, self._workspace, self._tick)
+            self._known = self._take()
         return self._known
 
     def _adapters(self) -> Materialised:

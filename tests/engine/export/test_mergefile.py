@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import engine
 from engine.errors import BadInput
+from engine.export import mergefile
 from engine.export.mergefile import merge, read_mergefile
 from engine.family.compatibility import open_family
 from engine.merging.basis import Tensors
@@ -268,6 +269,37 @@ def test_what_does_not_fit_together(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"one\.safetensors: tensor w: holds NaN"):
         run(file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("method", [*METHODS, "dare"])
+def test_files_are_hashed_only_where_masks_are_drawn_by_lot(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw(tmp_path)
+    file = write(
+        tmp_path, base="zero.safetensors", experts={"one": "one.safetensors"}, method=method,
+        coefficients={"one": 0.5},
+    )  # fmt: skip
+    taken = []
+    take = mergefile.fingerprints
+    monkeypatch.setattr(mergefile, "fingerprints", lambda *a: taken.append(a) or take(*a))
+    run(file, tmp_path / "out")
+    assert len(taken) == (method == "dare")
+
+
+def test_numbers_that_are_not_finite_are_found_without_hashing(tmp_path: Path) -> None:
+    states = raw(tmp_path)
+    states["one"]["scale"] = torch.tensor(float("inf"))
+    save_file(states["one"], tmp_path / "one.safetensors")
+    for method in (*METHODS, "dare"):
+        coefficients = {"one": 0.5} | ({"base": 0.5} if method == "linear" else {})
+        file = write(
+            tmp_path, base="zero.safetensors", experts={"one": "one.safetensors"}, method=method,
+            coefficients=coefficients,
+        )  # fmt: skip
+        with pytest.raises(BadInput, match=r"one\.safetensors: tensor scale: holds NaN"):
+            run(file, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("text", ["- a\n", "base\n", ""])

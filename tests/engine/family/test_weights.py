@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,43 @@ def test_reads_tensors_as_stored(pristine: FamilyFiles) -> None:
         assert torch.equal(reader.read(NAME, slice(3, 5)), stored[NAME][3:5])
         with pytest.raises(ValueError):
             reader.delta(NAME)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_numbers_that_are_not_finite_are_refused_where_they_are_read(
+    tmp_path: Path, dtype: torch.dtype, value: float
+) -> None:
+    state = {
+        "w": torch.ones(9, 3, dtype=dtype), "no": torch.ones(0, 3), "ids": torch.arange(4),
+        "rotary_emb.inv_freq": torch.full((2,), value),
+    }  # fmt: skip
+    state["w"][7, 1] = value
+    file = tmp_path / "x.safetensors"
+    save_file(state, file)
+    checkpoint = open_checkpoint(file)
+    assert torch.equal(Reader(checkpoint).read("w").isfinite(), state["w"].isfinite())
+    with Reader(checkpoint, check=True) as reader:
+        assert len(reader.read("w", slice(0, 7))) == 7
+        for rows in (None, slice(7, 9), None):
+            with pytest.raises(BadInput, match=r"x\.safetensors: tensor w: holds NaN or infinity"):
+                reader.read("w", rows)
+        for name in ("no", "ids", "rotary_emb.inv_freq"):  # loaders compute the last one
+            assert reader.read(name).shape == state[name].shape
+
+
+def test_an_adapter_s_factors_are_looked_at_too(pristine: FamilyFiles, tmp_path: Path) -> None:
+    place = tmp_path / "broken"
+    shutil.copytree(pristine.experts["terse"], place)
+    state = load_file(place / "adapter_model.safetensors")
+    damaged = next(each for each in sorted(state) if "lora_B" in each)
+    state[damaged][0, 0] = float("inf")
+    save_file(state, place / "adapter_model.safetensors")
+    family = open_family(FamilySpec(pristine.base, {"broken": place}))
+    reader = Reader(family.experts["broken"], check=True)
+    with pytest.raises(BadInput, match=r"adapter_model.*lora_B.*holds NaN or infinity"):
+        for name in reader.names:
+            reader.delta(name)
 
 
 # peft asks transformers for a property that it has renamed
