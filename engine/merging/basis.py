@@ -27,8 +27,9 @@ from engine.merging.readers import Readers
 from engine.merging.sparse import Sparse
 from engine.merging.sums import Sum, SumBasis, joined
 
-CHUNK = 1 << 22
-"""Elements of one chunk: 16 MB of float32 an expert, and the quantum of a cancel."""
+CHUNK = 1 << 16
+"""Elements of one chunk: a quarter of a megabyte of float32 an expert, so that all that is made of
+it stays in a core's cache; and the quantum of a cancel."""
 
 SPAN = 1 << 17
 """Elements of one step of a sum: half a megabyte of float32, which stays in a core's cache."""

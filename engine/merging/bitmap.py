@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,13 +11,40 @@ from torch import Tensor
 _SHIFTS = torch.arange(8, dtype=torch.uint8)
 
 
+class Packing:
+    """Takes a row piece by piece, each while it is in the processor's cache."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._masks: list[Any] = []
+        self._values: list[Any] = []
+
+    def add(self, piece: Tensor) -> None:
+        """The next elements of the row, float32 [k]."""
+        self.length += len(piece)
+        elements: Any = piece.numpy() if piece.device.type == "cpu" else piece
+        mask = elements != 0
+        self._masks.append(mask)
+        # in numpy this is up to four times as fast as elements[mask]
+        self._values.append(elements[mask.nonzero()])
+
+    def packed(self) -> tuple[Tensor, Tensor]:
+        """(bitmap uint8 [⌈length / 8⌉], the values that are not zero)."""
+        if isinstance(self._masks[0], np.ndarray):
+            packed = np.packbits(np.concatenate(self._masks), bitorder="little")
+            return torch.from_numpy(packed), torch.from_numpy(np.concatenate(self._values))
+        mask = torch.cat(self._masks)
+        padded = torch.zeros(-(-len(mask) // 8) * 8, dtype=torch.uint8, device=mask.device)
+        padded[: len(mask)] = mask
+        bits = (padded.view(-1, 8) << _SHIFTS.to(mask.device)).sum(1, dtype=torch.uint8)
+        return bits, torch.cat(self._values)
+
+
 def pack(row: Tensor) -> tuple[Tensor, Tensor]:
-    """(bitmap uint8 [⌈k / 8⌉], the non-zero values) of a row of k float32."""
-    mask = row != 0
-    padded = torch.zeros(-(-len(row) // 8) * 8, dtype=torch.uint8, device=row.device)
-    padded[: len(row)] = mask
-    bits = (padded.view(-1, 8) << _SHIFTS.to(row.device)).sum(1, dtype=torch.uint8)
-    return bits, row[mask]
+    """(bitmap uint8 [⌈k / 8⌉], the values that are not zero) of a row of k float32."""
+    packing = Packing()
+    packing.add(row)
+    return packing.packed()
 
 
 def places(bits: Tensor, length: int) -> Tensor:

@@ -93,10 +93,11 @@ def compeft(
     import torch
 
     from engine.merging.selection import order_statistics
+    from engine.merging.stream import stream
 
     total = tensors.size
     rank = max(total - int(total * density) - 1, 0)
-    limits = order_statistics(lambda: (chunk.vectors.abs() for chunk in tensors.chunks()), [rank])
+    limits = order_statistics(stream(tensors, lambda vectors: vectors.abs_()), [rank])
     floors = torch.tensor(limits, device=tensors.device)  # [n, 1]
     sizes = deviations(tensors) * alpha
 

@@ -6,7 +6,7 @@ equal values the earlier ones are larger here, on every device and for any size 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from engine.merging.basis import Tensors
 from engine.merging.chunk import Chunk
-from engine.merging.selection import order_statistics
+from engine.merging.selection import Values, order_statistics
+from engine.merging.stream import stream
 
 
 class Largest(NamedTuple):
@@ -34,29 +35,25 @@ class Largest(NamedTuple):
         return (values > self.floor) | ((values == self.floor) & (places < self.end))
 
 
-def largest(
-    stream: Callable[[], Iterator[Tensor]], total: int, counts: Sequence[int]
-) -> list[Largest]:
+def largest(values: Values, counts: Sequence[int]) -> list[Largest]:
     """The `count` largest of every row of a stream, for each of `counts`.
 
     Args:
-        stream: gives the same chunks [n, k] again at each call, float32 and not NaN; it is read
-            twice more than order statistics do.
-        total: sum of all k, at least 1.
-        counts: each between 0 and `total`.
+        values: at least one a row, none NaN; read twice more than order statistics do.
+        counts: each between 0 and `values.total`.
     """
-    ranks = [total - max(count, 1) for count in counts]
-    found = torch.tensor(order_statistics(stream, ranks))
+    ranks = [values.total - max(count, 1) for count in counts]
+    found = torch.tensor(order_statistics(values, ranks))
     above = torch.zeros(len(counts), len(found), dtype=torch.int64)
     equal = torch.zeros_like(above)
-    for chunk in stream():
+    for chunk in values.chunks():
         floors = found.T.unsqueeze(2).to(chunk.device)  # [counts, n, 1]
         above += (chunk > floors).sum(2).cpu()
         equal += (chunk == floors).sum(2).cpu()
     wanted = torch.tensor(counts).unsqueeze(1) - above
     ends = torch.where(wanted > 0, torch.iinfo(torch.int64).max, 0)
     if (short := (wanted > 0) & (wanted < equal)).any():
-        _cut(stream, found.T, wanted, short, ends)
+        _cut(values, found.T, wanted, short, ends)
     return [
         Largest(*(each.unsqueeze(1).to(chunk.device) for each in pair))
         for pair in zip(found.T, ends, strict=True)
@@ -64,7 +61,7 @@ def largest(
 
 
 def _cut(
-    stream: Callable[[], Iterator[Tensor]],
+    values: Values,
     floors: Tensor,
     wanted: Tensor,
     short: Tensor,
@@ -76,7 +73,7 @@ def _cut(
         floors, wanted, short, ends: [counts, n].
     """
     seen, start = torch.zeros_like(wanted), 0
-    for chunk in stream():
+    for chunk in values.chunks():
         for which, row in short.nonzero().tolist():
             places = (chunk[row] == floors[which, row].item()).nonzero().view(-1)
             left = int(wanted[which, row] - seen[which, row])
@@ -100,11 +97,8 @@ def largest_of_tensors(
     found = {}
     for name in tensors.names:
         if total := tensors.merged_shape(name).numel():
-
-            def stream(name: str = name) -> Iterator[Tensor]:
-                return (chunk.vectors.abs() for chunk in tensors.vectors(name))
-
-            found[name] = largest(stream, total, counts(total))
+            sizes = stream(tensors, lambda vectors: vectors.abs_(), [name])
+            found[name] = largest(sizes, counts(total))
 
     def masks(chunk: Chunk) -> list[Tensor]:
         magnitudes = chunk.vectors.abs()

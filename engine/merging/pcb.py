@@ -10,7 +10,6 @@ coordinates are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from engine.method import Corners, method
@@ -48,25 +47,28 @@ class Balance:
         self.low, self.high = low, high
         span = high - low
         self.empty = span <= 0  # an expert equal to the base: the published code divides 0 by 0
+        self.any_empty = bool(self.empty.any())
         self.span = span.masked_fill(self.empty, 1.0)
 
     def clipped(self, vectors: Tensor) -> Tensor:
         """A = winsorised |τ|, [n, k]."""
-        return vectors.abs().clamp(self.low, self.high)
+        sizes = vectors.abs()
+        for row, low, high in zip(sizes, self.low.tolist(), self.high.tolist(), strict=True):
+            row.clamp_(*low, *high)
+        return sizes
 
     def scores(self, vectors: Tensor) -> Tensor:
         """B = intra · inter, [n, k] float32; 0 for an expert without differences."""
-        count = len(vectors)
-        scaled = (self.clipped(vectors) - self.low) / self.span
-        intra = (count * scaled**2).exp()
+        scaled = self.clipped(vectors).sub_(self.low).div_(self.span)
         if self.inter == "raw":
-            inter = (vectors * vectors.sum(0)).tanh()
+            inter = (vectors * vectors.sum(0)).tanh_()
         elif self.inter == "mixed":
-            inter = (vectors * (vectors.sign() * scaled).sum(0)).tanh()
+            inter = (vectors * (vectors.sign() * scaled).sum(0)).tanh_()
         else:
             signed = vectors.sign() * scaled
-            inter = (signed.unsqueeze(1) * signed.unsqueeze(0)).tanh().sum(1)
-        return (intra * inter).masked_fill(self.empty, 0.0)
+            inter = (signed.unsqueeze(1) * signed.unsqueeze(0)).tanh_().sum(1)
+        found = scaled.square_().mul_(len(vectors)).exp_().mul_(inter)
+        return found.masked_fill_(self.empty, 0.0) if self.any_empty else found
 
 
 @method(
@@ -106,31 +108,33 @@ def pcb(
     import torch
 
     from engine.merging.selection import order_statistics
+    from engine.merging.stream import stream
 
     chosen = VARIANTS[variant]
     total = tensors.size
     ranks = [int(total * chosen.winsor), int(total * (1 - chosen.winsor) - 1)]
-    limits = torch.tensor(
-        order_statistics(lambda: (chunk.vectors.abs() for chunk in tensors.chunks()), ranks),
-        device=tensors.device,
-    )
+    found = order_statistics(stream(tensors, lambda vectors: vectors.abs_()), ranks)
+    limits = torch.tensor(found, device=tensors.device)
     balance = Balance(chosen, limits[:, :1], limits[:, 1:])
-
-    def stream() -> Iterator[Tensor]:
-        return (balance.scores(chunk.vectors) for chunk in tensors.chunks())
-
     threshold = min(int(total * (1 - ratio)), total - 1)
-    floors = torch.tensor(order_statistics(stream, [threshold, total - 1]), device=tensors.device)
+    found = order_statistics(stream(tensors, balance.scores), [threshold, total - 1])
+    floors = torch.tensor(found, device=tensors.device)
     floor, top = floors[:, :1], floors[:, 1:]
     empty = balance.empty | (top <= floor)
+    any_empty = bool(empty.any())
     span = (top - floor).masked_fill(empty, 1.0)
+    ends = list(zip(floor.view(-1).tolist(), top.view(-1).tolist(), strict=True))
 
     def weigh(chunk: Chunk) -> Tensor:
         """W, [n, k] float32."""
         vectors = chunk.vectors
-        share = (balance.scores(vectors).clamp(floor, top) - floor) / span
-        share = share.masked_fill(empty, 0.0)
-        winners = vectors.sign() * balance.clipped(vectors)
-        return winners * share / share.sum(0).clamp_min(1e-12)
+        share = balance.scores(vectors)
+        for row, pair in zip(share, ends, strict=True):
+            row.clamp_(*pair)
+        share.sub_(floor).div_(span)
+        if any_empty:
+            share.masked_fill_(empty, 0.0)
+        winners = vectors.sign().mul_(balance.clipped(vectors)).mul_(share)
+        return winners.div_(share.sum(0).clamp_min_(1e-12))
 
     return tensors.elementwise(weigh)

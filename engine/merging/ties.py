@@ -39,16 +39,21 @@ def _trim_model(tensors: Tensors, density: float) -> Callable[[Chunk], Tensor]:
     import torch
 
     from engine.merging.selection import order_statistics
+    from engine.merging.stream import stream
 
     total = tensors.size
     dropped = total - int(total * density)
     if dropped == 0:
         return lambda chunk: chunk.vectors
-    floor = torch.tensor(
-        order_statistics(lambda: (c.vectors.abs() for c in tensors.chunks()), [dropped - 1]),
-        device=tensors.device,
-    )
-    return lambda chunk: chunk.vectors * (chunk.vectors.abs() >= floor)
+    found = order_statistics(stream(tensors, lambda vectors: vectors.abs_()), [dropped - 1])
+    # hardshrink keeps what is strictly larger, in one operation without a mask
+    limits = torch.tensor(found).nextafter(torch.tensor(-torch.inf)).view(-1).tolist()
+
+    def trim(chunk: Chunk) -> Tensor:
+        rows = zip(chunk.vectors, limits, strict=True)
+        return torch.stack([row.hardshrink(limit) if limit > 0 else row for row, limit in rows])
+
+    return trim
 
 
 def _trim_tensors(tensors: Tensors, density: float) -> Callable[[Chunk], Tensor]:
@@ -71,20 +76,12 @@ def _elected(trimmed: Tensor) -> Tensor:
 
 def _merged(trimmed: Tensor, elected: Tensor, merge: Merge) -> Tensor:
     """W, [n, k] float32."""
-    import torch
-
-    agrees = torch.where(elected > 0, trimmed > 0, trimmed < 0)
-    selected = trimmed * agrees
-    if merge == "sum":
-        return selected
+    agreeing = (trimmed * elected).relu_()  # |A|
     if merge == "max":  # equal ones share, so that the experts' order does not matter
-        sizes = selected.abs()
-        agrees &= sizes == sizes.amax(0)
-        selected = trimmed * agrees * elected.abs()
-    count = agrees[0].to(torch.float32)
-    for row in agrees[1:]:
-        count += row
-    return selected.div_(count.clamp_min_(1))
+        agreeing *= agreeing == agreeing.amax(0)
+    if merge != "sum":
+        agreeing.div_(agreeing.sign().sum(0).clamp_min_(1.0))
+    return agreeing.mul_(elected)
 
 
 @method(
@@ -143,9 +140,12 @@ def ties(
         """W, [n, k] float32."""
         trimmed = trim(chunk)
         elected = _elected(trimmed)
-        undecided = (elected == 0) & trimmed.any(0)
-        if undecided.any():
-            elected[undecided] = majority() if scope == "model" else 1.0
+        kept = trimmed.abs().amax(0).sign_()
+        if kept.sum(dtype=torch.float64) != elected.abs().sum(dtype=torch.float64):
+            sign = majority() if scope == "model" else 1.0
+            if not sign and merge != "max":
+                sign = -1.0  # so the published code, which keeps what is below 0 there
+            elected[(elected == 0) & (kept > 0)] = sign
         return _merged(trimmed, elected, merge)
 
     return tensors.elementwise(weigh)

@@ -44,7 +44,7 @@ def published_formula(vectors: np.ndarray, density: float, alpha: float) -> np.n
 def test_it_is_the_published_formula(
     published: Tensors, density: float, alpha: float, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "HELD_BYTES", held)
+    monkeypatch.setattr(selection, "HELD", held)
     monkeypatch.setattr(bases, "CHUNK", 997)
     vectors = torch.cat([chunk.vectors for chunk in published.chunks()], 1).numpy()
     wanted = published_formula(vectors, density, alpha)

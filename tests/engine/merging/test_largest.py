@@ -10,6 +10,7 @@ import torch
 from engine.merging import basis, selection
 from engine.merging.basis import Tensors
 from engine.merging.largest import largest, largest_of_rows, largest_of_tensors
+from engine.merging.selection import Values
 
 Make = Callable[[Mapping[str, Mapping[str, torch.Tensor]]], Tensors]
 
@@ -30,12 +31,13 @@ def by_sorting(values: torch.Tensor, count: int) -> torch.Tensor:
 COUNTS = (0, 1, 5, 137, 600, 999, 1000)
 
 
-@pytest.mark.parametrize("held", [0, 1 << 30], ids=["streamed", "held"])
+@pytest.mark.parametrize("held", [0, 1000], ids=["streamed", "held"])
 @pytest.mark.parametrize("size", [7, 300, 1000])
 def test_exactly_so_many_of_a_stream(size: int, held: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "HELD_BYTES", held)
+    monkeypatch.setattr(selection, "HELD", held)
     values = magnitudes(3, 1000)
-    found = largest(lambda: iter(values.split(size, 1)), 1000, COUNTS)
+    stream = Values(1000, lambda: iter(values.split(size, 1)), lambda: iter([values[:, ::7]]))
+    found = largest(stream, COUNTS)
     for count, one in zip(COUNTS, found, strict=True):
         wanted = by_sorting(values, count)
         assert torch.equal(one.of(values, 0), wanted), count

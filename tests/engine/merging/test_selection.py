@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.merging import selection
-from engine.merging.selection import order_statistics
+from engine.merging.selection import Values, order_statistics
 
 
 def rows() -> torch.Tensor:
@@ -22,24 +22,65 @@ def rows() -> torch.Tensor:
     return values
 
 
-@pytest.mark.parametrize("held", [0, 1 << 30], ids=["streamed", "held"])
+def stream(values: torch.Tensor, chunk: int, sample: torch.Tensor) -> Values:
+    return Values(
+        values.shape[1], lambda: iter(values.split(chunk, 1)), lambda: iter(sample.split(50, 1))
+    )
+
+
+RANKS = [0, 1, 699, 2000, 3999, 4000]
+
+
+def by_sorting(values: torch.Tensor) -> list[list[float]]:
+    return [[float(row[rank]) for rank in RANKS] for row in values.sort(1).values]
+
+
 @pytest.mark.parametrize("chunk", [7, 1000, 4001])
+@pytest.mark.parametrize("way", ["held", "even", "misleading", "none"])
 def test_every_rank_is_what_sorting_gives(
-    chunk: int, held: int, monkeypatch: pytest.MonkeyPatch
+    way: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "HELD_BYTES", held)
+    """A sample that misleads, and one that is empty, cost time and change nothing."""
+    monkeypatch.setattr(selection, "HELD", 4001 if way == "held" else 0)
     values = rows()
-    ranks = [0, 1, 699, 2000, 3999, 4000]
-    found = order_statistics(lambda: iter(values.split(chunk, 1)), ranks)
-    ordered = values.sort(1).values
-    assert found == [[float(row[rank]) for rank in ranks] for row in ordered]
+    sample = {"even": values[:, ::9], "misleading": values.sort(1).values[:, 1500:1990]}
+    found = order_statistics(stream(values, chunk, sample.get(way, values[:, :0])), RANKS)
+    assert found == by_sorting(values)
+
+
+def test_a_sample_saves_the_passes_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("counted")
+
+    monkeypatch.setattr(selection, "HELD", 0)
+    monkeypatch.setattr(selection, "_counted", never)
+    values = rows()
+    sample = values[:, torch.randperm(4001, generator=torch.Generator().manual_seed(0))[:900]]
+    assert order_statistics(stream(values, 500, sample), RANKS) == by_sorting(values)
+
+
+def test_few_values_are_held_of_many_that_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in task vectors of 16-bit checkpoints: most are 0, and few others differ."""
+    monkeypatch.setattr(selection, "HELD", 0)
+    most: list[int] = []
+    take = selection._Bracket.take
+
+    def spy(self: selection._Bracket, row: object) -> None:
+        take(self, row)
+        most.append(sum(len(each) for each in self._inside))
+
+    monkeypatch.setattr(selection._Bracket, "take", spy)
+    values = torch.randint(-3, 4, (2, 4001), generator=torch.Generator().manual_seed(0)).float()
+    values[:, ::2] = 0.0
+    assert order_statistics(stream(values, 500, values[:, ::9]), [2000]) == [[0.0], [0.0]]
+    assert max(most) == 0
 
 
 def test_a_rank_outside_the_stream_is_refused() -> None:
     with pytest.raises(ValueError, match="ranks"):
-        order_statistics(lambda: iter([torch.zeros(1, 3)]), [3])
+        order_statistics(stream(torch.zeros(1, 3), 3, torch.zeros(1, 3)), [3])
 
 
 def test_an_empty_stream_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
-        order_statistics(lambda: iter([]), [0])
+        order_statistics(stream(torch.zeros(1, 0), 3, torch.zeros(1, 0)), [0])
