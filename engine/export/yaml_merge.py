@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ from engine.export.yaml_side import (
 )
 from engine.family.compatibility import Family, open_family
 from engine.family.device import DTYPES
+from engine.family.placement import Part
 from engine.family.tokenizer import TokenizerFiles
 from engine.mergekit.document import MergeFile
 from engine.mergekit.plan import Step, layers_taken, plan_steps
 from engine.mergekit.reading import read_mergekit
 from engine.mergekit.tensors import Models, finite, merged, step_dtype
+from engine.mergekit.units import Unit, units_of, written_as
 from engine.mergekit.vocabulary import Vocabulary, align, tokens_of
 from engine.study import FamilySpec
 
@@ -47,6 +49,7 @@ class YamlPlan:
         names: name of a model in the file -> in the family.
         vocabulary: the order of the rows of embeddings and heads, where a tokenizer gives it.
         template: the chat template of the result, where it is not the tokenizer's own.
+        units: name -> stored tensors that are merged as one under it.
     """
 
     file: MergeFile
@@ -55,6 +58,7 @@ class YamlPlan:
     steps: tuple[Step, ...]
     vocabulary: Vocabulary | None = None
     template: str | None = None
+    units: Mapping[str, Unit] = field(default_factory=dict)
 
     def working_memory(self) -> int:
         """Bytes that the merge holds at its worst."""
@@ -77,16 +81,30 @@ class YamlPlan:
         file, family = self.file, self.family
         inner = None if file.dtype is None else DTYPES[file.dtype]
         outer = dtype or (None if file.out_dtype is None else DTYPES[file.out_dtype])
-        steps = {each.name: each for each in self.steps}
-        planned = [self.planned(models, each, inner, outer) for each in self.steps]
+        planned = [each for step in self.steps for each in self.planned(models, step, inner, outer)]
+        places = {
+            name: (step, part) for step in self.steps for name, part in self.written(step).items()
+        }
+        held: dict[str, tuple[Tensor, set[str]]] = {}
 
-        def produce(name: str) -> Tensor:
-            step = steps[name]
+        def whole(step: Step) -> Tensor:
             if not step.inputs:
                 return models.copied(step.source)
             kind = step_dtype(models, step, inner)
             made = merged(models, file.merge, step, kind, self.vocabulary)
-            return finite(name, made.to(outer or kind))
+            return finite(step.name, made.to(outer or kind))
+
+        def produce(name: str) -> Tensor:
+            step, part = places[name]
+            if part is None:
+                return whole(step)
+            if step.name not in held:  # until its last part is written
+                held[step.name] = whole(step), set(self.written(step))
+            found, left = held[step.name]
+            left.remove(name)
+            if not left:
+                del held[step.name]
+            return part.of(found)
 
         side_files(family)  # what cannot be copied is reported before anything is merged
         with new_directory(out, sum(each.bytes for each in planned)) as partial:
@@ -113,9 +131,16 @@ class YamlPlan:
         taken = layers_taken(self.file)
         return [(self.family.models[self.names[each]].config, layer) for each, layer in taken]
 
+    def written(self, step: Step) -> dict[str, Part | None]:
+        """Names that a tensor of the result is written under, and the part of it that each is."""
+        unit = self.units.get(step.source.tensor)
+        return {step.name: None} if unit is None else {**unit.written(step)}
+
     def shape(self, step: Step) -> torch.Size:
         """Shape of a tensor of the result."""
         name = step.source.tensor
+        if name in self.units:
+            return torch.Size(self.units[name].shape)
         own = self.family.base.tensors[name].shape
         plan = self.family.vocabulary_tensors.get(name)
         if self.vocabulary is not None and name in self.vocabulary.tensors:
@@ -124,13 +149,18 @@ class YamlPlan:
 
     def planned(
         self, models: Models, step: Step, inner: torch.dtype | None, outer: torch.dtype | None
-    ) -> Planned:
-        """A tensor of the result before it is there."""
+    ) -> list[Planned]:
+        """What is written of a tensor of the result."""
+        tensors, name = self.family.base.tensors, step.source.tensor
         if not step.inputs:
-            dtype = self.family.base.tensors[step.source.tensor].dtype
-        else:
-            dtype = NAMES[outer or step_dtype(models, step, inner)]
-        return Planned(step.name, dtype, tuple(self.shape(step)))
+            return [Planned(step.name, tensors[name].dtype, tuple(self.shape(step)))]
+        dtype = NAMES[outer or step_dtype(models, step, inner)]
+        if name not in self.units:
+            return [Planned(step.name, dtype, tuple(self.shape(step)))]
+        return [
+            Planned(written_as(stored, step), dtype, tensors[stored].shape)
+            for stored in self.units[name].parts
+        ]
 
 
 def plan_yaml(data: Mapping[str, Any], path: Path) -> YamlPlan:
@@ -151,9 +181,12 @@ def plan_yaml(data: Mapping[str, Any], path: Path) -> YamlPlan:
     vocabulary = None if file.tokenizer is None else _vocabulary(family, file.path)
     kept = tuple(sorted(name for name in family.base.tensors if name not in family.tied))
     beside = frozenset(kept) - frozenset(family.tensors)
-    steps = plan_steps(file, kept, family.base.architecture, beside)
+    units = units_of(family)
+    within = {stored for each in units.values() for stored in each.parts}
+    tensors = tuple(sorted((*(set(kept) - within), *units)))
+    steps = tuple(plan_steps(file, tensors, family.base.architecture, beside))
     template = _template(file, family)
-    plan = YamlPlan(file, family, names, tuple(steps), vocabulary, template)
+    plan = YamlPlan(file, family, names, steps, vocabulary, template, units)
     if not file.whole:  # what cannot be stacked is refused before anything is written
         stacked_config(deepcopy(dict(family.base.config)), plan.stack(), f"{file.path}: slices")
     return plan
@@ -192,5 +225,5 @@ def merge_yaml(
     tick: Callable[[], None],
 ) -> list[str]:
     """Write what a mergekit YAML asks for; returns the names of the files."""
-    models = Models(plan.family, plan.names, device, tick, fingerprints)
+    models = Models(plan.family, plan.names, device, tick, fingerprints, plan.units)
     return plan.write(out, models, dtype, shard)

@@ -28,6 +28,9 @@ LISTED = frozenset((
 ))  # fmt: skip
 """Architectures of one stack of layers whose tensors mergekit 0.1.5 lists."""
 
+ONE_BY_ONE = frozenset(("AfmoeForCausalLM",))
+"""Mixtures whose experts mergekit merges one by one."""
+
 _BEFORE = re.compile(r"(?:^|[._])(?:embed|wte|wpe|tok_embeddings|word_embeddings|relative_pe)")
 
 

@@ -6,7 +6,9 @@ stored ──► dtype ──► the method, in that type ──► rows that on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from engine.family.compatibility import Family
 from engine.family.headers import FLOAT_DTYPES
 from engine.mergekit.method import Inputs, Merge, Part
 from engine.mergekit.plan import Input, Step
+from engine.mergekit.units import Unit
 from engine.mergekit.vocabulary import Vocabulary
 from engine.merging.basis import nothing
 from engine.merging.chunk import Chunk
@@ -33,6 +36,7 @@ class Models:
         device: where the arithmetic runs.
         tick: called once per tensor that is read.
         fingerprints: gives those of the family's models; asked where a mask is drawn by lot.
+        units: name -> stored tensors that are merged as one under it.
     """
 
     def __init__(
@@ -42,7 +46,9 @@ class Models:
         device: torch.device | str = "cpu",
         tick: Callable[[], None] = nothing,
         fingerprints: Callable[[], Mapping[str, str]] | None = None,
+        units: Mapping[str, Unit] = MappingProxyType({}),
     ) -> None:
+        self.units = units
         self.family = family
         self.names = names
         self.device = torch.device(device)
@@ -51,6 +57,9 @@ class Models:
 
     def dtype(self, each: Input) -> torch.dtype:
         """The type that a tensor is stored in; that of the base for what an adapter changes."""
+        unit = self.units.get(each.tensor)
+        if unit is not None:
+            return self.dtype(replace(each, tensor=next(iter(unit.parts))))
         model = self.family.models[self.names[each.model]]
         info = (self.family.base if model.is_adapter else model).tensors[each.tensor]
         return getattr(torch, FLOAT_DTYPES[info.dtype])
@@ -58,6 +67,12 @@ class Models:
     def read(self, each: Input) -> Tensor:
         """A tensor as stored, of the base's shape: rows of the vocabulary that the model lacks are
         the base's, and those that the base lacks are left out."""
+        unit = self.units.get(each.tensor)
+        if unit is not None:
+            whole = torch.empty(unit.shape, dtype=self.dtype(each), device=self.device)
+            for stored, part in unit.parts.items():
+                part.of(whole).copy_(self.read(replace(each, tensor=stored)))
+            return whole
         self.tick()
         model = self.names[each.model]
         if self.family.models[model].kind == "lora":
