@@ -48,6 +48,9 @@ LABELS = """() => {
 }"""
 """The names of models on the chart, and which of them lie over each other."""
 
+NAMED = """(count) =>
+    document.querySelectorAll('.tradeoff .annotation-text').length === count"""
+
 CURVE = """() => { const chart = document.querySelector('.tradeoff[data-drawn]');
     return chart?.layout?.meta && 'curve' in chart.layout.meta; }"""
 """A curve is drawn."""
@@ -210,8 +213,11 @@ def explore(page: Page, other: Other, hand: Hand, look: Looking) -> None:
     wait_for_chart(page)
     expect(page.get_by_role("radio", name=other.views[0])).to_be_checked()
     assert is_on_first_screen(page, "Evaluate")
-    named, met = page.evaluate(LABELS)
-    assert len(named) == other.models and met == []
+    page.wait_for_function(
+        NAMED, arg=other.models
+    )  # the last model's score may still be on its way
+    _, met = page.evaluate(LABELS)
+    assert met == []
     look.closely("Explore")
 
     hand.slide(other.experts[0], 5)

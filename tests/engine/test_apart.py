@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -99,13 +100,20 @@ def test_lone_surrogates_go_both_ways() -> None:
     assert apart.match(["."], ["\ud800"]) == [apart.Match(0, "\ud800", None)]
 
 
-def test_it_ends_with_its_owner() -> None:
+def test_it_ends_with_its_owner_and_by_no_interrupt() -> None:
     file = Path(apart.__file__).with_name("apart_process.py")
-    with subprocess.Popen([sys.executable, "-P", file], stdin=subprocess.PIPE) as process:
-        process.send_signal(signal.SIGINT)
-        assert process.stdin is not None
+    asked = {"do": "match", "seconds": 1.0, "total": 2.0, "patterns": ["b"], "how": "search"}
+    request = json.dumps({**asked, "items": ["abc"]}).encode() + b"\n"
+    command = [sys.executable, "-P", file]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for _ in range(2):  # what interrupts a terminal's programs reaches this one, too
+            process.stdin.write(request)
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline()) == [[0, "b", None]]
+            process.send_signal(signal.SIGINT)
         process.stdin.close()
-        assert process.wait(30) in (0, -signal.SIGINT)
+        assert process.wait(30) == 0
 
 
 def test_a_template_knows_one_day_and_draws_nothing() -> None:
