@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from engine.bands import plain
 from engine.decoding.fed import feed_as
 from engine.decoding.feeding import PLAIN
 from engine.decoding.fusion import Mixture
@@ -25,6 +26,7 @@ from engine.decoding.opening import feedings
 from engine.decoding.projection import logit_rows
 from engine.family.compatibility import Family
 from engine.family.device import pick_device, pick_dtype
+from engine.family.live_depth import live_depth
 from engine.family.loading import load_module
 from engine.family.memory import extra_elements, running_elements
 from engine.family.text import Text
@@ -211,7 +213,7 @@ class Composer:
         if self._adapters is None:
             module, _ = self._load("base")
             lora = {k: v for k, v in self.family.experts.items() if v.kind == "lora"}
-            self._adapters = AdapterModel(module, lora)
+            self._adapters = AdapterModel(module, lora, live_depth(self.family, module))
         return self._adapters
 
     # ---- inside ------------------------------------------------------------------------------
@@ -280,7 +282,7 @@ class Composer:
 def runs_unmerged(recipe: Recipe, family: Family) -> bool:
     """Whether a recipe only adds LoRA experts' task vectors, which is exact without merging; what
     is pruned is merged."""
-    used = [name for name, value in recipe.coefficients.items() if value != 0.0]
+    used = {plain(name) for name, value in recipe.coefficients.items() if value != 0.0}
     return (
         recipe.prune is None
         and find_method(recipe.method).additive

@@ -12,9 +12,10 @@ this registry in its own process. docs/extending.md adds one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from engine.bands import GROUPS, banded, groups_of
 from engine.parameter import Limits, Parameter, parameters_of
 from engine.prune import Rows
 from engine.registry import Registry
@@ -36,11 +37,15 @@ class Names:
     """The names that recipes may speak of: a family's models and a study's objectives.
 
     Attributes:
+        layers: how many its models have; 0 where that is not known, or cannot be.
+        no_layers: why its layers cannot be told; empty where they can, or nobody has looked.
         rows: the objectives that merged weights can be pruned on; None where there is no study.
     """
 
     experts: tuple[str, ...]
     has_target: bool = False
+    layers: int = 0
+    no_layers: str = ""
     rows: Rows | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -81,6 +86,8 @@ class Method:
         first: whether it is the method to begin with.
         simplex: whether only the proportions of the coefficients matter (Σ c must not be 0).
         matrices: whether it takes whole matrices apart, which needs memory for copies of one.
+        by_depth: whether coefficients may differ by depth (`groups`), as they may where a tensor's
+            result depends on the coefficients at that tensor alone.
         additive: whether it is θ0 + Σ c_i τ_i, which adapters on the base give without a merge.
         mergekit: what the weights of mergekit's method of the same name multiply; None if
             mergekit has no such method with the same result.
@@ -103,19 +110,40 @@ class Method:
     first: bool = False
     simplex: bool = False
     matrices: bool = False
+    by_depth: bool = False
     additive: bool = False
     mergekit: Literal["task vectors", "models"] | None = None
     default_range: tuple[float, float] = (0.0, 1.5)
     check: Callable[[Mapping[str, float], Mapping[str, Any]], None] | None = None
 
-    def coefficient_names(self, names: Names) -> tuple[str, ...]:
+    def mixed_names(self, names: Names) -> tuple[str, ...]:
+        """The models that have coefficients."""
         if not self.takes_coefficients:
             return ()
         return ("base", *names.experts) if self.names_base else names.experts
 
+    def coefficient_names(
+        self, names: Names, parameters: Mapping[str, Any] | None = None
+    ) -> tuple[str, ...]:
+        """The coefficients beside these parameters: of each model, one or one a band of layers."""
+        groups = groups_of(parameters or {})
+        return tuple(each for name in self.mixed_names(names) for each in banded(name, groups))
+
     def structural(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters that shape the basis: all but `strength`, which scales coefficients."""
-        return {key: value for key, value in parameters.items() if key != "strength"}
+        """The parameters that shape the basis: all but those that are about coefficients."""
+        about = (STRENGTH.name, GROUPS.name)
+        return {key: value for key, value in parameters.items() if key not in about}
+
+    def parameters_in(self, names: Names) -> tuple[Parameter, ...]:
+        """The parameters as far as a family has a choice: no bands where it has no layers, and no
+        more than it has layers."""
+        if not names.layers and not names.no_layers:
+            return self.parameters
+        return tuple(
+            replace(each, limits=Limits(1, names.layers)) if each is GROUPS else each
+            for each in self.parameters
+            if each is not GROUPS or names.layers > 1
+        )
 
 
 METHODS: Registry[Method] = Registry("method")
@@ -163,6 +191,7 @@ def method(
     first: bool = False,
     simplex: bool = False,
     matrices: bool = False,
+    by_depth: bool = False,
     additive: bool = False,
     mergekit: Literal["task vectors", "models"] | None = None,
     default_range: tuple[float, float] = (0.0, 1.5),
@@ -170,7 +199,8 @@ def method(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as a method under its own name; `Method` has the arguments.
 
-    `strength` adds the parameter that multiplies every coefficient.
+    `strength` adds the parameter that multiplies every coefficient, `by_depth` the one that cuts
+    the layers into bands with coefficients of their own.
 
     Raises:
         TypeError: a sentence, the source or the mark is missing, or no recipe can hold a parameter
@@ -180,13 +210,13 @@ def method(
     facts: dict[str, Any] = dict(
         space=space, summary=summary, source=source, slider=slider, mark=mark, corners=corners,
         names_base=names_base, takes_coefficients=takes_coefficients, unmerged=unmerged,
-        first=first, simplex=simplex, matrices=matrices, additive=additive,
+        first=first, simplex=simplex, matrices=matrices, by_depth=by_depth, additive=additive,
         mergekit=mergekit, default_range=default_range, check=check,
     )  # fmt: skip
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:
         name = build.__name__
-        parameters = parameters_of(build) + (STRENGTH,) * strength
+        parameters = parameters_of(build) + (STRENGTH,) * strength + (GROUPS,) * by_depth
         _refuse(name, parameters, facts)
         METHODS.add(name, Method(name=name, build=build, parameters=parameters, **facts))
         return build

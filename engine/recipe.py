@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import bad, unknown
+from engine.bands import GROUPS, MOST, band_of, each_band, groups_of, plain
+from engine.errors import BadInput, bad, unknown
 from engine.method import METHODS, Method, Names, find_method, method
 from engine.parameter import Limits, Parameter, is_number
 from engine.prune import Prune, prune_from_dict, resolved
@@ -144,10 +145,13 @@ def read_recipe(path: Path) -> Recipe:
 def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
     """The canonical form: defaults filled in, missing coefficients 0, names in family order.
 
+    One band of layers is what recipes without `groups` have, and is left out: such a recipe is the
+    same one. With several a plain name stands for each of its bands that is not given by itself.
+
     Raises:
-        BadInput: unknown method, parameter or expert; a value out of range or not finite;
-            coefficients that the method cannot use (a zero sum where it divides by it); pruning
-            that cannot be done.
+        BadInput: unknown method, parameter or expert; a value out of range or not finite; more
+            bands than the family has layers; coefficients that the method cannot use (a zero sum
+            where it divides by it); pruning that cannot be done.
     """
     spec = find_method(recipe.method, where)
     known = {each.name: each for each in spec.parameters}
@@ -165,17 +169,64 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
         parameters[name] = each.check(value, where)
         if each.kind == "model" and value not in names.models:
             raise unknown(f"{where}: parameter {name}", "model in this family", value, names.models)
-    allowed = spec.coefficient_names(names)
+    groups = _groups(parameters, names, where)
+    allowed = spec.mixed_names(names)
+    own = spec.coefficient_names(names, parameters)
     for name, value in recipe.coefficients.items():
-        if name not in allowed:
-            raise unknown(f"{where}: coefficients", f"coefficient of {spec.name}", name, allowed)
+        if name not in allowed and name not in own:
+            raise _unknown(spec, name, allowed, own, where)
         if not is_number(value):
             what = f"expected a finite number, got {value!r}"
             raise bad(f"{where}: coefficient {name}", what, "Write it as 0.5.")
     # + 0.0 turns -0.0 into 0.0, which is the same mixture and must be the same point
-    coefficients = {name: float(recipe.coefficients.get(name, 0.0)) + 0.0 for name in allowed}
+    given = recipe.coefficients
+    coefficients = {name: float(given.get(name, given.get(plain(name), 0.0))) + 0.0 for name in own}
+    for number, band in enumerate(each_band(coefficients), 1):
+        if spec.simplex:
+            _check_sum(spec, band, f"{where}: coefficients" + f" of band {number}" * (groups > 1))
+        if spec.check is not None:
+            spec.check(band, parameters)
+    prune = recipe.prune
+    if prune is not None:
+        prune = resolved(prune, spec.name, spec.space == "weight", names.rows, where)
+    return Recipe(spec.name, coefficients, parameters, prune)
+
+
+def _groups(parameters: dict[str, Any], names: Names, where: str) -> int:
+    """How many bands there are; one is taken out of the parameters, as in recipes without."""
+    groups = groups_of(parameters)
+    if groups == 1:
+        parameters.pop(GROUPS.name, None)
+        return 1
+    place = f"{where}: parameter {GROUPS.name}"
+    if names.no_layers:
+        what = f"{groups} bands of layers, but the layers of this family cannot be told"
+        raise bad(place, f"{what}: {names.no_layers}", f"Leave {GROUPS.name} out.")
+    if names.layers and groups > names.layers:
+        what = f"{groups} bands, but the models have {names.layers} layers"
+        raise bad(place, what, f"Use at most {names.layers}.")
+    return groups
+
+
+def _unknown(
+    spec: Method, name: str, allowed: tuple[str, ...], own: tuple[str, ...], where: str
+) -> BadInput:
+    """What to say of a coefficient that there is not."""
+    place = f"{where}: coefficients"
+    if spec.by_depth and plain(name) in allowed and 0 < band_of(name) <= MOST:
+        groups = len(own) // len(allowed)
+        there = "is one band of layers" if groups == 1 else f"are {groups} bands of layers"
+        fix = (
+            f"Set {GROUPS.name}: {max(2, band_of(name))} under parameters, or write {plain(name)}."
+        )
+        return bad(place, f"{name!r} is for a band of layers, and there {there}", fix)
+    return unknown(place, f"coefficient of {spec.name}", name, dict.fromkeys((*allowed, *own)))
+
+
+def _check_sum(spec: Method, coefficients: Mapping[str, float], where: str) -> None:
+    """Refuse what has no proportions."""
     total, size = sum(coefficients.values()), sum(map(abs, coefficients.values()))
-    if spec.simplex and abs(total) <= max(1e-12, NEARLY_NOTHING * size):
+    if abs(total) <= max(1e-12, NEARLY_NOTHING * size):
         small = (
             "0"
             if abs(total) < 1e-12
@@ -183,13 +234,7 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
         )
         small = small if math.isfinite(total) else "infinite"
         what = f"their sum is {small} and {spec.name} divides by that sum"
-        raise bad(f"{where}: coefficients", what, "Set at least one coefficient.")
-    if spec.check is not None:
-        spec.check(coefficients, parameters)
-    prune = recipe.prune
-    if prune is not None:
-        prune = resolved(prune, spec.name, spec.space == "weight", names.rows, where)
-    return Recipe(spec.name, coefficients, parameters, prune)
+        raise bad(where, what, "Set at least one coefficient.")
 
 
 def point_id(recipe: Recipe, family_fingerprint: str) -> str:

@@ -15,6 +15,8 @@ WORDS: Mapping[str, str] = {
     "task vector": "An expert's weights minus the base's: what fine-tuning changed.",
     "method": "A way to combine models; its sliders set how much of each goes in.",
     "coefficient": "The number a slider sets: how much of one model is in the mixture.",
+    "band of layers": "Neighbouring layers that share their coefficients; `groups` says how many "
+    "bands there are.",
     "parameter": "A setting of a method besides its sliders; changes take effect when you press "
     "Apply.",
     "recipe": "A method with its parameters and coefficients: everything that defines a mixture.",

@@ -32,6 +32,7 @@ FLOORS = (
         "engine.study_file",
         "engine.recipe",
         "engine.method",
+        "engine.bands",
         "engine.numerics",
         "engine.parameter",
         "engine.prune",

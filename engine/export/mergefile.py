@@ -136,6 +136,7 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
         raise bad(f"{file}: method", what, "Use a weight-space method, or `export` a point.")
     recipe = resolve(recipe, spec.names, str(file))
     family = open_family(spec, text=False)
+    recipe = resolve(recipe, family.names, str(file))  # again, now that its layers are known
     if tokenizer and family.tokenizer is None:
         what = f"{tokenizer} ({spec.path_of(str(tokenizer))}) has no readable tokenizer"
         raise bad(f"{file}: tokenizer", what, "Name another model, or copy a tokenizer there.")
@@ -145,7 +146,7 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
     return MergePlan(
         family,
         lambda tensors: method.build(tensors, **structural),
-        lambda _: coefficients,
+        lambda tensor: family.depth.at(coefficients, tensor),
         method.matrices,
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.bands import plain
 from engine.export.card import (
     MANIFEST,
     CardScore,
@@ -184,14 +185,16 @@ def _shard_bytes(tensors: Sequence[Planned]) -> int:
 
 def _adapter(family: Family, recipe: Recipe) -> tuple[list[File], int]:
     """Ranks of the experts that take part add up, module by module."""
-    used = [family.experts[name] for name, value in recipe.coefficients.items() if value]
+    names = {plain(name): None for name, value in recipe.coefficients.items() if value}
+    used = [family.experts[name] for name in names]
     ranks: dict[str, int] = {}
     pairs: dict[str, LoraPair] = {}
     for expert in used:
         assert expert.adapter is not None
         for name, pair in expert.adapter.pairs.items():
-            ranks[name] = ranks.get(name, 0) + pair.rank
-            pairs[name] = pair
+            if family.depth.at(recipe.coefficients, name)[expert.name]:
+                ranks[name] = ranks.get(name, 0) + pair.rank
+                pairs[name] = pair
     tensors = []
     for name, rank in ranks.items():
         pair = pairs[name]

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from engine.errors import BadInput, IncompatibleFamily, Problem
 from engine.family.beside import beside_notes
 from engine.family.checkpoint import Checkpoint, open_checkpoint
+from engine.family.depth import Depth, depth_of
 from engine.family.fit import align_forms
 from engine.family.own_code import code_note, unknown_class
 from engine.family.placing import place_adapter
@@ -71,9 +73,19 @@ class Family:
     end_ids: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def names(self) -> Names:
-        return self.spec.names
+        """Whom recipes may speak of, and into how many bands the layers can be cut."""
+        depth = self.depth
+        return replace(self.spec.names, layers=depth.layers, no_layers=depth.why)
+
+    @cached_property
+    def depth(self) -> Depth:
+        """Which layers the tensors of weight space lie in."""
+        base = self.base
+        embedding = () if base.embedding is None else (base.embedding,)
+        heads = base.heads if base.tied else ()
+        return depth_of(self.tensors, {*base.towers, *embedding, *heads})
 
     @property
     def models(self) -> dict[str, Checkpoint]:

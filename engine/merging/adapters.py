@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.family.adapter import FILE
 from engine.family.checkpoint import Checkpoint
+from engine.family.depth import NOT_LOOKED, Depth
 from engine.merging.peft_layers import add_plain, lora_config, lora_layers, quietly
 
 if TYPE_CHECKING:
@@ -51,14 +52,21 @@ class AdapterModel:
     Args:
         module: the base; its layers are wrapped in place.
         adapters: expert name -> a plain LoRA, placed on this base.
+        depth: in which layers the module's tensors lie; needed for coefficients by depth.
 
     Raises:
         BadInput: an adapter has a layer that the module lacks.
     """
 
-    def __init__(self, module: PreTrainedModel, adapters: Mapping[str, Checkpoint]) -> None:
+    def __init__(
+        self,
+        module: PreTrainedModel,
+        adapters: Mapping[str, Checkpoint],
+        depth: Depth = NOT_LOOKED,
+    ) -> None:
         wrapped: PreTrainedModel | PeftModel = module
         self.names = tuple(adapters)
+        self._depth = depth
         self._inner = {name: f"mixed{index:04d}" for index, name in enumerate(adapters)}
         self._scales: dict[str, dict[str, float]] = {}
         for name, expert in adapters.items():
@@ -69,14 +77,22 @@ class AdapterModel:
 
     def mix(self, coefficients: Mapping[str, float]) -> None:
         """Make the model θ0 + Σ c_i Δ_i; adapters of coefficient 0 do not run."""
-        active = [name for name in self.names if coefficients.get(name, 0.0) != 0.0]
         for place, layer in self._layers.items():
-            here = [name for name in active if place in self._scales[name]]
-            layer.set_adapter([self._inner[name] for name in here])
-            for name in here:
-                layer.scaling[self._inner[name]] = coefficients[name] * self._scales[name][place]
+            weights = self._weights(coefficients, place)
+            layer.set_adapter([self._inner[name] for name in weights])
+            for name, weight in weights.items():
+                layer.scaling[self._inner[name]] = weight
         for parameter in self.module.parameters():
             parameter.requires_grad_(False)
+
+    def _weights(self, coefficients: Mapping[str, float], place: str) -> dict[str, float]:
+        """What multiplies the factors of each adapter that takes part at a layer."""
+        here = self._depth.at(coefficients, f"{place}.weight")
+        return {
+            name: here[name] * self._scales[name][place]
+            for name in self.names
+            if here.get(name, 0.0) != 0.0 and place in self._scales[name]
+        }
 
     def save_concatenated(self, coefficients: Mapping[str, float], out: Path) -> list[str]:
         """Write Σ c_i Δ_i as one plain adapter, exact: its factors side by side, scales folded in.
@@ -88,20 +104,19 @@ class AdapterModel:
         """
         from transformers.pytorch_utils import Conv1D
 
-        used = [name for name in self.names if coefficients.get(name, 0.0) != 0.0]
         tensors: dict[str, Tensor] = {}
         layers: dict[str, tuple[int, float]] = {}
         conv = []
         for place, layer in self._layers.items():
-            here = [name for name in used if place in self._scales[name]]
-            if not here:
+            weights = self._weights(coefficients, place)
+            if not weights:
                 continue
-            inner = [self._inner[name] for name in here]
+            inner = [self._inner[name] for name in weights]
             embedding = inner[0] in layer.lora_embedding_A
             factors = [_factors(layer, each, embedding) for each in inner]
             ups = [
-                (up.double() * (coefficients[name] * self._scales[name][place])).float()
-                for name, (_, up) in zip(here, factors, strict=True)
+                (up.double() * weight).float()
+                for weight, (_, up) in zip(weights.values(), factors, strict=True)
             ]
             down = torch.cat([each.float() for each, _ in factors]).cpu().contiguous()
             stem = f"base_model.model.{place}.lora_"
@@ -131,9 +146,12 @@ class AdapterModel:
 
     def parameters(self, coefficients: Mapping[str, float]) -> int:
         """Parameters of the adapters that run on top of the base."""
-        used = {self._inner[name] for name in self.names if coefficients.get(name, 0.0) != 0.0}
-        return sum(
-            parameter.numel()
-            for name, parameter in self.module.named_parameters()
-            if ".lora_" in name and used & set(name.split(".")[-2:])
-        )
+        found = 0
+        for place, layer in self._layers.items():
+            used = {self._inner[name] for name in self._weights(coefficients, place)}
+            found += sum(
+                parameter.numel()
+                for name, parameter in cast(Any, layer).named_parameters()
+                if "lora_" in name and used & set(name.split(".")[-2:])
+            )
+        return found

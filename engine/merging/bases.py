@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from engine.bands import groups_of
+from engine.merging.banded import Banded
 from engine.merging.basis import Basis, Computed, Tensors
 from engine.recipe import Recipe, find_method
 
@@ -36,4 +38,5 @@ class Bases:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        return self._kept[key]
+        found = self._kept[key]
+        return Banded(found) if groups_of(recipe.parameters) > 1 else found

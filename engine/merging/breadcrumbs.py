@@ -66,6 +66,7 @@ def _by_tensor(tensors: Tensors, keep: float, remove: float) -> Basis:
     mark="star-square",
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
     strength=True,
+    by_depth=True,
 )
 def breadcrumbs(
     tensors: Tensors,

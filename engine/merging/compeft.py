@@ -69,6 +69,7 @@ def deviations(tensors: Tensors) -> Tensor:
     mark="bowtie",
     corners=Corners(zero="base"),  # W_i has two values and 0: a corner is not the expert
     strength=True,
+    by_depth=True,
 )
 def compeft(
     tensors: Tensors,

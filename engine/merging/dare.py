@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     mark="hexagon",
     corners=Corners(zero="base"),  # an expert's corner is the expert only where nothing is dropped
     strength=True,
+    by_depth=True,
 )
 def dare(
     tensors: Tensors,

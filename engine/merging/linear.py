@@ -32,6 +32,7 @@ def normalised(coefficients: Mapping[str, float]) -> dict[str, float]:
     mergekit="models",
     names_base=True,
     simplex=True,
+    by_depth=True,
     default_range=(0.0, 1.5),
 )
 def linear(tensors: Tensors) -> Basis:

@@ -79,6 +79,7 @@ class Balance:
     mark="triangle-up",
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
     strength=True,
+    by_depth=True,
 )
 def pcb(
     tensors: Tensors,

@@ -103,6 +103,7 @@ def weights(shapes: list[Shape]) -> list[float]:
     mark="pentagon",
     corners=Corners(zero="base"),
     strength=True,
+    by_depth=True,
     matrices=True,
 )
 def rtsv(tensors: Tensors) -> Basis:

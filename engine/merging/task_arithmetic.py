@@ -32,6 +32,7 @@ def affine_weights(coefficients: Mapping[str, float]) -> dict[str, float]:
     first=True,
     mergekit="task vectors",
     strength=True,
+    by_depth=True,
 )
 def task_arithmetic(tensors: Tensors) -> Basis:
     """θ0 + Σ c_i τ_i; corners are the experts themselves."""

@@ -92,6 +92,7 @@ def _merged(trimmed: Tensor, elected: Tensor, merge: Merge) -> Tensor:
     mark="star-triangle-up",
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
     strength=True,
+    by_depth=True,
 )
 def ties(
     tensors: Tensors,

@@ -93,6 +93,7 @@ def spectral(tensors: Tensors, factor: Callable[[Whole], Sequence[Factors]]) -> 
     mark="cross",
     corners=Corners(zero="base"),  # 1 / n of the rank is kept: a corner is not the expert
     strength=True,
+    by_depth=True,
     matrices=True,
 )
 def tsv(tensors: Tensors) -> Basis:
