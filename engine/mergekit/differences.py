@@ -2,22 +2,24 @@
 
     D_i = θ_i − θ0, of which the method keeps a part;  rescale: times Σ|D_i| before ÷ after
     V_i = w_i D_i
-    consensus:  s = +1 where Σ V_i ≥ 0, else −1;  only V_i of sign s count
+    consensus:  s = + where Σ V_i ≥ 0, else −;  only V_i of sign s count
     mix = Σ V_i;  normalize: ÷ Σ w of what counts (0 as 1);  θ = θ0 + lambda · mix
 
 All of it is rounded at every step to the type of the tensors, weights included, as mergekit does.
 Which sign wins where V_i nearly cancel depends on the order of a sum; it is mergekit's: one sum
-over the stacked V_i.
+over the stacked V_i. What is kept is decided on a whole tensor, one model after the other; the rest
+goes block by block, so that no temporary but a mask is of a tensor's size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.mergekit.method import Inputs, Part
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Keep = Callable[["Tensor", Part, str], "Tensor | None"]
@@ -26,6 +28,17 @@ of its shape; None: all, and there is nothing to rescale."""
 
 _NOTHING = 1e-7
 """A sum of magnitudes below this is not rescaled."""
+
+_BLOCK = 1 << 15
+"""Elements merged at a time: a few models' stay in a core's cache."""
+
+
+class _Kept(NamedTuple):
+    """What is kept of a model's differences: a mask, bool [d], and what the rest is multiplied by,
+    of the type it is multiplied in; each None where there is none."""
+
+    mask: Tensor | None = None
+    factor: Tensor | None = None
 
 
 def merged_differences(
@@ -44,42 +57,78 @@ def merged_differences(
     assert base is not None  # `Merge` has seen to it
     if not inputs.models:
         return base
-    differences = base.new_empty((len(inputs.models), *base.shape))
     work = torch.float32 if widen and base.dtype != torch.bfloat16 else base.dtype
-    for row, part in zip(differences.unbind(), inputs.models, strict=True):
-        torch.sub(part.tensor, base, out=row)
-        kept = None if keep is None else keep(row, part, inputs.name)
-        if kept is not None:
-            row.copy_(_kept(row.to(work), kept, inputs.values["rescale"]))
+    kept = [
+        _Kept() if keep is None else _kept(base, part, inputs, keep, work) for part in inputs.models
+    ]
+    flat = base.reshape(-1)
+    models = [part.tensor.reshape(-1) for part in inputs.models]
     weights = torch.tensor(inputs.of_each("weight"), dtype=base.dtype, device=base.device)
-    weights = weights.view(-1, *[1] * base.dim())
-    differences.mul_(weights)
+    merged = torch.empty_like(flat)
+    for at in range(0, len(flat), _BLOCK):
+        span = slice(at, at + _BLOCK)
+        origin = flat[span]
+        differences = origin.new_empty((len(models), len(origin)))
+        for row, model, (mask, factor) in zip(differences, models, kept, strict=True):
+            torch.sub(model[span], origin, out=row)
+            if mask is not None:
+                held = row.to(work) * mask[span]
+                row.copy_(held if factor is None else held * factor)
+        differences.mul_(weights.unsqueeze(1))
+        mix = _mixed(differences, weights, consensus, inputs.values["normalize"])
+        if inputs.values["lambda"] != 1:
+            mix *= inputs.values["lambda"]
+        torch.add(origin, mix, out=merged[span])
+    return merged.view(base.shape)
+
+
+def agreeing(differences: Tensor) -> Tensor:
+    """Which differences [n, …] are of the sign that their sum has, bool; a sum of 0 is positive."""
+    total = differences.sum(0)
+    up, down = differences > 0, differences < 0
+    return up.bitwise_and_(total >= 0).bitwise_or_(down.bitwise_and_(total < 0))
+
+
+def _mixed(differences: Tensor, weights: Tensor, consensus: bool, normalize: bool) -> Tensor:
+    """Weighted differences [n, k] in one [k]; they are written over.
+
+    Args:
+        weights: [n], by which they are weighted.
+    """
     if consensus:
-        sign = torch.where(differences.sum(0) >= 0, 1, -1).to(base.dtype)
-        counts = differences.sign() == sign
+        counts = agreeing(differences)
         mix = differences.mul_(counts).sum(0)
-        total = (weights * counts).sum(0)
-        total[total == 0] = 1
-    else:
-        mix = differences.sum(0)
-        total = weights.sum(0)
-        total[total.abs() < 1e-8] = 1
-    if inputs.values["normalize"]:
-        mix /= total
-    if inputs.values["lambda"] != 1:
-        mix *= inputs.values["lambda"]
-    return base + mix
+        if normalize:
+            total = (weights.unsqueeze(1) * counts).sum(0)
+            mix /= total.add_(total == 0)  # which is 1 there
+        return mix
+    mix = differences.sum(0)
+    if normalize:
+        total = weights.sum()
+        mix /= 1 if total.abs() < 1e-8 else total
+    return mix
 
 
-def _kept(difference: Tensor, kept: Tensor, rescale: bool) -> Tensor:
+def _kept(base: Tensor, part: Part, inputs: Inputs, keep: Keep, work: torch.dtype) -> _Kept:
+    """What is kept of a model's differences.
+
+    Args:
+        work: the type that they are rescaled in.
+    """
     import torch
 
-    found = difference * kept
-    if not rescale:
-        return found
-    before, after = difference.abs().sum(), found.abs().sum()
-    if before.isinf():  # of float16; mergekit's result is NaN
-        before, after = (each.abs().sum(dtype=torch.float32) for each in (difference, found))
+    difference = part.tensor - base
+    mask = keep(difference, part, inputs.name)
+    if mask is None:
+        return _Kept()
+    flat = mask.reshape(-1)
+    if not inputs.values["rescale"]:
+        return _Kept(flat)
+    difference = difference.to(work).abs_()
+    found: Sequence[Tensor] = (difference.sum(), (difference * mask).sum())
+    if found[0].isinf():  # of float16; mergekit's result is NaN
+        found = [each.sum(dtype=torch.float32) for each in (difference, difference * mask)]
+    before, after = found
     if before < _NOTHING or after < _NOTHING:
-        return found
-    return found * (before / after)
+        return _Kept(flat)
+    return _Kept(flat, before / after)

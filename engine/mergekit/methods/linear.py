@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.errors import bad
 from engine.mergekit.method import Inputs, merge
 from engine.mergekit.settings import WEIGHT, normalize
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_BLOCK = 1 << 15  # elements summed at a time: they stay in a core's cache
 
 
 @merge(
@@ -23,15 +26,27 @@ if TYPE_CHECKING:
     ignored=("int8_mask",),
 )
 def linear(inputs: Inputs) -> Tensor:
-    """Σ w_i θ_i ÷ Σ w."""
+    """Σ w_i θ_i ÷ Σ w.
+
+    Raises:
+        BadInput: the weights sum to 0.
+    """
     import torch
 
     first = inputs.tensors[0]
     exact = torch.promote_types(first.dtype, torch.float32)
     weights = torch.tensor(inputs.of_each("weight"), dtype=exact, device=first.device)
-    total = torch.zeros_like(first, dtype=exact)
-    for part, weight in zip(inputs.models, weights.unbind(), strict=True):
-        total.addcmul_(part.tensor, weight)
-    if inputs.values["normalize"]:
-        total.div_(weights.sum())
-    return total.to(first.dtype)
+    divisor = weights.sum()
+    if inputs.values["normalize"] and divisor == 0:
+        raise bad(inputs.name, "the weights sum to 0", "Change one, or set normalize: false.")
+    flat = [part.tensor.reshape(-1) for part in inputs.models]
+    merged = torch.empty_like(flat[0])
+    for at in range(0, len(merged), _BLOCK):
+        span = slice(at, at + _BLOCK)
+        total = torch.zeros_like(merged[span], dtype=exact)
+        for model, weight in zip(flat, weights.unbind(), strict=True):
+            total.addcmul_(model[span], weight)
+        if inputs.values["normalize"]:
+            total.div_(divisor)
+        merged[span] = total
+    return merged.view(first.shape)

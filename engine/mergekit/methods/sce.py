@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.mergekit.differences import agreeing
 from engine.mergekit.method import Inputs, merge
 from engine.parameter import Parameter
 
@@ -43,8 +44,7 @@ def sce(inputs: Inputs) -> Tensor:
     differences = torch.stack([part.tensor - base for part in inputs.models])
     if share < 1:
         differences = differences * _varied(differences, share)
-    sign = torch.where(differences.sum(0) >= 0, 1, -1).to(base.dtype)
-    counts = differences.sign() == sign
+    counts = agreeing(differences)
     sizes = differences.square().view(len(differences), -1).mean(1)
     total = sizes.sum().item()
     weights = torch.ones_like(sizes) / len(sizes) if abs(total) < _NOTHING else sizes / total
@@ -60,5 +60,5 @@ def _varied(differences: Tensor, share: float) -> Tensor:
     kept = torch.zeros_like(spread)
     count = int(torch.count_nonzero(spread) * share) if share > 0 else 0
     if count:
-        kept.view(-1)[torch.topk(spread.view(-1), count).indices] = 1
+        kept.view(-1)[torch.topk(spread.view(-1), count, sorted=False).indices] = 1
     return kept

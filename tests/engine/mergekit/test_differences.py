@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from engine.mergekit import differences
 from engine.mergekit.differences import merged_differences
 from engine.mergekit.method import Inputs, Part
 
@@ -36,3 +38,16 @@ def test_divides_by_the_weights_that_count() -> None:
     inputs = Inputs("x", torch.zeros(1), parts, VALUES | {"normalize": True, "lambda": 2.0})
     assert merged_differences(inputs, consensus=True).item() == 6.0
     assert abs(merged_differences(inputs).item() - 10 / 3) < 1e-6
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = torch.randn(5, 9)
+    parts = [Part(torch.randn(9, 5).T, {"weight": each}) for each in (0.3, 0.9, -0.4)]
+    inputs = Inputs("x", base, parts, VALUES | {"normalize": True})
+
+    def found(consensus: bool) -> torch.Tensor:
+        return merged_differences(inputs, lambda d, *_: d.abs() > 0.5, consensus=consensus)
+
+    whole = [found(each) for each in (False, True)]
+    monkeypatch.setattr(differences, "_BLOCK", 7)
+    assert all(torch.equal(found(i == 1), whole[i]) for i in range(2))
