@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine.family.placement import Part
 from engine.merging.basis import Basis, Tensors
-from engine.merging.bitmap import pack, places
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +23,12 @@ class Zeros:
     """Places in stored tensors.
 
     Attributes:
-        bits: stored name -> its bitmap, on the CPU; a name that is missing has no zeros.
+        bits: stored name -> its bitmap, uint8; a name that is missing has no zeros.
         count: bits that are set.
         of: weights of the linear layers that were looked at.
     """
 
-    bits: Mapping[str, Tensor]
+    bits: Mapping[str, np.ndarray]
     count: int
     of: int
 
@@ -40,9 +40,9 @@ class Zeros:
     def zero(self, name: str, tensor: Tensor) -> None:
         """Zero what is to be zeroed of a tensor of this stored name, in place; it may be a view."""
         if name in self.bits:
-            mask = torch.zeros(tensor.numel(), dtype=torch.bool)
-            mask[places(self.bits[name], tensor.numel())] = True
-            tensor.masked_fill_(mask.view(tensor.shape).to(tensor.device), 0.0)
+            unpacked = np.unpackbits(self.bits[name], count=tensor.numel())
+            mask = torch.from_numpy(unpacked).view(tensor.shape).to(tensor.device, torch.bool)
+            tensor.masked_fill_(mask, 0.0)
 
     def zero_all(self, tensors: Mapping[str, Tensor]) -> None:
         """The same for all of them, by stored name."""
@@ -61,7 +61,7 @@ class Gathered:
         self._parts: dict[str, list[tuple[str, Part]]] = {}
         for name, part in parts.items():
             self._parts.setdefault(part.target, []).append((name, part))
-        self._bits: dict[str, Tensor] = {}
+        self._bits: dict[str, np.ndarray] = {}
         self._count = self._of = 0
 
     def knows(self, weight: str) -> bool:
@@ -72,7 +72,7 @@ class Gathered:
         """Take the places of one weight; bool of its shape."""
         for name, part in self._parts[weight]:
             mine = part.of(mask).reshape(-1)
-            self._bits[name], _ = pack(mine.to("cpu", torch.float32))
+            self._bits[name] = np.packbits(mine.cpu().numpy())
             self._count += int(mine.sum())
             self._of += mine.numel()
 
