@@ -17,7 +17,7 @@ from studio.decide.preference import from_text, to_text
 from studio.points import predicting
 from studio.points.view import Measured, axes_of
 from studio.points.words import readout
-from ui import address, components, jobs, opened, tray, undo
+from ui import address, components, jobs, opened, pruning, tray, undo
 from ui import frame as state
 from ui import recipe as controls
 from ui import steps as first_steps
@@ -97,6 +97,7 @@ def start(recipes: list[Recipe], what: str) -> None:
 def at_the_press() -> Recipe | None:
     """The current recipe in a callback, with what was moved since it was drawn."""
     controls.hear(bench.study, bench.names)
+    pruning.hear(bench.names)
     return controls.in_hand(bench.names)
 
 
@@ -164,6 +165,7 @@ def recipe_panel() -> None:
         recipe, refusal = controls.recipe_in_hand(
             bench.study, bench.names, slid,
             lambda: undo.buttons(bench.study, bench.names, charting.follow),
+            lambda method: pruning.control(bench.names, method, charting.follow),
         )  # fmt: skip
     if recipe is None:
         st.text(refusal)

@@ -1,7 +1,7 @@
 """A recipe in the address of Explore and the tray in that of all pages, both ways: links lead back.
 
-Explore  method=pcb & c=helpful:1,harmless:0.6 & p=ratio:0.2
-Tray     points=base,0123456789ab,pcb(helpful:1;harmless:0.6)(ratio:0.2)
+Explore  method=pcb & c=helpful:1,harmless:0.6 & p=ratio:0.2 & prune=harm:0.1:activation
+Tray     points=base,0123456789ab,pcb(helpful:1;harmless:0.6)(ratio:0.2)(harm:0.1:activation)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine.errors import BadInput, bad
+from engine.prune import Prune, prune_from_dict
 from engine.recipe import METHODS, Names, Recipe, find_method, resolve
 from studio.compare.comparing import model_recipe
 from studio.points.view import Measured
@@ -20,8 +21,8 @@ from studio.workbench import Workbench
 from ui import tray
 from ui.recipe import Hand, default_parameters, hand
 
-MIXTURE = re.compile(r"(\w+)\(([^()]*)\)(?:\(([^()]*)\))?")
-"""Method, coefficients and parameters of a recipe in the tray."""
+MIXTURE = re.compile(r"(\w+)\(([^()]*)\)(?:\(([^()]*)\))?(?:\(([^()]*)\))?")
+"""Method, coefficients, parameters and pruning of a recipe in the tray."""
 
 
 TAKEN_UP = (
@@ -62,7 +63,25 @@ def of_recipe(recipe: Recipe, names: Names) -> dict[str, str | None]:
         "method": recipe.method,
         "c": ",".join(coefficients) or None,
         "p": ",".join(parameters) or None,
+        "prune": _pruning(recipe.prune),
     }
+
+
+def _pruning(prune: Prune | None) -> str | None:
+    return None if prune is None else f"{prune.objective}:{prune.ratio:.6g}:{prune.variant}"
+
+
+def _prune(text: str) -> Prune | None:
+    """What an address says of pruning; raises `BadInput`."""
+    if not text:
+        return None
+    parts = text.split(":")
+    if len(parts) != 3:
+        what = f"{text!r} is not objective:ratio:variant"
+        raise bad("address: prune", what, "Use a link that the app made.")
+    objective, ratio, variant = parts
+    data = {"objective": objective, "ratio": _number("prune", ratio), "variant": variant}
+    return prune_from_dict(data, "address")
 
 
 def to_recipe(asked: Mapping[str, str], names: Names) -> Recipe | None:
@@ -81,7 +100,8 @@ def to_recipe(asked: Mapping[str, str], names: Names) -> Recipe | None:
     coefficients = {name: _number(name, value) for name, value in _pairs(asked.get("c", ""))}
     if not coefficients and method.takes_coefficients:
         return None
-    return resolve(Recipe(method.name, coefficients, parameters), names, "address")
+    prune = _prune(asked.get("prune", ""))
+    return resolve(Recipe(method.name, coefficients, parameters, prune), names, "address")
 
 
 def of_tray(
@@ -97,6 +117,8 @@ def of_tray(
             return point
         said = of_recipe(recipe, names)
         c, p = ((said[each] or "").replace(",", ";") for each in ("c", "p"))
+        if said["prune"]:
+            return f"{recipe.method}({c})({p})({said['prune']})"
         return f"{recipe.method}({c})" + (f"({p})" if p else "")
 
     return ",".join(map(text, recipes))
@@ -140,9 +162,9 @@ def _mixture(text: str, names: Names) -> Recipe | None:
     read = MIXTURE.fullmatch(text)
     if read is None:
         return None
-    method, c, p = (each.replace(";", ",") for each in read.groups(""))
+    method, c, p, prune = (each.replace(";", ",") for each in read.groups(""))
     try:
-        return to_recipe({"method": method, "c": c, "p": p}, names)
+        return to_recipe({"method": method, "c": c, "p": p, "prune": prune}, names)
     except BadInput:
         return None
 

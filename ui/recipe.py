@@ -11,7 +11,7 @@ makes new widgets (the generation is part of their keys) instead of changing old
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
@@ -19,6 +19,7 @@ import streamlit as st
 from engine.errors import BadInput
 from engine.method import first_method
 from engine.parameter import Parameter
+from engine.prune import Prune
 from engine.recipe import METHODS, Method, Names, Recipe, find_method, resolve
 from engine.study import Study
 from studio.glossary import WORDS
@@ -51,12 +52,14 @@ class Hand:
     Attributes:
         coefficients: method -> name -> value; a method keeps its own while another is shown.
         parameters: method -> applied structural parameters.
+        prunes: method -> what is pruned after its merge; a method that is missing prunes nothing.
         generation: grows when code changed the values.
     """
 
     method: str = field(default_factory=lambda: first_method().name)
     coefficients: dict[str, dict[str, float]] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    prunes: dict[str, Prune | None] = field(default_factory=dict)
     generation: int = 0
 
     def load(self, recipe: Recipe) -> None:
@@ -64,6 +67,7 @@ class Hand:
         self.method = recipe.method
         self.coefficients[recipe.method] = dict(recipe.coefficients)
         self.parameters[recipe.method] = dict(recipe.parameters)
+        self.prunes[recipe.method] = recipe.prune and replace(recipe.prune, rows="")
         self.generation += 1
 
 
@@ -203,9 +207,9 @@ def in_hand(names: Names) -> Recipe | None:
     """The resolved recipe as the controls have it, without drawing them; None if they make
     none."""
     method = find_method(hand().method)
-    coefficients = hand().coefficients.get(method.name, {})
+    coefficients, prune = hand().coefficients.get(method.name, {}), hand().prunes.get(method.name)
     try:
-        return resolve(Recipe(method.name, coefficients, applied(method, names)), names)
+        return resolve(Recipe(method.name, coefficients, applied(method, names), prune), names)
     except BadInput:
         return None
 
@@ -215,12 +219,14 @@ def recipe_in_hand(
     names: Names,
     on_change: Callable[[], Any] | None = None,
     beside: Callable[[], Any] = lambda: None,
+    below: Callable[[Method], Any] = lambda _: None,
 ) -> tuple[Recipe | None, str]:
     """Draw the controls; the resolved recipe, or None and why it cannot be used.
 
     Args:
         on_change: called when a slider was moved, before anything is drawn again.
         beside: draws what stands beside the method, once the sliders have been heard.
+        below: draws what stands behind the parameters.
     """
     row = st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="method_row")
     with row:
@@ -230,8 +236,11 @@ def recipe_in_hand(
     coefficients = sliders(study, method, names, on_change)
     with row:
         beside()
-    parameters = parameter_form(method, names)
+    with st.container(horizontal=True, gap="xsmall", key="parameters_row"):
+        parameters = parameter_form(method, names)
+        below(method)
+    recipe = Recipe(method.name, coefficients, parameters, hand().prunes.get(method.name))
     try:
-        return resolve(Recipe(method.name, coefficients, parameters), names, "this recipe"), ""
+        return resolve(recipe, names, "this recipe"), ""
     except BadInput as error:
         return None, str(error)

@@ -11,8 +11,10 @@ from typing import Any
 
 import streamlit as st
 
+from engine.prune import Prune
 from engine.recipe import Names, find_method
 from engine.study import Study
+from ui import pruning
 from ui.recipe import applied, default_parameters, hand, hear, start_value
 
 MOST = 200
@@ -21,11 +23,12 @@ MOST = 200
 
 @dataclass(frozen=True)
 class Step:
-    """A method with its coefficients and parameters, as (name, value) pairs."""
+    """A method with its coefficients and parameters, as (name, value) pairs, and its pruning."""
 
     method: str
     coefficients: tuple[tuple[str, float], ...]
     parameters: tuple[tuple[str, Any], ...]
+    prune: Prune | None = None
 
 
 @dataclass
@@ -66,7 +69,12 @@ def _in_hand(names: Names) -> Step:
     method = find_method(hand().method)
     coefficients = hand().coefficients.get(method.name, {})
     parameters = applied(method, names)
-    return Step(method.name, tuple(coefficients.items()), tuple(parameters.items()))
+    return Step(
+        method.name,
+        tuple(coefficients.items()),
+        tuple(parameters.items()),
+        hand().prunes.get(method.name),
+    )
 
 
 def _take(step: Step) -> None:
@@ -74,12 +82,14 @@ def _take(step: Step) -> None:
     held.method = step.method
     held.coefficients[step.method] = dict(step.coefficients)
     held.parameters[step.method] = dict(step.parameters)
+    held.prunes[step.method] = step.prune
     held.generation += 1
 
 
 def _go(places: int, study: Study, names: Names, on_change: Callable[[], Any]) -> None:
     known = steps()
     hear(study, names)
+    pruning.hear(names)
     known.note(_in_hand(names))
     if 0 <= known.at + places < len(known.done):
         known.at += places
@@ -100,6 +110,7 @@ def start(study: Study, names: Names) -> Step:
 
 def _reset(study: Study, names: Names, on_change: Callable[[], Any]) -> None:
     hear(study, names)
+    pruning.hear(names)
     steps().note(_in_hand(names))
     _take(start(study, names))
     on_change()

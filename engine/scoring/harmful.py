@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from engine.errors import bad, unknown
 from engine.family.compatibility import Family
@@ -34,7 +33,7 @@ class ObjectiveRows:
     def __init__(self, objectives: Iterable[Objective], tokenizer_hash: str) -> None:
         self._objectives = {each.name: each for each in objectives if each.data is not None}
         self._tokenizer_hash = tokenizer_hash
-        self._known: dict[Any, str] = {}
+        self._known: dict[str, tuple[tuple[Row, ...], str]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,10 +54,10 @@ class ObjectiveRows:
                 what = "the variant gradient needs a target, and this row has none"
                 fix = "Use variant: activation, or an objective with targets."
                 raise bad(lacking.place(data_file(mine, "explore")), what, fix)
-        key = (objective, rows)
-        if key not in self._known:
-            self._known = {key: self._digest(mine, rows)}  # the last one; a study has few
-        return self._known[key]
+        known = self._known.get(objective)
+        if known is None or known[0] != rows:
+            known = self._known[objective] = (rows, self._digest(mine, rows))
+        return known[1]
 
     def texts(self, objective: str, digest: str, text: TextCodec) -> list[Halves]:
         """(prompt, what follows) of each row as token ids, in an order of their own.

@@ -14,7 +14,9 @@ from typing import Any
 
 from cache.rows import clean
 from engine.errors import ParetoscopeError, bad
+from engine.family.compatibility import open_family
 from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
+from engine.scoring.harmful import names_in
 from engine.scoring.objectives import prepare
 from engine.search.designs import design
 from engine.study import Study, load_study, objective_of_document
@@ -29,6 +31,12 @@ HOSTILE = (
     " <script>document.title='taken'</script> :red[c]"
 )
 """What a model may say, and a page must show as it is."""
+
+
+def resolved(data: Any, study: Study) -> Recipe:
+    recipe = recipe_from_dict(data)
+    names = study.family.names
+    return resolve(recipe, names_in(study, open_family(study.family)) if recipe.prune else names)
 
 
 def fingerprint(objective: str) -> str:
@@ -107,7 +115,7 @@ class Service:
     def evaluate(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
         wanted = payload.get("objectives") or [each.name for each in study.objectives]
         have = set(payload.get("have") or ())
-        recipes = [resolve(recipe_from_dict(r), study.family.names) for r in payload["recipes"]]
+        recipes = [resolved(each, study) for each in payload["recipes"]]
         errors = {}
         for index, recipe in enumerate(recipes):
             if REFUSED in recipe.coefficients.values():
@@ -172,7 +180,7 @@ class Service:
         for _ in range(10):
             tick()
             time.sleep(self.pause / 10)
-        recipe = resolve(recipe_from_dict(payload["recipe"]), study.family.names)
+        recipe = resolved(payload["recipe"], study)
         point = point_id(recipe, FAMILY)
         for row in score_rows(recipe, study) if not payload["scores"] else ():
             emit("result", {"row": row | {"split": "report", "mean": row["mean"] - 0.1}})

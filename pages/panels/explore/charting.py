@@ -29,6 +29,7 @@ from studio.decide import bounds as limiting
 from studio.decide.front import frozen
 from studio.glossary import WORDS
 from studio.points import predicting
+from studio.points.places import shape_of
 from studio.points.view import Axis, Measured
 from studio.shared import once
 from studio.workbench import Workbench
@@ -238,8 +239,7 @@ def _surface(
         st.text("Use the button under Recipe to measure the missing ones.")
         return None
     fixed = {name: value for name, value in recipe.coefficients.items() if name not in (across, up)}
-    key += (objective, across, up, form, recipe.method, tuple(recipe.parameters.items()),
-            tuple(fixed.items()))  # fmt: skip
+    key += (objective, across, up, form, shape_of(recipe), tuple(fixed.items()))
     axis = next(each for each in axes if each.name == objective)
     ranges = {name: bench.study.slider_range(method, name) for name in (across, up)}
 

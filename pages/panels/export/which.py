@@ -24,7 +24,7 @@ from ui.front import front_axes
 from ui.recipe import anchored
 from ui.tray import tray
 
-NAMED = ("point", "method", "c", "p")
+NAMED = ("point", "method", "c", "p", "prune")
 """What of the address names a model."""
 
 
