@@ -19,7 +19,7 @@ STEP = 0.01
 
 
 def _key(method: Method, part: str) -> str:
-    return f"prune.{part}:{method.name}:{hand().generation}"
+    return f"prune_{part}:{method.name}:{hand().generation}"
 
 
 def _label(prune: Prune | None) -> str:
