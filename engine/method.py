@@ -69,6 +69,29 @@ class Corners:
 
 
 @dataclass(frozen=True)
+class InMergekit:
+    """What mergekit's method of the same name is given for the same result, on task vectors.
+
+    Attributes:
+        weights: expert -> weight, a number or what mergekit is told of it by depth.
+        parameters: of the whole merge.
+    """
+
+    weights: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+
+
+Mergekit = (
+    Literal["task vectors", "models"]
+    | Callable[[Mapping[str, Any], Mapping[str, Any]], InMergekit | None]
+    | None
+)
+"""What the weights of mergekit's method of the same name multiply; where the two agree for some
+recipes only, what it is given for coefficients (times strength) and parameters, None of a recipe
+that it cannot say; None if mergekit has no such method with the same result."""
+
+
+@dataclass(frozen=True)
 class Method:
     """A registered way to combine.
 
@@ -89,8 +112,7 @@ class Method:
         by_depth: whether coefficients may differ by depth (`groups`), as they may where a tensor's
             result depends on the coefficients at that tensor alone.
         additive: whether it is θ0 + Σ c_i τ_i, which adapters on the base give without a merge.
-        mergekit: what the weights of mergekit's method of the same name multiply; None if
-            mergekit has no such method with the same result.
+        mergekit: how mergekit's method of the same name gives the same result, as `Mergekit` says.
         default_range: slider range of a coefficient.
         check: refuses coefficients that the method cannot use, as `bad` input.
     """
@@ -112,7 +134,7 @@ class Method:
     matrices: bool = False
     by_depth: bool = False
     additive: bool = False
-    mergekit: Literal["task vectors", "models"] | None = None
+    mergekit: Mergekit = None
     default_range: tuple[float, float] = (0.0, 1.5)
     check: Callable[[Mapping[str, float], Mapping[str, Any]], None] | None = None
 
@@ -193,7 +215,7 @@ def method(
     matrices: bool = False,
     by_depth: bool = False,
     additive: bool = False,
-    mergekit: Literal["task vectors", "models"] | None = None,
+    mergekit: Mergekit = None,
     default_range: tuple[float, float] = (0.0, 1.5),
     check: Callable[[Mapping[str, float], Mapping[str, Any]], None] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -9,6 +9,7 @@ from engine.bands import plain
 from engine.export.card import hub_id
 from engine.export.gradient import gradient
 from engine.family.compatibility import Family
+from engine.mergekit.units import stores_experts_apart
 from engine.recipe import Recipe, find_method
 from engine.yaml_writing import dumped
 
@@ -32,18 +33,24 @@ def to_mergekit(
     weights = {name: _by_depth(values, family) for name, values in bands.items()}
     if None in weights.values():
         return None
-    delta = weighed == "task vectors"
+    delta = weighed != "models"
+    shared: dict[str, Any] = {"normalize": not delta}
+    if callable(weighed):
+        said = weighed(weights, recipe.parameters)
+        if said is None:
+            return None
+        given, shared = dict(said.weights), dict(said.parameters)
+    else:
+        given = {name: weight for name, weight in weights.items() if weight != 0.0}
+        given = given or {next(iter(weights)): 0.0}
     head = {"base_model": places["base"]} if delta else {}
-    shared = {"normalize": not delta}
     document = {
         "merge_method": recipe.method,
         **head,
         "models": [
             {"model": places[name], "parameters": {"weight": weight}}
-            for name, weight in weights.items()
-            if weight != 0.0
-        ]
-        or [{"model": places[next(iter(weights))], "parameters": {"weight": 0.0}}],
+            for name, weight in given.items()
+        ],
         "parameters": shared,
         "dtype": "float32",
         "out_dtype": dtype,
@@ -71,4 +78,13 @@ def mergekit_text(recipe: Recipe, family: Family) -> str | None:
     beside = family.base.ignored | (family.base.towers if spec.towers == "base" else set())
     if beside:  # mergekit merges every tensor, other towers and what no class uses among them
         return None
+    if callable(find_method(recipe.method).mergekit) and not _thins_alike(family):
+        return None
     return to_mergekit(recipe, places, family.base.dtype, family)
+
+
+def _thins_alike(family: Family) -> bool:
+    """Whether mergekit keeps the same elements of a tensor: it thins out a mixture's experts
+    together, and among equal values, which 16-bit differences are full of, it takes others."""
+    models = (family.base, *family.experts.values())
+    return not stores_experts_apart(family) and all(each.dtype == "float32" for each in models)

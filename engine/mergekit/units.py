@@ -50,12 +50,17 @@ def written_as(stored: str, step: Step) -> str:
     return stored if mine is None or made is None else mine.at(made.number)
 
 
+def stores_experts_apart(family: Family) -> bool:
+    """Whether the files store a mixture's experts one by one, which mergekit merges as one."""
+    base = family.base
+    listed = base.kind == "full" and base.architecture not in ONE_BY_ONE
+    return listed and any(_EXPERT.search(name) for name in family.tensors)
+
+
 def units_of(family: Family) -> dict[str, Unit]:
     """Name in transformers' module -> unit, of a family whose files store experts one by one."""
     base = family.base
-    if base.kind != "full" or base.architecture in ONE_BY_ONE:
-        return {}
-    if not any(_EXPERT.search(name) for name in family.tensors):
+    if not stores_experts_apart(family):
         return {}
     from engine.family.placed import empty_module, placement_of
 

@@ -11,9 +11,10 @@ both exceed the whole fewer of the largest are removed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from engine.method import Corners, method
+from engine.method import Corners, InMergekit, method
 from engine.parameter import Limits, Says
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ def _by_tensor(tensors: Tensors, keep: float, remove: float) -> Basis:
     return tensors.elementwise(weigh)
 
 
+def _in_mergekit(
+    coefficients: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> InMergekit | None:
+    if parameters["scope"] != "tensor":
+        return None
+    shared = {"density": parameters["keep"], "gamma": parameters["remove"], "normalize": False}
+    return InMergekit(coefficients, shared)
+
+
 @method(
     space="weight",
     summary="Adds each expert's task vector without its largest and its smallest changes.",
@@ -67,6 +77,7 @@ def _by_tensor(tensors: Tensors, keep: float, remove: float) -> Basis:
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
     strength=True,
     by_depth=True,
+    mergekit=_in_mergekit,
 )
 def breadcrumbs(
     tensors: Tensors,

@@ -18,11 +18,11 @@ tensor, at least one; where the sum is 0 the positive sign.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from engine.method import Corners, method
+from engine.method import Corners, InMergekit, method
 from engine.parameter import Limits, Says
 
 if TYPE_CHECKING:
@@ -84,6 +84,21 @@ def _merged(trimmed: Tensor, elected: Tensor, merge: Merge) -> Tensor:
     return agreeing.mul_(elected)
 
 
+def _in_mergekit(
+    coefficients: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> InMergekit | None:
+    """mergekit elects by its weights, so that they are equal and `lambda` is the coefficient."""
+    merge, (first, *others) = parameters["merge"], coefficients.values()
+    if parameters["scope"] != "tensor" or merge == "max" or any(each != first for each in others):
+        return None
+    shared = {
+        "density": parameters["density"],
+        "normalize": merge == "mean",
+        "lambda": first,
+    }
+    return InMergekit(dict.fromkeys(coefficients, 1.0), shared)
+
+
 @method(
     space="weight",
     summary="Keeps each expert's largest changes and merges those that agree on a direction.",
@@ -93,6 +108,7 @@ def _merged(trimmed: Tensor, elected: Tensor, merge: Merge) -> Tensor:
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
     strength=True,
     by_depth=True,
+    mergekit=_in_mergekit,
 )
 def ties(
     tensors: Tensors,

@@ -15,9 +15,12 @@ from safetensors.torch import load_file, save_file
 import engine
 from engine.errors import BadInput
 from engine.export.mergefile import merge
-from engine.export.mergekit import to_mergekit
+from engine.export.mergekit import mergekit_text, to_mergekit
+from engine.family.compatibility import open_family
 from engine.method import Names
 from engine.recipe import Recipe, resolve
+from engine.study import FamilySpec
+from tests.engine.mergekit.tiny import build
 
 assert engine.merging and engine.decoding
 
@@ -97,6 +100,11 @@ def test_equals_mergekit(published: Path, file: str, document: Mapping[str, Any]
         Recipe("task_arithmetic", {}),
         Recipe("linear", {"base": 0.2, "expert_b": 0.6}),
         Recipe("linear", {"expert_a": 3, "expert_b": -1}),
+        Recipe("ties", dict.fromkeys(EXPERTS, 0.8), {"scope": "tensor", "strength": 0.5}),
+        Recipe("ties", dict.fromkeys(EXPERTS, -0.4), {"scope": "tensor", "merge": "sum"}),
+        Recipe("ties", {}, {"scope": "tensor"}),
+        Recipe("breadcrumbs", {"expert_a": 0.3, "expert_c": -0.7}, {"scope": "tensor"}),
+        Recipe("breadcrumbs", {"expert_b": 1}, {"scope": "tensor", "keep": 0.9, "remove": 0.3}),
     ],
     ids=str,
 )
@@ -120,6 +128,10 @@ def test_what_mergekit_cannot_say() -> None:
     for method in ("pcb", "ties", "breadcrumbs", "dare", "compeft", "rtsv", "tsv", "proxy_tuning"):
         recipe = resolve(Recipe(method, {"a": 1.0}), Names(("a",)))
         assert to_mergekit(recipe, {"base": "b", "a": "a"}, "float32") is None
+    for more in ({"merge": "max"}, {"merge": "mean"}):  # the largest alone; unequal coefficients
+        given = {"a": 1.0, "b": 1.0 + (more["merge"] == "mean")}
+        recipe = resolve(Recipe("ties", given, {"scope": "tensor", **more}), Names(("a", "b")))
+        assert to_mergekit(recipe, {"base": "z", "a": "a", "b": "b"}, "float32") is None
 
 
 def test_dtypes(published: Path) -> None:
@@ -130,3 +142,18 @@ def test_dtypes(published: Path) -> None:
     for wrong in ("int8", ["float32"], 16):
         with pytest.raises(BadInput, match="dtype"):
             merged(published, {**document, "out_dtype": wrong})
+
+
+def test_methods_that_thin_out_are_written_where_the_same_elements_are_kept(tmp_path: Path) -> None:
+    recipe = Recipe("ties", {"a": 1.0, "b": 1.0}, {"scope": "tensor"})
+
+    def written(models: Path) -> bool:
+        spec = FamilySpec(models / "base", {name: models / name for name in ("a", "b")})
+        family = open_family(spec, text=False)
+        return mergekit_text(resolve(recipe, spec.names), family) is not None
+
+    assert written(build(tmp_path, "llama"))
+    assert not written(build(tmp_path, "mixtral"))  # experts are thinned out together there
+    file = tmp_path / "llama/a/model.safetensors"
+    save_file({name: each.bfloat16() for name, each in load_file(file).items()}, file)
+    assert not written(tmp_path / "llama")  # equal differences, of which either may be kept
