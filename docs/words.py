@@ -7,6 +7,7 @@ from pathlib import Path
 
 import engine
 import engine.scoring
+from engine.mergekit import MERGES
 from engine.method import METHODS
 from engine.parameter import Parameter
 from engine.scoring.registry import SCORERS
@@ -47,9 +48,37 @@ def scorers() -> str:
     return "".join(lines)
 
 
+def _defaults(parameters: tuple[Parameter, ...]) -> str:
+    """Parameters of a method of mergekit's with their defaults."""
+    said = []
+    for each in parameters:
+        value = str(each.default).lower() if each.kind == "flag" else each.default
+        value = "needed" if each.required else value
+        said.append(f"`{each.name}`" if value is None else f"`{each.name}` ({value})")
+    return ", ".join(said) or "–"
+
+
+def merges() -> str:
+    """A table of mergekit's methods."""
+    bases = {"needed": "needed", "optional": "optional", "plain": "one of the models"}
+    lines = [
+        "| `merge_method` | result | base | models | of each model | of the merge |\n",
+        "|---|---|---|---|---|---|\n",
+    ]
+    for each in sorted(MERGES.values(), key=lambda each: each.name):
+        least = "any" if each.least == 0 else f"{each.least} or more"
+        count = least if each.most is None else str(each.most)
+        mark = " (random)" if each.random else ""
+        cells = [each.summary.rstrip("."), bases[each.base], count]
+        cells += [_defaults(each.each), _defaults(each.shared)]
+        lines.append(f"| `{each.name}`{mark} | {' | '.join(cells)} |\n")
+    return "".join(lines)
+
+
 def written(text: str) -> str:
     """The page with each part between its marks as the code has it now."""
-    for name, part in (("methods", methods()), ("scorers", scorers()), ("words", page())):
+    parts = {"methods": methods(), "scorers": scorers(), "merges": merges(), "words": page()}
+    for name, part in parts.items():
         marks = re.compile(rf"(<!-- {name}, by docs/words.py -->\n).*?(<!-- end -->)", re.DOTALL)
         assert marks.search(text), name
         text = marks.sub(lambda found, part=part: found[1] + part + found[2], text)  # type: ignore[misc]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import bad, unknown
+from engine.method import METHODS
 from engine.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -195,10 +196,27 @@ def merge(**facts: Any) -> Callable[[Callable[[Inputs], Tensor]], Callable[[Inpu
     return register
 
 
+OUT: Mapping[str, str] = {
+    "cabs": "it was proposed to mergekit and is in no release",
+    "core_space": "it was proposed to mergekit and is in no release",
+}
+"""What is taken for a method of mergekit 0.1.5 and is none, and why."""
+
+
 def find_merge(name: str, where: str) -> Merge:
-    """mergekit's method of that name; raises `BadInput` that lists near matches."""
+    """mergekit's method of that name.
+
+    Raises:
+        BadInput: there is none, with the reason, where the name belongs, or near ones.
+    """
+    if name in OUT:
+        what = f"{name} is no method of mergekit 0.1.5: {OUT[name]}"
+        raise bad(where, what, f"One of {', '.join(sorted(MERGES))}.")
+    if name not in MERGES and name in METHODS:
+        what = f"{name} is a method of recipes here and none of mergekit's"
+        raise bad(where, what, "Write it as a merge file: method, coefficients, base, experts.")
     if name not in MERGES:
-        raise unknown(where, "mergekit method", name, MERGES)
+        raise unknown(where, "mergekit method", name, sorted(MERGES))
     return MERGES[name]
 
 

@@ -10,7 +10,7 @@ import torch
 
 from engine.errors import BadInput
 from engine.mergekit import MERGES, find_merge
-from engine.mergekit.method import merge
+from engine.mergekit.method import OUT, merge
 
 from .golden import merged
 
@@ -35,6 +35,22 @@ def test_a_name_is_registered_once() -> None:
 def test_a_method_mergekit_has_not_is_refused_with_near_ones() -> None:
     with pytest.raises(BadInput, match="Did you mean task_arithmetic"):
         find_merge("task_arithmetics", "merge.yaml")
+
+
+def test_what_is_no_method_of_mergekit_is_refused_with_the_reason() -> None:
+    for name in OUT:
+        assert name not in MERGES
+        with pytest.raises(BadInput, match=f"{name} is no method of mergekit 0.1.5"):
+            find_merge(name, "merge.yaml")
+    with pytest.raises(BadInput, match="pcb is a method of recipes here"):
+        find_merge("pcb", "merge.yaml")
+
+
+def test_all_of_mergekits_methods_are_here() -> None:
+    said = """linear slerp nuslerp multislerp karcher task_arithmetic ties dare_linear dare_ties
+    della della_linear breadcrumbs breadcrumbs_ties sce model_stock nearswap arcee_fusion
+    ram ramplus_tl passthrough"""
+    assert set(MERGES) == set(said.split())
 
 
 def test_tensors_of_two_types_are_merged_in_the_wider() -> None:
