@@ -96,6 +96,27 @@ CASES: dict[str, Case] = {
         "mixtral",
         merge("sce", *((each, {}) for each in "abc"), **BASED, parameters={"select_topk": 0.5}),
     ),
+    "breadcrumbs-moe": (
+        "mixtral",
+        merge("breadcrumbs", ("a", {"weight": 1}), ("c", {"weight": [0.5, -1]}), **BASED,
+              parameters={"density": 0.5, "gamma": 0.2}),
+    ),
+    "breadcrumbs_ties-moe": (
+        "mixtral",
+        merge("breadcrumbs_ties", *((each, {"weight": 0.7}) for each in "abc"), **BASED,
+              parameters={"density": [{"filter": "experts", "value": 0.3}, {"value": 0.8}]}),
+    ),
+    "ram-all": ("llama", merge("ram", *((each, {}) for each in "abc"), **BASED)),
+    "ramplus_tl-moe": (
+        "mixtral",
+        merge("ramplus_tl", ("a", {}), ("c", {}), **BASED, parameters={"epsilon": 0.2}),
+    ),
+    "ram": ("mixtral", merge("ram", ("a", {}), ("b", {}), **BASED, parameters={"epsilon": 0.1})),
+    "ramplus_tl": (
+        "tied",
+        merge("ramplus_tl", *((each, {}) for each in "abc"), **BASED,
+              parameters={"epsilon": [0.1, 0.3], "r": 0.5, "alpha": 0.4}),
+    ),
     "model_stock": ("llama", merge("model_stock", *((each, {}) for each in "abc"), **BASED)),
     "model_stock-rows": (
         "tied",
@@ -108,6 +129,32 @@ CASES: dict[str, Case] = {
     ),
     "arcee_fusion": ("llama", merge("arcee_fusion", ("a", {}), **BASED)),
     "arcee_fusion-moe": ("mixtral", merge("arcee_fusion", ("b", {}), **BASED)),
+    "published-ties": (
+        "llama",
+        merge("ties", ("a", {"density": [1, 0.7, 0.1], "weight": 1.0}),
+              ("b", {"density": 0.5, "weight": [0, 0.3, 0.7, 1]}),
+              ("c", {"density": 0.33, "weight": [{"filter": "mlp", "value": 0.5}, {"value": 0}]}),
+              base_model="./base", parameters={"normalize": True, "int8_mask": True},
+              dtype="float16"),
+    ),
+    "published-slerp": (
+        "llama",
+        {"merge_method": "slerp", "base_model": "./a", "dtype": "float16",
+         "slices": [{"sources": [source("a", 0, 3), source("b", 0, 3)]}],
+         "parameters": {"t": [
+             {"filter": "self_attn", "value": [0, 0.5, 0.3, 0.7, 1]},
+             {"filter": "mlp", "value": [1, 0.5, 0.7, 0.3, 0]}, {"value": 0.5}]}},
+    ),
+    "published-linear": (
+        "llama",
+        merge("linear", ("a", {"weight": 1.0}), ("b", {"weight": 0.3}), ("c", {"weight": 0.5}),
+              dtype="float16"),
+    ),
+    "published-stack": (
+        "llama",
+        {"merge_method": "passthrough", "dtype": "float16",
+         "slices": [{"sources": [source("a", 0, 2)]}, {"sources": [source("b", 1, 3)]}]},
+    ),
     "passthrough": (
         "llama",
         {"merge_method": "passthrough", "dtype": "float32",

@@ -18,6 +18,7 @@ import engine
 from engine.export.mergefile import merge
 from engine.mergekit.method import MERGES
 from tests.engine.mergekit.cases import CASES
+from tests.engine.mergekit.cases import merge as written
 from tests.engine.mergekit.compared import fused, numbers
 from tests.engine.mergekit.tiny import build
 
@@ -26,7 +27,6 @@ assert engine.merging
 GOLDEN = Path(__file__).parents[2] / "golden" / "mergekit" / "merges.npz"
 
 Kind = Callable[[str], Path]
-READY = [name for name, (_, each) in CASES.items() if each["merge_method"] in MERGES]
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Kind:
     return lambda kind: root / kind if (root / kind).exists() else build(root, kind)
 
 
-def merged(folder: Path, document: dict[str, Any], out: Path) -> Path:
+def merged(folder: Path, document: dict[str, Any], out: Path, **options: Any) -> Path:
     file = folder / f"{out.name}.yaml"
     file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    merge(file, out, workspace=out.parent / "workspace", device="cpu")
+    merge(file, out, workspace=out.parent / "workspace", device="cpu", **options)
     return out
 
 
-@pytest.mark.parametrize("name", READY)
+@pytest.mark.parametrize("name", CASES)
 def test_equals_mergekit(name: str, models: Kind, tmp_path: Path) -> None:
     kind, document = CASES[name]
     out = merged(models(kind), document, tmp_path / "out")
@@ -59,3 +59,32 @@ def test_equals_mergekit(name: str, models: Kind, tmp_path: Path) -> None:
         loaded, info = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
         assert not info["missing_keys"] and not info["unexpected_keys"]
         assert torch.isfinite(loaded(torch.tensor([[1, 2]])).logits).all()
+
+
+def test_every_method_has_its_cases() -> None:
+    """Two at least, but for what draws random masks, which mergekit draws otherwise."""
+    said = [each["merge_method"] for _, each in CASES.values()]
+    once = [name for name, each in MERGES.items() if not each.random and said.count(name) < 2]
+    assert once == []
+
+
+RANDOM = [name for name, each in MERGES.items() if each.random]
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_masks_are_fixed(name: str, models: Kind, tmp_path: Path) -> None:
+    """By model and tensor: not by the order of the models, by shards or by what else is merged."""
+    given = [("a", {"weight": 0.5, "density": 0.6}), ("b", {"weight": 0.5, "density": 0.4})]
+    more = {"base_model": "./base", "dtype": "float32"}
+    first = merged(models("mixtral"), written(name, *given, **more), tmp_path / "one")
+    wanted = load_file(first / "model.safetensors")
+    other = merged(
+        models("mixtral"), written(name, *given[::-1], **more), tmp_path / "two", shard=9_000
+    )
+    shards = sorted(other.glob("model-*.safetensors"))
+    found = {key: each for file in shards for key, each in load_file(file).items()}
+    assert len(shards) > 3 and found.keys() == wanted.keys()
+    for key, each in wanted.items():
+        assert torch.allclose(found[key], each, rtol=0, atol=2e-6), key
+    base = load_file(models("mixtral") / "base/model.safetensors")
+    assert not any(torch.equal(each, base[key]) for key, each in wanted.items() if each.dim() > 1)
