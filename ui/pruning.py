@@ -23,7 +23,7 @@ def _key(method: Method, part: str) -> str:
 
 
 def _label(prune: Prune | None) -> str:
-    return "Prune" if prune is None else f"Pruned: {prune.ratio:g} on {prune.objective}"
+    return "Prune" if prune is None else f"Pruned {prune.ratio:g}"
 
 
 def can_prune(names: Names, method: Method) -> bool:

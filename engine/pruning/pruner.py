@@ -67,6 +67,9 @@ class Pruner:
         known = self._zeros.get(recipe.key)
         if known is None:
             known = self._found(recipe, prune, merged, live, text, tick)
+            if not known.of:
+                what = "the rows reach no linear layer of this model that can be pruned"
+                raise bad("prune", what, "Leave it out.")
             _keep(self._zeros, recipe.key, known)
         return known
 

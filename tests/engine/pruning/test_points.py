@@ -19,6 +19,7 @@ from engine.export.verify import probe, probe_ids
 from engine.jobs.inline import InlineExecutor
 from engine.jobs.models import recipe_of
 from engine.jobs.opened import OpenFamilies, OpenFamily
+from engine.pruning.scores import norms
 from engine.recipe import Recipe
 from engine.study import load_study
 from engine.worker.messages import Job
@@ -117,16 +118,16 @@ def test_a_new_ratio_reads_no_row_again_and_new_coefficients_do(
 ) -> None:
     bench.weights(bench.recipe())
     asked = []
-    monkeypatch.setattr(
-        "engine.pruning.pruner.norms",
-        lambda model, texts, tick: asked.append(len(texts)) or {},  # type: ignore[func-returns-value]
-    )
+
+    def counted(model: Any, texts: Any, tick: Any) -> Any:
+        asked.append(len(texts))
+        return norms(model, texts, tick)
+
+    monkeypatch.setattr("engine.pruning.pruner.norms", counted)
     bench.weights(bench.recipe({**PRUNE, "ratio": 0.15}))
     assert not asked
     bench.weights(bench.recipe(coefficients={"helpful": 0.71}))
-    assert asked
-    bench.composer.pruner._norms.popitem()  # those are none
-    bench.composer.pruner._zeros.popitem()
+    assert len(asked) == 1
 
 
 def test_the_order_of_the_rows_does_not_matter_and_their_text_does(
@@ -253,3 +254,12 @@ def test_a_gradient_needs_targets(bench: Bench, tmp_path: Path) -> None:
     assert bench.composer.zeros(recipe).count > 0
     with pytest.raises(BadInput, match=r"asked.jsonl:\d+: the variant gradient needs a target"):
         recipe_of({**MERGE, "prune": {**harm, "variant": "gradient"}}, bench.opened, study)
+
+
+def test_a_model_without_linear_layers_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.pruning.pruner.linear_layers", lambda module: [])
+    with pytest.raises(BadInput, match="no linear layer"):
+        bench.composer.compose(bench.recipe(coefficients={"helpful": 0.91}))
+    assert bench.composer.live is None
