@@ -3,7 +3,9 @@
     terms ─ block ─► Σ weight · term, float32, in order ─► rounded once ─► finite? ─► destination
 
 A product and its addition are two roundings, never fused, and no element depends on another: the
-result is the same wherever a block begins. Nothing of a tensor's size is allocated.
+result is the same wherever a block begins and whoever writes it. Nothing of a tensor's size is
+allocated. In main memory a block is one loop of machine code (engine.merging.compiled) that any
+number of threads share; elsewhere, and for float64, it is a row of torch's operations.
 """
 
 from __future__ import annotations
@@ -15,13 +17,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from engine.merging.compiled import INFINITY, LANES, loop
+from engine.merging.shared import shared
+
 if TYPE_CHECKING:
     from engine.merging.basis import Tensors
 
 QUANTUM = 1 << 22
 """Elements between two ticks: that of a cancel."""
 
-_BLOCK = 1 << 18  # elements summed at a time: they stay in the processor's cache
+_BLOCK = 1 << 18
+"""Elements that a thread, or torch in main memory, takes at a time."""
 
 Term = tuple[Tensor, float]
 """One-dimensional tensor of any float dtype, and its weight."""
@@ -84,18 +90,52 @@ def accumulate(out: Tensor, values: Tensor, weight: float) -> None:
 def write(sums: Iterable[Sum], out: Tensor, dtype: torch.dtype, tick: Callable[[], None]) -> bool:
     """Write sums into `out`; returns whether all that was written is finite.
 
+    Runs on as many threads as torch does.
+
     Args:
         out: of one dimension, contiguous, of any float dtype.
         dtype: that the sums are rounded to, once, before they are converted to `out`'s.
-        tick: called between pieces of at most `QUANTUM` elements.
+        tick: called between pieces of at most `QUANTUM` elements, when no thread is at work.
     """
+    largest = [0]
     extremes: list[Tensor] = []
     for each in sums:
         for piece in each.split(QUANTUM):
-            for block in piece.split(_BLOCK if out.device.type == "cpu" else QUANTUM):
-                extremes.append(_write_block(block, out, dtype))
+            if (run := _compiled(piece, out, dtype)) is not None:
+                largest += shared(run, piece.size, _BLOCK)
+            else:
+                size = _BLOCK if out.device.type == "cpu" else QUANTUM
+                extremes += [_write_block(block, out, dtype) for block in piece.split(size)]
             tick()
-    return not extremes or bool(torch.stack(extremes).isfinite().all())
+    finite = not extremes or bool(torch.stack(extremes).isfinite().all())
+    return finite and max(largest) < INFINITY
+
+
+def _compiled(piece: Sum, out: Tensor, dtype: torch.dtype) -> Callable[[int, int], int] | None:
+    """(start, size) of a block of the piece -> bits of its largest number; writes the block.
+
+    None where not all lie in main memory, without gaps, in types that machine code is made for.
+    """
+    place = out[piece.start : piece.start + piece.size]
+    values = [each for each, _ in piece.terms]
+    if not all(each.device.type == "cpu" and each.is_contiguous() for each in (place, *values)):
+        return None
+    run = loop([each.dtype for each in values], dtype, out.dtype)
+    if run is None:
+        return None
+    read = [(each.data_ptr(), each.itemsize) for each in values]
+    weights = [weight for _, weight in piece.terms]
+    result, width = place.data_ptr(), place.itemsize
+
+    def step(start: int, size: int) -> int:
+        addresses = [address + start * itemsize for address, itemsize in read]
+        return run(size, *addresses, *weights, result + start * width)
+
+    def write_block(start: int, size: int) -> int:
+        ahead = min(size, -(result // width + start) % LANES)  # up to where a whole step is aligned
+        return max(step(start, ahead), step(start + ahead, size - ahead))
+
+    return write_block
 
 
 def _write_block(block: Sum, out: Tensor, dtype: torch.dtype) -> Tensor:
