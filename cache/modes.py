@@ -9,7 +9,7 @@ from pathlib import Path
 
 KEPT = {
     "journal", "segments", "damaged", "blobs", "claims", "fingerprints.json",
-    "adapters", "feedings", "fits", "tokenizers", "unfinished",
+    "adapters", "bases", "feedings", "fits", "tokenizers", "unfinished",
 }  # fmt: skip
 
 

@@ -102,7 +102,6 @@ class Composer:
         self._modules: dict[str, PreTrainedModel] = {}
         self._merged: MergedModel | None = None
         self._adapters: AdapterModel | None = None
-        self._bases = Bases()
         self.pruner = Pruner()
 
     # ---- doors -------------------------------------------------------------------------------
@@ -170,7 +169,12 @@ class Composer:
         Args:
             keep: hold what a slider move needs in memory; False recomputes it at every pass.
         """
-        return self._bases.of(recipe, self.tensors, keep=keep)
+        return self._bases.of(recipe, keep=keep)
+
+    @property
+    def preparing(self) -> str:
+        """What is being prepared and how far it is, in words; empty where nothing is."""
+        return self._bases.preparing
 
     def scored_basis(self, recipe: Recipe) -> Basis:
         """The basis that writes what `compose` of this recipe makes, pruning included."""
@@ -197,6 +201,10 @@ class Composer:
     def tensors(self) -> Tensors:
         """The family's tensors on disk."""
         return Tensors(self.family, self.device, lambda: self._tick(), self._workspace)
+
+    @cached_property
+    def _bases(self) -> Bases:
+        return Bases(self.tensors, self._workspace)
 
     @property
     def merged(self) -> MergedModel:

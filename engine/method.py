@@ -111,6 +111,7 @@ class Method:
         matrices: whether it takes whole matrices apart, which needs memory for copies of one.
         by_depth: whether coefficients may differ by depth (`groups`), as they may where a tensor's
             result depends on the coefficients at that tensor alone.
+        passes: how often it reads the task vectors to make a basis; 0 where it makes none.
         additive: whether it is θ0 + Σ c_i τ_i, which adapters on the base give without a merge.
         mergekit: how mergekit's method of the same name gives the same result, as `Mergekit` says.
         default_range: slider range of a coefficient.
@@ -133,6 +134,7 @@ class Method:
     simplex: bool = False
     matrices: bool = False
     by_depth: bool = False
+    passes: int = 1
     additive: bool = False
     mergekit: Mergekit = None
     default_range: tuple[float, float] = (0.0, 1.5)
@@ -214,6 +216,7 @@ def method(
     simplex: bool = False,
     matrices: bool = False,
     by_depth: bool = False,
+    passes: int = 1,
     additive: bool = False,
     mergekit: Mergekit = None,
     default_range: tuple[float, float] = (0.0, 1.5),
@@ -232,8 +235,8 @@ def method(
     facts: dict[str, Any] = dict(
         space=space, summary=summary, source=source, slider=slider, mark=mark, corners=corners,
         names_base=names_base, takes_coefficients=takes_coefficients, unmerged=unmerged,
-        first=first, simplex=simplex, matrices=matrices, by_depth=by_depth, additive=additive,
-        mergekit=mergekit, default_range=default_range, check=check,
+        first=first, simplex=simplex, matrices=matrices, by_depth=by_depth, passes=passes,
+        additive=additive, mergekit=mergekit, default_range=default_range, check=check,
     )  # fmt: skip
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -164,7 +164,7 @@ def clean(workspace: Path) -> list[Left]:
     found = []
     for record in listed(workspace / RECORDS):
         found += _by_record(record)
-    for each in (*listed(workspace), *listed(workspace / "adapters")):
+    for each in (*listed(workspace), *listed(workspace / "adapters"), *listed(workspace / "bases")):
         if each.name.startswith(INSIDE):
             left = remove(each) if each.is_dir() else remove_file(each)
             found += [left] if left is not None else []

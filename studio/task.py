@@ -57,6 +57,8 @@ def words(status: Status) -> str:
     text = f"{status.progress.get('done', 0)} of {total} done"
     if status.progress.get("waiting"):
         return f"{text}, the rest is being measured by other processes"
+    if status.progress.get("stage"):
+        text += f", {status.progress['stage']}"
     if status.progress.get("objective"):
         text += f", {status.progress['objective']}"
     if status.progress.get("of_rows"):

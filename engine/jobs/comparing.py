@@ -82,6 +82,7 @@ class _Column:
 
     Attributes:
         recipe: as its mapping.
+        preparing: what is made for it before it can write, in words; empty where nothing is.
         rewriting: seconds that writing its weights again took in its last turn.
     """
 
@@ -91,6 +92,7 @@ class _Column:
     error: Exception | None = None
     model: ComposedModel | None = None
     loop: Generator[None, None, list[Generation]] | None = None
+    preparing: str = ""
     rewriting: float = 0.0
     generations: Sequence[Generation] = ()
     texts: list[str] = field(default_factory=list)
@@ -179,7 +181,14 @@ class _Columns:
             return column.loop
         assert column.resolved is not None
         self._emit("loading")
-        column.model = self._composer.compose(column.resolved, self._tick)
+
+        def prepare() -> None:
+            self._tick()
+            if (now := self._composer.preparing) != column.preparing:
+                column.preparing = now
+                self._say()
+
+        column.model = self._composer.compose(column.resolved, prepare)
         column.state = "writing"
         request, text = self._request, self._composer.text
         column.loop = steps(
@@ -209,7 +218,7 @@ class _Columns:
         """Report the progress of each column."""
         over = [each for each in self.all if each.state in ("done", "failed")]
         failed = {str(n): reason(each.error) for n, each in enumerate(self.all) if each.error}
-        states = [each.state for each in self.all]
+        states = [each.preparing or each.state for each in self.all]
         self._emit(
             "progress",
             {"done": len(over), "total": len(self.all), "columns": states, "errors": failed},

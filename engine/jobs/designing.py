@@ -18,6 +18,7 @@ from engine.errors import Cancelled, bad
 from engine.jobs.claiming import Hold, TakenOver, Turn, Turns
 from engine.jobs.evaluating import Evaluation, Progress, checked_objectives, reason
 from engine.jobs.models import Models, recipe_of, study_of
+from engine.jobs.preparing import telling
 from engine.jobs.served import Emit
 from engine.recipe import Recipe
 from engine.search.designs import design
@@ -144,11 +145,12 @@ def _measured(
 def _timed(evaluation: Evaluation, recipe: Recipe, progress: Progress, turn: Turn) -> Timing:
     """Composed twice: what the second time does not need again is preparation."""
     tick = turn.tick
+    told = telling(evaluation.opened.composer, progress.emit, tick, progress.places)
     progress.emit("loading")
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        evaluation.opened.composer.compose(recipe, tick)
+        evaluation.opened.composer.compose(recipe, told)
         seconds.append(time.perf_counter() - start)
     first, second = seconds
     spent = {}

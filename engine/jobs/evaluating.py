@@ -24,6 +24,7 @@ from engine.errors import BadInput, ParetoscopeError, Problem, bad
 from engine.family.memory import memory_needed
 from engine.jobs.models import Models, study_of
 from engine.jobs.opened import OpenFamily
+from engine.jobs.preparing import telling
 from engine.jobs.served import Emit
 from engine.recipe import Recipe, point_id
 from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
@@ -80,8 +81,12 @@ class Progress:
 
     def __call__(self, note: ProgressNote) -> None:
         rows = {"objective": note.objective, "rows": note.done, "of_rows": note.total}
-        places = {"done": self.done, "total": self.total, "index": self.index}
-        self.emit("progress", {**places, **rows})
+        self.emit("progress", {**self.places, **rows})
+
+    @property
+    def places(self) -> dict[str, int]:
+        """How far the job is, in recipes."""
+        return {"done": self.done, "total": self.total, "index": self.index}
 
 
 class Evaluation:
@@ -123,7 +128,8 @@ class Evaluation:
         missing = [each for name, each in reversed(found.items()) if name in only]
         composer = self.opened.composer
         progress.emit("loading")
-        model = composer.compose(recipe, tick)
+        told = telling(composer, progress.emit, tick, progress.places)
+        model = composer.compose(recipe, told)
         parked = self.opened.parked_seconds
         for objective, score, metadata in evaluate(
             model,

@@ -24,6 +24,7 @@ from engine.jobs.claiming import TakenOver, Turns
 from engine.jobs.evaluating import Evaluation, Progress, checked_objectives
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.opened import OpenFamily
+from engine.jobs.preparing import telling
 from engine.jobs.reported import shown_score
 from engine.jobs.served import Emit
 from engine.recipe import Recipe, point_id
@@ -71,10 +72,12 @@ def export_recipe(
             scores=measured,
             cautions=_cautions(study),
         )
-        emit("progress", {"stage": "writing and verifying"})
+        now = {"stage": "writing and verifying"}
+        emit("progress", now)
         emit("loading")
         with recording_in(models.workspace):
-            exported = export_point(opened.composer, papers, out, adapter=adapter, tick=tick)
+            told = telling(opened.composer, emit, tick, now)
+            exported = export_point(opened.composer, papers, out, adapter=adapter, tick=told)
         result = {
             "out": str(exported.out),
             "files": list(exported.files),

@@ -13,6 +13,7 @@ from engine.decoding.sampling import Sampling
 from engine.errors import bad
 from engine.family.text import Text
 from engine.jobs.models import Models, recipe_of, study_of
+from engine.jobs.preparing import telling
 from engine.jobs.served import Emit
 from engine.recipe import FrozenDict
 from engine.scoring.stops import StopWatch, cut
@@ -136,7 +137,7 @@ def generate_texts(
     request = request_of(payload)
     with models.families.use(study.family, tick) as opened:
         recipe = recipe_of(payload.get("recipe"), opened, study)
-        model = opened.composer.compose(recipe, tick)
+        model = opened.composer.compose(recipe, telling(opened.composer, emit, tick))
         text, stops = model.text, request.stops
         generations = generate(
             model,

@@ -12,6 +12,7 @@ from typing import Any
 from engine.compose import ComposedModel
 from engine.decoding.inputs import Tick
 from engine.jobs.models import Models, recipe_of, study_of
+from engine.jobs.preparing import telling
 from engine.jobs.served import Emit
 from engine.scoring.choices import choice_sums
 from engine.scoring.data import Row
@@ -46,7 +47,8 @@ def preview_objective(
     objective = dataclasses.replace(whole, limit=min(whole.limit or few, few))
     with models.families.use(study.family, tick) as opened:
         composer = opened.composer
-        model = composer.compose(recipe_of(payload.get("recipe"), opened, study), tick)
+        recipe = recipe_of(payload.get("recipe"), opened, study)
+        model = composer.compose(recipe, telling(composer, emit, tick))
         [(_, score, metadata)] = evaluate(
             model, [objective], base=lambda: composer.module("base"), tick=tick
         )

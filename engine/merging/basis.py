@@ -101,6 +101,7 @@ class Tensors:
         self.device = torch.device(device)
         self.tick = tick
         self.names = family.tensors
+        self.seen = 0  # elements of task vectors made so far; what is left is progress
         self.experts = tuple(family.experts)
         self.full = tuple(name for name in self.experts if family.experts[name].kind != "lora")
         self._readers = Readers(family, lambda: self.tick(), workspace, fingerprints, check)
@@ -182,6 +183,7 @@ class Tensors:
                     torch.sub(full[expert][start : start + step].to(torch.float32), zero, out=row)
                 elif (delta := deltas[expert]) is not None:
                     row.copy_(delta.reshape(-1)[start : start + step])
+            self.seen += len(zero)
             self.tick()
             yield Chunk(name, start, self.experts, chunk, self._readers.fingerprints)
 
@@ -266,4 +268,4 @@ class Elementwise(SumBasis):
 
     def materialise(self) -> Sparse:
         """The same basis with W kept in memory, so that a slider move only reads it."""
-        return Sparse(self)
+        return Sparse.of(self)

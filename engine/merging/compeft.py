@@ -68,6 +68,7 @@ def deviations(tensors: Tensors) -> Tensor:
     source="arXiv 2311.13171",
     mark="bowtie",
     corners=Corners(zero="base"),  # W_i has two values and 0: a corner is not the expert
+    passes=3,
     strength=True,
     by_depth=True,
 )

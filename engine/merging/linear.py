@@ -29,6 +29,7 @@ def normalised(coefficients: Mapping[str, float]) -> dict[str, float]:
     source="arXiv 2306.04488, arXiv 2109.01903",
     mark="triangle-down",
     corners=Corners(one=True),  # zeros are refused
+    passes=0,
     mergekit="models",
     names_base=True,
     simplex=True,

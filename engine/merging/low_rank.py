@@ -72,6 +72,7 @@ class Whole:
                 torch.sub(theirs[part].float(), base[part].float(), out=flat[part])
         elif (delta := tensors.delta(expert, self.name)) is not None:
             found.copy_(delta)
+        tensors.seen += found.numel() // len(self.experts)
         tensors.tick()
         if not found.isfinite().all():
             what = f"the difference of {expert} from the base overflows float32"

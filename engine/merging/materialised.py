@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import weakref
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from engine import unfinished
@@ -35,12 +33,11 @@ from engine.family.loading import load_module
 from engine.family.placement import Placement, state_of
 from engine.family.text import first_line
 from engine.family.weights import Reader
+from engine.merging import checked_file
 from engine.merging.peft_layers import PEFT_ERRORS, attach, quietly
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-logger = logging.getLogger(__name__)
 
 FOLDER = "adapters"
 KEPT = 12
@@ -81,9 +78,9 @@ class Materialised:
             BadInput: peft does not load or merge it; the merged weights are not finite.
         """
         file = self.place / f"{self._key(expert)}.safetensors"
-        if not _sound(file):
+        if not checked_file.sound(file):
             changed = merged_tensors(self.base, expert)
-            _write(file, changed)
+            checked_file.write(file, changed)
             self._prune(file)
         os.utime(file)
         tensors = {**self.base.tensors, **read_header(file)}
@@ -103,11 +100,9 @@ class Materialised:
     def _prune(self, new: Path) -> None:
         if self._temporary:
             return
-        files = sorted(self.place.glob("*.safetensors"), key=lambda each: each.stat().st_mtime)
-        for old in files[:-KEPT]:
+        for old in checked_file.oldest_first(self.place)[:-KEPT]:
             if old != new:
-                old.unlink(missing_ok=True)
-                _digest_file(old).unlink(missing_ok=True)
+                checked_file.remove(old)
 
 
 def merged_tensors(base: Checkpoint, expert: Checkpoint) -> dict[str, Tensor]:
@@ -167,41 +162,3 @@ def stored_again(
             what = f"transformers cannot map {min(lost)} back to its stored name"
             raise bad(str(reader.checkpoint.path), what, "Use a full expert instead.")
         yield from ((name, back[name]) for name in group.names)
-
-
-def _digest_file(file: Path) -> Path:
-    return file.with_suffix(".sha256")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _sound(file: Path) -> bool:
-    """Whether a file is there as it was written."""
-    try:
-        said = _digest_file(file).read_text(encoding="ascii").strip()
-        if said == _sha256(file):
-            return True
-    except FileNotFoundError:
-        return False
-    except (OSError, UnicodeDecodeError) as error:
-        logger.warning("%s cannot be read (%s)", file, error)
-        return False
-    logger.warning("%s is damaged and will be rebuilt", file)
-    return False
-
-
-def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
-    """The file and its digest, each whole or not at all."""
-    directory, lock = unfinished.make_temporary(".new-", file.parent)
-    try:
-        fresh = directory / file.name
-        save_file(dict(tensors), fresh, metadata={"format": "pt"})
-        digest = _digest_file(fresh)
-        digest.write_text(_sha256(fresh) + "\n", encoding="ascii")
-        os.replace(fresh, file)
-        os.replace(digest, _digest_file(file))
-    finally:
-        unfinished.drop(directory, lock)

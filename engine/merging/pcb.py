@@ -78,6 +78,7 @@ class Balance:
     source="arXiv 2410.02396",
     mark="triangle-up",
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
+    passes=3,
     strength=True,
     by_depth=True,
 )

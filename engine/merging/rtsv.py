@@ -102,6 +102,7 @@ def weights(shapes: list[Shape]) -> list[float]:
     source="arXiv 2502.06876, our reading",
     mark="pentagon",
     corners=Corners(zero="base"),
+    passes=2,
     strength=True,
     by_depth=True,
     matrices=True,

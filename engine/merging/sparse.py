@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from engine.merging.bitmap import Packing, places
 from engine.merging.sums import Sum, SumBasis
 
 if TYPE_CHECKING:
-    from engine.merging.basis import Elementwise
+    from engine.merging.basis import Elementwise, Tensors
 
 
 PART = 1 << 18
@@ -36,9 +36,47 @@ class Part(NamedTuple):
 class Sparse(SumBasis):
     """A basis whose W_i are stored as one bit per element and a float32 value where W_i ≠ 0."""
 
-    def __init__(self, source: Elementwise) -> None:
-        self.tensors = source.tensors
-        self._parts = {name: list(_parts(source, name)) for name in self.tensors.names}
+    def __init__(self, tensors: Tensors, parts: Mapping[str, Sequence[Part]]) -> None:
+        self.tensors = tensors
+        self._parts = parts
+
+    @classmethod
+    def of(cls, source: Elementwise) -> Sparse:
+        """The W of a basis, computed chunk by chunk."""
+        tensors = source.tensors
+        return cls(tensors, {name: list(_parts(source, name)) for name in tensors.names})
+
+    def stored(self) -> dict[str, Tensor]:
+        """W as tensors that a file can hold: for each tensor of the family `lengths` of its parts,
+        `counts` of their values [parts, experts], and all `bits` and `values`, part by part."""
+        found = {}
+        for place, parts in enumerate(self._parts.values()):
+            pairs = [pair for part in parts for pair in part.kept]
+            if not pairs:
+                continue
+            counts = torch.tensor([len(values) for _, values in pairs])
+            found[f"{place}.lengths"] = torch.tensor([part.length for part in parts])
+            found[f"{place}.counts"] = counts.view(len(parts), -1)
+            found[f"{place}.bits"] = torch.cat([bits.cpu() for bits, _ in pairs])
+            found[f"{place}.values"] = torch.cat([values.cpu() for _, values in pairs])
+        return found
+
+    @classmethod
+    def restored(cls, tensors: Tensors, found: Mapping[str, Tensor]) -> Sparse:
+        """What `stored` gave for the same family.
+
+        Raises:
+            ValueError: it is another family's.
+        """
+        kept = {}
+        for place, name in enumerate(tensors.names):
+            count = tensors.merged_shape(name).numel()
+            lengths = found.get(f"{place}.lengths", torch.zeros(0, dtype=torch.int64))
+            if int(lengths.sum()) != count:
+                raise ValueError(f"W of {name} is of {int(lengths.sum())} elements, not {count}")
+            kept[name] = list(_split(tensors, found, place, lengths.tolist()))
+            tensors.tick()
+        return cls(tensors, kept)
 
     @property
     def bytes(self) -> int:
@@ -74,3 +112,23 @@ def _parts(source: Elementwise, name: str) -> Iterator[Part]:
             each.add(row)
     if packing:
         yield Part(start, packing[0].length, [each.packed() for each in packing])
+
+
+def _split(
+    tensors: Tensors, found: Mapping[str, Tensor], place: int, lengths: Sequence[int]
+) -> Iterator[Part]:
+    """The parts of the tensor at a place, views of what was stored."""
+    if not lengths:
+        return
+    experts = len(tensors.experts)
+    counts = found[f"{place}.counts"]
+    if counts.shape != (len(lengths), experts):
+        raise ValueError(f"W is of {counts.shape[-1]} experts, not {experts}")
+    sizes = [-(-length // 8) for length in lengths for _ in range(experts)]
+    bits = found[f"{place}.bits"].to(tensors.device).split(sizes)
+    values = found[f"{place}.values"].to(tensors.device).split(counts.view(-1).tolist())
+    start = 0
+    for at, length in enumerate(lengths):
+        own = slice(at * experts, (at + 1) * experts)
+        yield Part(start, length, list(zip(bits[own], values[own], strict=True)))
+        start += length

@@ -28,6 +28,7 @@ def affine_weights(coefficients: Mapping[str, float]) -> dict[str, float]:
     source="arXiv 2212.04089",
     mark="circle",
     corners=Corners(zero="base", one=True),
+    passes=0,
     additive=True,
     first=True,
     mergekit="task vectors",

@@ -106,6 +106,7 @@ def _in_mergekit(
     source="arXiv 2306.01708 for equal sliders; that they may differ is defined here",
     mark="star-triangle-up",
     corners=Corners(zero="base"),  # W_i is a part of the task vector: a corner is not the expert
+    passes=2,
     strength=True,
     by_depth=True,
     mergekit=_in_mergekit,

@@ -56,6 +56,8 @@ def running_words(sweep: Sweep, run: Run, status: Status, there: int) -> str:
         parts.append("the rest is being measured by other processes")
     elif status.state == "running" and index < len(run.recipes):
         now = f"now {recipe_text(run.recipes[index])}"
+        if status.progress.get("stage"):
+            now += f", {status.progress['stage']}"
         if status.progress.get("objective"):
             now += f", {status.progress['objective']}"
         if status.progress.get("of_rows"):

@@ -31,6 +31,9 @@ def test_fraction_counts_recipes_then_objectives_then_rows(
 def test_words_say_where_a_job_stands() -> None:
     progress = {"done": 1, "total": 4, "objective": "facts", "rows": 3, "of_rows": 9}
     assert words(Status("running", progress)) == "1 of 4 done, facts 3 of 9 rows"
+    preparing = {"done": 1, "total": 4, "stage": "preparing pcb: 40 %"}
+    assert words(Status("running", preparing)) == "1 of 4 done, preparing pcb: 40 %"
+    assert words(Status("running", {"stage": "preparing pcb: 40 %"})) == "preparing pcb: 40 %"
     waiting = {"done": 3, "total": 4, "waiting": 1}
     said = "3 of 4 done, the rest is being measured by other processes"
     assert words(Status("running", waiting)) == said

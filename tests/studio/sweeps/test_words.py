@@ -35,6 +35,11 @@ def test_the_line_names_the_recipe_that_is_measured_here_now() -> None:
     assert "0.75" in found and found.endswith("facts 4 of 9 rows")
 
 
+def test_the_line_says_what_is_prepared() -> None:
+    found = line({"done": 1, "total": 3, "index": 1, "stage": "preparing pcb: 40 %"}, 1)
+    assert "now " in found and found.endswith(", preparing pcb: 40 %")
+
+
 def test_the_line_says_where_only_other_processes_still_measure() -> None:
     found = line({"done": 2, "total": 3, "waiting": 1}, 2)
     assert found.startswith("2 of 3 points") and found.endswith(
