@@ -33,6 +33,8 @@ from engine.mergekit.document import MergeFile
 from engine.mergekit.plan import Step, layers_taken, plan_steps
 from engine.mergekit.reading import read_mergekit
 from engine.mergekit.tensors import Models, finite, merged, step_dtype
+from engine.mergekit.union import FILE as TOKENIZER
+from engine.mergekit.union import added_to, write_added
 from engine.mergekit.units import Unit, units_of, written_as
 from engine.mergekit.vocabulary import Vocabulary, align, tokens_of
 from engine.study import FamilySpec
@@ -50,6 +52,7 @@ class YamlPlan:
         vocabulary: the order of the rows of embeddings and heads, where a tokenizer gives it.
         template: the chat template of the result, where it is not the tokenizer's own.
         units: name -> stored tensors that are merged as one under it.
+        added: tokens that the tokenizer gets, as tokenizer.json lists them.
     """
 
     file: MergeFile
@@ -59,6 +62,7 @@ class YamlPlan:
     vocabulary: Vocabulary | None = None
     template: str | None = None
     units: Mapping[str, Unit] = field(default_factory=dict)
+    added: tuple[dict[str, Any], ...] = ()
 
     def working_memory(self) -> int:
         """Bytes that the merge holds at its worst."""
@@ -111,6 +115,8 @@ class YamlPlan:
             written = write_model(partial, sorted(planned, key=attrgetter("name")), produce, shard)
             written += copy_side_files(family, partial, outer or inner)
             self.mend_config(partial / "config.json")
+            if self.added:
+                write_added(partial / TOKENIZER, self.added)
             if self.template is not None:
                 written += write_template(partial, self.template)
         return sorted(written)
@@ -175,10 +181,11 @@ def plan_yaml(data: Mapping[str, Any], path: Path) -> YamlPlan:
     experts = {name: file.models[name] for name in others}
     chosen = ""
     if file.tokenizer is not None:
-        chosen = names[file.base or first if file.tokenizer == "base" else file.tokenizer]
+        named = file.tokenizer not in ("base", "union")
+        chosen = names[file.tokenizer if named else file.base or first]
     spec = FamilySpec(file.models[first], experts, tokenizer=chosen, towers="merge")
     family = open_family(spec, text=False, ids=file.tokenizer is None)
-    vocabulary = None if file.tokenizer is None else _vocabulary(family, file.path)
+    vocabulary, added = _vocabulary(file, family)
     kept = tuple(sorted(name for name in family.base.tensors if name not in family.tied))
     beside = frozenset(kept) - frozenset(family.tensors)
     units = units_of(family)
@@ -186,23 +193,32 @@ def plan_yaml(data: Mapping[str, Any], path: Path) -> YamlPlan:
     tensors = tuple(sorted((*(set(kept) - within), *units)))
     steps = tuple(plan_steps(file, tensors, family.base.architecture, beside))
     template = _template(file, family)
-    plan = YamlPlan(file, family, names, steps, vocabulary, template, units)
+    plan = YamlPlan(file, family, names, steps, vocabulary, template, units, added)
     if not file.whole:  # what cannot be stacked is refused before anything is written
         stacked_config(deepcopy(dict(family.base.config)), plan.stack(), f"{file.path}: slices")
     return plan
 
 
-def _vocabulary(family: Family, path: str) -> Vocabulary:
-    """The vocabulary of the tokenizer that the family's specification names."""
-    where = f"{path}: tokenizer_source"
-    name = family.spec.tokenizer
+def _vocabulary(
+    file: MergeFile, family: Family
+) -> tuple[Vocabulary | None, tuple[dict[str, Any], ...]]:
+    """The vocabulary of the tokenizer that the family's specification names, and what is added to
+    that; (None, nothing) where rows stay as they are."""
+    if file.tokenizer is None:
+        return None, ()
+    where, name = f"{file.path}: tokenizer_source", family.spec.tokenizer
     files = tokenizers_of(family)
     for needed in (name, "base"):
         if needed not in files:
             what = f"{family.spec.path_of(needed)} has no readable tokenizer"
             raise bad(where, what, "Copy its tokenizer there, as tokenizer.json.")
-    model = family.models[name]
-    return align(family, files, tokens_of(files[name], model.rows or family.base.rows, where))
+    rows = {each: model.rows or family.base.rows for each, model in family.models.items()}
+    tokens = tokens_of(files[name], rows[name], where)
+    added: tuple[dict[str, Any], ...] = ()
+    if file.tokenizer == "union":
+        others = [(each, rows[key]) for key, each in files.items() if key != name]
+        added = added_to(files[name], others, where)
+    return align(family, files, (*tokens, *(each["content"] for each in added))), added
 
 
 def _template(file: MergeFile, family: Family) -> str | None:

@@ -49,7 +49,7 @@ class MergeFile:
         whole: whether the file lists whole models, not slices.
         dtype: what tensors are turned into before they are merged; None leaves them.
         out_dtype: what the result is turned into.
-        tokenizer: "base", the name of a model, or None to copy one unchanged.
+        tokenizer: "base", "union", the name of a model, or None to copy one unchanged.
         path: the file, for messages.
     """
 

@@ -199,11 +199,8 @@ class _Reading:
                 return None
             self.known(table, ("source",), "tokenizer")
             source, where = table.get("source", "union"), "tokenizer.source"
-        if source in (None, "base"):
+        if source in (None, "base", "union"):
             return source
-        if source == "union":
-            self.problem(where, "union is not supported", "Name a model that has all tokens.")
-            return None
         before = len(self.names)
         name = self.model(source, where)
         if name is not None and len(self.names) > before:

@@ -56,6 +56,25 @@ def test_the_tokenizer_that_is_named(run: Callable[..., Path], said: str, owner:
     assert json.loads((out / "config.json").read_text())["vocab_size"] == len(found)
 
 
+def test_the_union_of_all_tokenizers(run: Callable[..., Path], tmp_path: Path) -> None:
+    file = tmp_path / "b/tokenizer.json"
+    data = json.loads(file.read_text())
+    special = {"special": True, "normalized": False, "content": "<tool>", "id": 23}
+    data["added_tokens"].append({**data["added_tokens"][0], **special})
+    file.write_text(json.dumps(data))
+    out = run(LINEAR, tokenizer_source="union")
+    tokenizer = AutoTokenizer.from_pretrained(out, local_files_only=True)
+    more = ("red", "blue", "green", "<tool>")
+    wanted = {token: number for number, token in enumerate((*WORDS["base"], *more))}
+    assert tokenizer.get_vocab() == wanted
+    text = "w3 blue<tool>w19 green"
+    assert tokenizer(text)["input_ids"] == [
+        wanted[each] for each in ("w3", "blue", "<tool>", "w19", "green")
+    ]
+    assert tokenizer.decode([wanted["<tool>"]], skip_special_tokens=True) == ""
+    assert json.loads((out / "config.json").read_text())["vocab_size"] == 27
+
+
 def test_a_template_is_the_tokenizers(run: Callable[..., Path], tmp_path: Path) -> None:
     settings = tmp_path / "base/tokenizer_config.json"
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "chat_template": "old"}))

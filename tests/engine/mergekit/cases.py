@@ -208,6 +208,15 @@ CASES: dict[str, Case] = {
         merge("task_arithmetic", ("a", {"weight": 0.6}), ("b", {"weight": 0.3}), **BASED,
               tokenizer_source="./b"),
     ),
+    "tokens-union": (
+        "words",
+        merge("task_arithmetic", ("a", {"weight": 0.6}), ("b", {"weight": 0.3}), **BASED,
+              tokenizer_source="union"),
+    ),
+    "tokens-union-plain": (
+        "words",
+        merge("linear", ("b", {"weight": 0.6}), ("a", {"weight": 0.3}), tokenizer_source="union"),
+    ),
     "tokens-average": (
         "words",
         merge("linear", ("a", {"weight": 1}), ("b", {"weight": 1}), tokenizer={"source": "./a"}),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,6 +28,16 @@ def fused(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         found[f"{put}.experts.gate_up_proj"] = torch.stack(both)
         found[f"{put}.experts.down_proj"] = torch.stack([mine[f"{each}.w2"] for each in count])
     return found
+
+
+def by_token(state: Mapping[str, torch.Tensor], place: Path) -> dict[str, torch.Tensor]:
+    """The tensors with their vocabulary's rows in the alphabetical order of its tokens."""
+    data = json.loads((place / "tokenizer.json").read_text())
+    ids = data["model"]["vocab"] | {each["content"]: each["id"] for each in data["added_tokens"]}
+    order = [ids[token] for token in sorted(ids)]
+    rows = ("model.embed_tokens.weight", "lm_head.weight")
+    assert all(len(state[name]) == len(order) for name in rows)
+    return {**state, **{name: state[name][order] for name in rows}}
 
 
 def numbers(state: Mapping[str, torch.Tensor]) -> tuple[list[str], np.ndarray, np.ndarray]:
