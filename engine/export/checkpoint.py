@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from engine.export.directory import new_directory
 from engine.export.layout import (
@@ -25,10 +24,10 @@ from engine.export.layout import (
     plan_tensors,
     side_files,
 )
-from engine.export.shards import write_model
+from engine.export.shards import Made, write_model
 from engine.family.compatibility import Family
 from engine.merging.basis import Basis, nothing
-from engine.merging.merged_model import merged_tensor
+from engine.merging.merged_model import merged_parts
 
 _COPIED = 1 << 26
 """Bytes between two looks at whether to go on with a copy."""
@@ -84,9 +83,9 @@ def write_weights(
     """
     merged = set(basis.tensors.names)
 
-    def produce(name: str) -> Tensor:
+    def produce(name: str) -> Made:
         if name in merged:
-            return merged_tensor(basis, name, coefficients(name), dtype)
+            return merged_parts(basis, name, coefficients(name), dtype)
         return basis.tensors.untouched(name)
 
     return write_model(out, planned(basis, dtype), produce, shard)

@@ -29,6 +29,8 @@ from engine.family.compatibility import Family, open_family
 from engine.family.device import DTYPES, pick_device
 from engine.family.fingerprint import fingerprints
 from engine.merging.basis import CHUNK, Basis, Tensors, nothing
+from engine.merging.stream import SAMPLE
+from engine.merging.sums import QUANTUM
 from engine.method import find_method
 from engine.recipe import RECIPE_KEYS, recipe_from_dict, resolve
 from engine.study import RESERVED_NAMES, TOWERS, FamilySpec
@@ -48,16 +50,18 @@ class MergePlan:
         build: makes the basis on tensors.
         coefficients: by tensor name.
         matrices: whether whole matrices are taken apart.
+        selects: whether thresholds are found first.
     """
 
     family: Family
     build: Callable[[Tensors], Basis]
     coefficients: Coefficients
     matrices: bool = False
+    selects: bool = False
 
     def working_memory(self) -> int:
         """Bytes that a streamed merge holds at its worst."""
-        return working_memory(self.family, self.matrices)
+        return working_memory(self.family, self.matrices, self.selects)
 
 
 def read_mergefile(file: Path) -> MergePlan | YamlPlan:
@@ -148,18 +152,25 @@ def _from_recipe(data: Mapping[str, Any], file: Path) -> MergePlan:
         lambda tensors: method.build(tensors, **structural),
         lambda tensor: family.depth.at(coefficients, tensor),
         method.matrices,
+        not (method.additive or method.simplex),
     )
 
 
-def working_memory(family: Family, matrices: bool = False) -> int:
-    """Bytes a streamed merge holds at its worst: the largest tensor and a few chunks an expert.
+def working_memory(family: Family, matrices: bool = False, selects: bool = False) -> int:
+    """Bytes a streamed merge holds at its worst: parts of a tensor, a few chunks an expert, and
+    where whole tensors are needed, the largest.
 
     Args:
         matrices: whether matrices are taken apart: their factors, and what LAPACK works in.
+        selects: whether thresholds are found first, from a sample.
     """
     largest = max(family.base.tensors[name].count for name in family.tensors)
-    copies = 3 + len(family.experts) + _COPIES * matrices
-    return 4 * largest * copies + 4 * CHUNK * 6 * (1 + len(family.experts))
+    experts = len(family.experts)
+    # what an adapter adds to a tensor is made whole, and so is a matrix that is taken apart
+    copies = 3 * sum(each.is_adapter for each in family.experts.values())
+    copies += (3 + experts + _COPIES) * matrices
+    held = 4 * QUANTUM + 6 * CHUNK * (1 + experts) + 4 * SAMPLE * experts * selects
+    return 4 * (held + largest * copies)
 
 
 def merge(

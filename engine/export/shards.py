@@ -1,4 +1,4 @@
-"""Writes safetensors tensor by tensor, so that a merge never holds more than one of them.
+"""Writes safetensors tensor by tensor, or part by part, so that a merge never holds more than that.
 
 The layout is planned from shapes alone: header first, then the bytes in the same order. The
 library's own writer wants every tensor of a file in memory at once, which an 8 GB limit on a 16 GB
@@ -7,8 +7,10 @@ model forbids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
@@ -33,25 +35,41 @@ NAMES = {
 }
 
 
-def write_shard(file: Path, tensors: Sequence[Planned], produce: Callable[[str], Tensor]) -> None:
+Made = Tensor | Iterable[Tensor]
+"""A tensor, or its parts in order, each of one dimension; on any device."""
+
+
+def write_shard(file: Path, tensors: Sequence[Planned], produce: Callable[[str], Made]) -> None:
     """Write one safetensors file.
 
     Args:
-        produce: name -> the tensor, of the planned dtype and shape, on any device.
+        produce: name -> the tensor, of the planned dtype and shape.
     """
     with file.open("wb") as stream:
         stream.write(shard_header(tensors))
         for each in in_order(tensors):
-            tensor = produce(each.name)
-            if NAMES.get(tensor.dtype) != each.dtype or tuple(tensor.shape) != each.shape:
-                got = f"{tensor.dtype} {tuple(tensor.shape)}"
-                raise ValueError(f"{each.name}: planned {each.dtype} {each.shape}, got {got}")
-            raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            stream.write(raw.numpy().tobytes() if raw.numel() < 1 << 20 else raw.numpy().data)
+            made = produce(each.name)
+            written = 0
+            for part in (made,) if isinstance(made, Tensor) else made:
+                written += _write_part(stream, each, part, whole=part is made)
+            if written != math.prod(each.shape):
+                what = f"planned {math.prod(each.shape)} elements, got {written}"
+                raise ValueError(f"{each.name}: {what}")
+
+
+def _write_part(stream: BinaryIO, planned: Planned, part: Tensor, whole: bool) -> int:
+    """Write some elements of a tensor; how many."""
+    shape = tuple(part.shape)
+    if NAMES.get(part.dtype) != planned.dtype or (whole and shape != planned.shape):
+        what = f"planned {planned.dtype} {planned.shape}, got {part.dtype} {shape}"
+        raise ValueError(f"{planned.name}: {what}")
+    raw = part.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    stream.write(raw.numpy().tobytes() if raw.numel() < 1 << 20 else raw.numpy().data)
+    return part.numel()
 
 
 def write_model(
-    out: Path, tensors: Sequence[Planned], produce: Callable[[str], Tensor], limit: int
+    out: Path, tensors: Sequence[Planned], produce: Callable[[str], Made], limit: int
 ) -> list[str]:
     """Write all shards and, for several, their index; returns the file names."""
     shards = plan_shards(tensors, limit)

@@ -9,16 +9,16 @@ Weights always come from θ0, never from the last recipe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
-from engine.errors import bad
+from engine.errors import BadInput, bad
 from engine.family.placement import Group, Placement, state_of
 from engine.merging.basis import Basis, sums_of
-from engine.merging.sums import write
+from engine.merging.sums import QUANTUM, write
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -182,5 +182,32 @@ def write_merged(
     tensors = basis.tensors
     chosen = dtype or tensors.dtype(name)
     if not write(sums_of(basis, name, coefficients), out.view(-1), chosen, tensors.tick):
-        what = f"the merged weights overflow {str(chosen).removeprefix('torch.')}"
-        raise bad(f"tensor {name}", what, "Use smaller coefficients.")
+        raise _overflow(name, chosen)
+
+
+def merged_parts(
+    basis: Basis, name: str, coefficients: Mapping[str, float], dtype: torch.dtype | None = None
+) -> Iterator[Tensor]:
+    """What `merged_tensor` gives, bit for bit, in order and in parts of at most `QUANTUM` elements;
+    each is to be used before the next one is asked for.
+
+    Raises:
+        BadInput: the result is not finite.
+    """
+    tensors = basis.tensors
+    chosen = dtype or tensors.dtype(name)
+    done = 0
+    for each in sums_of(basis, name, coefficients):
+        for part in each.split(QUANTUM):
+            if part.start != done:
+                raise ValueError(f"{name}: elements from {part.start} come after {done}")
+            done += part.size
+            out = torch.empty(part.size, dtype=chosen, device=tensors.device)
+            if not write((part._replace(start=0),), out, chosen, tensors.tick):
+                raise _overflow(name, chosen)
+            yield out
+
+
+def _overflow(name: str, dtype: torch.dtype) -> BadInput:
+    what = f"the merged weights overflow {str(dtype).removeprefix('torch.')}"
+    return bad(f"tensor {name}", what, "Use smaller coefficients.")

@@ -16,7 +16,7 @@ from engine.merging.selection import Values
 
 _SPAN = 64
 _PITCH = 64 * _SPAN + 1
-_MOST = 1 << 22
+SAMPLE = 1 << 22
 """Elements of a sample, about."""
 
 
@@ -35,7 +35,7 @@ def stream(
         return (of(chunk.vectors) for name in chosen for chunk in tensors.vectors(name))
 
     def sample() -> Iterator[Tensor]:
-        pitch = max(_PITCH, total // _MOST * _SPAN + 1)
+        pitch = max(_PITCH, total // SAMPLE * _SPAN + 1)
         passed = 0
         for name in chosen:
             vectors = _spans(tensors, name, -passed % pitch, pitch)

@@ -206,6 +206,40 @@ def test_too_little_memory_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("method", ["task_arithmetic", "ties"])
+def test_a_merge_holds_parts_of_a_tensor(tmp_path: Path, method: str) -> None:
+    """Memory that no file backs, above that before; whole, the tensor is 96 MB of float32."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("only Linux tells what of a process's memory no file backs")
+    count = 24_000_000
+    for seed, name in enumerate(("zero", "one", "two")):
+        random = torch.Generator().manual_seed(seed)
+        values = torch.randint(-(2**14), 2**14, (count,), dtype=torch.int16, generator=random)
+        save_file({"w": (values / 2**14).bfloat16()}, tmp_path / f"{name}.safetensors")
+        del values
+    experts = {"one": "one.safetensors", "two": "two.safetensors"}
+    file = write(
+        tmp_path, base="zero.safetensors", experts=experts, method=method,
+        coefficients={"one": 0.3, "two": 0.2},
+    )  # fmt: skip
+    allowed = read_mergefile(file).working_memory()
+    assert allowed < 4 * count * (1 if method == "task_arithmetic" else 3)
+    before, most = anonymous(), 0
+
+    def look() -> None:
+        nonlocal most
+        most = max(most, anonymous() - before)
+
+    run(file, tmp_path / "out", memory=allowed, tick=look)
+    assert 0 < most <= allowed
+
+
+def anonymous() -> int:
+    """Bytes of this process's memory that no file backs."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * next(int(each.split()[1]) for each in lines if each.startswith("RssAnon"))
+
+
 def test_weights_that_overflow_leave_nothing(tmp_path: Path) -> None:
     raw(tmp_path)
     file = write(

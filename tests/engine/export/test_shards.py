@@ -54,6 +54,17 @@ def test_a_file_is_what_the_library_reads(tmp_path: Path) -> None:
     assert read["scalar"].shape == ()
 
 
+def test_a_tensor_in_parts_is_the_tensor(tmp_path: Path) -> None:
+    found = tensors()
+    file = tmp_path / "model.safetensors"
+    write_shard(file, planned(found), lambda name: iter(found[name].reshape(-1).split(5)))
+    read = load_file(file)
+    assert all(same(read[name], each.contiguous()) for name, each in found.items())
+    for parts in ([torch.zeros(4)], [torch.zeros(3), torch.zeros(3)], [torch.zeros(5).half()]):
+        with pytest.raises(ValueError, match="w: planned"):
+            write_shard(file, [Planned("w", "F32", (5,))], lambda _, parts=parts: iter(parts))
+
+
 def test_every_tensor_starts_at_a_multiple_of_its_items(tmp_path: Path) -> None:
     found = tensors()
     file = tmp_path / "model.safetensors"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -23,8 +24,9 @@ from engine.errors import BadInput
 from engine.family.compatibility import Family, open_family
 from engine.family.weights import Reader
 from engine.merging import basis as bases
+from engine.merging import merged_model
 from engine.merging.basis import Basis, Computed, Tensors
-from engine.merging.merged_model import merged_tensor
+from engine.merging.merged_model import merged_parts, merged_tensor
 from engine.method import METHODS, Method
 from engine.parameter import Parameter
 from engine.recipe import Names, Recipe, resolve
@@ -186,6 +188,22 @@ def test_one_hot_is_the_model_where_corners_are(method: Method, data: st.DataObj
         for model in method.coefficient_names(Names(case.experts)):
             for name, wanted in case.models[model].items():
                 assert same_bits(merged_tensor(basis, name, corner(method, case, model)), wanted)
+
+
+@named(WEIGHT)
+@few
+@given(data=st.data())
+def test_parts_are_the_whole(method: Method, data: st.DataObject) -> None:
+    case = data.draw(cases(method))
+    names = method.coefficient_names(Names(case.experts))
+    coefficients = {name: 0.3 + 0.4 * place for place, name in enumerate(names)}
+    with opened(case.models) as tensors, patch.object(merged_model, "QUANTUM", 7):
+        basis = built(method, case, tensors)
+        for name in case.models["base"]:
+            whole = merged_tensor(basis, name, coefficients)
+            parts = list(merged_parts(basis, name, coefficients))
+            assert all(1 <= len(each) <= 7 for each in parts)
+            assert same_bits(torch.cat(parts) if parts else whole.view(-1)[:0], whole.view(-1))
 
 
 @named(WEIGHT)
