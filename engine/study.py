@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.bands import plain
 from engine.errors import BadInput, bad, unknown
 from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
 from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options, data_place
@@ -132,8 +133,9 @@ class Study:
         return self.objectives if not names else tuple(self.objective(name) for name in names)
 
     def slider_range(self, method: Method, coefficient: str) -> tuple[float, float]:
-        """(low, high) of one coefficient's slider: the study's own, else the method's default."""
-        return self.ranges.get(method.name, {}).get(coefficient, method.default_range)
+        """(low, high) of one coefficient's slider: the study's own, else the method's default; a
+        model has one range for all its bands of layers."""
+        return self.ranges.get(method.name, {}).get(plain(coefficient), method.default_range)
 
 
 class _StudyReader(Reader):

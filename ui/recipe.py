@@ -16,6 +16,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine.bands import band_of, each_band, groups_of
 from engine.errors import BadInput
 from engine.method import first_method
 from engine.parameter import Parameter
@@ -24,9 +25,7 @@ from engine.recipe import METHODS, Method, Names, Recipe, find_method, resolve
 from engine.study import Study
 from studio.glossary import WORDS
 from ui.parameter import parameter_field
-
-STEP = 0.01
-START = 0.5
+from ui.sliders import STEP, Folded, anchored, regroup, span, start_value
 
 ONE_COLUMN = 3
 """Sliders that stand below each other."""
@@ -76,25 +75,6 @@ def hand() -> Hand:
     return st.session_state.setdefault("hand", Hand())
 
 
-def anchored(key: str, current: Any) -> Any:
-    """The value to make a widget with: fixed while the widget lives, since another would make it
-    again; the current one where it was not on the page before."""
-    anchors = st.session_state.setdefault("anchors", {})
-    if key not in st.session_state or key not in anchors:
-        anchors[key] = current
-    return anchors[key]
-
-
-def start_value(low: float, high: float) -> float:
-    """Where a slider stands at first: 0.5, or as near as its range allows."""
-    return min(max(START, low), high)
-
-
-def span(low: float, high: float, value: float) -> tuple[float, float]:
-    """The slider's range, widened for a recipe that came from elsewhere with a value beyond it."""
-    return min(low, value), max(high, value)
-
-
 def default_parameters(method: Method, names: Names) -> dict[str, Any]:
     """Every structural parameter's value before anything is applied."""
     return {
@@ -115,13 +95,23 @@ def parameters_text(method: Method, values: Mapping[str, Any]) -> str:
 
 def shares(recipe: Recipe) -> str:
     """What the sliders of a method that knows only proportions amount to."""
-    total = sum(recipe.coefficients.values())
-    return ", ".join(f"{name} {value / total:.2f}" for name, value in recipe.coefficients.items())
+    totals = [sum(band.values()) for band in each_band(recipe.coefficients)]
+    return ", ".join(
+        f"{name} {value / totals[max(0, band_of(name) - 1)]:.2f}"
+        for name, value in recipe.coefficients.items()
+    )
 
 
 def applied(method: Method, names: Names) -> dict[str, Any]:
     """The structural parameters now in force."""
     return default_parameters(method, names) | hand().parameters.get(method.name, {})
+
+
+def coefficients(method: Method, names: Names) -> dict[str, float]:
+    """The coefficients in hand, of as many bands of layers as the parameters now say."""
+    kept = hand().coefficients.setdefault(method.name, {})
+    regroup(kept, groups_of(applied(method, names)))
+    return kept
 
 
 def choose_method() -> Method:
@@ -139,12 +129,16 @@ def choose_method() -> Method:
 def sliders(
     study: Study, method: Method, names: Names, on_change: Callable[[], Any] | None
 ) -> dict[str, float]:
-    """One slider a coefficient, labelled with the expert's name."""
-    kept = hand().coefficients.setdefault(method.name, {})
-    labels = method.coefficient_names(names)
+    """One slider a model, labelled with its name; those of its bands are folded under it."""
+    kept = coefficients(method, names)
+    labels, groups = method.mixed_names(names), groups_of(applied(method, names))
     # many stand in two columns, so that what is done with them stays in sight at 720 pixels
     places = st.columns(2, gap="small") if len(labels) > ONE_COLUMN else [st]
     for number, name in enumerate(labels):
+        if groups > 1:
+            folded = Folded(study, method, name, groups, kept, hand().generation)
+            folded.draw(places[number % len(places)], names, on_change)
+            continue
         low, high = study.slider_range(method, name)
         key = f"{method.name}.{name}:{hand().generation}"
         at = anchored(key, kept.get(name, start_value(low, high)))
@@ -160,9 +154,10 @@ def _field_key(method: Method, each: Parameter) -> str:
     return f"{method.name}:{each.name}:{hand().generation}"
 
 
-def _apply(method: Method) -> None:
+def _apply(method: Method, names: Names) -> None:
     hand().parameters[method.name] = {
-        each.name: st.session_state[_field_key(method, each)] for each in method.parameters
+        each.name: st.session_state[_field_key(method, each)]
+        for each in method.parameters_in(names)
     }
 
 
@@ -180,10 +175,10 @@ def parameter_form(method: Method, names: Names) -> dict[str, Any]:
         ),
         st.form("parameters_form", border=False),
     ):
-        for each in method.parameters:
+        for each in method.parameters_in(names):
             key = _field_key(method, each)
             parameter_field(each, anchored(key, values[each.name]), names.models, key)
-        st.form_submit_button("Apply", on_click=_apply, args=(method,), type="primary")
+        st.form_submit_button("Apply", on_click=_apply, args=(method, names), type="primary")
     return values
 
 
@@ -196,8 +191,11 @@ def hear(study: Study, names: Names) -> None:
     held, said = hand(), st.session_state
     held.method = said.get(f"method:{held.generation}", held.method)
     method = find_method(held.method)
-    kept = held.coefficients.setdefault(method.name, {})
-    for name in method.coefficient_names(names):
+    kept, groups = coefficients(method, names), groups_of(applied(method, names))
+    for name in method.mixed_names(names):
+        if groups > 1:
+            Folded(study, method, name, groups, kept, held.generation).hear()
+            continue
         key = f"{method.name}.{name}:{held.generation}"
         there = kept.get(name, start_value(*study.slider_range(method, name)))
         kept[name] = said.get(key, there)
@@ -207,9 +205,9 @@ def in_hand(names: Names) -> Recipe | None:
     """The resolved recipe as the controls have it, without drawing them; None if they make
     none."""
     method = find_method(hand().method)
-    coefficients, prune = hand().coefficients.get(method.name, {}), hand().prunes.get(method.name)
+    kept, prune = coefficients(method, names), hand().prunes.get(method.name)
     try:
-        return resolve(Recipe(method.name, coefficients, applied(method, names), prune), names)
+        return resolve(Recipe(method.name, kept, applied(method, names), prune), names)
     except BadInput:
         return None
 
@@ -233,13 +231,13 @@ def recipe_in_hand(
         method = choose_method()
     with st.container(key="method_words"):
         st.text(f"{method.summary} {method.source}.")
-    coefficients = sliders(study, method, names, on_change)
+    kept = sliders(study, method, names, on_change)
     with row:
         beside()
     with st.container(horizontal=True, gap="xsmall", key="parameters_row"):
         parameters = parameter_form(method, names)
         below(method)
-    recipe = Recipe(method.name, coefficients, parameters, hand().prunes.get(method.name))
+    recipe = Recipe(method.name, kept, parameters, hand().prunes.get(method.name))
     try:
         return resolve(recipe, names, "this recipe"), ""
     except BadInput as error:

@@ -15,7 +15,9 @@ from engine.prune import Prune
 from engine.recipe import Names, find_method
 from engine.study import Study
 from ui import pruning
-from ui.recipe import applied, default_parameters, hand, hear, start_value
+from ui.recipe import applied, default_parameters, hand, hear
+from ui.recipe import coefficients as in_hand_coefficients
+from ui.sliders import start_value
 
 MOST = 200
 """Steps that are kept; the oldest go first."""
@@ -67,7 +69,7 @@ def steps() -> Steps:
 
 def _in_hand(names: Names) -> Step:
     method = find_method(hand().method)
-    coefficients = hand().coefficients.get(method.name, {})
+    coefficients = in_hand_coefficients(method, names)
     parameters = applied(method, names)
     return Step(
         method.name,

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.bands import bands_of, each_band
 from engine.errors import bad
 from engine.method import Method
 from engine.recipe import Recipe, find_method, resolve
@@ -47,7 +48,7 @@ def design(
             method does not take.
     """
     spec = find_method(method, "--method")
-    names = spec.coefficient_names(study.family.names)
+    names = spec.coefficient_names(study.family.names, parameters)
     if not names:
         raise bad(
             "--method",
@@ -58,10 +59,13 @@ def design(
         raise bad("--points", f"expected 1 or more, got {points}")
     if strategy not in ("grid", "sobol"):
         raise bad("--strategy", f"there is no strategy named {strategy!r}", "Use grid or sobol.")
-    simplex = spec.simplex and method not in study.ranges
-    if simplex:
+    if spec.simplex and method not in study.ranges:
+        bands = bands_of(names)
+        models = len(names) // bands
         rows = (
-            _lattice(len(names), points) if strategy == "grid" else _dirichlet(names, points, seed)
+            _lattice(models, bands, points)
+            if strategy == "grid"
+            else _dirichlet(models, bands, points, seed)
         )
     else:
         rows = _box(study, spec, names, points, strategy, seed)
@@ -70,7 +74,9 @@ def design(
         coefficients = {
             name: round(value, DIGITS) + 0.0 for name, value in zip(names, row, strict=True)
         }
-        if spec.simplex and abs(math.fsum(coefficients.values())) < 1e-12:
+        if spec.simplex and any(
+            abs(math.fsum(band.values())) < 1e-12 for band in each_band(coefficients)
+        ):
             continue  # the method divides by the sum
         recipe = Recipe(method, coefficients, parameters or {})
         found[resolve(recipe, study.family.names)] = None
@@ -101,7 +107,14 @@ def _box(
     yield from itertools.product(*axes)
 
 
-def _lattice(dimensions: int, points: int) -> Iterator[tuple[float, ...]]:
+def _lattice(models: int, bands: int, points: int) -> Iterator[tuple[float, ...]]:
+    """Model by model, the bands of each side by side; every mixture of one band with every one of
+    the others."""
+    for mixtures in itertools.product(_mixtures(models, levels(points, bands)), repeat=bands):
+        yield tuple(itertools.chain.from_iterable(zip(*mixtures, strict=True)))
+
+
+def _mixtures(dimensions: int, points: int) -> Iterator[tuple[float, ...]]:
     if points < dimensions or dimensions == 1:
         yield (1 / dimensions,) * dimensions
         return
@@ -114,11 +127,11 @@ def _lattice(dimensions: int, points: int) -> Iterator[tuple[float, ...]]:
         yield tuple(count / steps for count in counts)
 
 
-def _dirichlet(names: Sequence[str], points: int, seed: int) -> Iterator[tuple[float, ...]]:
-    for row in _sobol(len(names), points, seed):
+def _dirichlet(models: int, bands: int, points: int, seed: int) -> Iterator[tuple[float, ...]]:
+    for row in _sobol(models * bands, points, seed):
         spread = [-math.log(max(u, 1e-9)) for u in row]
-        total = math.fsum(spread)
-        yield tuple(value / total for value in spread)
+        totals = [math.fsum(spread[band::bands]) for band in range(bands)]
+        yield tuple(value / totals[place % bands] for place, value in enumerate(spread))
 
 
 def _sobol(dimensions: int, points: int, seed: int) -> Iterator[list[float]]:

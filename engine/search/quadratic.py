@@ -2,6 +2,9 @@
 
     1, c_i, c_i c_j (i ≤ j)        (K + 1)(K + 2) / 2 parameters; K − 1 shares on a simplex
 
+`simplex` is the number of sums of which only the shares matter: 0, 1, or one for each of b bands of
+layers. With b of them a position is model by model, the b coefficients of each side by side.
+
 A new position is of use to a fit as far as its row of the basis is not a sum of the rows that are
 there. `informative` takes the position with most of that, again and again (Gram–Schmidt with
 pivoting, the greedy way to a D-optimal design), so every one taken raises the rank until the
@@ -52,9 +55,9 @@ class TooFew(ParetoscopeError):
         super().__init__(f"{have} independent positions of the {need} that a fit needs")
 
 
-def parameters_needed(k: int, simplex: bool = False) -> int:
-    """Parameters of a full quadratic in k coefficients, on k − 1 shares where `simplex`."""
-    free = max(0, k - 1) if simplex else k
+def parameters_needed(k: int, simplex: int = 0) -> int:
+    """Parameters of a full quadratic in k coefficients, on one share less for each sum."""
+    free = max(0, k - simplex)
     return (free + 1) * (free + 2) // 2
 
 
@@ -64,27 +67,33 @@ def _pairs(k: int) -> tuple[Indices, Indices]:
     return first, second
 
 
-def shares(positions: ArrayLike) -> Floats:
-    """Positions [n, K] scaled to sum one; NaN if the sum is 0."""
-    found = np.asarray(positions, dtype=np.float64)
+def by_model(positions: Floats, simplex: int) -> Floats:
+    """Positions [n, K] as [n, models, sums], a view."""
+    return positions.reshape(len(positions), -1, max(1, simplex))
+
+
+def shares(positions: ArrayLike, simplex: int = 1) -> Floats:
+    """Positions [n, K] scaled so that each sum is one; NaN where it is 0."""
+    flat = np.asarray(positions, dtype=np.float64)
+    found = by_model(flat, simplex)
     total = found.sum(axis=1, keepdims=True)
-    return found / np.where(np.abs(total) < NOTHING, np.nan, total)
+    return (found / np.where(np.abs(total) < NOTHING, np.nan, total)).reshape(flat.shape)
 
 
-def features(positions: ArrayLike, simplex: bool = False) -> Floats:
+def features(positions: ArrayLike, simplex: int = 0) -> Floats:
     """The basis at positions [n, K]: 1, c_i, c_i c_j (i ≤ j), float64 [n, p].
 
-    On a simplex c are the first K − 1 shares.
+    On a simplex c are the shares of all models but the last.
     """
     found = np.asarray(positions, dtype=np.float64)
     if simplex:
-        found = shares(found)[:, :-1]
+        found = shares(found, simplex)[:, : -int(simplex)]
     first, second = _pairs(found.shape[1])
     return np.hstack((np.ones((len(found), 1)), found, found[:, first] * found[:, second]))
 
 
 def informative(
-    positions: ArrayLike, candidates: ArrayLike, count: int, simplex: bool = False
+    positions: ArrayLike, candidates: ArrayLike, count: int, simplex: int = 0
 ) -> Indices:
     """Which candidates to measure so that the quadratic is determined.
 
@@ -119,7 +128,7 @@ def informative(
     return np.array(chosen, dtype=np.intp)
 
 
-def _candidates(ranges: Floats, seed: int, simplex: bool) -> Floats:
+def _candidates(ranges: Floats, seed: int, simplex: int) -> Floats:
     """Distinct rounded positions within the ranges; proportions on a simplex."""
     rng = np.random.default_rng(seed)
     k = len(ranges)
@@ -133,13 +142,16 @@ def _candidates(ranges: Floats, seed: int, simplex: bool) -> Floats:
     low, high = ranges.T
     found = low + (high - low) * np.vstack((grid, rng.uniform(size=(RANDOM, k))))
     if simplex:
-        total = found.sum(axis=1)
-        # far from the zeros of the sum, where proportions run away
-        found = shares(found[total > 0.05 * np.abs(ranges).max(axis=1).sum()])
+        total = by_model(found, simplex).sum(axis=1)
+        # far from the zeros of the sums, where proportions run away
+        most = np.abs(ranges).max(axis=1)[None]
+        found = shares(found[(total > 0.05 * by_model(most, simplex).sum(axis=1)).all(1)], simplex)
     found = np.round(found, DECIMALS)
-    if simplex:  # the largest share takes what rounding lost
-        most = found.argmax(axis=1)
-        found[np.arange(len(found)), most] += 1.0 - found.sum(axis=1)
+    if simplex:  # the largest share of each sum takes what rounding lost
+        each = by_model(found, simplex)
+        lost = 1.0 - each.sum(axis=1, keepdims=True)
+        largest = each.argmax(axis=1)[:, None]
+        np.put_along_axis(each, largest, np.take_along_axis(each, largest, 1) + lost, 1)
         found = np.round(found, DECIMALS)
     else:
         found = found[((found >= low - 1e-9) & (found <= high + 1e-9)).all(axis=1)]
@@ -159,7 +171,7 @@ def _distance(candidates: Floats, positions: Floats) -> Floats:
 
 
 def fill(
-    ranges: ArrayLike, positions: ArrayLike, count: int, seed: int = 0, simplex: bool = False
+    ranges: ArrayLike, positions: ArrayLike, count: int, seed: int = 0, simplex: int = 0
 ) -> Floats:
     """Where to measure next: first what determines the quadratic, then the largest gaps.
 
@@ -168,7 +180,7 @@ def fill(
         positions: [n, K] measured so far, n may be 0.
         count: how many are wanted.
         seed: another one gives other positions, 0 those easiest to repeat.
-        simplex: whether only proportions matter; what comes back then sums to one.
+        simplex: sums of which only the shares matter; what comes back then sums to one.
 
     Returns:
         float64 [count, K], two decimals, all different and none measured yet; fewer where the
@@ -177,7 +189,7 @@ def fill(
     limits = np.asarray(ranges, dtype=np.float64).reshape(-1, 2)
     known = np.asarray(positions, dtype=np.float64).reshape(-1, len(limits))
     if simplex:
-        known = shares(known)
+        known = shares(known, simplex)
     known = known[np.isfinite(known).all(axis=1)]
     candidates = _candidates(limits, seed, simplex)
     width = np.ones(len(limits)) if simplex else limits[:, 1] - limits[:, 0]

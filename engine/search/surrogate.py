@@ -82,7 +82,8 @@ class Surrogate:
     Attributes:
         names: the coefficients, in the order of a position.
         link: what is quadratic is link(score).
-        simplex: whether only the proportions of a position matter.
+        simplex: sums of a position of which only the proportions matter: 0, 1, or one a band of
+            layers.
         beta: float64 [p], of the basis as `features` gives it.
         factor: float64 [p, p], F with F Fᵀ the covariance of beta, φ included.
         noise: sampling variance of one score on the link's scale, φ included; under "logit" to be
@@ -99,7 +100,7 @@ class Surrogate:
 
     names: tuple[str, ...]
     link: Link
-    simplex: bool
+    simplex: int
     beta: Floats
     factor: Floats
     noise: float
@@ -130,12 +131,12 @@ class Surrogate:
         """For JSON: what is needed to draw or explain the surface."""
         return {
             "names": list(self.names), "link": self.link, "basis": self.basis,
-            "simplex": self.simplex, "beta": self.beta.tolist(), "n": self.n,
+            "simplex": bool(self.simplex), "beta": self.beta.tolist(), "n": self.n,
             "calibration": self.calibration,
         }  # fmt: skip
 
 
-def constant(names: Sequence[str], value: float, n: int, simplex: bool = False) -> Surrogate:
+def constant(names: Sequence[str], value: float, n: int, simplex: int = 0) -> Surrogate:
     """A surface that is one value wherever no coefficient is 0, without an error: n points have it.
 
     For what is counted and not sampled, as the parameters that run.
@@ -157,7 +158,7 @@ def fit(
     link: Link,
     count: ArrayLike | None = None,
     stderr: ArrayLike | None = None,
-    simplex: bool = False,
+    simplex: int = 0,
     least: float = -math.inf,
 ) -> Surrogate:
     """The surface through measured scores.
@@ -172,7 +173,7 @@ def fit(
         link: one of `LINKS`.
         count: [n] examples behind each score; needed by "logit" and used by it alone.
         stderr: [n] standard errors for the other links; NaN if there is none. None: no noise.
-        simplex: whether only proportions matter.
+        simplex: sums of which only the proportions matter.
         least: the objective is never below this.
 
     Raises:
@@ -184,7 +185,7 @@ def fit(
     if link not in LINKS or scores.shape != places.shape[:1]:
         raise ValueError(f"no fit of {scores.shape} scores at {places.shape} places by {link!r}")
     if simplex:
-        places = shares(places)
+        places = shares(places, simplex)
     if link == "logit":
         if count is None:
             raise ValueError("proportions need their numbers of examples")

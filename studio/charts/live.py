@@ -67,7 +67,7 @@ def packed(
         some = next(iter(known.values()), None)
         data = {
             "names": list(some.names) if some else [],
-            "simplex": bool(some and some.simplex),
+            "simplex": int(some.simplex) if some else 0,
             "axes": [[axis.name, axis.label] for axis in axes],
             "title": PREDICTED,
             "note": PREDICTED_NOTE,

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from engine.search.quadratic import shares
 from studio.charts import marks
 from studio.charts.marks import TEXT, rounded
 from studio.charts.thinning import thinned
@@ -55,7 +56,7 @@ class SurrogateLike(Protocol):
     def names(self) -> tuple[str, ...]: ...
 
     @property
-    def simplex(self) -> bool: ...
+    def simplex(self) -> int: ...
 
     def predict(self, positions: np.ndarray) -> Any:
         """An object with mean, low, high, float64 [n] each, at positions [n, names]."""
@@ -73,9 +74,9 @@ def _predicted(
         axis=1,
     )
     found = np.full((3, len(positions)), np.nan)
-    there = np.ones(len(positions), dtype=bool)
+    there: np.ndarray = np.ones(len(positions), dtype=bool)
     if surrogate.simplex:  # nothing to share out
-        there = np.abs(positions.sum(axis=1)) > 1e-12
+        there = np.isfinite(shares(positions, surrogate.simplex)).all(axis=1)
     answer = surrogate.predict(positions[there])
     for place, values in enumerate((answer.mean, answer.low, answer.high)):
         found[place, there] = values
@@ -101,7 +102,7 @@ def _on_plane(
     position = np.array(places, dtype=float).reshape(len(rows), len(names))
     others = [place for place, name in enumerate(names) if name not in (x_name, y_name)]
     wanted = np.array([fixed.get(names[place], 0.0) for place in others], dtype=float)
-    if surrogate.simplex and wanted.sum() > 0:
+    if surrogate.simplex == 1 and wanted.sum() > 0:  # bands of layers are places as they are
         total = position[:, others].sum(axis=1)
         position = position * (wanted.sum() / np.where(total > 0, total, np.nan))[:, None]
     distance = np.sqrt(((position[:, others] - wanted) ** 2).sum(axis=1))

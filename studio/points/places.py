@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.bands import groups_of, plain, value_of
 from engine.recipe import METHODS, Recipe
 
 
@@ -32,10 +33,13 @@ def shape_of(recipe: Recipe) -> tuple[Any, ...]:
 
 def position_of(recipe: Recipe, names: Sequence[str]) -> tuple[float, ...]:
     """A recipe's place among coefficients of these names; proportions where its method knows only
-    those. A model as it is stands where it alone has the weight 1, base and target at 0."""
+    those and has one band of layers. A model as it is stands where it alone has the weight 1, base
+    and target at 0."""
     if recipe.unmerged is not None:
-        return tuple(float(name == recipe.unmerged) for name in names)
-    values = tuple(recipe.coefficients.get(name, 0.0) for name in names)
+        return tuple(float(plain(name) == recipe.unmerged) for name in names)
+    values = tuple(value_of(recipe.coefficients, name) for name in names)
+    if groups_of(recipe.parameters) > 1:
+        return values
     method = METHODS.get(recipe.method)
     total = sum(values)
     if method is not None and method.simplex and total:

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.bands import groups_of, plain
 from engine.recipe import Names, Recipe, find_method, resolve
 from engine.scoring.registry import find_scorer
 from engine.search.surrogate import (
@@ -53,9 +54,15 @@ def anchor(recipe: Recipe, model: str, names: Names | None = None) -> tuple[floa
         return (0.0,) * len(recipe.coefficients)
     strength = recipe.parameters.get("strength", 1.0)
     one = alone if found.one == "alone" else found.one
-    if not one or model not in recipe.coefficients or strength == 0.0:
+    if not one or model not in map(plain, recipe.coefficients) or strength == 0.0:
         return None
-    return tuple((name == model) / strength for name in recipe.coefficients)
+    return tuple((plain(name) == model) / strength for name in recipe.coefficients)
+
+
+def sums_of(recipe: Recipe) -> int:
+    """Sums of coefficients of which only the proportions matter: one a band of layers, where the
+    method knows only proportions."""
+    return find_method(recipe.method).simplex * groups_of(recipe.parameters)
 
 
 def on_surface(
@@ -84,8 +91,7 @@ def _fitted(
         values = np.unique(measured.mean[own, column])
         values = values[np.isfinite(values)]
         if len(values) == 1:  # it jumps where a model drops out, and is the same everywhere else
-            simplex = find_method(recipe.method).simplex
-            return constant(tuple(recipe.coefficients), float(values[0]), len(own), simplex)
+            return constant(tuple(recipe.coefficients), float(values[0]), len(own), sums_of(recipe))
     rows, places = on_surface(measured, recipe, names)
     try:
         return fit(
@@ -95,7 +101,7 @@ def _fitted(
             link=scorer.link,
             count=measured.n[rows, column],
             stderr=measured.stderr[rows, column],
-            simplex=find_method(recipe.method).simplex,
+            simplex=sums_of(recipe),
             least=scorer.least,
         )
     except TooFew as error:
@@ -176,18 +182,19 @@ def missing_recipes(
         return []
     method = find_method(recipe.method)
     labels = tuple(recipe.coefficients)
-    need = parameters_needed(len(labels), method.simplex)
+    sums = sums_of(recipe)
+    need = parameters_needed(len(labels), sums)
     rows, places = on_surface(measured, recipe, names)
     columns = [measured.column(each.name) for each in objectives]
     whole = np.isfinite(measured.mean[rows][:, columns]).all(axis=1)
     partly = np.flatnonzero(~whole)
-    again = partly[informative(places[whole], places[partly], need, method.simplex)]
+    again = partly[informative(places[whole], places[partly], need, sums)]
     known = np.concatenate([places[whole], places[again]])
     found = [measured.recipes[row] for row in rows[again].tolist()]
 
-    have = int(np.linalg.matrix_rank(features(known, method.simplex))) if len(known) else 0
+    have = int(np.linalg.matrix_rank(features(known, sums))) if len(known) else 0
     ranges = [study.slider_range(method, name) for name in labels]
-    new = fill(ranges, known, need - have, len(measured.failures), method.simplex)
+    new = fill(ranges, known, need - have, len(measured.failures), sums)
     for row in new.tolist():
         mixture: Mapping[str, float] = dict(zip(labels, row, strict=True))
         found.append(resolve(replace(recipe, coefficients=mixture), names))

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.bands import GROUPS
 from engine.counted import counted
 from engine.method import Method
 from engine.search.designs import design, levels
@@ -27,6 +28,7 @@ class Size:
         coefficients: sliders that it goes over.
         levels: values of each of them; 0 if there are none: sobol, or a lattice of mixtures.
         lattice: whether the points are a lattice of mixtures.
+        bands: bands of layers, each a lattice of its own.
         same: what to ask for so that this very design comes, and no more is promised.
     """
 
@@ -37,20 +39,26 @@ class Size:
     levels: int = 0
     lattice: bool = False
     same: int = 0
+    bands: int = 1
 
 
-def size_of(study: Study, method: Method, points: int, strategy: str) -> Size:
-    """The size of a method's design over the slider ranges of a study."""
-    names = method.coefficient_names(study.family.names)
+def size_of(study: Study, method: Method, points: int, strategy: str, groups: int = 1) -> Size:
+    """The size of a method's design over the slider ranges of a study.
+
+    Args:
+        groups: bands of layers with coefficients of their own.
+    """
+    bands = {GROUPS.name: groups} if groups > 1 else {}
+    names = method.coefficient_names(study.family.names, bands)
     count = len(names)
     mixtures = method.simplex and method.name not in study.ranges
     if strategy != "grid":
         ranges = [study.slider_range(method, name) for name in names]
-        fixed = count == 1 if mixtures else all(low == high for low, high in ranges)
+        fixed = count == groups if mixtures else all(low == high for low, high in ranges)
         return Size(method.name, points, 1 if fixed else points, count, same=points)
-    real = len(design(study, method.name, points, "grid"))
+    real = len(design(study, method.name, points, "grid", 0, bands))
     if mixtures:
-        return Size(method.name, points, real, count, lattice=True, same=real)
+        return Size(method.name, points, real, count, lattice=True, same=real, bands=groups)
     steps = levels(points, count)
     return Size(method.name, points, real, count, steps, same=steps**count)
 
@@ -89,9 +97,10 @@ def _finer(size: Size) -> int:
     """Points of the grid with one more level, or of the next finer lattice; 0 if none is."""
     if size.levels:
         return int((size.levels + 1) ** size.coefficients)
-    if not size.lattice or size.coefficients == 1:
+    models = size.coefficients // size.bands
+    if not size.lattice or models == 1:
         return 0
     steps = 1
-    while math.comb(steps + size.coefficients - 1, size.coefficients - 1) <= size.points:
+    while math.comb(steps + models - 1, models - 1) ** size.bands <= size.points:
         steps += 1
-    return math.comb(steps + size.coefficients - 1, size.coefficients - 1)
+    return math.comb(steps + models - 1, models - 1) ** size.bands

@@ -20,6 +20,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine.bands import plain, value_of
 from studio.charts.toolbar import CONFIG
 from ui import library as plotly_js
 
@@ -158,4 +159,6 @@ def readout(data: Mapping[str, Any], surfaces: bytes, step: float) -> None:
         step: of the sliders; a coefficient between two steps is shown as the nearer one.
     """
     _surfaces(key="surfaces", data=surfaces)
-    _readout(key="readout", data={**data, "step": step})
+    own = data["coefficients"]
+    mains = {plain(name): value_of(own, plain(name)) for name in own if plain(name) != name}
+    _readout(key="readout", data={**data, "step": step, "mains": mains})

@@ -11,13 +11,15 @@ const unlinked = (value, { link, count, least }, { half, largest }) => {
   return least === null ? found : Math.max(found, least);
 };
 
-// 1, c_i, c_i c_j (i ≤ j); on a simplex of the first K − 1 shares. Null where the shares have no sum.
+// 1, c_i, c_i c_j (i ≤ j); on a simplex of the shares of all models but the last, in each of
+// `simplex` sums. Null where a sum has no shares.
 const features = (coefficients, simplex, { nothing }) => {
   let c = coefficients;
   if (simplex) {
-    const total = c.reduce((sum, each) => sum + each, 0);
-    if (Math.abs(total) < nothing) return null;
-    c = c.map((each) => each / total).slice(0, -1);
+    const totals = Array(simplex).fill(0);
+    c.forEach((each, i) => { totals[i % simplex] += each; });
+    if (totals.some((total) => Math.abs(total) < nothing)) return null;
+    c = c.map((each, i) => each / totals[i % simplex]).slice(0, -simplex);
   }
   const row = [1, ...c];
   for (let i = 0; i < c.length; i++) for (let j = i; j < c.length; j++) row.push(c[i] * c[j]);

@@ -13,11 +13,21 @@ export default function ({ data }) {
   const text = new TextDecoder().decode(data);
   if (live.model?.text !== text) live.model = { text, ...unpacked(text) };
 
-  // Coefficient -> value, as the sliders show it now; what Python has heard may be older.
-  live.sliders = () =>
-    Object.fromEntries(
+  // Coefficient -> value, as the sliders show it now; what Python has heard may be older. A model's main slider that
+  // has left the mean of its bands moves all of them; bands that are folded away stand where Python last had them.
+  live.sliders = () => {
+    const shown = Object.fromEntries(
       [...document.querySelectorAll(SLIDERS)].map((each) => [each.getAttribute("aria-label"), Number(each.value)])
     );
+    const { coefficients = {}, mains = {}, step } = live.answered ?? {};
+    for (const [name, value] of Object.entries(coefficients)) {
+      const model = name.split("@")[0];
+      if (model === name) continue;
+      if (model in shown && Math.abs(shown[model] - mains[model]) > 0.501 * step) shown[name] = shown[model];
+      else shown[name] ??= value;
+    }
+    return shown;
+  };
   live.predict = (values) => predicted(live.model, values);
 
   live.watching ??= new MutationObserver((records) => {

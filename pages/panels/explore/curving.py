@@ -58,7 +58,7 @@ def panel(
         rows, places = predicting.on_surface(measured, recipe, bench.names)
         figure = curve.curve(
             measured, axis, surrogate, names, across, fixed, limits, rows, places, best,
-            simplex=method.simplex, few=few,
+            simplex=predicting.sums_of(recipe) == 1, few=few,
         )  # fmt: skip
         chosen = [Axis(across, True), axis]
         return showing.finished(figure, measured, axes, chosen, colour)

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine.bands import groups_of
 from engine.method import METHODS, Method, first_method
 from engine.parameter import Parameter
 from engine.recipe import find_method
@@ -95,9 +96,10 @@ def ask(bench: Workbench) -> Form | None:
 def _size(bench: Workbench, method: Method, kept: Mapping[str, Any]) -> Size:
     """How many points a design really has; computed once per request."""
     known: dict[Any, Size] = st.session_state.setdefault("sweep_sizes", {})
-    key = (method.name, int(kept["points"]), kept["strategy"])
+    groups = groups_of(kept["parameters"].get(method.name, {}))
+    key = (method.name, int(kept["points"]), kept["strategy"], groups)
     if key not in known:
-        known[key] = size_of(bench.study, method, int(kept["points"]), kept["strategy"])
+        known[key] = size_of(bench.study, method, int(kept["points"]), kept["strategy"], groups)
     return known[key]
 
 
@@ -109,7 +111,7 @@ def _method(bench: Workbench, method: Method, size: Size, kept: Mapping[str, Any
         values = defaults | kept["parameters"].get(method.name, {})
         kept["parameters"][method.name] = {
             each.name: _parameter(bench, method, each, values[each.name])
-            for each in method.parameters
+            for each in method.parameters_in(bench.names)
         }
 
 
