@@ -174,6 +174,8 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         ),
         objectives,
         _option("--seed", "Random seed for sobol.", type=whole, default=0, metavar="S"),
+        _option("--groups", "Bands of layers with coefficients of their own.",
+                type=count, default=1, metavar="K"),
         _option(
             "--executor", "Run in a worker process, or in this process.",
             type=click.Choice(("local", "inline")), default="local",

@@ -10,10 +10,11 @@ from typing import Any
 
 from cache.point import Point
 from cache.rows import score_id
+from engine.bands import GROUPS
 from engine.commands.session import Session, progress
 from engine.errors import bad
 from engine.front.table import point_document
-from engine.recipe import Recipe, point_id
+from engine.recipe import Recipe, point_id, resolve
 from engine.scoring.intervals import with_intervals
 from engine.search.designs import design
 from engine.study_file import variables_of
@@ -124,7 +125,7 @@ def sweep(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
     with Session(args, executor=args.executor) as session:
         designs = [_design(method, args) for method in args.method]
         found = (recipe for each in designs for recipe in design(session.study, **each))
-        recipes = list(dict.fromkeys(found))
+        recipes = [resolve(each, session.names, "--groups") for each in dict.fromkeys(found)]
         objectives = session.chosen()
         session.open()
         models = session.lacking(session.singles, objectives)
@@ -151,7 +152,7 @@ def _design(method: str, args: SimpleNamespace) -> dict[str, Any]:
     seed = args.seed if args.strategy == "sobol" else 0
     return {
         "method": method, "points": args.points, "strategy": args.strategy, "seed": seed,
-        "parameters": {},
+        "parameters": {GROUPS.name: args.groups} if args.groups > 1 else {},
     }  # fmt: skip
 
 

@@ -69,7 +69,8 @@ def _pairs(k: int) -> tuple[Indices, Indices]:
 
 def by_model(positions: Floats, simplex: int) -> Floats:
     """Positions [n, K] as [n, models, sums], a view."""
-    return positions.reshape(len(positions), -1, max(1, simplex))
+    sums = max(1, simplex)
+    return positions.reshape(len(positions), positions.shape[1] // sums, sums)
 
 
 def shares(positions: ArrayLike, simplex: int = 1) -> Floats:

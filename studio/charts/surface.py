@@ -74,9 +74,9 @@ def _predicted(
         axis=1,
     )
     found = np.full((3, len(positions)), np.nan)
-    there: np.ndarray = np.ones(len(positions), dtype=bool)
+    there = np.ones(len(positions), dtype=bool)
     if surrogate.simplex:  # nothing to share out
-        there = np.isfinite(shares(positions, surrogate.simplex)).all(axis=1)
+        there &= np.isfinite(shares(positions, surrogate.simplex)).all(axis=1)
     answer = surrogate.predict(positions[there])
     for place, values in enumerate((answer.mean, answer.low, answer.high)):
         found[place, there] = values

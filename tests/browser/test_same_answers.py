@@ -153,14 +153,16 @@ def predictions(rng: np.random.Generator) -> Iterator[tuple[str, list[Any], list
     for turn in range(36):
         method = ("task_arithmetic", "linear", "proxy_tuning", "pcb")[turn % 4]
         names = Names(EXPERTS[: 1 + turn % 5], has_target=bool(turn % 2))
-        blank = resolve(Recipe(method, dict.fromkeys(names.experts, 0.5)), names)
+        bands = {"groups": 2} if turn % 3 == 1 and method != "proxy_tuning" else {}
+        blank = resolve(Recipe(method, dict.fromkeys(names.experts, 0.5), bands), names)
         labels = tuple(blank.coefficients)
 
         def mixture(
-            method: str = method, names: Names = names, labels: tuple[str, ...] = labels
-        ) -> Recipe:
+            method: str = method, names: Names = names, labels: tuple[str, ...] = labels,
+            bands: dict[str, int] = bands,
+        ) -> Recipe:  # fmt: skip
             place = rng.uniform(0.05, 1.2, len(labels)).round(2).tolist()
-            return resolve(Recipe(method, dict(zip(labels, place, strict=True))), names)
+            return resolve(Recipe(method, dict(zip(labels, place, strict=True)), bands), names)
 
         recipes = tuple(mixture() for _ in range(int(rng.integers(12, 60))))
         places = np.array([list(each.coefficients.values()) for each in recipes])

@@ -122,3 +122,25 @@ def test_a_sum_of_zero_is_left_out() -> None:
 def test_is_refused(method: str, points: int, strategy: str, word: str) -> None:
     with pytest.raises(BadInput, match=word):
         design(study("a"), method, points, strategy)
+
+
+def test_bands_of_layers_are_dimensions_of_their_own() -> None:
+    given = study("a", "b", ranges={"pcb": {"a": (-1.0, 1.0)}})
+    found = design(given, "pcb", 64, "sobol", 0, {"groups": 2})
+    assert len(found) == 64 and list(found[0].coefficients) == ["a@1", "a@2", "b@1", "b@2"]
+    for name, low, high in (("a@1", -1, 1), ("a@2", -1, 1), ("b@1", 0, 1.5), ("b@2", 0, 1.5)):
+        values = [each.coefficients[name] for each in found]
+        assert low <= min(values) < low + 0.1 * (high - low)
+        assert high - 0.1 * (high - low) < max(values) <= high
+    assert len(design(given, "pcb", 17, "grid", 0, {"groups": 2})) == 2**4
+
+
+@pytest.mark.parametrize("strategy", ["sobol", "grid"])
+def test_each_band_of_a_mixture_has_shares_of_its_own(strategy: str) -> None:
+    found = design(study("a", "b"), "linear", 40, strategy, 0, {"groups": 2})
+    assert 30 < len(found) <= 40
+    for each in found:
+        for band in (1, 2):
+            own = [each.coefficients[f"{name}@{band}"] for name in ("base", "a", "b")]
+            assert math.fsum(own) == pytest.approx(1.0, abs=3e-4) and min(own) >= 0
+    assert any(each.coefficients["a@1"] != each.coefficients["a@2"] for each in found)

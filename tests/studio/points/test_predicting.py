@@ -251,3 +251,52 @@ def test_a_cost_that_varies_where_every_model_runs_is_fitted_like_the_others() -
     points = measured([mix(*place) for place in GRID], costs)
     mean, low, high = predict(points, OBJECTIVES, mix(0.3, 0.0))["cost"]
     assert low < mean < high and mean == pytest.approx(1.3, abs=0.01)
+
+
+BANDS = ("helpful@1", "helpful@2", "terse@1", "terse@2")
+
+
+def by_depth(method: str, values: Sequence[float]) -> Recipe:
+    given = dict(zip(BANDS, values, strict=True)) | ({"base": 0.5} if method == "linear" else {})
+    return resolve(Recipe(method, given, {"groups": 2}), NAMES)
+
+
+def test_models_lie_where_all_their_bands_are_one() -> None:
+    recipe = by_depth("task_arithmetic", (0.1, 0.2, 0.3, 0.4))
+    assert anchor(recipe, "helpful", NAMES) == (1.0, 1.0, 0.0, 0.0)
+    assert anchor(recipe, "base", NAMES) == (0.0, 0.0, 0.0, 0.0)
+    assert anchor(by_depth("pcb", (0.1, 0.2, 0.3, 0.4)), "terse", NAMES) is None
+
+
+@pytest.mark.parametrize("method", ["task_arithmetic", "linear"])
+def test_a_surface_over_bands_knows_each_band(method: str) -> None:
+    """Scores that depend on the first band's proportions alone are predicted from them."""
+    rng = np.random.default_rng(3)
+
+    def scores(recipe: Recipe) -> tuple[float, float, float]:
+        own = {name: value for name, value in recipe.coefficients.items() if name.endswith("@1")}
+        total = sum(own.values()) if method == "linear" else 1.0
+        a = own["helpful@1"] / total
+        return float(1 / (1 + np.exp(1 - a))), float(np.exp(a)), 1.0
+
+    points = [by_depth(method, rng.uniform(0.1, 1.2, 4).tolist()) for _ in range(60)]
+    known = measured(points, scores)
+    for _ in range(5):
+        here = by_depth(method, rng.uniform(0.2, 1.0, 4).tolist())
+        found = predict(known, OBJECTIVES, here, NAMES)
+        wanted = scores(here)
+        assert found["facts"][0] == pytest.approx(wanted[0], abs=2e-3)
+        assert found["loss"][0] == pytest.approx(wanted[1], rel=2e-3)
+    few = measured(points[:4], scores)
+    assert too_few(few, OBJECTIVES, here, NAMES) is not None
+    wanted_points = missing_recipes(few, OBJECTIVES, here, study(), NAMES)
+    assert {tuple(each.coefficients) for each in wanted_points} == {tuple(here.coefficients)}
+    enough = measured([*points[:4], *wanted_points], scores)
+    assert too_few(enough, OBJECTIVES, here, NAMES) is None
+
+
+def test_a_recipe_of_bands_is_near_a_point_of_the_whole_model() -> None:
+    near, far = mix(0.5, 0.5), mix(1.5, 0.0)
+    found = measured([far, near]).nearest(by_depth("task_arithmetic", (0.5, 0.5, 0.5, 0.6)))
+    assert found is not None and found.row == 1 and not found.exact
+    assert found.distance == pytest.approx(0.1)
