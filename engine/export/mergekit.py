@@ -36,6 +36,8 @@ def to_mergekit(
     delta = weighed != "models"
     shared: dict[str, Any] = {"normalize": not delta}
     if callable(weighed):
+        if any(isinstance(each, list) for each in weights.values()):
+            return None  # what these say holds for weights of the whole model
         said = weighed(weights, recipe.parameters)
         if said is None:
             return None

@@ -120,3 +120,12 @@ def test_another_number_of_layers_in_the_configuration_is_not_said(tmp_path: Pat
     recipe = resolve(Recipe("task_arithmetic", {"a@1": 1.0}, {"groups": 2}), family.names)
     assert mergekit_text(recipe, family) is None
     assert mergekit_text(resolve(Recipe("task_arithmetic", {"a": 1.0}), family.names), family)
+
+
+@pytest.mark.parametrize("method", ["ties", "breadcrumbs", "pcb"])
+def test_methods_that_mergekit_weighs_otherwise_are_not_said_by_depth(
+    method: str, untied: Family
+) -> None:
+    places = {name: name for name in untied.models}
+    recipe = resolve(Recipe(method, {"a@1": 0.3, "b": 0.5}, {"groups": 2}), untied.names)
+    assert to_mergekit(recipe, places, "float32", untied) is None
