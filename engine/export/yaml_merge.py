@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -39,9 +40,6 @@ from engine.mergekit.units import Unit, units_of, written_as
 from engine.mergekit.vocabulary import Vocabulary, align, tokens_of
 from engine.study import FamilySpec
 
-_COPIES = 6
-"""Float32 copies of a tensor that a method holds beside two of each model's."""
-
 
 @dataclass(frozen=True)
 class YamlPlan:
@@ -66,9 +64,23 @@ class YamlPlan:
 
     def working_memory(self) -> int:
         """Bytes that the merge holds at its worst."""
-        return max(
-            4 * self.shape(each).numel() * (2 * len(each.inputs) + _COPIES) for each in self.steps
-        )
+        models = Models(self.family, self.names)
+        return max(4 * self.shape(each).numel() * self.copies(models, each) for each in self.steps)
+
+    def copies(self, models: Models, step: Step) -> int:
+        """Float32 copies of a tensor that are held while it is merged."""
+        each, once = self.file.merge.copies
+        unit = self.units.get(step.source.tensor)
+        if unit is not None:  # put together first, and held until the last part is written
+            return (each + 2) * len(step.inputs) + once + 2
+        if self.vocabulary is not None and step.source.tensor in self.vocabulary.tensors:
+            return (each + 2) * len(step.inputs) + once
+        if not step.inputs:
+            return 1
+        inner = None if self.file.dtype is None else DTYPES[self.file.dtype]
+        kind = step_dtype(models, step, inner)
+        changed = sum(models.dtype(one) != kind for one in step.inputs)
+        return each * len(step.models) + once + changed
 
     def write(
         self,
@@ -113,13 +125,20 @@ class YamlPlan:
         side_files(family)  # what cannot be copied is reported before anything is merged
         with new_directory(out, sum(each.bytes for each in planned)) as partial:
             written = write_model(partial, sorted(planned, key=attrgetter("name")), produce, shard)
-            written += copy_side_files(family, partial, outer or inner)
+            written += copy_side_files(family, partial, outer or inner or self.kind(models))
             self.mend_config(partial / "config.json")
             if self.added:
                 write_added(partial / TOKENIZER, self.added)
             if self.template is not None:
                 written += write_template(partial, self.template)
         return sorted(written)
+
+    def kind(self, models: Models) -> torch.dtype | None:
+        """The type that most tensors are written in where the file says none; None if it is the
+        base's, which the configuration has already."""
+        counts = Counter(step_dtype(models, each, None) for each in self.steps if each.inputs)
+        found = counts.most_common(1)[0][0]
+        return None if found == DTYPES.get(self.family.base.dtype) else found
 
     def mend_config(self, file: Path) -> None:
         """Write what stacked layers and another vocabulary change in a copied configuration."""

@@ -93,6 +93,8 @@ class Merge:
             those that have it, and refused where the base lacks it; taken as it is ("alone") from
             the only one that has it, or only if that is the base; or, where too few have it, the
             base's where only the base has it and left out otherwise ("base or nothing").
+        copies: float32 copies of a tensor that it holds at most beside its inputs, for every model
+            and once, as measured; the default is that of the largest.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Merge:
     ignored: tuple[str, ...] = ()
     random: bool = False
     lacking: Lacking = "merged"
+    copies: tuple[int, int] = (4, 6)
 
     def check_models(self, count: int, has_base: bool, where: str) -> None:
         """Refuse a number of models, or a base that is missing, as `BadInput`.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     shared=(normalize(False), rescale(True), LAMBDA),
     ignored=("int8_mask",),
     random=True,
+    copies=(1, 3),
 )
 def dare_ties(inputs: Inputs) -> Tensor:
     """θ0 + lambda · mix."""

@@ -24,6 +24,7 @@ _BLOCK = 1 << 15  # elements summed at a time: they stay in a core's cache
     each=(WEIGHT,),
     shared=(normalize(True),),
     ignored=("int8_mask",),
+    copies=(0, 2),
 )
 def linear(inputs: Inputs) -> Tensor:
     """Σ w_i θ_i ÷ Σ w.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     base="plain",
     most=1,
     each=(Parameter("scale", "float", "What the tensor is multiplied by.", absent=True),),
+    copies=(0, 2),
 )
 def passthrough(inputs: Inputs) -> Tensor:
     """scale · θ."""

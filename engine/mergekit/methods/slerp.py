@@ -33,6 +33,7 @@ _SPAN = 1 << 20
     shared=(T,),
     ignored=("int8_mask",),
     lacking="alone",
+    copies=(0, 3),
 )
 def slerp(inputs: Inputs) -> Tensor:
     """The point at t."""

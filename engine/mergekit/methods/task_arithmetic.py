@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     each=(WEIGHT,),
     shared=(normalize(False), LAMBDA),
     ignored=("int8_mask", "density", "rescale"),
+    copies=(0, 2),
 )
 def task_arithmetic(inputs: Inputs) -> Tensor:
     """θ0 + lambda · Σ w_i (θ_i − θ0)."""

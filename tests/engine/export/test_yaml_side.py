@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 import engine
@@ -144,3 +146,33 @@ def test_a_stack_is_written_with_its_number_of_layers(run: Callable[..., Path]) 
     }
     config = json.loads((run(given) / "config.json").read_text())
     assert config["num_hidden_layers"] == 4
+
+
+def test_memory_is_what_the_method_and_the_types_take(
+    run: Callable[..., Path], tmp_path: Path
+) -> None:
+    def needed(method: str, **more: Any) -> int:
+        given = document(method, ("a", {"weight": 1}), base_model="./base", **more)
+        given |= {"parameters": {"weight": 1}}
+        (tmp_path / "m.yaml").write_text(yaml.safe_dump(given | {"tokenizer_source": "base"}))
+        return read_mergefile(tmp_path / "m.yaml").working_memory()
+
+    light, heavy = needed("task_arithmetic"), needed("multislerp")
+    assert light < heavy
+    assert needed("task_arithmetic", dtype="bfloat16") >= light
+    with pytest.raises(BadInput, match=r"--memory: .*Allow at least that"):
+        merge(tmp_path / "m.yaml", tmp_path / "no", memory=light - 1, workspace=tmp_path / "w")
+    done = merge(tmp_path / "m.yaml", tmp_path / "yes", memory=heavy, workspace=tmp_path / "w")
+    assert "model.safetensors" in done["files"]
+
+
+def test_the_configuration_says_the_type_that_is_written(
+    run: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "base/model.safetensors"
+    save_file({name: each.bfloat16() for name, each in load_file(file).items()}, file)
+    config = tmp_path / "base/config.json"
+    config.write_text(config.read_text().replace("float32", "bfloat16"))
+    out = run(LINEAR, tokenizer_source="base")  # float32 holds both
+    assert load_file(out / "model.safetensors")["model.norm.weight"].dtype == torch.float32
+    assert json.loads((out / "config.json").read_text())["dtype"] == "float32"
