@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from engine.decoding.fusion import Mixture
 from engine.merging.linear import normalised
 from engine.merging.task_arithmetic import affine_weights
+from engine.prune import Prune
 from engine.recipe import METHODS, FrozenDict, Names, Recipe, resolve
 from engine.scoring.registry import find_scorer
 from engine.search.surrogate import Surrogate, TooFew
@@ -101,6 +103,32 @@ def test_another_method_or_parameter_is_another_surface() -> None:
     assert surfaces(points, OBJECTIVES, single("base")) == {}
     assert too_few(points, OBJECTIVES, single("base")) is None
     assert missing_recipes(points, OBJECTIVES, single("base"), study(), NAMES) == []
+
+
+def test_a_pruned_merge_has_a_surface_of_its_own() -> None:
+    """No whole mixture and no unmerged model is on it, and what is missing there is pruned too."""
+    prune = Prune("loss", 0.1, rows="0123456789ab")
+    whole = [single("base"), *(mix(*each) for each in GRID)]
+    pruned = replace(mix(0.7, 0.3), prune=prune)
+    assert predict(measured(whole), OBJECTIVES, mix(0.7, 0.3))
+    assert predict(measured(whole), OBJECTIVES, pruned) == {}
+    assert too_few(measured(whole), OBJECTIVES, pruned) == (0, 6)
+    assert anchor(pruned, "base") is None and anchor(pruned, "terse") is None
+    own = [replace(mix(*each), prune=prune) for each in GRID]
+    found = predict(measured([*whole, *own]), OBJECTIVES, pruned)
+    assert found == predict(measured(own), OBJECTIVES, pruned) != {}
+    for other in (replace(prune, ratio=0.2), replace(prune, rows="ab"), None):
+        assert predict(measured(own), OBJECTIVES, replace(pruned, prune=other)) == {}
+
+    class Rows:
+        names = ("loss",)
+
+        def digest(self, objective: str, variant: str) -> str:
+            return prune.rows
+
+    names = Names(NAMES.experts, rows=Rows())
+    more = missing_recipes(measured(own[:2]), OBJECTIVES, pruned, study(), names)
+    assert len(more) == 4 and all(each.prune == prune for each in more)
 
 
 def test_models_as_they_are_count_where_they_lie_on_the_surface() -> None:
