@@ -192,6 +192,13 @@ class Tensors:
         for name in self.names:
             yield from self.vectors(name)
 
+    def lots(self, name: str, expert: str, seed: int) -> Tensor:
+        """Uniform random numbers of an expert in [0, 1), of a tensor's merged shape, as its chunks
+        draw them."""
+        shape = self.merged_shape(name)
+        flat = torch.empty(1, shape.numel(), device=self.device)
+        return Chunk(name, 0, (expert,), flat, self._readers.fingerprints).lots(seed).view(shape)
+
     def affine(self, weights: Callable[[Mapping[str, float]], dict[str, float]]) -> Affine:
         return Affine(self, weights)
 

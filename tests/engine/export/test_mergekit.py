@@ -105,6 +105,10 @@ def test_equals_mergekit(published: Path, file: str, document: Mapping[str, Any]
         Recipe("ties", {}, {"scope": "tensor"}),
         Recipe("breadcrumbs", {"expert_a": 0.3, "expert_c": -0.7}, {"scope": "tensor"}),
         Recipe("breadcrumbs", {"expert_b": 1}, {"scope": "tensor", "keep": 0.9, "remove": 0.3}),
+        Recipe("breadcrumbs_ties", {"expert_a": 0.3, "expert_b": 0.9}, {"normalize": True}),
+        Recipe("breadcrumbs_ties", {"expert_a": -0.3}, {"density": 0.2, "gamma": 0.1}),
+        Recipe("multislerp", {"expert_a": 0.3, "expert_c": 0.4}),
+        Recipe("multislerp", {"expert_b": 0.3}),
     ],
     ids=str,
 )
@@ -125,7 +129,8 @@ def test_what_is_written_reads_back_as_the_same_merge(published: Path, recipe: R
 
 
 def test_what_mergekit_cannot_say() -> None:
-    for method in ("pcb", "ties", "breadcrumbs", "dare", "compeft", "rtsv", "tsv", "proxy_tuning"):
+    for method in ("pcb", "ties", "breadcrumbs", "dare", "compeft", "rtsv", "tsv", "proxy_tuning",
+                   "dare_ties", "dare_linear", "della", "della_linear"):  # fmt: skip
         recipe = resolve(Recipe(method, {"a": 1.0}), Names(("a",)))
         assert to_mergekit(recipe, {"base": "b", "a": "a"}, "float32") is None
     for more in ({"merge": "max"}, {"merge": "mean"}):  # the largest alone; unequal coefficients
