@@ -66,13 +66,15 @@ class _Reading:
         if not isinstance(value, str) or not value:
             self.problem(where, f"expected a path, got {value!r}", "Give a directory.")
             return None
-        if "+" in value and not (self.file.parent / value).exists():
-            what = f"{value!r} is a model and an adapter"
-            fix = "Give the adapter's directory alone; it is applied to base_model."
-            self.problem(where, what, fix)
-            return None
         try:
             path = model_of(value, self.file.parent, place)
+            whole, plus, adapter = value.partition("+")
+            if plus and not path.exists():
+                base = self.data.get("base_model")
+                path = model_of(adapter, self.file.parent, place)
+                if base is None or whole != base or "+" in adapter:
+                    what = f"{value!r} is an adapter of another model than base_model"
+                    raise bad(place, what, "Merge it into its model first, or name that as base.")
         except BadInput as error:
             self.problems += error.problems
             return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import engine
@@ -21,6 +24,7 @@ from tests.engine.mergekit.cases import CASES
 from tests.engine.mergekit.cases import merge as written
 from tests.engine.mergekit.compared import by_token, fused, numbers
 from tests.engine.mergekit.tiny import build
+from tests.families import write_adapter
 
 assert engine.merging
 
@@ -90,3 +94,26 @@ def test_random_masks_are_fixed(name: str, models: Kind, tmp_path: Path) -> None
         assert torch.allclose(found[key], each, rtol=0, atol=2e-6), key
     base = load_file(models("mixtral") / "base/model.safetensors")
     assert not any(torch.equal(each, base[key]) for key, each in wanted.items() if each.dim() > 1)
+
+
+def test_an_adapter_is_merged_into_the_base_first(models: Kind, tmp_path: Path) -> None:
+    root = models("llama")
+    write_adapter(root / "lora", root / "base", rank=2, alpha=4, rslora=False, seed=5)
+    plain = AutoModelForCausalLM.from_pretrained(root / "base")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks for a renamed property
+        whole = PeftModel.from_pretrained(plain, root / "lora").merge_and_unload().state_dict()
+    based = {"base_model": "./base", "parameters": {"t": 0.3}, "dtype": "float32"}
+    (root / "adapted").mkdir()
+    save_file(
+        {name: each.contiguous() for name, each in whole.items()},
+        root / "adapted/model.safetensors",
+    )
+    shutil.copy(root / "base/config.json", root / "adapted/config.json")
+    results = []
+    for name in ("base+./lora", "lora", "adapted"):
+        out = merged(root, written("slerp", (name, {}), **based), tmp_path / str(len(results)))
+        results.append(load_file(out / "model.safetensors"))
+    for key, wanted in results[2].items():
+        assert torch.equal(results[0][key], results[1][key])
+        assert torch.allclose(results[0][key], wanted, rtol=0, atol=1e-6), key

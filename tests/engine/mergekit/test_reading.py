@@ -67,6 +67,12 @@ def test_one_directory_under_two_spellings_is_one_model() -> None:
     assert len(read(document).models) == 2
 
 
+def test_an_adapter_of_the_base_is_its_directory() -> None:
+    document = arithmetic(1)
+    document["models"][0]["model"] = "base+adapter"
+    assert [path.name for path in read(document).models.values()] == ["base", "adapter"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -88,7 +94,8 @@ def test_one_directory_under_two_spellings_is_one_model() -> None:
         ({"models": [{"model": "m", "parameters": [1]}]}, ("models[0].parameters", "[1]")),
         ({"models": [{"model": "a\0"}]}, ("models[0]", "not a path")),
         ({"models": [{"model": "m"}, {"model": "m"}]}, ("models[1].model", "listed twice")),
-        ({"models": [{"model": "m+adapter"}]}, ("a model and an adapter", "alone")),
+        ({"models": [{"model": "m+adapter"}]}, ("an adapter of another model", "first")),
+        ({"models": [{"model": "base+one+two"}]}, ("models[0].model", "base+one+two")),
         ({"models": [{"model": "m", "layer_range": [0, 1]}]}, ("layer_range",)),
         ({"base_model": None}, ("needs a base", "base_model")),
         ({"base_model": {"model": "x"}}, ("base_model", "expected a path")),
