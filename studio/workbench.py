@@ -19,6 +19,7 @@ import engine  # noqa: F401  (registers every method)
 from cache.columns import Columns
 from cache.rows import score_id
 from cache.store import Store
+from engine.bands import plain
 from engine.family.compatibility import Family
 from engine.jobs.executor import Executor
 from engine.jobs.reported import reported as report_rows
@@ -294,5 +295,5 @@ class Workbench:
         """Whether a recipe can leave as one LoRA adapter: task vectors of adapters alone, added."""
         if not find_method(recipe.method).additive or recipe.prune is not None:
             return False  # its coefficients may be of others than experts: `base`
-        used = [name for name, value in recipe.coefficients.items() if value]
+        used = {plain(name) for name, value in recipe.coefficients.items() if value}
         return bool(used) and all(self.family.experts[name].kind == "lora" for name in used)

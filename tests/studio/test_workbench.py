@@ -212,3 +212,10 @@ def test_only_a_sum_of_adapters_can_leave_as_one(bench: Workbench) -> None:
         assert not bench.adapter_only(recipe)
     alone = resolve(Recipe("task_arithmetic", {"terse": 0.5}), bench.names)
     assert bench.adapter_only(alone)  # terse is an adapter, helpful a whole checkpoint
+    bands = {"terse@1": 0.5, "terse@2": 1.0}
+    by_depth = resolve(Recipe("task_arithmetic", bands, {"groups": 2}), bench.names)
+    assert bench.adapter_only(by_depth)
+    mixed = resolve(
+        Recipe("task_arithmetic", bands | {"helpful@2": 1.0}, {"groups": 2}), bench.names
+    )
+    assert not bench.adapter_only(mixed)
