@@ -257,3 +257,21 @@ def test_a_cancelled_estimate_leaves_the_form(bench: Workbench, service: toy.Ser
     widget(at.button, "Cancel").click().run()
     until(lambda: "Cancelled" in texts(at.run()))
     assert not at.button(key="estimate").disabled
+
+
+def test_bands_of_layers_are_sliders_of_their_own(bench: Workbench) -> None:
+    at = opened("sobol")
+    groups = widget(at.number_input, "groups")
+    assert groups.max == bench.names.layers
+    groups.set_value(2).run()
+    assert [each.label for each in at.expander] == [
+        "task_arithmetic: 32 points over 4 coefficients"
+    ]
+    at.number_input(key="sweep_points").set_value(2).run()
+    started(at)
+    until(lambda: finished(bench))
+    found = [each for each in bench.measured().recipes if each.parameters.get("groups") == 2]
+    assert len(found) == 2 and not at.exception
+    assert {tuple(each.coefficients) for each in found} == {
+        ("helpful@1", "helpful@2", "terse@1", "terse@2")
+    }

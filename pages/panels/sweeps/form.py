@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from engine.bands import groups_of
+from engine.bands import GROUPS, groups_of
 from engine.method import METHODS, Method, first_method
 from engine.parameter import Parameter
 from engine.recipe import find_method
@@ -96,7 +96,9 @@ def ask(bench: Workbench) -> Form | None:
 def _size(bench: Workbench, method: Method, kept: Mapping[str, Any]) -> Size:
     """How many points a design really has; computed once per request."""
     known: dict[Any, Size] = st.session_state.setdefault("sweep_sizes", {})
-    groups = groups_of(kept["parameters"].get(method.name, {}))
+    before = groups_of(kept["parameters"].get(method.name, {}))
+    # its field is drawn below, with the other parameters
+    groups = int(st.session_state.get(_key(method, GROUPS), before) or 1)
     key = (method.name, int(kept["points"]), kept["strategy"], groups)
     if key not in known:
         known[key] = size_of(bench.study, method, int(kept["points"]), kept["strategy"], groups)
@@ -116,5 +118,9 @@ def _method(bench: Workbench, method: Method, size: Size, kept: Mapping[str, Any
 
 
 def _parameter(bench: Workbench, method: Method, each: Parameter, value: Any) -> Any:
-    key = f"sweep:{method.name}:{each.name}"
+    key = _key(method, each)
     return parameter_field(each, anchored(key, value), bench.names.models, key)
+
+
+def _key(method: Method, each: Parameter) -> str:
+    return f"sweep:{method.name}:{each.name}"
