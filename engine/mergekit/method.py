@@ -28,9 +28,6 @@ Base = Literal["needed", "optional", "plain"]
 """What `base_model` is to a method: the origin of differences, or one of the models like any other
 ("plain": it stands among them, and each has its parameters)."""
 
-Lacking = Literal["merged", "alone", "base alone", "base or nothing"]
-"""What happens to a tensor that not every model has."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -89,12 +86,6 @@ class Merge:
         shared: the parameters of the merge.
         ignored: parameters that mergekit takes and that change no result.
         random: whether the result depends on `Part.lots`; mergekit draws from torch's generator.
-        lacking: of a tensor that mergekit calls optional and that not every model has: "merged" of
-            those that have it, and refused where the base lacks it; taken as it is ("alone") from
-            the only one that has it, or only if that is the base; or, where too few have it, the
-            base's where only the base has it and left out otherwise ("base or nothing").
-        copies: float32 copies of a tensor that it holds at most beside its inputs, for every model
-            and once, as measured; the default is that of the largest.
     """
 
     name: str
@@ -108,7 +99,6 @@ class Merge:
     shared: tuple[Parameter, ...] = ()
     ignored: tuple[str, ...] = ()
     random: bool = False
-    lacking: Lacking = "merged"
     copies: tuple[int, int] = (4, 6)
 
     def check_models(self, count: int, has_base: bool, where: str) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     base="needed",
     most=1,
     ignored=("int8_mask",),
-    lacking="alone",
 )
 def arcee_fusion(inputs: Inputs) -> Tensor:
     """θ1 where it is important, else θ0."""

@@ -35,7 +35,6 @@ _NOTHING = 1e-6
     least=2,
     shared=(FILTER_WISE,),
     ignored=("int8_mask",),
-    lacking="base or nothing",
 )
 def model_stock(inputs: Inputs) -> Tensor:
     """t · mean(θ_i) + (1 − t) · θ0."""

@@ -24,7 +24,6 @@ T = Parameter("t", "float", "Up to which difference the other model is taken.", 
     most=1,
     shared=(T,),
     ignored=("int8_mask",),
-    lacking="base alone",
 )
 def nearswap(inputs: Inputs) -> Tensor:
     """w θ1 + (1 − w) θ0."""

@@ -36,7 +36,6 @@ _PARALLEL = 1e-16  # sin² φ up to which there is no arc
     each=(WEIGHT,),
     shared=(ROW_WISE, FLATTEN),
     ignored=("int8_mask",),
-    lacking="alone",
 )
 def nuslerp(inputs: Inputs) -> Tensor:
     """The point at w_2 / (w_1 + w_2)."""

@@ -32,7 +32,6 @@ _SPAN = 1 << 20
     most=1,
     shared=(T,),
     ignored=("int8_mask",),
-    lacking="alone",
     copies=(0, 3),
 )
 def slerp(inputs: Inputs) -> Tensor:
