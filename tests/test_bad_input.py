@@ -262,7 +262,7 @@ class TestRecipes:
             (good.replace("0.5", ".nan"), ("helpful", "nan")),
             (good.replace("task_arithmetic", "proxy_tuning"), ("weight-space",)),
             (good + "slices: []\n", ("slices",)),
-            ("merge_method: slerp\n", ("slerp", "task_arithmetic")),
+            ("merge_method: slurp\n", ("slurp", "task_arithmetic")),
             ("merge_method: linear\nmodels: []\n", ("no models are listed",)),
             (good + "  - x\n", ("merge.yaml:",)),
         ):

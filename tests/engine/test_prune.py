@@ -77,7 +77,7 @@ def test_other_rows_make_another_point_and_are_refused_where_the_recipe_says_whi
         def digest(self, objective: str, variant: str) -> str:
             return "others"
 
-    changed = Names(NAMES.experts, True, Others())
+    changed = Names(NAMES.experts, True, rows=Others())
     before, after = resolved(HARM), resolved(HARM, names=changed)
     assert point_id(before, "f") != point_id(after, "f")
     with pytest.raises(BadInput, match="rows of harm have changed since: they were harm-rows"):
