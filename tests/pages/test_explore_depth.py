@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.recipe import Recipe, resolve
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, widget
+from tests.pages.test_explore_curve import chart
+from tests.pages.test_explore_views import measure
 
 
 def banded(c: str = "helpful:0.5,terse:0.5", groups: int = 2) -> AppTest:
@@ -110,3 +115,33 @@ def test_a_press_takes_the_move_of_a_band_that_came_along(bench: Workbench) -> N
     at.button(key="compare_recipe").click().run()
     assert at.session_state["tray"][0].coefficients["terse@2"] == 0.25
     assert standing(at)["terse"] == 0.375
+
+
+@pytest.mark.parametrize("method", ["task_arithmetic", "linear"])
+def test_every_view_has_an_axis_for_each_band(bench: Workbench, method: str) -> None:
+    rng = np.random.default_rng(2)
+    names = ("helpful@1", "helpful@2", "terse@1", "terse@2") + ("base@1", "base@2") * (
+        method == "linear"
+    )
+    recipes = [
+        resolve(
+            Recipe(method, dict(zip(names, rng.uniform(0.1, 1.2, 6).round(2), strict=False)),
+                   {"groups": 2}),
+            bench.names,
+        )
+        for _ in range(20)
+    ]  # fmt: skip
+    measure(bench, recipes)
+    at = page("explore")
+    at.query_params["point"] = bench.point_id(recipes[0])
+    at.run()
+    assert standing(at)["helpful@2"] == recipes[0].coefficients["helpful@2"]
+    for view in ("Curve", "Surface", "Parallel"):
+        at.button_group(key="view:kind").set_value(view).run()
+        assert not at.exception, view
+        if view == "Curve":
+            along = at.selectbox(key="view:across").options
+            assert along == [f"Along: {name}" for name in recipes[0].coefficients]
+            at.selectbox(key="view:across").set_value("helpful@2").run()
+            assert not at.exception and chart(at)["layout"]["meta"]["curve"]["share"] is False
+    assert ("Shares: " in texts(at)) == (method == "linear")

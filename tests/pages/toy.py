@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.rows import clean
+from engine.bands import value_of
 from engine.errors import ParetoscopeError, bad
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
@@ -48,7 +49,7 @@ def scores(recipe: Recipe, study: Study) -> dict[str, float]:
     if recipe.method == "single":
         c = [float(name == recipe.parameters["model"]) for name in experts]
     else:
-        c = [recipe.coefficients.get(name, 0.0) for name in experts]
+        c = [value_of(recipe.coefficients, name) for name in experts]
     found = {}
     for k, objective in enumerate(study.objectives):
         own = c[k % len(c)]
