@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -29,17 +30,22 @@ EXPERTS = ("a", "b")
 COEFFICIENTS = {"a": 0.7, "b": 0.4}
 
 
-def shapes(gigabytes: float) -> dict[str, tuple[int, int]]:
-    """Matrices of a Llama whose bf16 files have about that size."""
-    found = {"model.embed_tokens.weight": (ROWS, WIDTH), "lm_head.weight": (ROWS, WIDTH)}
+def shapes(gigabytes: float) -> dict[str, tuple[int, ...]]:
+    """Weights of a Llama whose bf16 files have about that size."""
+    found: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens.weight": (ROWS, WIDTH), "lm_head.weight": (ROWS, WIDTH),
+        "model.norm.weight": (WIDTH,),
+    }  # fmt: skip
     layer = 0
-    while 2 * sum(a * b for a, b in found.values()) < gigabytes * 1e9:
+    while 2 * sum(map(math.prod, found.values())) < gigabytes * 1e9:
         stem = f"model.layers.{layer}."
         for name in "qkvo":
             found[f"{stem}self_attn.{name}_proj.weight"] = (WIDTH, WIDTH)
         found[f"{stem}mlp.up_proj.weight"] = (INNER, WIDTH)
         found[f"{stem}mlp.gate_proj.weight"] = (INNER, WIDTH)
         found[f"{stem}mlp.down_proj.weight"] = (WIDTH, INNER)
+        for name in ("input", "post_attention"):
+            found[f"{stem}{name}_layernorm.weight"] = (WIDTH,)
         layer += 1
     return found
 
