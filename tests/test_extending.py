@@ -147,4 +147,5 @@ def test_a_newcomer_reads_what_it_does_beside_its_slider(study: Study) -> None:
     ]
     found = {each.label: each.help for each in at.number_input}
     assert found["drop"].startswith("Share of each expert's changes that is dropped.")
-    assert "Allowed: [0, 1)." in found["drop"] and set(found) == {"drop", "seed", "strength"}
+    assert "Allowed: [0, 1)." in found["drop"]
+    assert set(found) == {"drop", "seed", "strength", "groups"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     summary="Adds a random part, large changes likelier, where the sign wins, as mergekit.",
     slider="This expert's weight, 0 none; not linear: signs are elected by weight.",
     source="arXiv 2406.11617",
-    mark="hourglass",
+    mark="star-triangle-down",
     corners=Corners(zero="base"),
     matrices=True,
     by_depth=True,
