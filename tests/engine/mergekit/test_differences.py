@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.mergekit import differences
-from engine.mergekit.differences import merged_differences
+from engine.mergekit.differences import merged_differences, summed
 from engine.mergekit.method import Inputs, Part
 
 VALUES = {"normalize": False, "rescale": True, "lambda": 1.0}
@@ -51,3 +51,17 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = [found(each) for each in (False, True)]
     monkeypatch.setattr(differences, "_BLOCK", 7)
     assert all(torch.equal(found(i == 1), whole[i]) for i in range(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("models", [1, 2, 3])
+def test_a_sum_is_torch_s_own_bit_for_bit(dtype: torch.dtype, models: int) -> None:
+    random = torch.Generator().manual_seed(models)
+    patterns = torch.randint(-(2**15), 2**15, (models, 4096), dtype=torch.int16, generator=random)
+    patterns[:, :2] = torch.tensor([0, -(2**15)], dtype=torch.int16)  # 0.0 and −0.0
+    rows = patterns.view(torch.bfloat16).to(dtype)  # NaN, infinities and subnormals among them
+    got, wanted = summed(rows), rows.sum(0)
+    assert torch.equal(got.isnan(), wanted.isnan())
+    bits = torch.int32 if dtype == torch.float32 else torch.int16
+    numbers = ~wanted.isnan()
+    assert torch.equal(got.view(bits)[numbers], wanted.view(bits)[numbers])
