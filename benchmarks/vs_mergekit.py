@@ -12,7 +12,7 @@ Tensors are compared element by element, in units in the last place of the dtype
 method: medians, and ratios mergekit's to ours. mergekit needs an environment of its own:
 
     python -m venv ENV && ENV/bin/pip install mergekit==0.1.5 torch==2.13.0
-    python -m benchmarks.vs_mergekit ENV/bin/python [--gigabytes 2] [--pairs 3]
+    python -m benchmarks.vs_mergekit ENV/bin/python [--gigabytes 2] [--pairs 3] [--methods a,b]
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("python", help="of an environment with mergekit 0.1.5")
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--methods", default=",".join(METHODS))
     args = parser.parse_args()
     torch.set_num_threads(1)
     with torch.no_grad(), tempfile.TemporaryDirectory() as made:
@@ -122,7 +123,7 @@ def main() -> None:
         ours_idle = ran([sys.executable, "-c", imported])[0]
         spec = FamilySpec(place / "base", {each: place / each for each in EXPERTS})
         composer = Composer(open_family(spec, text=False), device="cpu", compute_dtype="bfloat16")
-        for method in METHODS:
+        for method in args.methods.split(","):
             file = yaml(place, method)
             turns: dict[str, list[float]] = {"theirs": [], "ours": [], "load": [], "move": []}
             peaks: dict[str, int] = {"theirs": 0, "ours": 0}
