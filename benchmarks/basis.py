@@ -16,7 +16,6 @@ import argparse
 import json
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
@@ -26,6 +25,7 @@ import torch
 from safetensors.torch import save_file
 
 import engine  # noqa: F401  (registers the methods)
+from benchmarks.anonymous import peak
 from engine.family.compatibility import open_family
 from engine.merging.basis import Computed, Tensors
 from engine.recipe import METHODS
@@ -93,31 +93,6 @@ def cpu_seconds(run: Callable[[], object]) -> float:
     start = time.process_time()
     run()
     return time.process_time() - start
-
-
-def anonymous() -> int:
-    """Bytes of this process's memory that no file backs."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return 1024 * int(next(each for each in lines if each.startswith("RssAnon")).split()[1])
-
-
-def peak(run: Callable[[], object]) -> int:
-    """The most anonymous memory during a run, above that before it."""
-    start, most, done = anonymous(), 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal most
-        while not done.wait(0.005):
-            most = max(most, anonymous() - start)
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    try:
-        run()
-    finally:
-        done.set()
-        watching.join()
-    return most
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import LlamaConfig
+
+from benchmarks.anonymous import command
 
 WIDTH, INNER, ROWS = 2048, 5632, 32_000
 EXPERTS = ("a", "b")
@@ -80,15 +81,6 @@ def write_models(place: Path, gigabytes: float) -> None:
         (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-def anonymous(pid: int) -> int:
-    """Bytes of a process's memory that no file backs; 0 once it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0
-    return 1024 * next((int(each.split()[1]) for each in lines if each.startswith("RssAnon")), 0)
-
-
 def merged(place: Path, method: str, memory: str) -> tuple[Path, int, float]:
     """Directory, peak of anonymous memory and seconds of the command."""
     config, out = place / f"{method}.yaml", place / f"out-{method}"
@@ -96,16 +88,10 @@ def merged(place: Path, method: str, memory: str) -> tuple[Path, int, float]:
         json.dumps({"base": "base", "experts": {each: each for each in EXPERTS},
                     "method": method, "coefficients": COEFFICIENTS}), encoding="utf-8",
     )  # fmt: skip
-    command = [sys.executable, "-m", "engine", "merge", str(config), str(out)]
-    command += ["--memory", memory, "--workspace", str(place / "home"), "--device", "cpu"]
-    start, most = time.perf_counter(), 0
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while process.poll() is None:
-        most = max(most, anonymous(process.pid))
-        time.sleep(0.005)
-    _, said = process.communicate()
-    if process.returncode:
-        raise SystemExit(said.decode())
+    given = [sys.executable, "-m", "engine", "merge", str(config), str(out)]
+    given += ["--memory", memory, "--workspace", str(place / "home"), "--device", "cpu"]
+    start = time.perf_counter()
+    _, most = command(given)
     return out, most, time.perf_counter() - start
 
 

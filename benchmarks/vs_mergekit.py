@@ -19,11 +19,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,7 +31,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from benchmarks.merge_memory import COEFFICIENTS, EXPERTS, anonymous, write_models
+from benchmarks.anonymous import command
+from benchmarks.merge_memory import COEFFICIENTS, EXPERTS, write_models
 from engine.compose import Composer
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, resolve
@@ -43,25 +41,6 @@ from engine.study import FamilySpec
 METHODS: dict[str, dict[str, float]] = {"task_arithmetic": {}, "ties": {"density": 0.2}}
 IDS = torch.arange(5, 13)[None]
 ALONE = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-
-
-def ran(command: list[str]) -> tuple[float, int]:
-    """CPU-seconds of a command, and the most memory that no file backs."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    most = 0
-    process = subprocess.Popen(
-        command, env=os.environ | ALONE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    os.set_blocking(process.stdout.fileno(), False)  # type: ignore[union-attr]
-    said = b""
-    while process.poll() is None:
-        most = max(most, anonymous(process.pid))
-        said += process.stdout.read() or b""  # type: ignore[union-attr]
-        time.sleep(0.005)
-    if process.returncode:
-        raise SystemExit(said.decode()[-3000:])
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, most
 
 
 def yaml(place: Path, method: str) -> Path:
@@ -118,9 +97,9 @@ def main() -> None:
         place = Path(made)
         write_models(place, args.gigabytes)
         home = ["--workspace", str(place / "home"), "--device", "cpu"]
-        theirs_idle = ran([args.python, "-c", "import mergekit.scripts.run_yaml"])[0]
+        theirs_idle = command([args.python, "-c", "import mergekit.scripts.run_yaml"], ALONE)[0]
         imported = "import engine.export.mergefile, engine.merging, engine.decoding"
-        ours_idle = ran([sys.executable, "-c", imported])[0]
+        ours_idle = command([sys.executable, "-c", imported], ALONE)[0]
         spec = FamilySpec(place / "base", {each: place / each for each in EXPERTS})
         composer = Composer(open_family(spec, text=False), device="cpu", compute_dtype="bfloat16")
         for method in args.methods.split(","):
@@ -136,10 +115,10 @@ def main() -> None:
                     "theirs": [args.python, "-m", "mergekit.scripts.run_yaml", str(file)],
                     "ours": [sys.executable, "-m", "engine", "merge", str(file)],
                 }
-                for name, command in commands.items():
+                for name, given in commands.items():
                     shutil.rmtree(out[name], ignore_errors=True)
                     more = [] if name == "theirs" else home
-                    seconds, most = ran([*command, str(out[name]), *more])
+                    seconds, most = command([*given, str(out[name]), *more], ALONE)
                     idle = theirs_idle if name == "theirs" else ours_idle
                     if turn:  # the first one warms the caches
                         turns[name].append(seconds - idle)

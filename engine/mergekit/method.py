@@ -86,6 +86,7 @@ class Merge:
         shared: the parameters of the merge.
         ignored: parameters that mergekit takes and that change no result.
         random: whether the result depends on `Part.lots`; mergekit draws from torch's generator.
+        copies: float32 copies of a tensor that a merge holds: for each model, and once.
     """
 
     name: str

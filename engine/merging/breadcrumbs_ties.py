@@ -3,18 +3,14 @@ weighted sign wins (arXiv 2312.06795). `engine.mergekit.differences` has the for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
+from engine.merging.mergekit_parameters import Normalize
 from engine.method import Corners, InMergekit, method
 from engine.parameter import Limits, Says
 
 if TYPE_CHECKING:
     from engine.merging.basis import Basis, Tensors
-
-
-def _in_mergekit(coefficients: Mapping[str, float], parameters: Mapping[str, Any]) -> InMergekit:
-    return InMergekit(coefficients, parameters)
 
 
 @method(
@@ -26,7 +22,7 @@ def _in_mergekit(coefficients: Mapping[str, float], parameters: Mapping[str, Any
     corners=Corners(zero="base"),
     matrices=True,
     by_depth=True,
-    mergekit=_in_mergekit,
+    mergekit=InMergekit,
 )
 def breadcrumbs_ties(
     tensors: Tensors,
@@ -41,9 +37,7 @@ def breadcrumbs_ties(
         Limits(0.0, 1.0, open_high=True),
         Says("Share of each tensor's changes that are the largest and are removed."),
     ] = 0.01,
-    normalize: Annotated[
-        bool, Says("Divide by the sum of the weights that count, as a mean does.")
-    ] = False,
+    normalize: Normalize = False,
 ) -> Basis:
     """mergekit's `breadcrumbs_ties` with the coefficients as weights.
 

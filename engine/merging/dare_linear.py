@@ -3,10 +3,10 @@ had (cf. arXiv 2311.03099). `engine.mergekit.differences` has the formula."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
+from engine.merging.mergekit_parameters import Density, Rescale, Seed
 from engine.method import Corners, method
-from engine.parameter import Limits, Says
 
 if TYPE_CHECKING:
     from engine.merging.basis import Basis, Tensors
@@ -26,15 +26,9 @@ if TYPE_CHECKING:
 def dare_linear(
     tensors: Tensors,
     *,
-    density: Annotated[
-        float,
-        Limits(0.0, 1.0, open_low=True),
-        Says("Share of each tensor's changes that is kept, at random."),
-    ] = 0.5,
-    rescale: Annotated[
-        bool, Says("Scale what is kept of a tensor to the sum of magnitudes it had.")
-    ] = True,
-    seed: Annotated[int, Limits(0), Says("Which changes are kept; another seed keeps others.")] = 0,
+    density: Density = 0.5,
+    rescale: Rescale = True,
+    seed: Seed = 0,
 ) -> Basis:
     """mergekit's `dare_linear` with the coefficients as weights.
 

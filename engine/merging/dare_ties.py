@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
+from engine.merging.mergekit_parameters import Density, Normalize, Rescale, Seed
 from engine.method import Corners, method
-from engine.parameter import Limits, Says
 
 if TYPE_CHECKING:
     from engine.merging.basis import Basis, Tensors
@@ -25,18 +25,10 @@ if TYPE_CHECKING:
 def dare_ties(
     tensors: Tensors,
     *,
-    density: Annotated[
-        float,
-        Limits(0.0, 1.0, open_low=True),
-        Says("Share of each tensor's changes that is kept, at random."),
-    ] = 0.5,
-    normalize: Annotated[
-        bool, Says("Divide by the sum of the weights that count, as a mean does.")
-    ] = False,
-    rescale: Annotated[
-        bool, Says("Scale what is kept of a tensor to the sum of magnitudes it had.")
-    ] = True,
-    seed: Annotated[int, Limits(0), Says("Which changes are kept; another seed keeps others.")] = 0,
+    density: Density = 0.5,
+    normalize: Normalize = False,
+    rescale: Rescale = True,
+    seed: Seed = 0,
 ) -> Basis:
     """mergekit's `dare_ties` with the coefficients as weights.
 

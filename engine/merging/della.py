@@ -3,11 +3,17 @@ sign wins (arXiv 2406.11617). `engine.mergekit.differences` has the formula."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from engine.merging.della_chances import check_chances
+from engine.merging.mergekit_parameters import (
+    Density,
+    Epsilon,
+    Normalize,
+    Rescale,
+    Seed,
+    check_chances,
+)
 from engine.method import Corners, method
-from engine.parameter import Limits, Says
 
 if TYPE_CHECKING:
     from engine.merging.basis import Basis, Tensors
@@ -27,23 +33,11 @@ if TYPE_CHECKING:
 def della(
     tensors: Tensors,
     *,
-    density: Annotated[
-        float,
-        Limits(0.0, 1.0, open_low=True),
-        Says("Share of each tensor's changes that is kept, at random."),
-    ] = 0.5,
-    epsilon: Annotated[
-        float,
-        Limits(0.0, 0.5, open_high=True),
-        Says("How much likelier the largest changes are kept, and less likely the smallest."),
-    ] = 0.15,
-    normalize: Annotated[
-        bool, Says("Divide by the sum of the weights that count, as a mean does.")
-    ] = True,
-    rescale: Annotated[
-        bool, Says("Scale what is kept of a tensor to the sum of magnitudes it had.")
-    ] = True,
-    seed: Annotated[int, Limits(0), Says("Which changes are kept; another seed keeps others.")] = 0,
+    density: Density = 0.5,
+    epsilon: Epsilon = 0.15,
+    normalize: Normalize = True,
+    rescale: Rescale = True,
+    seed: Seed = 0,
 ) -> Basis:
     """mergekit's `della` with the coefficients as weights.
 
