@@ -26,14 +26,15 @@ def view_key(name: str) -> str:
 
 
 def remember(**values: str | None) -> None:
-    """Keep the address a way back to this view."""
-    for name, value in values.items():
-        if st.query_params.get(name) == value:
-            continue
-        if value is not None:
-            st.query_params[name] = value
-        else:
-            del st.query_params[name]
+    """Keep the address a way back to this view.
+
+    Told at once: the browser, told of one change after the other, would write the first of them
+    onto the entry of its history that it is leaving.
+    """
+    now = st.query_params.to_dict()
+    asked = {name: value for name, value in {**now, **values}.items() if value is not None}
+    if asked != now:
+        st.query_params.from_dict(asked)
 
 
 def kept() -> dict[str, Any]:

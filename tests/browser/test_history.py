@@ -33,6 +33,26 @@ def up(page: Page, objective: str) -> None:
     )
 
 
+def test_back_from_a_measured_point_leaves_it(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome)
+    wait_for_chart(page)
+    page.get_by_text("worker ready").wait_for()
+    press(slider(page, "harmless"), "ArrowRight", 1)
+    page.wait_for_function("location.search.includes('harmless%3A0.51')")
+    page.get_by_role("button", name="Evaluate", exact=True).click()
+    page.wait_for_function("location.search.includes('point=')")
+    page.get_by_role("button", name="Reset", exact=True).click()
+    page.wait_for_function("location.search.includes('harmless%3A0.5%2C')")
+    press(slider(page, "harmless"), "ArrowRight", 1)
+    page.wait_for_function("location.search.includes('point=')")
+
+    page.go_back()
+    page.wait_for_function("!location.search.includes('point=')")
+    expect(slider(page, "harmless")).to_have_value("0.5")
+    assert page.complaints == []  # type: ignore[attr-defined]
+    page.context.close()
+
+
 def test_back_and_forward_go_through_what_was_done(shipped: Served, chrome: Browser) -> None:
     page = shipped.open(chrome)
     wait_for_chart(page)
