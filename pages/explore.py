@@ -206,7 +206,11 @@ def preference_panel() -> None:
         found = from_text(asked, [axis.name for axis in over])
         if found is not None:
             prefer.prefer(over, found)
-    prefer.panel(bench, visible(bench), over, on_take=taken, bounds=bounding.bounds())
+    asked = bench, visible(bench), over, bounding.bounds()
+    if preference_tab.open:
+        prefer.panel(*asked, on_take=taken)
+    else:
+        prefer.mark(*asked)
     now = prefer.preference(over)
     charting.remember(prefer=to_text(now))
     if first_steps.watch(bench, "prefer", "/".join(sorted(now.names)), to_text(now)):
@@ -221,7 +225,8 @@ if "address_refused" in st.session_state:
     st.text(f"This address cannot be used: {st.session_state['address_refused']}")
 wide, narrow = st.columns([2.6, 1], gap="medium")
 with narrow:
-    recipe_tab, preference_tab = st.tabs(["Recipe", "Preference"])
+    # a slider takes the browser a while to mount: those of a hidden tab are drawn when it is opened
+    recipe_tab, preference_tab = st.tabs(["Recipe", "Preference"], key="side", on_change="rerun")
     with recipe_tab:
         recipe_panel()
         with st.container(key="explore_activity", gap="xsmall"):

@@ -97,6 +97,13 @@ def page(name: str) -> AppTest:
     return AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=30)
 
 
+def preferring(name: str = "explore") -> AppTest:
+    """A page whose Preference tab is open; its sliders are drawn only then."""
+    found = page(name)
+    found.session_state["side"] = "Preference"
+    return found
+
+
 def widget(widgets: Sequence[Any], label: str) -> Any:
     """The one widget with this label."""
     [found] = [each for each in widgets if each.label == label]

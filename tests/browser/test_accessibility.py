@@ -56,7 +56,7 @@ def explore(page: Page) -> Iterator[str]:
     wait_for_chart(page)
     yield "Explore, trade-off and recipe"
     page.get_by_role("tab", name="Preference").click()
-    page.wait_for_selector(".picked[data-point]")
+    page.wait_for_selector(".st-key-take")
     with redrawn(page):
         page.get_by_role("radio", name="Surface").click()
     yield "Explore, surface and preference"

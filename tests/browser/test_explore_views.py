@@ -36,7 +36,7 @@ def weight_slider(page: Page, objective: str):
 def prefer(page: Page) -> None:
     """Turn to the preference."""
     page.get_by_role("tab", name="Preference").click()
-    page.wait_for_selector(".picked[data-point]")
+    page.wait_for_selector(".st-key-take")
 
 
 def bind(page: Page, objective: str, end: str, value: float) -> None:

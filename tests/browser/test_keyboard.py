@@ -61,7 +61,7 @@ def test_from_the_address_to_an_export_by_keyboard(shipped: Served, chrome: Brow
 
     tab_to(page, "tab", "Recipe", key="Shift+Tab")
     page.keyboard.press("ArrowRight")
-    page.wait_for_selector(".picked[data-point]")
+    page.locator(".st-key-weights input[type=range]").first.wait_for()
     assert focused(page) == ("tab", "Preference")
     tab_to(page, "slider", "refusals")
     for _ in range(8):

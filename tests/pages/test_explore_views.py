@@ -14,7 +14,7 @@ from studio.decide.preference import Preference
 from studio.points import predicting
 from studio.points.view import axes_of
 from studio.workbench import Workbench
-from tests.app_fixtures import page, texts, until, whole, widget
+from tests.app_fixtures import page, preferring, texts, until, whole, widget
 
 
 def measure(bench: Workbench, recipes: list[Recipe]) -> None:
@@ -146,8 +146,34 @@ def test_a_pick_meets_the_bounds_of_an_address_at_once(swept: Workbench) -> None
     assert facts[measured.row_of[mark["point"]]] <= float(f"{most:g}") < facts.max()
 
 
-def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Workbench) -> None:
+def test_sliders_of_a_preference_are_drawn_once_its_tab_is_open(swept: Workbench) -> None:
     at = page("explore")
+    at.query_params["prefer"] = "facts:1.00,manners:0.00"
+    at.run()
+
+    def weighed() -> list[float]:
+        return [each.value for each in at.slider if (each.key or "").startswith("weight:")]
+
+    def marked() -> str:
+        mounted = [each.proto for each in at.get("bidi_component")]
+        [found] = [each.json for each in mounted if "picked" in each.component_name]
+        return str(json.loads(found)["mark"]["point"])
+
+    before = marked()
+    assert weighed() == []
+    at.session_state["side"] = "Preference"
+    at.run()
+    assert weighed() == [1.0, 0.0, 0.0] and marked() == before
+    at.session_state["side"] = "Recipe"
+    at.run()
+    assert weighed() == [] and marked() == before
+    at.session_state["side"] = "Preference"
+    at.run()
+    assert weighed() == [1.0, 0.0, 0.0] and marked() == before
+
+
+def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Workbench) -> None:
+    at = preferring()
     at.query_params["prefer"] = "facts:1.00,manners:0.00"
     at.run()
     assert not at.exception
@@ -169,7 +195,7 @@ def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Work
 
 
 def test_the_pick_is_that_of_a_weight_that_moved_along_with_the_press(swept: Workbench) -> None:
-    at = page("explore")
+    at = preferring()
     at.query_params["prefer"] = "facts:1.00,manners:0.00"
     at.run()
     measured = swept.measured()
@@ -252,7 +278,7 @@ def test_one_front_is_chosen_once_and_everything_on_the_page_uses_it(swept: Work
 
     measured = swept.measured()
     whole = int(measured.front_of(axes).sum())
-    at = page("explore").run()
+    at = preferring().run()
     assert said(at) == "Front over: facts, manners, loss" and "over" not in at.query_params
     assert weighed(at) == ["facts", "manners", "loss"]
     assert f"{whole} of {len(measured)} points on the front." in texts(at)

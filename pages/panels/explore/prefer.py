@@ -192,41 +192,59 @@ def _front(measured: Measured, found: Front, axes: Sequence[Axis]) -> None:
         pad.pad([axis.name for axis in axes], key=key, on_move=lambda: _moved(axes, key))
 
 
+def _pick(
+    bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds, now: Preference
+) -> Pick | None:
+    ranges = frozen(measured, axes, len(bench.names.models))
+    return pick(measured, axes, now, bounds, ranges, axes_of(bench.objectives))
+
+
+def _show(measured: Measured, axes: Sequence[Axis], found: Pick, now: Preference) -> None:
+    """The pick in words and its mark on the chart."""
+    told = _told(axes)
+    pad.picked(pad.picked_data(measured, found, now, told.turn, told.shown))
+
+
+def mark(bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> None:
+    """Mark the pick on the chart while the panel itself is out of sight."""
+    now = preference(axes)
+    found = _pick(bench, measured, axes, bounds, now)
+    if found is not None:
+        _show(measured, axes, found, now)
+
+
 def panel(
     bench: Workbench,
     measured: Measured,
     axes: Sequence[Axis],
+    bounds: Bounds,
     *,
     on_take: Callable[[str], Any],
-    bounds: Bounds | None = None,
 ) -> Pick | None:
     """Draw the panel, for a fragment; the pick.
 
     Args:
         axes: the objectives of the front; with three there is the pad.
-        on_take: called with the id of the point whose recipe is to go into the sliders.
         bounds: on any of the study's objectives.
+        on_take: called with the id of the point whose recipe is to go into the sliders.
     """
-    bounds = bounds or {}
     every = axes_of(bench.objectives)
-    ranges = frozen(measured, axes, len(bench.names.models))
     with st.container(key="preference_panel", gap="xsmall"):
         now = sliders(axes)
-        found = pick(measured, axes, now, bounds, ranges, every)
+        found = _pick(bench, measured, axes, bounds, now)
         if found is None:
             missing = ", ".join(axis.label for axis in axes)
             st.text(f"Nothing to pick from yet: no point has a score for all of {missing}.")
             return None
         _front(measured, found.front, axes)
-        told = _told(axes)
-        pad.picked(pad.picked_data(measured, found, now, told.turn, told.shown))
+        _show(measured, axes, found, now)
         with st.container(key="unmet", gap=None):
             for sentence in unmet_words(found):
                 st.text(sentence)
         recipe, point = measured.recipes[found.row], measured.ids[found.row]
 
         def row_now() -> int:  # a move that came along with the press is newer than the pick
-            again = pick(measured, axes, _hear(axes), bounds, ranges, every)
+            again = _pick(bench, measured, axes, bounds, _hear(axes))
             return found.row if again is None else again.row
 
         st.button(
@@ -242,6 +260,7 @@ def panel(
         with st.expander("Why this one", key="why"):
             for sentence in why(measured, found, now, bool(bound_on(every, bounds))):
                 st.text(sentence)
+            ranges = frozen(measured, axes, len(bench.names.models))
             st.text(scale_words(found.front, ranges is not None))
     return found
 

@@ -34,6 +34,8 @@ def test_a_step_is_ticked_once_it_was_done(bench: Workbench) -> None:
     until(lambda: bench.advance() or whole(bench, 5))
     at.run()
     assert ticked(at) == {"Move a slider", "Evaluate the mixture"}
+    at.session_state["side"] = "Preference"
+    at.run()
     [weight] = [each for each in at.slider if re.match("weight:.*:facts$", each.key or "")]
     weight.set_value(0.8).run()
     assert ticked(at) == ALL - {"Compare two", "Export one"}
