@@ -19,6 +19,7 @@ from engine.family.fingerprint import family_fingerprint
 from engine.family.memory import available_memory
 from engine.merging.banded import Banded
 from engine.merging.basis import Basis, Computed, Tensors
+from engine.merging.low_rank import Kept, LowRank
 from engine.merging.sparse import Sparse
 from engine.merging.stored import LEAST, Stored
 from engine.method import Method
@@ -84,26 +85,36 @@ class Bases:
         lasting = keep and method.passes and _is_ours(method) and self._tensors.size >= LEAST
         stored = self._stored if lasting else None
         if stored is None:
-            return self._computed(method, structural, keep)
+            return _ready(self._computed(method, structural, keep))
         file = stored.file(method.name, structural)
-        if (known := self._read(stored, file)) is not None:
-            return known
+        known = self._read(stored, file, method, structural)
+        if known is not None:
+            return _ready(known)
         with stored.alone(file, self._tensors.tick):
-            if (known := self._read(stored, file)) is not None:
-                return known  # another process has computed it meanwhile
+            known = self._read(stored, file, method, structural)
+            if known is not None:
+                return _ready(known)  # another process has computed it meanwhile
             basis = self._computed(method, structural)
-            if isinstance(basis, Sparse):
+            if isinstance(basis, Sparse | Kept):
                 stored.write(file, basis.stored())
-        return basis
+        return _ready(basis)
 
     def _computed(self, method: Method, structural: dict[str, Any], keep: bool = True) -> Basis:
         basis: Basis = method.build(self._tensors, **structural)
+        if keep and isinstance(basis, LowRank):
+            return basis.factored()
         return basis.materialise() if keep and isinstance(basis, Computed) else basis
 
-    def _read(self, stored: Stored, file: Path) -> Sparse | None:
+    def _read(
+        self, stored: Stored, file: Path, method: Method, structural: dict[str, Any]
+    ) -> Sparse | Kept | None:
         found = stored.read(file, self._tensors.tick)
+        if found is None:
+            return None
         try:
-            return None if found is None else Sparse.restored(self._tensors, found)
+            if method.matrices:
+                return Kept.restored(method.build(self._tensors, **structural), found)
+            return Sparse.restored(self._tensors, found)
         except (KeyError, ValueError, RuntimeError) as error:
             log.warning("%s is of something else (%s) and will be rebuilt", file, error)
             return None
@@ -131,6 +142,13 @@ class Bases:
                 break
             used -= sizes[key]
             del self._kept[key]
+
+
+def _ready(basis: Basis) -> Basis:
+    """The basis as moves use it."""
+    if isinstance(basis, Kept):
+        basis.multiply()
+    return basis
 
 
 def _is_ours(method: Method) -> bool:

@@ -2,7 +2,7 @@
 
     Whole     task vectors of one tensor, expert by expert, each read when it is asked for
     LowRank   θ(c) = θ0 + Σ c_i L_i R_i, (L, R) = factor(whole)      computes them at every pass
-    Kept      the same with the products kept in memory, or L and R where these are too large
+    Kept      the same with L and R kept in memory, or, where there is room, their products
 
 n experts share a tensor's rank, so that their L and R take at most two square matrices, where the
 products are n. Multiplying them out is what a slider move would mostly wait for: it is done once
@@ -118,27 +118,81 @@ class LowRank:
         needed = any(coefficients[expert] != 0.0 for expert in self.tensors.experts)
         _write(self.tensors, name, self.factors(name) if needed else (), coefficients, out)
 
+    @property
+    def matrices(self) -> list[str]:
+        """Names of the tensors that it takes."""
+        return [name for name in self.tensors.names if self.takes(name)]
+
+    def factored(self) -> Kept:
+        """The same basis with L and R kept in memory."""
+        return Kept(self, {name: self.factors(name) for name in self.matrices})
+
     def materialise(self) -> Kept:
         """The same basis with W kept in memory, so that a slider move only uses it."""
-        return Kept(self)
+        found = self.factored()
+        found.multiply()
+        return found
 
 
 class Kept:
-    """A basis whose W is kept on matrices; the other tensors' is computed at every pass."""
+    """A basis whose W is kept on matrices; the other tensors' is computed at every pass.
 
-    def __init__(self, source: LowRank) -> None:
-        self.tensors = tensors = source.tensors
+    Args:
+        source: the basis.
+        factors: of every tensor that it takes.
+    """
+
+    def __init__(self, source: LowRank, factors: Mapping[str, Sequence[Factors]]) -> None:
+        self.tensors = source.tensors
         self._others = source.others
-        names = [name for name in tensors.names if source.takes(name)]
-        elements = sum(tensors.merged_shape(name).numel() for name in names)
-        multiply = 4 * elements * len(tensors.experts) <= PRODUCTS
-        self._factors: dict[str, Sequence[Factors]] = {}
+        # one layout, whoever made them: another may be multiplied in another order
+        self._factors = {
+            name: [Factors(*(each.contiguous() for each in part)) for part in parts]
+            for name, parts in factors.items()
+        }
         self._products: dict[str, Sequence[Tensor | None]] = {}
-        for name in names:
-            if multiply:
-                self._products[name] = [_product(each) for each in source.factors(name)]
-            else:
-                self._factors[name] = source.factors(name)
+
+    def multiply(self) -> None:
+        """Keep the products in place of the factors, where there is room for all of them."""
+        shapes = [self.tensors.merged_shape(name) for name in self._factors]
+        elements = sum(shape.numel() for shape in shapes)
+        if 4 * elements * len(self.tensors.experts) > PRODUCTS:
+            return
+        for name in list(self._factors):
+            self._products[name] = [_product(each) for each in self._factors.pop(name)]
+            self.tensors.tick()
+
+    def stored(self) -> dict[str, Tensor]:
+        """The factors, which are not multiplied yet, as tensors that a file can hold: `left` and
+        `right` of each expert by the tensor's place among those that it takes."""
+        return {
+            f"{place}.{expert}.{side}": tensor.cpu()
+            for place, parts in enumerate(self._factors.values())
+            for expert, part in enumerate(parts)
+            for side, tensor in zip(Factors._fields, part, strict=True)
+        }
+
+    @classmethod
+    def restored(cls, source: LowRank, found: Mapping[str, Tensor]) -> Kept:
+        """What `stored` gave for the same family and method.
+
+        Raises:
+            KeyError, ValueError: it is another family's.
+        """
+        tensors, factors = source.tensors, {}
+        for place, name in enumerate(source.matrices):
+            parts = []
+            for expert in range(len(tensors.experts)):
+                left, right = (
+                    found[f"{place}.{expert}.{side}"].to(tensors.device, copy=True)
+                    for side in Factors._fields
+                )
+                if (len(left), right.shape[1]) != tuple(tensors.merged_shape(name)):
+                    raise ValueError(f"W of {name} is {len(left)} x {right.shape[1]}")
+                parts.append(Factors(left, right))
+            factors[name] = parts
+            tensors.tick()
+        return cls(source, factors)
 
     @property
     def bytes(self) -> int:

@@ -1,6 +1,6 @@
 """Bases in a workspace: what one process computes is there for the others and the next start.
 
-    <workspace>/bases/<key>.safetensors     a sparse W, and its digest beside it
+    <workspace>/bases/<key>.safetensors     a sparse W or its thin factors, and its digest beside it
                       <key>.lock            held by the process that computes it; the others wait
 
 The key says the family, the method with its structural parameters, the code that computed it, and

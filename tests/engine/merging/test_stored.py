@@ -15,7 +15,7 @@ import torch
 
 from engine.errors import Cancelled
 from engine.merging import bases as module
-from engine.merging import stored
+from engine.merging import low_rank, stored
 from engine.merging.bases import Bases
 from engine.merging.basis import Basis, Tensors
 from engine.merging.checked_file import digest_file
@@ -76,7 +76,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("method", ["ties", "pcb", "breadcrumbs", "dare", "compeft"])
+@pytest.mark.parametrize("method", ["ties", "pcb", "breadcrumbs", "dare", "compeft", "tsv", "rtsv"])
 def test_another_process_finds_what_one_has_computed(
     method: str, tensors: Callable[..., Tensors], tmp_path: Path, built: list[str]
 ) -> None:
@@ -146,16 +146,40 @@ def test_a_damaged_or_foreign_file_is_computed_again(
     assert same(first, Bases(tensors(), tmp_path).of(recipe("ties"))) and not built
 
 
+@pytest.mark.parametrize(
+    ("method", "other"),
+    [
+        ("ties", {"0.lengths": torch.tensor([3])}),
+        ("tsv", {"0.0.left": torch.zeros(3, 2)}),
+        ("tsv", {f"0.{n}.{side}": torch.zeros(2, 2) for n in (0, 1) for side in ("left", "right")}),
+    ],
+)
 def test_a_basis_of_other_tensors_is_computed_again(
-    tensors: Callable[..., Tensors], tmp_path: Path, built: list[str]
+    method: str,
+    other: dict[str, torch.Tensor],
+    tensors: Callable[..., Tensors],
+    tmp_path: Path,
+    built: list[str],
 ) -> None:
     held = Bases(tensors(), tmp_path)
-    held.of(recipe("ties"))
+    held.of(recipe(method))
     [file] = (tmp_path / "bases").glob("*.safetensors")
     assert held._stored is not None
-    held._stored.write(file, {"0.lengths": torch.tensor([3])})
-    Bases(tensors(), tmp_path).of(recipe("ties"))
-    assert built == ["ties", "ties"]
+    held._stored.write(file, other)
+    Bases(tensors(), tmp_path).of(recipe(method))
+    assert built == [method, method]
+
+
+def test_factors_too_large_to_multiply_are_found_again(
+    tensors: Callable[..., Tensors],
+    tmp_path: Path,
+    built: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(low_rank, "PRODUCTS", 0)
+    first = Bases(tensors(), tmp_path).of(recipe("tsv"))
+    second = Bases(tensors(), tmp_path).of(recipe("tsv"))
+    assert built == ["tsv"] and same(first, second)
 
 
 def test_the_least_recently_used_makes_room(
