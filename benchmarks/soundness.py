@@ -26,7 +26,8 @@ from unittest.mock import patch
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine.compose import ComposedModel, Composer
+from engine.compose import Composer
+from engine.composed import ComposedModel
 from engine.decoding import loop, soundness, teacher_forced
 from engine.decoding.fed import feed_as
 from engine.decoding.feeding import PLAIN

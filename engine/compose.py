@@ -11,14 +11,14 @@ stale, `Composer.restore` writes it back, always from θ0 and therefore bit for 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from engine.bands import plain
+from engine.composed import ComposedModel
 from engine.decoding.fed import feed_as
 from engine.decoding.feeding import PLAIN
 from engine.decoding.fusion import Mixture
@@ -30,12 +30,13 @@ from engine.family.live_depth import live_depth
 from engine.family.loading import load_module
 from engine.family.memory import extra_elements, running_elements
 from engine.family.text import Text
-from engine.merging.adapters import AdapterModel
+from engine.merging.adapters import AdapterModel, runs_unmerged
 from engine.merging.bases import Bases
 from engine.merging.basis import Basis, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
 from engine.merging.peft_layers import attach
-from engine.numerics import BUCKETS, FED_BUCKETS, Numerics
+from engine.merging.stacked import NotByRow
+from engine.numerics import BUCKETS, FED_BUCKETS, STACKED, Numerics
 from engine.pruning.pruner import Pruner
 from engine.pruning.zeros import Pruned, Zeros
 from engine.recipe import Recipe, find_method, unmerged
@@ -44,30 +45,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from engine.family.placement import Placement
-
-
-@dataclass(eq=False)
-class ComposedModel:
-    """What a recipe runs as.
-
-    Attributes:
-        recipe: the resolved recipe.
-        modules: transformers models in eval mode, in the mixture's order.
-        mixture: how their logits are combined; None for one module whose logits stay untouched.
-        vocabulary: ids from here on are masked after combining; None masks nothing.
-        rows: logits of every module are cut to these common rows; None cuts nothing.
-        cost: parameters run per generated token ÷ the base's.
-        text: the family's tokenizer, template and end tokens.
-    """
-
-    recipe: Recipe
-    modules: tuple[PreTrainedModel, ...]
-    mixture: Mixture | None
-    vocabulary: int | None
-    rows: int | None
-    cost: float
-    text: Text
-    coefficients: Mapping[str, float] = field(default_factory=dict)
 
 
 class Composer:
@@ -96,7 +73,9 @@ class Composer:
         self._feedings = feedings(family, workspace)
         plain = all(each == PLAIN for each in self._feedings.values())
         dtype = str(self.dtype).removeprefix("torch.")
-        self.numerics = Numerics(self.device.type, dtype, BUCKETS if plain else FED_BUCKETS)
+        several = sum(each.kind == "lora" for each in family.experts.values()) > 1
+        buckets = (BUCKETS if plain else FED_BUCKETS) + (STACKED if several else 0)
+        self.numerics = Numerics(self.device.type, dtype, buckets)
         self.live: ComposedModel | None = None
         self._tick: Callable[[], None] = nothing
         self._modules: dict[str, PreTrainedModel] = {}
@@ -123,8 +102,7 @@ class Composer:
                     recipe.coefficients, self.family.names, **dict(recipe.parameters)
                 )
                 return self._fused(recipe, mixture)
-            strength = float(recipe.parameters.get("strength", 1.0))
-            coefficients = {k: v * strength for k, v in recipe.coefficients.items()}
+            coefficients = _scaled(recipe)
             unmerged = runs_unmerged(recipe, self.family)
             module = self.adapters.module if unmerged else self.merged.module
             adapters = self.adapters.parameters(coefficients) if unmerged else 0
@@ -141,6 +119,24 @@ class Composer:
             )
             self._write(model)
             return model
+
+    def compose_rows(
+        self, recipes: Sequence[Recipe], tick: Callable[[], None] = nothing
+    ) -> ComposedModel:
+        """One model for several recipes that add LoRA experts: each row of a batch is of the recipe
+        that `route` says.
+
+        Raises:
+            NotByRow: the base's class or a layer of its does not allow it; at the first forward
+                too, where a layer is not given rows.
+        """
+        if self._feedings["base"] != PLAIN or not self.adapters.by_row:
+            raise NotByRow("adapters of this base run for a whole batch")
+        mixtures = tuple(map(_scaled, recipes))
+        first = self.compose(recipes[0], tick)
+        model = replace(first, mixtures=mixtures, route=self.adapters.route)
+        self.restore(model, tick)
+        return model
 
     @contextmanager
     def ticking(self, tick: Callable[[], None]) -> Iterator[None]:
@@ -233,7 +229,10 @@ class Composer:
         self.live = whole if pruned else model
         try:
             if self._adapters is not None and model.modules[0] is self._adapters.module:
-                self._adapters.mix(model.coefficients)
+                if model.mixtures:
+                    self._adapters.mix_rows(model.mixtures)
+                else:
+                    self._adapters.mix(model.coefficients)
             else:
                 self.merged.write(self.basis(model.recipe), model.coefficients, self._tick)
             if pruned:
@@ -287,13 +286,7 @@ class Composer:
         )
 
 
-def runs_unmerged(recipe: Recipe, family: Family) -> bool:
-    """Whether a recipe only adds LoRA experts' task vectors, which is exact without merging; what
-    is pruned is merged."""
-    used = {plain(name) for name, value in recipe.coefficients.items() if value != 0.0}
-    return (
-        recipe.prune is None
-        and find_method(recipe.method).additive
-        and bool(used)
-        and all(family.experts[name].kind == "lora" for name in used)
-    )
+def _scaled(recipe: Recipe) -> dict[str, float]:
+    """A weight-space recipe's coefficients times its strength."""
+    strength = float(recipe.parameters.get("strength", 1.0))
+    return {name: value * strength for name, value in recipe.coefficients.items()}

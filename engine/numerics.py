@@ -10,6 +10,9 @@ BUCKETS = 1
 FED_BUCKETS = 2
 """The same where a model of the family is of a class that is not fed like plain attention."""
 
+STACKED = 2
+"""Added to either where several LoRA experts run as one product: their sum is rounded otherwise."""
+
 
 @dataclass(frozen=True)
 class Numerics:
@@ -18,7 +21,7 @@ class Numerics:
     Attributes:
         device: kind of device, "cpu" or "cuda".
         dtype: compute dtype, "float32", "bfloat16" or "float16".
-        buckets: version of the canonical batch shapes.
+        buckets: version of the canonical batch shapes, and of how adapters are added.
     """
 
     device: str

@@ -22,7 +22,7 @@ FLOORS = (
     ("engine.jobs",),
     ("engine.search", "engine.export", "engine.demo"),
     ("engine.scoring",),
-    ("engine.compose",),
+    ("engine.compose", "engine.composed"),
     ("engine.pruning",),
     ("engine.merging", "engine.decoding", "engine.mergekit"),
     ("engine.family",),

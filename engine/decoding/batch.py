@@ -17,6 +17,7 @@ import copy
 import functools
 import operator
 from collections.abc import Iterator, Sequence
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -40,12 +41,19 @@ def positions(pads: Tensor, columns: int) -> Tensor:
     return (torch.arange(columns, device=pads.device) - pads[:, None]).clamp_(min=0)
 
 
+class Routed(Fused, Protocol):
+    """A model whose rows are of different mixtures."""
+
+    def route(self, owners: Tensor, /) -> None: ...
+
+
 class Batch:
     """Rows of token ids with their caches; `feed` appends columns and returns the combined logits.
 
     Args:
         widen: use float32 from the output projection on for a single model too; fused ones always
             do.
+        owners: which of the model's mixtures each row is of, for one that has several.
 
     Attributes:
         feeding: what all modules allow.
@@ -60,6 +68,7 @@ class Batch:
         bucket: Bucket,
         tick: Tick,
         widen: bool = False,
+        owners: Sequence[int] | None = None,
     ) -> None:
         self.model = model
         self.tick = tick
@@ -78,6 +87,7 @@ class Batch:
         self.prompts = torch.tensor(padded, device=self.device)
         self.pads = torch.tensor([self.width - len(ids) for ids in prompts], device=self.device)
         self.padded = any(len(ids) < self.width for ids in prompts)
+        self.owners = None if owners is None else torch.tensor(owners, device=self.device)
         self._reserve(self.width)
 
     def __len__(self) -> int:
@@ -108,6 +118,8 @@ class Batch:
         logits = []
         for stage in self.stages:
             self.tick()  # outside of inference mode: it may run work of its own that writes weights
+            if self.owners is not None:
+                cast("Routed", self.model).route(self.owners)
             with torch.inference_mode():
                 found = stage.run(ids, real, self.positions[:, :stop], keep)
                 logits.append(found[..., : self.model.rows].float())
@@ -187,3 +199,5 @@ class Batch:
         self.pads = self.pads.index_select(0, chosen)
         self.positions = self.positions.index_select(0, chosen)
         self.real = self.real.index_select(0, chosen)
+        if self.owners is not None:
+            self.owners = self.owners.index_select(0, chosen)

@@ -9,6 +9,7 @@ that several of them can be run in turns.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -106,6 +107,7 @@ def steps(
     bucket: Bucket = CANONICAL,
     tick: Tick = no_tick,
     on_tokens: Callable[[int, int], None] | None = None,
+    owners: Sequence[int] | None = None,
 ) -> Generator[None, None, list[Generation]]:
     """`generate` step by step: yields when every row of a batch has its next token, before that
     token is fed. While suspended, the modules may hold other weights; its own must be restored
@@ -127,11 +129,14 @@ def steps(
         return "length" if len(written) >= max_new_tokens else None
 
     bucket = within_memory(bucket, model)
+    numbers = range(len(prompts)) if owners is None else _numbered(owners)
     for indices in bucket.batches([len(ids) + max_new_tokens for ids in prompts]):
-        batch = Batch(model, [prompts[index] for index in indices], bucket, tick)
+        theirs = None if owners is None else [owners[index] for index in indices]
+        rows = [prompts[index] for index in indices]
+        batch = Batch(model, rows, bucket, tick, owners=theirs)
         (_, logits) = list(batch.read())[-1]
         alive = [(index, list[int]()) for index in indices]
-        keys = row_keys(sampling.seed, indices, batch.device)
+        keys = row_keys(sampling.seed, [numbers[index] for index in indices], batch.device)
         sound: Tensor | None = None
         running: Tensor | None = None  # rows that have not ended; None: an ended one is gone
         for position in range(max_new_tokens):
@@ -169,3 +174,13 @@ def steps(
         if sound is not None and not bool(sound):
             raise Unsound(NOT_FINITE)
     return [results[index] for index in range(len(prompts))]
+
+
+def _numbered(owners: Sequence[int]) -> list[int]:
+    """The place of each prompt among those of its owner."""
+    counts: Counter[int] = Counter()
+    found = []
+    for owner in owners:
+        found.append(counts[owner])
+        counts[owner] += 1
+    return found

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.compose import ComposedModel, Composer
+from engine.compose import Composer
+from engine.composed import ComposedModel
 from engine.decoding.fed import feeding_of, unwrapped
 from engine.decoding.feeding import Feeding
 from engine.decoding.fusion import Mixture

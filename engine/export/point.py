@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.compose import ComposedModel, Composer, runs_unmerged
+from engine.compose import Composer
+from engine.composed import ComposedModel
 from engine.errors import bad
 from engine.export.card import Papers, hub_id, write_papers
 from engine.export.checkpoint import copy_model, merge_to, planned
@@ -40,6 +41,7 @@ from engine.export.verify import (
 )
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
+from engine.merging.adapters import runs_unmerged
 from engine.merging.basis import nothing
 from engine.merging.peft_layers import resized_rows
 from engine.recipe import Recipe

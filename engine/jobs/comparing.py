@@ -9,18 +9,24 @@ weight space share the one live module, whose weights are written again, bit for
 column goes on; so a column's texts are those of a job "generate" of its own. The first turn is one
 step; from then on a turn lasts `TURN` times as long as the slowest rewriting, which keeps rewriting
 under 1 / (1 + TURN) of the time, and without any rewriting every turn is one step.
+
+Columns that only add LoRA experts write together where they are few rows: one batch, each row with
+the scales of its own column. What that saves is the weights' way through the processor, which many
+rows share anyway: beyond `TOGETHER` rows each column is as fast by itself. Merging them instead
+would round their weights.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from engine.compose import ComposedModel, Composer
+from engine.compose import Composer
+from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
 from engine.decoding.loop import Generation, steps
 from engine.errors import BadInput, Cancelled, ParetoscopeError, bad
@@ -28,6 +34,7 @@ from engine.jobs.evaluating import reason
 from engine.jobs.generating import Request, Stream, request_of
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.served import Emit
+from engine.merging.adapters import runs_unmerged
 from engine.recipe import Recipe, find_method
 from engine.scoring.stops import StopWatch, cut
 from engine.worker.messages import is_out_of_memory
@@ -35,6 +42,9 @@ from engine.worker.messages import is_out_of_memory
 log = logging.getLogger(__name__)
 
 TURN = 4.0
+
+TOGETHER = 128
+"""Rows of all columns up to which those that only add LoRA experts are one batch."""
 
 ColumnState = Literal["waiting", "writing", "done", "failed"]
 
@@ -78,22 +88,18 @@ def compare_texts(
 
 @dataclass(eq=False)
 class _Column:
-    """One recipe's progress through the prompts.
+    """One recipe's answers to the prompts.
 
     Attributes:
         recipe: as its mapping.
         preparing: what is made for it before it can write, in words; empty where nothing is.
-        rewriting: seconds that writing its weights again took in its last turn.
     """
 
     recipe: Mapping[str, Any]
     resolved: Recipe | None = None
     state: ColumnState = "waiting"
     error: Exception | None = None
-    model: ComposedModel | None = None
-    loop: Generator[None, None, list[Generation]] | None = None
     preparing: str = ""
-    rewriting: float = 0.0
     generations: Sequence[Generation] = ()
     texts: list[str] = field(default_factory=list)
 
@@ -113,8 +119,30 @@ class _Column:
         return {"recipe": dict(self.recipe), "outputs": outputs, "error": error}
 
 
-def _in_weight_space(column: _Column) -> bool:
-    return column.resolved is not None and find_method(column.resolved.method).space == "weight"
+@dataclass(eq=False)
+class _Writer:
+    """One column that writes, or several together.
+
+    Attributes:
+        rewriting: seconds that writing its weights again took in its last turn.
+    """
+
+    columns: list[_Column]
+    model: ComposedModel | None = None
+    loop: Generator[None, None, list[Generation]] | None = None
+    rewriting: float = 0.0
+
+    @property
+    def recipes(self) -> list[Recipe]:
+        return [each.resolved for each in self.columns if each.resolved is not None]
+
+    @property
+    def alive(self) -> bool:
+        return any(each.state in ("waiting", "writing") for each in self.columns)
+
+    @property
+    def in_weight_space(self) -> bool:
+        return any(find_method(each.method).space == "weight" for each in self.recipes)
 
 
 class _Columns:
@@ -132,6 +160,7 @@ class _Columns:
         self._tick = tick
         self._ids = request.encoded(composer.text)
         self._stream = Stream(emit, composer.text, request.stops)
+        self._writers: list[_Writer] = []
 
     def add(self, recipe: Recipe) -> None:
         self.all.append(_Column(recipe.as_dict(), recipe))
@@ -143,76 +172,114 @@ class _Columns:
         """Give turns until every column is done or failed."""
         self._say()
         # those without a basis to make go first, so that there is something to read at once
-        order = sorted(self.all, key=_in_weight_space)
-        while alive := [each for each in order if each.state in ("waiting", "writing")]:
+        self._writers = sorted(self._divided(), key=lambda each: each.in_weight_space)
+        while alive := [each for each in self._writers if each.alive]:
             turn = TURN * max(each.rewriting for each in alive)
-            for column in alive:
-                before = column.state
-                self._turn(column, turn)
-                if column.state != before:
+            for writer in alive:
+                before = [each.state for each in writer.columns]
+                self._turn(writer, turn)
+                if [each.state for each in writer.columns] != before:
                     self._say()
 
-    def _turn(self, column: _Column, seconds: float) -> None:
-        """Let a column write for some time, one step at least."""
+    def _divided(self) -> Iterator[_Writer]:
+        """The columns that can write, those of LoRA experts alone together if they are few rows."""
+        able = [each for each in self.all if each.resolved is not None]
+        family = self._composer.family
+        added = [each for each in able if each.resolved and runs_unmerged(each.resolved, family)]
+        if len(added) > 1 and len(added) * len(self._ids) <= TOGETHER:
+            yield _Writer(added)
+            able = [each for each in able if each not in added]
+        yield from (_Writer([each]) for each in able)
+
+    def _separate(self, writer: _Writer) -> None:
+        """Let columns that cannot write together begin anew, each by itself."""
+        log.info("%d columns of adapters write one after the other", len(writer.columns))
+        place = self._writers.index(writer)
+        self._writers[place : place + 1] = [_Writer([each]) for each in writer.columns]
+        for column in writer.columns:
+            column.state = "waiting"
+            first = self.all.index(column) * len(self._ids)
+            self._stream.forget(range(first, first + len(self._ids)))
+
+    def _turn(self, writer: _Writer, seconds: float) -> None:
+        """Let a writer write for some time, one step at least."""
         try:
-            loop = self._awake(column)
+            loop = self._awake(writer)
             end = time.perf_counter() + seconds
             while True:
                 next(loop)
                 if time.perf_counter() >= end:
                     return
         except StopIteration as done:
-            self._finish(column, done.value)
+            self._finish(writer, done.value)
         except Cancelled:
             raise
         except Exception as error:
             if is_out_of_memory(error):
                 raise
+            if len(writer.columns) > 1:  # each says for itself what is wrong with it, if anything
+                self._separate(writer)
+                return
+            [column] = writer.columns
             if not isinstance(error, ParetoscopeError):
                 log.error("%s could not answer", column.resolved, exc_info=error)
-            column.state, column.error, column.loop = "failed", error, None
+            column.state, column.error, writer.loop = "failed", error, None
 
-    def _awake(self, column: _Column) -> Generator[None, None, list[Generation]]:
-        """The column's loop, its weights in place."""
-        if column.loop is not None:
+    def _awake(self, writer: _Writer) -> Generator[None, None, list[Generation]]:
+        """The writer's loop, its weights in place."""
+        if writer.loop is not None:
             start = time.perf_counter()
-            self._composer.restore(column.model, self._tick)
-            column.rewriting = time.perf_counter() - start
-            return column.loop
-        assert column.resolved is not None
+            self._composer.restore(writer.model, self._tick)
+            writer.rewriting = time.perf_counter() - start
+            return writer.loop
         self._emit("loading")
 
         def prepare() -> None:
             self._tick()
-            if (now := self._composer.preparing) != column.preparing:
-                column.preparing = now
+            now = self._composer.preparing
+            if any(each.preparing != now for each in writer.columns):
+                for each in writer.columns:
+                    each.preparing = now
                 self._say()
 
-        column.model = self._composer.compose(column.resolved, prepare)
-        column.state = "writing"
+        count = len(writer.columns)
+        if count > 1:
+            writer.model = self._composer.compose_rows(writer.recipes, prepare)
+        else:
+            writer.model = self._composer.compose(writer.recipes[0], prepare)
+        for column in writer.columns:
+            column.state = "writing"
         request, text = self._request, self._composer.text
-        column.loop = steps(
-            column.model,
-            self._ids,
+        writer.loop = steps(
+            writer.model,
+            self._ids * count,
             max_new_tokens=request.max_new_tokens,
             end_ids=text.end_ids,
             sampling=request.sampling,
             stopped=StopWatch(request.stops, text.decode) if request.stops else None,
             tick=self._tick,
-            on_tokens=partial(self._take, self.all.index(column) * len(self._ids)),
+            on_tokens=partial(self._take, writer),
+            owners=[n for n in range(count) for _ in self._ids] if count > 1 else None,
         )
-        return column.loop
+        return writer.loop
 
-    def _take(self, first: int, prompt: int, token: int) -> None:
+    def _take(self, writer: _Writer, row: int, token: int) -> None:
+        column, prompt = divmod(row, len(self._ids))
+        first = self.all.index(writer.columns[column]) * len(self._ids)
         self._stream(first + prompt, token)
 
-    def _finish(self, column: _Column, generations: Sequence[Generation]) -> None:
-        first, decode = self.all.index(column) * len(self._ids), self._composer.text.decode
-        column.generations = generations
-        column.texts = [cut(decode(each.token_ids), self._request.stops) for each in generations]
-        column.state, column.loop, column.model = "done", None, None
-        texts = {str(first + index): text for index, text in enumerate(column.texts)}
-        self._emit("text", {"texts": texts})
+    def _finish(self, writer: _Writer, generations: Sequence[Generation]) -> None:
+        decode, count = self._composer.text.decode, len(self._ids)
+        for place, column in enumerate(writer.columns):
+            first = self.all.index(column) * count
+            column.generations = generations[place * count : (place + 1) * count]
+            column.texts = [
+                cut(decode(each.token_ids), self._request.stops) for each in column.generations
+            ]
+            column.state = "done"
+            texts = {str(first + index): text for index, text in enumerate(column.texts)}
+            self._emit("text", {"texts": texts})
+        writer.loop, writer.model = None, None
 
     def _say(self) -> None:
         """Report the progress of each column."""

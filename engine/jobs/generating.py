@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,12 @@ class Stream:
             }
             self._grown.clear()
             self._emit("text", {"texts": texts})
+
+    def forget(self, indices: Iterable[int]) -> None:
+        """Begin these texts anew."""
+        for each in indices:
+            self._ids.pop(each, None)
+            self._grown.discard(each)
 
 
 Prompt = str | tuple[Mapping[str, str], ...]

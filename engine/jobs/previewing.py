@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.compose import ComposedModel
+from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.preparing import telling

@@ -1,14 +1,17 @@
 """LoRA experts that stay adapters: task arithmetic as scales; nothing is merged or rounded.
 
-θ0 x + Σ c_i s_i B_i A_i x is exact for any c, and a move sets one number a layer. peft's
-`add_weighted_adapter` is not used: "linear" mixes A and B apart, and "cat" keeps the first
+θ0 x + Σ c_i s_i B_i A_i x is exact for any c, and a move sets a few numbers a layer. The adapters
+of a layer run as one product, and rows of a batch may be of different mixtures (`stacked`).
+
+peft's `add_weighted_adapter` is not used: "linear" mixes A and B apart, and "cat" keeps the first
 adapter's configuration, so that two rank-stabilised adapters of rank r come out √r too strong.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,20 +19,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from engine.bands import plain
 from engine.family.adapter import FILE
 from engine.family.checkpoint import Checkpoint
+from engine.family.compatibility import Family
 from engine.family.depth import NOT_LOOKED, Depth
 from engine.merging.peft_layers import add_plain, lora_config, lora_layers, quietly
+from engine.merging.stacked import Rows, Stacked, factors_of
+from engine.recipe import Recipe, find_method
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
-
-
-def _factors(layer: Any, name: str, embedding: bool) -> tuple[Tensor, Tensor]:
-    if embedding:
-        return layer.lora_embedding_A[name], layer.lora_embedding_B[name]
-    return layer.lora_A[name].weight, layer.lora_B[name].weight
 
 
 def plain_adapter(module: PreTrainedModel, place: Path) -> PreTrainedModel:
@@ -74,16 +75,55 @@ class AdapterModel:
         wrapped.eval()
         self.module = cast("PreTrainedModel", wrapped.base_model.model)
         self._layers = lora_layers(self.module)
+        self._rows = Rows()
+
+    @cached_property
+    def _stacked(self) -> dict[str, Stacked]:
+        """The layers as ours. A 16-bit head with adapters stays peft's: it is replaced while it
+        computes in float32 (`engine.decoding.projection`)."""
+        head = self.module.get_output_embeddings()
+        found = {}
+        for place, layer in self._layers.items():
+            inner = [self._inner[name] for name in self.names if place in self._scales[name]]
+            whole = next(cast("Any", layer).get_base_layer().parameters()).dtype == torch.float32
+            if whole or layer is not head:
+                found[place] = Stacked(layer, inner, self._rows)
+        return found
 
     def mix(self, coefficients: Mapping[str, float]) -> None:
-        """Make the model θ0 + Σ c_i Δ_i; adapters of coefficient 0 do not run."""
+        """Make the model θ0 + Σ c_i Δ_i; where one adapter is left, the others do not run."""
+        mixed = {place: self._weights(coefficients, place) for place in self._layers}
+        several = any(len(weights) > 1 for weights in mixed.values())
+        stacked = self._stacked if several or "_stacked" in self.__dict__ else {}
         for place, layer in self._layers.items():
-            weights = self._weights(coefficients, place)
-            layer.set_adapter([self._inner[name] for name in weights])
-            for name, weight in weights.items():
-                layer.scaling[self._inner[name]] = weight
+            inner = {self._inner[name]: weight for name, weight in mixed[place].items()}
+            layer.set_adapter(list(inner))
+            layer.scaling.update(inner)
+            if place in stacked:
+                stacked[place].mix(inner)
         for parameter in self.module.parameters():
             parameter.requires_grad_(False)
+
+    @property
+    def by_row(self) -> bool:
+        """Whether every layer with adapters can run a mixture a row."""
+        return self._stacked.keys() == self._layers.keys()
+
+    def mix_rows(self, mixtures: Sequence[Mapping[str, float]]) -> None:
+        """Make row after row of a batch another model: the one of `mixtures` that `route` says.
+
+        Raises:
+            ValueError: a layer runs adapters by itself (`by_row`).
+        """
+        if not self.by_row:
+            raise ValueError("a layer's adapters do not run as one product")
+        for place, stacked in self._stacked.items():
+            found = [self._weights(each, place) for each in mixtures]
+            stacked.mix(*({self._inner[k]: v for k, v in each.items()} for each in found))
+
+    def route(self, owners: Tensor) -> None:
+        """Say which mixture each row of the next forward is of; int64 [rows]."""
+        self._rows.owners = owners
 
     def _weights(self, coefficients: Mapping[str, float], place: str) -> dict[str, float]:
         """What multiplies the factors of each adapter that takes part at a layer."""
@@ -113,7 +153,7 @@ class AdapterModel:
                 continue
             inner = [self._inner[name] for name in weights]
             embedding = inner[0] in layer.lora_embedding_A
-            factors = [_factors(layer, each, embedding) for each in inner]
+            factors = [factors_of(layer, each) for each in inner]
             ups = [
                 (up.double() * weight).float()
                 for weight, (_, up) in zip(weights.values(), factors, strict=True)
@@ -155,3 +195,15 @@ class AdapterModel:
                 if "lora_" in name and used & set(name.split(".")[-2:])
             )
         return found
+
+
+def runs_unmerged(recipe: Recipe, family: Family) -> bool:
+    """Whether a recipe only adds LoRA experts' task vectors, which is exact without merging; what
+    is pruned is merged."""
+    used = {plain(name) for name, value in recipe.coefficients.items() if value != 0.0}
+    return (
+        recipe.prune is None
+        and find_method(recipe.method).additive
+        and bool(used)
+        and all(family.experts[name].kind == "lora" for name in used)
+    )

@@ -15,6 +15,7 @@ from engine.errors import BadInput, Cancelled, JobFailed
 from engine.jobs import comparing
 from engine.jobs.inline import InlineExecutor
 from engine.jobs.service import Service
+from engine.merging.stacked import NotByRow
 from engine.worker.messages import Job
 from tests.engine.jobs.small import build_small_study, recipe, single
 
@@ -135,6 +136,69 @@ def test_conversations_are_prompts_too(study: Path, bench: Bench) -> None:
         "compare", recipes=[single("base")], prompts=["the quick"], chat=True, max_new_tokens=4
     )
     assert together(result) == together(plain)
+
+
+ADDED = [recipe(terse=0.7), single("base"), recipe(terse=1.4), recipe(terse=-1.0)]
+
+
+@pytest.fixture
+def batched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many recipes each composed batch of several was of."""
+    found: list[int] = []
+    own = Composer.compose_rows
+
+    def spy(self: Composer, recipes: Any, tick: Any) -> Any:
+        found.append(len(recipes))
+        return own(self, recipes, tick)
+
+    monkeypatch.setattr(Composer, "compose_rows", spy)
+    return found
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 1.2, "seed": 3}], ids=["greedy", "drawn"])
+def test_columns_of_adapters_write_together_while_they_are_few(
+    bench: Bench, batched: list[int], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings |= {"max_new_tokens": 12, "stop": ["q"]}
+    alone = bench.alone(ADDED, **settings)
+    assert not batched
+    for limit, wanted in ((9, [3]), (8, [])):  # three columns of three prompts
+        batched.clear()
+        monkeypatch.setattr(comparing, "TOGETHER", limit)
+        assert together(bench.run("compare", recipes=ADDED, **settings)) == alone
+        assert bench.texts == {
+            str(index): text
+            for index, (text, _) in enumerate(each for column in alone for each in column)
+        }
+        assert batched == wanted
+
+
+@pytest.mark.parametrize("after", [0, 5])
+def test_columns_that_cannot_write_together_begin_anew(
+    bench: Bench, batched: list[int], monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    own, begun = comparing.steps, []
+
+    def failing(*arguments: Any, owners: Any = None, **settings: Any) -> Any:
+        loop, count = own(*arguments, owners=owners, **settings), 0
+        begun.append(owners is not None)
+        while True:
+            if owners is not None and count == after:
+                raise NotByRow("experts are given tokens")
+            try:
+                yield next(loop)
+            except StopIteration as end:
+                return end.value
+            count += 1
+
+    alone = bench.alone(ADDED, max_new_tokens=12)
+    monkeypatch.setattr(comparing, "steps", failing)
+    result = bench.run("compare", recipes=ADDED, max_new_tokens=12)
+    assert batched == [3] and begun.count(True) == 1 and begun.count(False) == 4
+    assert together(result) == alone
+    assert bench.said[-1]["columns"] == ["done"] * 4
+    texts = [text for column in alone for text, _ in column]
+    assert bench.texts == {str(index): text for index, text in enumerate(texts)}
 
 
 def test_a_column_that_fails_leaves_the_others(bench: Bench) -> None:

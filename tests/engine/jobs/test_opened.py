@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine.compose import ComposedModel, Composer
+from engine.compose import Composer
+from engine.composed import ComposedModel
 from engine.errors import IncompatibleFamily
 from engine.jobs.service import Service
 from engine.recipe import Recipe, point_id, resolve

@@ -14,7 +14,8 @@ import torch
 from cache.blobs import Blobs
 from cache.rows import score_id
 from cache.store import Store
-from engine.compose import ComposedModel, Composer
+from engine.compose import Composer
+from engine.composed import ComposedModel
 from engine.errors import BadInput, Cancelled, JobFailed
 from engine.jobs.client import ConnectedExecutor
 from engine.jobs.inline import InlineExecutor

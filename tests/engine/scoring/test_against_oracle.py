@@ -9,7 +9,8 @@ import pytest
 
 import engine.decoding
 import engine.merging  # noqa: F401  registers what the recipes name
-from engine.compose import ComposedModel, Composer
+from engine.compose import Composer
+from engine.composed import ComposedModel
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, resolve
 from engine.scoring.evaluate import evaluate
