@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Keep = Callable[["Tensor", Part, str], "Tensor | None"]
-"""A model's difference to the base, its part and the tensor's name -> which elements are kept, bool
-of its shape; None: all, and there is nothing to rescale."""
+"""Sizes of a model's differences to the base, its part and the tensor's name -> which elements are
+kept, bool of its shape; None: all, and there is nothing to rescale."""
 
 _NOTHING = 1e-7
 """A sum of magnitudes below this is not rescaled."""
@@ -64,6 +64,13 @@ def merged_differences(
     flat = base.reshape(-1)
     models = [part.tensor.reshape(-1) for part in inputs.models]
     weights = torch.tensor(inputs.of_each("weight"), dtype=base.dtype, device=base.device)
+    masks = [mask for mask, factor in kept if mask is not None and factor is None]
+    if consensus and len(models) == len(masks) == 2 and inputs.values["lambda"] == 1:
+        from engine.mergekit.agreed import merge_two
+
+        found = merge_two(flat, models, masks, weights, inputs.values["normalize"])
+        if found is not None:
+            return found.view(base.shape)
     merged = torch.empty_like(flat)
     for at in range(0, len(flat), _BLOCK):
         span = slice(at, at + _BLOCK)
@@ -126,17 +133,17 @@ def _kept(base: Tensor, part: Part, inputs: Inputs, keep: Keep, work: torch.dtyp
     """
     import torch
 
-    difference = part.tensor - base
-    mask = keep(difference, part, inputs.name)
+    sizes = (part.tensor - base).abs_()
+    mask = keep(sizes, part, inputs.name)
     if mask is None:
         return _Kept()
     flat = mask.reshape(-1)
     if not inputs.values["rescale"]:
         return _Kept(flat)
-    difference = difference.to(work).abs_()
-    found: Sequence[Tensor] = (difference.sum(), (difference * mask).sum())
+    sizes = sizes.to(work)
+    found: Sequence[Tensor] = (sizes.sum(), (sizes * mask).sum())
     if found[0].isinf():  # of float16; mergekit's result is NaN
-        found = [each.sum(dtype=torch.float32) for each in (difference, difference * mask)]
+        found = [each.sum(dtype=torch.float32) for each in (sizes, sizes * mask)]
     before, after = found
     if before < _NOTHING or after < _NOTHING:
         return _Kept(flat)

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def largest(difference: Tensor, part: Part, name: str) -> Tensor | None:
+def largest(sizes: Tensor, part: Part, name: str) -> Tensor | None:
     """The `density` largest; of a tensor that is not empty at least one element."""
     from engine.mergekit.order import between
 
     density = part.values["density"]
     if density >= 1:
         return None
-    count = max(1, int(density * difference.numel())) if density > 0 else 0
-    return between(difference.abs(), 0, count, descending=True)
+    count = max(1, int(density * sizes.numel())) if density > 0 else 0
+    return between(sizes, 0, count, descending=True)
 
 
-def next_largest(difference: Tensor, part: Part, name: str) -> Tensor | None:
+def next_largest(sizes: Tensor, part: Part, name: str) -> Tensor | None:
     """The `density` largest after the `gamma` largest; where both exceed the whole, fewer of the
     largest are left out."""
     from engine.mergekit.order import between
@@ -34,13 +34,13 @@ def next_largest(difference: Tensor, part: Part, name: str) -> Tensor | None:
     density, gamma = part.values["density"], part.values["gamma"]
     if density >= 1:
         return None
-    total = difference.numel()
+    total = sizes.numel()
     count = int(density * total)
     below = max(0, total - count - int(gamma * total))
-    return between(difference.abs(), below, below + count)
+    return between(sizes, below, below + count)
 
 
-def by_lot(difference: Tensor, part: Part, name: str) -> Tensor | None:
+def by_lot(sizes: Tensor, part: Part, name: str) -> Tensor | None:
     """Each element with chance `density`."""
     density = part.values["density"]
     if density >= 1:
@@ -48,7 +48,7 @@ def by_lot(difference: Tensor, part: Part, name: str) -> Tensor | None:
     return _lots(part, name) < density
 
 
-def by_lot_and_rank(difference: Tensor, part: Part, name: str) -> Tensor | None:
+def by_lot_and_rank(sizes: Tensor, part: Part, name: str) -> Tensor | None:
     """Each element with a chance between `density` ∓ `epsilon`, the higher its rank by magnitude
     among those of its row, the greater; a tensor of one dimension is one row, and where a row has
     one element its chance is `density`.
@@ -62,19 +62,19 @@ def by_lot_and_rank(difference: Tensor, part: Part, name: str) -> Tensor | None:
     if density >= 1:
         return None
     if density <= 0:
-        return torch.zeros_like(difference, dtype=torch.bool)
+        return torch.zeros_like(sizes, dtype=torch.bool)
     if density + epsilon >= 1 or density - epsilon <= 0:
         what = f"density {density:g} ± epsilon {epsilon:g} does not lie between 0 and 1"
         raise bad(name, what, "Lower epsilon.")
-    if not difference.numel():
-        return torch.zeros_like(difference, dtype=torch.bool)
-    rows = difference.abs() if difference.dim() > 1 else difference.abs().view(1, -1)
+    if not sizes.numel():
+        return torch.zeros_like(sizes, dtype=torch.bool)
+    rows = sizes if sizes.dim() > 1 else sizes.view(1, -1)
     work = rows.dtype if rows.dtype == torch.bfloat16 else torch.float32
     ranks = rows.argsort(dim=1).argsort(dim=1).to(work) + 1
     low, high = ranks.amin(1, keepdim=True), ranks.amax(1, keepdim=True)
     share = torch.where(high > low, (ranks - low) / (high - low), 0.5).clamp(0, 1)
     chances = (density - epsilon) + share * 2 * epsilon
-    return _lots(part, name) < chances.view(difference.shape)
+    return _lots(part, name) < chances.view(sizes.shape)
 
 
 def _lots(part: Part, name: str) -> Tensor:

@@ -15,6 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_INFINITY = {torch.bfloat16: 0x7F80, torch.float16: 0x7C00}
+"""Bits of the infinity of types of 16 bits; those of a NaN without its sign are larger."""
+
 _SMALL = 16  # a range that the sort splits no further
 _BLOCK = 1 << 14  # elements compared at a time from either end: they stay in a core's cache
 
@@ -37,28 +40,43 @@ def between(values: Tensor, start: int, stop: int, *, descending: bool = False) 
         return torch.zeros_like(values, dtype=torch.bool)
     if stop - start == total:
         return torch.ones_like(values, dtype=torch.bool)
-    flat = values.detach().cpu().float().reshape(-1)
-    inside = torch.zeros(total, dtype=torch.bool)
+    flat = values.detach().cpu().reshape(-1)
+    inside = np.zeros(total, dtype=np.bool_)
     inside[_order(flat, (start, stop), descending)[start:stop]] = True
-    return inside.view(values.shape).to(values.device)
+    return torch.from_numpy(inside).view(values.shape).to(values.device)
 
 
-def _order(flat: Tensor, cuts: tuple[int, int], descending: bool) -> Tensor:
+def _order(flat: Tensor, cuts: tuple[int, int], descending: bool) -> np.ndarray:
     """Indices, [n], of which those before each cut are the ones that the sort puts there."""
-    keys = -flat.numpy() if descending else flat.numpy().copy()
-    if not np.isnan(keys.max()):
+    keys = _keys(flat, descending)
+    if keys is not None:
         try:
-            return torch.from_numpy(_arranged(keys, cuts))
+            return _arranged(keys, cuts)
         except _Uneven:
             pass
-    return torch.argsort(flat, descending=descending)
+    return torch.argsort(flat.float(), descending=descending).numpy()
+
+
+def _keys(flat: Tensor, descending: bool) -> np.ndarray | None:
+    """Numbers of their own that ascend as the sort goes; None where it meets a NaN.
+
+    What is not negative ascends as its bits do, which is half the work for 16 bits.
+    """
+    if flat.dtype in _INFINITY:
+        bits = flat.view(torch.int16).numpy()
+        if bits.min() >= 0 and bits.max() <= _INFINITY[flat.dtype]:
+            return np.negative(bits) if descending else bits.copy()
+    values = flat.float().numpy()
+    if np.isnan(values.max()):
+        return None
+    return np.negative(values) if descending else values.copy()
 
 
 def _arranged(keys: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:
     """Indices as `_order` gives them, of keys in ascending order.
 
     Args:
-        keys: float32 [n], n ≥ 1, none NaN; rearranged.
+        keys: [n], n ≥ 1, none NaN; rearranged.
     """
     total = len(keys)
     places = np.arange(total, dtype=np.int32 if total < 1 << 31 else np.int64)
@@ -119,4 +137,6 @@ def _median(keys: np.ndarray, a: int, b: int, c: int) -> int:
 
 def _swap(keys: np.ndarray, places: np.ndarray, one: np.ndarray, other: np.ndarray) -> None:
     for each in (keys, places):
-        each[one], each[other] = each[other], each[one]
+        held = each.take(one)
+        each[one] = each.take(other)
+        each[other] = held

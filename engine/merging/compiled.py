@@ -47,16 +47,31 @@ def loop(terms: Sequence[torch.dtype], rounded: torch.dtype, out: torch.dtype) -
     Returns:
         None for a type that it does not read or write.
     """
-    types = {*terms, rounded, out}
-    if not types <= _STORED.keys() or (torch.float16 in types and not _halves()):
+    if not all(map(readable, {*terms, rounded, out})):
         return None
     return _loop(tuple(terms), rounded, out)
 
 
+def readable(dtype: torch.dtype) -> bool:
+    """Whether loops read and write a type on this processor."""
+    return dtype in _STORED and (dtype != torch.float16 or _halves())
+
+
 @cache
 def _loop(terms: tuple[torch.dtype, ...], rounded: torch.dtype, out: torch.dtype) -> Loop:
+    address = started(_module(terms, rounded, out), "sum")
+    count = len(terms)
+    kind = ctypes.CFUNCTYPE(
+        ctypes.c_uint32, ctypes.c_int64, *[ctypes.c_void_p] * count, *[ctypes.c_float] * count,
+        ctypes.c_void_p,
+    )  # fmt: skip
+    return kind(address)
+
+
+def started(made: ir.Module, name: str) -> int:
+    """The address of a function of a module, compiled for this processor."""
     features = _features()
-    module = binding.parse_assembly(str(_module(terms, rounded, out)))
+    module = binding.parse_assembly(str(made))
     module.verify()
     machine = binding.Target.from_default_triple().create_target_machine(
         cpu=binding.get_host_cpu_name(), features=features.flatten(), opt=3
@@ -64,12 +79,7 @@ def _loop(terms: tuple[torch.dtype, ...], rounded: torch.dtype, out: torch.dtype
     engine = binding.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     _engines.append(engine)
-    count = len(terms)
-    kind = ctypes.CFUNCTYPE(
-        ctypes.c_uint32, ctypes.c_int64, *[ctypes.c_void_p] * count, *[ctypes.c_float] * count,
-        ctypes.c_void_p,
-    )  # fmt: skip
-    return kind(engine.get_function_address("sum"))
+    return int(engine.get_function_address(name))
 
 
 @cache
@@ -96,7 +106,7 @@ def _module(terms: Sequence[torch.dtype], rounded: torch.dtype, out: torch.dtype
     wide = builder.and_(size, _I64(-LANES))
     start, largest = _I64(0), _I32(0)
     for lanes, end in ((LANES, wide), (1, size)):
-        step = _Step(builder, lanes)
+        step = Step(builder, lanes)
         scales = [step.spread(each) for each in weights]
         before = builder.block
         body, after = function.append_basic_block(), function.append_basic_block()
@@ -123,14 +133,14 @@ def _module(terms: Sequence[torch.dtype], rounded: torch.dtype, out: torch.dtype
         found = builder.phi(step.of(_I32))
         found.add_incoming(step.value(_I32, 0), before)
         found.add_incoming(raised, body)
-        largest = _Step(builder, 1).larger(largest, step.largest(found))
+        largest = Step(builder, 1).larger(largest, step.largest(found))
         start = wide
     builder.fence("seq_cst")  # what went past the cache is there for every thread
     builder.ret(largest)
     return module
 
 
-class _Step:
+class Step:
     """Emits operations on so many neighbouring elements."""
 
     def __init__(self, builder: ir.IRBuilder, lanes: int) -> None:

@@ -47,6 +47,19 @@ def test_any_block_gives_the_same(block: int, kind: str, monkeypatch: pytest.Mon
             assert torch.equal(got, sorted_mask(values, start, stop, descending)), (start, stop)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("odd", [None, -1.0, -0.0, float("inf"), float("nan"), 1e-7])
+def test_sixteen_bits_are_ordered_as_their_float32(dtype: torch.dtype, odd: float | None) -> None:
+    values = torch.randn(3000, generator=torch.Generator().manual_seed(7)).to(dtype).abs()
+    if odd is not None:
+        values[5:9] = odd
+    for start, stop in ((0, 2), (0, 700), (700, 1701), (2998, 3000)):
+        for descending in (False, True):
+            got = order.between(values, start, stop, descending=descending)
+            wanted = sorted_mask(values.float(), start, stop, descending)
+            assert torch.equal(got, wanted), (start, stop)
+
+
 def test_values_that_split_badly_are_sorted() -> None:
     """Against the median of three: each split takes two elements off."""
     count = 400
