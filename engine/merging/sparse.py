@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from engine.merging.bitmap import Packing, places
+from engine.merging.bitmap import Packing
+from engine.merging.expanded import add_kept
 from engine.merging.sums import Sum, SumBasis
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Sparse(SumBasis):
             for expert, (bits, values) in zip(tensors.experts, kept, strict=True):
                 weight = coefficients[expert]
                 if weight != 0.0 and len(values):
-                    part.index_add_(0, places(bits, length), values * weight)
+                    add_kept(part, bits, values, weight)
             yield Sum(start, length, ((part, 1.0),))
         yield from tensors.extra(name)
 
