@@ -64,11 +64,8 @@ def merged_differences(
     flat = base.reshape(-1)
     models = [part.tensor.reshape(-1) for part in inputs.models]
     weights = torch.tensor(inputs.of_each("weight"), dtype=base.dtype, device=base.device)
-    masks = [mask for mask, factor in kept if mask is not None and factor is None]
-    if consensus and len(models) == len(masks) == 2 and inputs.values["lambda"] == 1:
-        from engine.mergekit.agreed import merge_two
-
-        found = merge_two(flat, models, masks, weights, inputs.values["normalize"])
+    if len(models) == 2 and inputs.values["lambda"] == 1:
+        found = _of_two(flat, models, kept, weights, consensus, inputs.values["normalize"])
         if found is not None:
             return found.view(base.shape)
     merged = torch.empty_like(flat)
@@ -87,6 +84,26 @@ def merged_differences(
             mix *= inputs.values["lambda"]
         torch.add(origin, mix, out=merged[span])
     return merged.view(base.shape)
+
+
+def _of_two(
+    base: Tensor,
+    models: Sequence[Tensor],
+    kept: Sequence[_Kept],
+    weights: Tensor,
+    consensus: bool,
+    normalize: bool,
+) -> Tensor | None:
+    """The same by a compiled loop, with lambda 1; None where that cannot do it."""
+    from engine.mergekit.pair import Kind, merge_two
+
+    masks = [mask for mask, _ in kept if mask is not None]
+    factors = [factor for _, factor in kept]
+    if len(masks) == 1 or any(each is not None and each.dtype != base.dtype for each in factors):
+        return None
+    numbers = [1.0 if each is None else float(each) for each in factors]
+    kind = Kind(base.dtype, bool(masks), consensus, normalize)
+    return merge_two(kind, base, models, masks, numbers, weights)
 
 
 def summed(rows: Tensor) -> Tensor:
