@@ -65,9 +65,10 @@ class YamlPlan:
     def working_memory(self) -> int:
         """Bytes that the merge holds at its worst."""
         models = Models(self.family, self.names)
-        return max(4 * self.shape(each).numel() * self.copies(models, each) for each in self.steps)
+        bytes_of = (4 * self.shape(each).numel() * self.copies(models, each) for each in self.steps)
+        return int(max(bytes_of))
 
-    def copies(self, models: Models, step: Step) -> int:
+    def copies(self, models: Models, step: Step) -> float:
         """Float32 copies of a tensor that are held while it is merged."""
         each, once = self.file.merge.copies
         unit = self.units.get(step.source.tensor)

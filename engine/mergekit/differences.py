@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Keep = Callable[["Tensor", Part, str], "Tensor | None"]
 """Sizes of a model's differences to the base, its part and the tensor's name -> which elements are
-kept, bool of its shape; None: all, and there is nothing to rescale."""
+kept, bool of its shape; None: all, and there is nothing to rescale. It may write over the sizes."""
 
 _NOTHING = 1e-7
 """A sum of magnitudes below this is not rescaled."""
@@ -150,14 +150,13 @@ def _kept(base: Tensor, part: Part, inputs: Inputs, keep: Keep, work: torch.dtyp
     """
     import torch
 
-    sizes = (part.tensor - base).abs_()
-    mask = keep(sizes, part, inputs.name)
+    mask = keep((part.tensor - base).abs_(), part, inputs.name)
     if mask is None:
         return _Kept()
     flat = mask.reshape(-1)
     if not inputs.values["rescale"]:
         return _Kept(flat)
-    sizes = sizes.to(work)
+    sizes = (part.tensor - base).to(work).abs_()
     found: Sequence[Tensor] = (sizes.sum(), (sizes * mask).sum())
     if found[0].isinf():  # of float16; mergekit's result is NaN
         found = [each.sum(dtype=torch.float32) for each in (sizes, sizes * mask)]

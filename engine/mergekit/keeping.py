@@ -23,7 +23,7 @@ def largest(sizes: Tensor, part: Part, name: str) -> Tensor | None:
     if density >= 1:
         return None
     count = max(1, int(density * sizes.numel())) if density > 0 else 0
-    return between(sizes, 0, count, descending=True)
+    return between(sizes, 0, count, descending=True, spoil=True)
 
 
 def next_largest(sizes: Tensor, part: Part, name: str) -> Tensor | None:
@@ -37,7 +37,7 @@ def next_largest(sizes: Tensor, part: Part, name: str) -> Tensor | None:
     total = sizes.numel()
     count = int(density * total)
     below = max(0, total - count - int(gamma * total))
-    return between(sizes, below, below + count)
+    return between(sizes, below, below + count, spoil=True)
 
 
 def by_lot(sizes: Tensor, part: Part, name: str) -> Tensor | None:

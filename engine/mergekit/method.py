@@ -100,7 +100,7 @@ class Merge:
     shared: tuple[Parameter, ...] = ()
     ignored: tuple[str, ...] = ()
     random: bool = False
-    copies: tuple[int, int] = (4, 6)
+    copies: tuple[float, float] = (4, 6)
 
     def check_models(self, count: int, has_base: bool, where: str) -> None:
         """Refuse a number of models, or a base that is missing, as `BadInput`.

@@ -23,16 +23,27 @@ _BLOCK = 1 << 14  # elements compared at a time from either end: they stay in a 
 
 
 class _Uneven(Exception):
-    """Splits went so badly that the library sorts by a heap instead."""
+    """Splits went so badly that the library sorts by a heap instead.
+
+    Attributes:
+        places: where each key has come from.
+    """
+
+    def __init__(self, places: np.ndarray) -> None:
+        super().__init__()
+        self.places = places
 
 
-def between(values: Tensor, start: int, stop: int, *, descending: bool = False) -> Tensor:
+def between(
+    values: Tensor, start: int, stop: int, *, descending: bool = False, spoil: bool = False
+) -> Tensor:
     """bool like `values`: those at the places `start` … `stop` − 1 of their order.
 
     Args:
         values: of any shape; compared as float32.
         start, stop: places; cut to what there is.
         descending: whether the order begins with the largest.
+        spoil: whether they may be written over, which saves a copy.
     """
     total = values.numel()
     start, stop = max(start, 0), min(stop, total)
@@ -41,35 +52,46 @@ def between(values: Tensor, start: int, stop: int, *, descending: bool = False) 
     if stop - start == total:
         return torch.ones_like(values, dtype=torch.bool)
     flat = values.detach().cpu().reshape(-1)
+    order = _order(flat if spoil else flat.clone(), (start, stop), descending)
     inside = np.zeros(total, dtype=np.bool_)
-    inside[_order(flat, (start, stop), descending)[start:stop]] = True
+    for at in range(start, stop, _BLOCK):  # numpy turns all that it gets at once into 64 bits
+        inside[order[at : min(at + _BLOCK, stop)]] = True
     return torch.from_numpy(inside).view(values.shape).to(values.device)
 
 
 def _order(flat: Tensor, cuts: tuple[int, int], descending: bool) -> np.ndarray:
-    """Indices, [n], of which those before each cut are the ones that the sort puts there."""
-    keys = _keys(flat, descending)
+    """Indices, [n], of which those before each cut are the ones that the sort puts there.
+
+    Args:
+        flat: [n], n ≥ 1; written over.
+    """
+    kind, keys = flat.dtype, _keys(flat, descending)
     if keys is not None:
         try:
             return _arranged(keys, cuts)
-        except _Uneven:
-            pass
+        except _Uneven as uneven:
+            found = np.empty_like(keys)
+            found[uneven.places] = np.negative(keys) if descending else keys
+            flat = torch.from_numpy(found)
+            if found.dtype == np.int16:
+                flat = flat.view(kind)
     return torch.argsort(flat.float(), descending=descending).numpy()
 
 
 def _keys(flat: Tensor, descending: bool) -> np.ndarray | None:
-    """Numbers of their own that ascend as the sort goes; None where it meets a NaN.
+    """Numbers that ascend as the sort goes, written over `flat` where its type holds them; None
+    where the sort meets a NaN.
 
     What is not negative ascends as its bits do, which is half the work for 16 bits.
     """
     if flat.dtype in _INFINITY:
         bits = flat.view(torch.int16).numpy()
         if bits.min() >= 0 and bits.max() <= _INFINITY[flat.dtype]:
-            return np.negative(bits) if descending else bits.copy()
+            return np.negative(bits, out=bits) if descending else bits
     values = flat.float().numpy()
     if np.isnan(values.max()):
         return None
-    return np.negative(values) if descending else values.copy()
+    return np.negative(values, out=values) if descending else values
 
 
 def _arranged(keys: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:
@@ -90,7 +112,7 @@ def _arranged(keys: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:
             places[first:last] = places[order]
             continue
         if depth == 0:
-            raise _Uneven
+            raise _Uneven(places)
         middle = _split(keys, places, first, last)
         todo += [(first, middle, depth - 1), (middle, last, depth - 1)]
     return places

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     each=(WEIGHT, DENSITY, GAMMA),
     shared=(normalize(False), rescale(False), LAMBDA),
     ignored=("int8_mask",),
-    copies=(1, 3),
+    copies=(0.25, 2.25),
 )
 def breadcrumbs_ties(inputs: Inputs) -> Tensor:
     """θ0 + lambda · mix."""

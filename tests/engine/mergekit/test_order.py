@@ -71,6 +71,11 @@ def test_values_that_split_badly_are_sorted() -> None:
     with pytest.raises(order._Uneven):
         order._arranged(killer.numpy().copy(), (100,))
     assert torch.equal(order.between(killer, 0, 100), sorted_mask(killer, 0, 100, False))
+    for values in (killer, killer.half(), -killer):
+        for descending in (False, True):
+            wanted = sorted_mask(values.float(), 0, 100, descending)
+            got = order.between(values.clone(), 0, 100, descending=descending, spoil=True)
+            assert torch.equal(got, wanted)
 
 
 def test_nan_stands_where_the_sort_puts_it() -> None:
