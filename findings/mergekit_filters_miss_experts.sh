@@ -21,10 +21,10 @@ trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
   mergekit==0.1.5 torch==2.13.0 transformers==5.23.0 safetensors==0.8.0 numpy==2.4.6 \
-  2> "$folder/pip.txt" || { cat "$folder/pip.txt"; exit 1; }
+  2> "$folder/pip.txt" || { echo "pip: status $?"; cat "$folder/pip.txt"; exit 1; }
 cd "$folder"
 export HF_HUB_OFFLINE=1
-"$folder/venv/bin/python" - 2> log.txt <<'PYTHON' || { tail -5 log.txt; exit 1; }
+"$folder/venv/bin/python" - 2> log.txt <<'PYTHON' || { echo "python: status $?"; tail -5 log.txt; exit 1; }
 import json
 import os
 
