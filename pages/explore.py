@@ -10,6 +10,7 @@ from engine.counted import counted
 from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
 from pages.panels.explore import bounding, charting, earlier, prefer, showing, steps, table
+from studio import fitting
 from studio.at_work import is_measured_now
 from studio.charts import live
 from studio.decide.bounds import within
@@ -195,6 +196,8 @@ def recipe_panel() -> None:
         controls.STEP,
     )
     offer_missing(recipe, few)
+    if tight := fitting.warning(bench, controls.find_method(recipe.method)):
+        st.text(tight)
 
 
 @st.fragment(key="preference")

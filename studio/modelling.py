@@ -226,7 +226,7 @@ def memory(family: Family, dtype: str) -> tuple[tuple[Need, ...], str]:
         (
             "Weight space at most",
             found["weight_space_bytes"],
-            f"the live model ({live}) and a dense basis ({basis})",
+            f"the live model ({live}) and a basis while it is made ({basis})",
         ),
         ("Logit space at most", found["logit_space_bytes"], "every model of the family at once"),
     )

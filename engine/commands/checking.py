@@ -3,6 +3,7 @@ unless a class has to be tried for the first time."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from engine.export.layout import side_files
 from engine.family.compatibility import inspect_family
 from engine.family.fit import fit_problems
 from engine.family.light_text import light_text
-from engine.family.memory import memory_needed
+from engine.family.memory import memory_needed, ways
 from engine.scoring.objectives import data_notes, prepare
 from engine.study import load_study
 
@@ -24,7 +25,7 @@ def check(args: SimpleNamespace) -> dict[str, Any]:
         study = load_study(args.study)
     except BadInput as error:
         found = [each.as_dict() for each in first_problems(error.problems)]
-        return {"ok": False, "problems": found, "notes": [], "memory": None}
+        return {"ok": False, "problems": found, "notes": [], "memory": None, "ways": None}
     family, problems = inspect_family(study.family)
     template = family is None or family.has_chat_template
     for each in () if family is None else family.models.values():
@@ -45,4 +46,5 @@ def check(args: SimpleNamespace) -> dict[str, Any]:
         "problems": [each.as_dict() for each in first_problems(problems)],
         "notes": [*([] if family is None else family.notes), *data_notes(study)],
         "memory": memory,
+        "ways": None if memory is None else {k: asdict(way) for k, way in ways(memory).items()},
     }

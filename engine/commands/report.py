@@ -104,6 +104,7 @@ def check(document: Document) -> str:
             f"{key.removesuffix('_bytes').replace('_', ' ')}: {size_text(size)}"
             for key, size in document["memory"].items()
         ]
+        lines += [f"{way['what']}: {way['text']}" for way in document["ways"].values()]
     return "\n".join(lines)
 
 

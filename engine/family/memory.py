@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.counted import size_text
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
 
 if TYPE_CHECKING:
     from torch import nn
 
-# float32 copies of each task vector alive while a PCB basis is built: the vector, its scores, a
-# partition of them
-_BASIS_COPIES = 3
+# bytes of each element of each task vector while a basis is made, at most: 6.8 measured, of PCB
+_BASIS_BYTES = 8
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -30,6 +31,69 @@ class Memory:
     @property
     def fits(self) -> bool:
         return self.needed <= self.available
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of mixing a family, and whether it fits in the memory there is.
+
+    Attributes:
+        what: the methods that it is of.
+        text: what happens, and where it does not fit what to do.
+    """
+
+    what: str
+    fits: bool
+    text: str
+
+
+def ways(needed: Mapping[str, int]) -> dict[str, Way]:
+    """How the methods of each kind would run on a family, said beforehand.
+
+    Args:
+        needed: of `memory_needed`.
+
+    Returns:
+        direct: methods that prepare nothing; prepared: those that read the whole family first;
+        logit: those that run every model.
+    """
+    there = needed["available_bytes"]
+    free = f"{size_text(there)} is free"
+    live, whole, logit = (
+        Memory(needed[f"{each}_bytes"], there) for each in ("live", "weight_space", "logit_space")
+    )
+    streamed = (
+        f"The merged model takes {size_text(live.needed)} and {free}: no mixture of weights can be "
+        "evaluated here, but `merge` writes one tensor by tensor, in as much memory as --memory "
+        "says."
+    )
+    prepared = (
+        f"What such a method prepares takes up to {size_text(needed['basis_bytes'])} beside the "
+        f"model, and {free}: it is computed again at every move. Task arithmetic and linear "
+        "prepare nothing."
+    )
+    logits = (
+        f"All models together take {size_text(logit.needed)} and {free}: mix fewer or smaller "
+        "models."
+    )
+    kept = "In memory: a move only adds what was prepared."
+    if not live.fits:
+        prepared = streamed
+    return {
+        "direct": Way(
+            "methods that prepare nothing",
+            live.fits,
+            "In memory: a move reads the models and adds." if live.fits else streamed,
+        ),
+        "prepared": Way(
+            "methods that read the whole family first", whole.fits, kept if whole.fits else prepared
+        ),
+        "logit": Way(
+            "methods that mix logits",
+            logit.fits,
+            "In memory: every model at once." if logit.fits else logits,
+        ),
+    }
 
 
 def available_memory() -> int:
@@ -68,14 +132,13 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
         compute_bytes: bytes of one number where models run: 4 in float32, 2 in bfloat16.
 
     Returns:
-        weight_space_bytes: the live merged model and a PCB basis with nothing zero, at its worst
-        moment; live_bytes and basis_bytes are its parts. logit_space_bytes: every model at once, an
-        adapter with a copy of the base. available_bytes: what can be taken now.
+        weight_space_bytes: the live merged model and the largest basis, PCB's, while it is made;
+        live_bytes and basis_bytes are its parts. logit_space_bytes: every model at once, an adapter
+        with a copy of the base. available_bytes: what can be taken now.
     """
     extra = extra_elements(family)
     live = (family.base.parameters + extra) * compute_bytes
-    merged = sum(family.base.tensors[name].count for name in family.tensors) + extra
-    basis = len(family.experts) * merged * 4 * _BASIS_COPIES
+    basis = basis_bytes(family)
     logit = sum(_running(each, family.base) for each in family.models.values()) * compute_bytes
     return {
         "weight_space_bytes": live + basis,
@@ -84,6 +147,12 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
         "logit_space_bytes": logit,
         "available_bytes": available_memory(),
     }
+
+
+def basis_bytes(family: Family) -> int:
+    """Bytes of a basis while it is made, at most."""
+    merged = sum(family.base.tensors[name].count for name in family.tensors)
+    return len(family.experts) * (merged + extra_elements(family)) * _BASIS_BYTES
 
 
 def _running(model: Checkpoint, base: Checkpoint) -> int:

@@ -16,7 +16,7 @@ import torch
 
 from engine.bands import groups_of
 from engine.family.fingerprint import family_fingerprint
-from engine.family.memory import available_memory
+from engine.family.memory import available_memory, basis_bytes
 from engine.merging.banded import Banded
 from engine.merging.basis import Basis, Computed, Tensors
 from engine.merging.low_rank import Kept, LowRank
@@ -82,6 +82,7 @@ class Bases:
         return basis
 
     def _made(self, method: Method, structural: dict[str, Any], keep: bool) -> Basis:
+        keep = keep and (not method.passes or self._fits())
         lasting = keep and method.passes and _is_ours(method) and self._tensors.size >= LEAST
         stored = self._stored if lasting else None
         if stored is None:
@@ -131,6 +132,14 @@ class Bases:
         """Bytes that can be taken now where the bases lie."""
         device = self._tensors.device
         return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+
+    def _fits(self) -> bool:
+        """Whether one more basis can be made, if all others are given up for it."""
+        needed = basis_bytes(self._tensors.family)
+        there = self._free() + sum(getattr(each, "bytes", 0) for each in self._kept.values())
+        if needed > there:
+            log.warning("a basis may take %d bytes of %d: computed at every move", needed, there)
+        return needed <= there
 
     def _drop(self) -> None:
         """Forget the least recently used beyond the share of memory; never the last one."""

@@ -50,6 +50,22 @@ def test_each_method_keeps_its_own_sliders(bench: Workbench) -> None:
     assert not at.exception
 
 
+def test_what_a_method_has_no_memory_for_is_said_beside_its_sliders(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = toy.Service.open
+    small = {"memory": {"live_bytes": 1, "basis_bytes": 9, "weight_space_bytes": 10,
+                        "logit_space_bytes": 4, "available_bytes": 5}}  # fmt: skip
+    monkeypatch.setattr(toy.Service, "open", lambda *a: {**given(*a), **small})
+    bench.restart()
+    until(lambda: bench.advance() or bench.opened is not None)
+    at = page("explore").run()
+    assert "computed again at every move" not in texts(at)
+    widget(at.selectbox, "Method").set_value("pcb").run()
+    assert "computed again at every move" in texts(at)
+    assert not at.exception
+
+
 def recipe_sliders(at: AppTest) -> list[Any]:
     """The sliders of coefficients; the others are weights and bounds."""
     return [each for each in at.slider if "." in each.key.split(":")[0]]

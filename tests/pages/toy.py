@@ -107,6 +107,8 @@ class Service:
             "objectives": {name: fingerprint(name) for name in names},
             "numerics": NUMERICS,
             "memory": {
+                "live_bytes": 10**9,
+                "basis_bytes": 10**9,
                 "weight_space_bytes": 2 * 10**9,
                 "logit_space_bytes": 3 * 10**9,
                 "available_bytes": 4 * 10**9,

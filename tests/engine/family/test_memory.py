@@ -6,7 +6,7 @@ import pytest
 
 from engine.family import memory
 from engine.family.compatibility import open_family
-from engine.family.memory import available_memory, memory_needed
+from engine.family.memory import available_memory, memory_needed, ways
 from engine.study import FamilySpec
 from tests.families import FamilyFiles
 
@@ -21,6 +21,22 @@ def test_counts_models_and_bytes(pristine: FamilyFiles) -> None:
     terse = family.experts["terse"].parameters
     assert found["logit_space_bytes"] == 2 * (base + target + base + base + terse)
     assert found["available_bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("free", "fits"),
+    [(1000, (True, True, True)), (600, (True, False, True)), (99, (False, False, False))],
+)
+def test_what_fits_is_said_beforehand(free: int, fits: tuple[bool, ...]) -> None:
+    needed = {"live_bytes": 100, "basis_bytes": 800, "weight_space_bytes": 900,
+              "logit_space_bytes": 500, "available_bytes": free}  # fmt: skip
+    found = ways(needed)
+    assert tuple(each.fits for each in found.values()) == fits
+    said = [each.text for each in found.values()]
+    if free == 600:
+        assert "computed again at every move" in said[1] and "600" in said[1] and "800" in said[1]
+    if free == 99:
+        assert all("99" in each for each in said) and "`merge` writes" in said[0] == said[1]
 
 
 def test_extra_rows_count(pristine: FamilyFiles) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from engine.errors import Cancelled
+from engine.family.memory import basis_bytes
 from engine.merging import bases as module
 from engine.merging import low_rank, stored
 from engine.merging.bases import Bases
@@ -215,6 +216,25 @@ def test_memory_is_bounded_by_bytes(
     last = held.of(recipe("ties", density=0.6))
     assert held.of(recipe("ties", density=0.6)) is last
     assert held.of(recipe("ties", density=0.1)) is not kept[0]
+
+
+@pytest.mark.parametrize("method", ["ties", "pcb", "tsv"])
+def test_what_has_no_room_is_computed_at_every_move(
+    method: str,
+    tensors: Callable[..., Tensors],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept = Bases(tensors(), tmp_path).of(recipe(method))
+    needed = basis_bytes(tensors().family)
+    for there, room in ((needed, True), (needed - 1, False)):
+        caplog.clear()
+        monkeypatch.setattr(module, "available_memory", lambda there=there: there)
+        with caplog.at_level(logging.WARNING):
+            found = Bases(tensors()).of(recipe(method))
+        assert hasattr(found, "bytes") == room == (not caplog.text)
+        assert same(found, kept)
 
 
 def test_a_process_waits_for_the_one_that_computes(
