@@ -132,13 +132,15 @@ def sliders(
     """One slider a model, labelled with its name; those of its bands are folded under it."""
     kept = coefficients(method, names)
     labels, groups = method.mixed_names(names), groups_of(applied(method, names))
+    if groups > 1:
+        with st.container(key="banded"):  # it scrolls: what is done with them stays in sight
+            for name in labels:
+                folded = Folded(study, method, name, groups, kept, hand().generation)
+                folded.draw(names, on_change)
+        return dict(kept)
     # many stand in two columns, so that what is done with them stays in sight at 720 pixels
     places = st.columns(2, gap="small") if len(labels) > ONE_COLUMN else [st]
     for number, name in enumerate(labels):
-        if groups > 1:
-            folded = Folded(study, method, name, groups, kept, hand().generation)
-            folded.draw(places[number % len(places)], names, on_change)
-            continue
         low, high = study.slider_range(method, name)
         key = f"{method.name}.{name}:{hand().generation}"
         at = anchored(key, kept.get(name, start_value(low, high)))

@@ -103,26 +103,26 @@ class Folded:
             self.kept.update(moved)
             self._turn("main")
 
-    def draw(self, place: Any, names: Names, on_change: Callable[[], Any] | None) -> None:
+    def draw(self, names: Names, on_change: Callable[[], Any] | None) -> None:
         """The main slider, and the others folded under it."""
         self.hear()
         values = [self.kept[band] for band in self.bands]
-        self._slider(place, self.model, sum(values) / len(values), self.method.slider, on_change)
+        self._slider(self.model, sum(values) / len(values), self.method.slider, on_change)
         shown = " · ".join(f"{value:.2f}" for value in values[:4]) + " …" * (len(values) > 4)
-        with place.expander(f"by depth: {shown}", key=f"depth:{self._stem}"):
+        with st.expander(f"by depth: {shown}", key=f"depth:{self._stem}"):
             for number, band in enumerate(self.bands, 1):
                 words = layers_words(number, len(self.bands), names.layers)
-                self._slider(st, band, self.kept[band], words, on_change)
+                self._slider(band, self.kept[band], words, on_change)
 
     def _slider(
-        self, place: Any, which: str, value: float, help: str, on_change: Callable[[], Any] | None
+        self, which: str, value: float, help: str, on_change: Callable[[], Any] | None
     ) -> None:
         key = self._key(which)
         at = anchored(key, value)
         if key not in st.session_state:
             self._shown[key] = at
         low, high = span(*self.range, at)
-        place.slider(
+        st.slider(
             which, low, high, at, step=STEP, key=key, format="%.2f", on_change=on_change, help=help
         )
 
