@@ -208,10 +208,18 @@ def fingerprints(
 
 
 def family_fingerprint(family: Family, workspace: Path, tick: Callable[[], None] = nothing) -> str:
+    """`fingerprint_of` a family whose models are read for it; arguments as of `fingerprints`."""
+    return fingerprint_of(family, fingerprints(family, workspace, tick))
+
+
+def fingerprint_of(family: Family, models: Mapping[str, str]) -> str:
     """sha256 of all that scores of a family depend on: models by name, tokenizer files.
 
     The tokenizer's files include chat template and generation_config. Where models lie and the
     order of the experts do not matter, except for the order in which they supply vocabulary rows.
+
+    Args:
+        models: the fingerprint of each by name.
     """
     rows = {
         name: [[each.start, each.stop, each.model] for each in plan.extra]
@@ -219,7 +227,7 @@ def family_fingerprint(family: Family, workspace: Path, tick: Callable[[], None]
         if plan.extra
     }
     data: dict[str, Any] = {
-        "models": fingerprints(family, workspace, tick),
+        "models": dict(models),
         "tokenizer": family.spec.tokenizer,
         "tokenizer_files": None if family.tokenizer is None else family.tokenizer.hash,
         "rows": rows,

@@ -15,15 +15,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.compose import Composer
 from engine.decoding.inputs import Tick
 from engine.decoding.opening import feedings
 from engine.family.compatibility import Family, open_family
-from engine.family.fingerprint import family_fingerprint, fingerprints
+from engine.family.fingerprint import fingerprint_of, fingerprints
 from engine.family.memory import memory_needed
 from engine.family.proven_text import is_proven, remember
+from engine.jobs.beside import beside
 from engine.jobs.imports import fetch_model_classes
 from engine.study import FamilySpec
 
@@ -126,13 +128,10 @@ class OpenFamilies:
             del self._open[spec]
         family = open_family(spec)
         feedings(family, self._workspace)  # refuses before anything is read
-        opened = OpenFamily(
-            family,
-            family_fingerprint(family, self._workspace, tick),
-            fingerprints(family, self._workspace, tick),
-            self._composer(family),
-            now,
-        )
+        with beside(partial(fingerprints, family, self._workspace)) as hashing:
+            composer = self._composer(family)
+            models = hashing.result(tick)
+        opened = OpenFamily(family, fingerprint_of(family, models), models, composer, now)
         self._open[spec] = opened
         return opened
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,10 @@ import torch
 
 from engine.compose import Composer
 from engine.composed import ComposedModel
-from engine.errors import IncompatibleFamily
+from engine.errors import BadInput, Cancelled, IncompatibleFamily
+from engine.jobs import opened as opened_module
+from engine.jobs.beside import Ended
+from engine.jobs.opened import OpenFamilies
 from engine.jobs.service import Service
 from engine.recipe import Recipe, point_id, resolve
 from engine.worker.messages import Job
@@ -110,6 +114,63 @@ def test_a_family_stays_open_until_its_files_change(service: Service, tmp_path: 
     assert second["family"] != first["family"]
     (reopened,) = service.families._open.values()
     assert reopened is not opened
+
+
+def test_weights_are_read_beside_the_opening(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = build_small_study(tmp_path / "family")
+    composed, own, make = threading.Event(), opened_module.fingerprints, OpenFamilies._composer
+
+    def late(*arguments: Any) -> Any:
+        assert composed.wait(60), "the models are opened only when all are read"
+        return own(*arguments)
+
+    def composer(self: OpenFamilies, family: Any) -> Any:
+        found = make(self, family)
+        composed.set()
+        return found
+
+    monkeypatch.setattr(opened_module, "fingerprints", late)
+    monkeypatch.setattr(OpenFamilies, "_composer", composer)
+    assert run(service, "open", study=str(study))["family"]
+
+
+def test_a_cancel_while_weights_are_read_ends_the_reading(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = build_small_study(tmp_path / "family")
+    ended: list[str] = []
+
+    def endless(family: Any, workspace: Any, tick: Any) -> Any:
+        try:
+            while True:
+                tick()
+        except Ended as error:
+            ended.append(str(error))
+            raise
+
+    def cancel() -> None:
+        raise Cancelled("cancelled")
+
+    monkeypatch.setattr(opened_module, "fingerprints", endless)
+    with pytest.raises(Cancelled):
+        run(service, "open", cancel, study=str(study))
+    assert ended and not service.families._open
+
+
+def test_weights_that_are_not_finite_are_refused_before_anything_is_open(
+    service: Service, tmp_path: Path
+) -> None:
+    study = build_small_study(tmp_path / "family")
+    other = tmp_path / "family" / "helpful" / "model.safetensors"
+    data = bytearray(other.read_bytes())
+    data[-2:] = b"\x80\x7f"
+    other.write_bytes(bytes(data))
+    for kind in ("open", "generate"):
+        with pytest.raises(BadInput, match=r"(?s)helpful.*model.safetensors"):
+            run(service, kind, study=str(study), recipe=recipe(helpful=0.5), prompts=["why"])
+    assert not service.families._open
 
 
 def test_a_family_that_stopped_fitting_is_refused(service: Service, tmp_path: Path) -> None:
