@@ -69,11 +69,6 @@ SWITCH = """([link, ...signs]) => new Promise((done) => {
 """Goes by a link; for each sign of the page, milliseconds until one that is new is painted."""
 
 TOKEN = """(limit) => new Promise((done, failed) => {
-    // what the question before left goes, or the same answer would change nothing
-    for (const text of document.querySelectorAll('.answers .text')) {
-        text.replaceChildren();
-        delete text.dataset.now;
-    }
     const start = performance.now();
     const watcher = new MutationObserver((records) => {
         const grown = records.some(({ target, addedNodes }) =>

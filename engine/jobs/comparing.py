@@ -35,6 +35,7 @@ from engine.jobs.generating import Request, Stream, request_of
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.served import Emit
 from engine.merging.adapters import runs_unmerged
+from engine.merging.stacked import NotByRow
 from engine.recipe import Recipe, find_method
 from engine.scoring.stops import StopWatch, cut
 from engine.worker.messages import is_out_of_memory
@@ -218,6 +219,8 @@ class _Columns:
             if is_out_of_memory(error):
                 raise
             if len(writer.columns) > 1:  # each says for itself what is wrong with it, if anything
+                if not isinstance(error, NotByRow | ParetoscopeError):
+                    log.error("columns could not write together", exc_info=error)
                 self._separate(writer)
                 return
             [column] = writer.columns
