@@ -34,7 +34,7 @@ def methods() -> str:
     lines = []
     for each in METHODS.values():
         slider = f" A slider: {each.slider[0].lower()}{each.slider[1:]}" if each.slider else ""
-        lines.append(f"* **`{each.name}`** ({each.space} space): {each.summary}{slider}\n")
+        lines.append(f"* **`{each.name}`** ({each.space} space): {each.words}{slider}\n")
         lines += map(_parameter, each.parameters)
     return "".join(lines)
 

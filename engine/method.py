@@ -112,6 +112,8 @@ class Method:
         by_depth: whether coefficients may differ by depth (`groups`), as they may where a tensor's
             result depends on the coefficients at that tensor alone.
         passes: how often it reads the task vectors to make a basis; 0 where it makes none.
+        linear: of weight space: whether the merged weights are linear in the coefficients, up to a
+            common divisor.
         additive: whether it is θ0 + Σ c_i τ_i, which adapters on the base give without a merge.
         mergekit: how mergekit's method of the same name gives the same result, as `Mergekit` says.
         default_range: slider range of a coefficient.
@@ -135,10 +137,16 @@ class Method:
     matrices: bool = False
     by_depth: bool = False
     passes: int = 1
+    linear: bool = True
     additive: bool = False
     mergekit: Mergekit = None
     default_range: tuple[float, float] = (0.0, 1.5)
     check: Callable[[Mapping[str, float], Mapping[str, Any]], None] | None = None
+
+    @property
+    def words(self) -> str:
+        """What it does and whether it is linear, in plain sentences."""
+        return self.summary if self.linear else f"{self.summary} {NOT_LINEAR}"
 
     def mixed_names(self, names: Names) -> tuple[str, ...]:
         """The models that have coefficients."""
@@ -171,6 +179,8 @@ class Method:
 
 
 METHODS: Registry[Method] = Registry("method")
+
+NOT_LINEAR = "Not linear in its sliders: a slider's effect depends on where the others stand."
 
 STRENGTH = Parameter(
     "strength",
@@ -217,6 +227,7 @@ def method(
     matrices: bool = False,
     by_depth: bool = False,
     passes: int = 1,
+    linear: bool = True,
     additive: bool = False,
     mergekit: Mergekit = None,
     default_range: tuple[float, float] = (0.0, 1.5),
@@ -236,7 +247,8 @@ def method(
         space=space, summary=summary, source=source, slider=slider, mark=mark, corners=corners,
         names_base=names_base, takes_coefficients=takes_coefficients, unmerged=unmerged,
         first=first, simplex=simplex, matrices=matrices, by_depth=by_depth, passes=passes,
-        additive=additive, mergekit=mergekit, default_range=default_range, check=check,
+        linear=linear, additive=additive, mergekit=mergekit, default_range=default_range,
+        check=check,
     )  # fmt: skip
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:

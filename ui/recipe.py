@@ -232,7 +232,7 @@ def recipe_in_hand(
     with row:
         method = choose_method()
     with st.container(key="method_words"):
-        st.text(f"{method.summary} {method.source}.")
+        st.text(f"{method.words} {method.source}.")
     kept = sliders(study, method, names, on_change)
     with row:
         beside()

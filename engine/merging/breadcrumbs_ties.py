@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 @method(
     space="weight",
     summary="Adds changes without the largest and smallest, where their sign wins, as mergekit.",
-    slider="This expert's weight, 0 none; not linear: signs are elected by weight.",
+    slider="This expert's weight, by which signs are elected: 0 none.",
     source="arXiv 2312.06795",
     mark="hexagram",
     corners=Corners(zero="base"),
     matrices=True,
     by_depth=True,
     mergekit=InMergekit,
+    passes=0,
+    linear=False,
 )
 def breadcrumbs_ties(
     tensors: Tensors,

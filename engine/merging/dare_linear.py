@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     matrices=True,
     by_depth=True,
     strength=True,
+    passes=0,
 )
 def dare_linear(
     tensors: Tensors,

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 @method(
     space="weight",
     summary="Adds a random part of each expert's changes, where the sign wins, as mergekit.",
-    slider="This expert's weight, 0 none; not linear: signs are elected by weight.",
+    slider="This expert's weight, by which signs are elected: 0 none.",
     source="arXiv 2311.03099",
     mark="diamond-tall",
     corners=Corners(zero="base"),
     matrices=True,
     by_depth=True,
+    passes=0,
+    linear=False,
 )
 def dare_ties(
     tensors: Tensors,

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 @method(
     space="weight",
     summary="Adds a random part, large changes likelier, where the sign wins, as mergekit.",
-    slider="This expert's weight, 0 none; not linear: signs are elected by weight.",
+    slider="This expert's weight, by which signs are elected: 0 none.",
     source="arXiv 2406.11617",
     mark="star-triangle-down",
     corners=Corners(zero="base"),
     matrices=True,
     by_depth=True,
     check=check_chances,
+    passes=0,
+    linear=False,
 )
 def della(
     tensors: Tensors,

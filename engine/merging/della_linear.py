@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     by_depth=True,
     check=check_chances,
     strength=True,
+    passes=0,
 )
 def della_linear(
     tensors: Tensors,

@@ -23,13 +23,15 @@ def _in_mergekit(
 @method(
     space="weight",
     summary="The weighted mean of the directions of task vectors, at their mean length.",
-    slider="This expert's weight in the mean; only proportions count, and it is not linear.",
+    slider="This expert's weight in the mean; only proportions count.",
     source="https://goddard.blog/posts/multislerp-wow-what-a-cool-idea",
     mark="star-diamond",
     corners=Corners(one=True),
     matrices=True,
     simplex=True,
     mergekit=_in_mergekit,
+    passes=0,
+    linear=False,
 )
 def multislerp(tensors: Tensors) -> Basis:
     """mergekit's `multislerp` with the coefficients as weights."""

@@ -108,7 +108,7 @@ def _size(bench: Workbench, method: Method, kept: Mapping[str, Any]) -> Size:
 def _method(bench: Workbench, method: Method, size: Size, kept: Mapping[str, Any]) -> None:
     """What a method does, how many points it gets, and its structural parameters."""
     with st.expander(f"{method.name}: {size_words(size)}", key=f"sweep_method:{method.name}"):
-        st.text(f"{method.summary.rstrip('.')}. Source: {method.source}.")
+        st.text(f"{method.words.rstrip('.')}. Source: {method.source}.")
         defaults = default_parameters(method, bench.names)
         values = defaults | kept["parameters"].get(method.name, {})
         kept["parameters"][method.name] = {

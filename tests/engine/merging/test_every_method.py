@@ -321,3 +321,23 @@ def test_tied_weights_count_once_and_added_rows_are_their_experts(
         rows = slice(each.start, each.stop)
         with Reader(tied.models[each.model]) as reader:
             assert torch.equal(found[rows], reader.read(name)[rows].float())
+
+
+def part_of_change(method: Method, tensors: Tensors, **coefficients: float) -> torch.Tensor:
+    """What a merge with these coefficients, 0 where there is none, adds to the base."""
+    out = torch.empty(tensors.shape("m"))
+    wanted = {"x": 0.0, "y": 0.0} | coefficients
+    method.build(tensors).combine("m", wanted, out)
+    return out - tensors.read("base", "m")
+
+
+@named(SUMS)
+def test_a_method_is_linear_where_it_says_so(method: Method, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(5)
+    base = torch.randn(12, 9, generator=generator)
+    near = {name: base + 0.2 * torch.randn(12, 9, generator=generator) for name in ("x", "y")}
+    tensors = raw_tensors(tmp_path, {"base": {"m": base}, **{k: {"m": v} for k, v in near.items()}})
+    together = part_of_change(method, tensors, x=1.5, y=0.5)
+    apart = 1.5 * part_of_change(method, tensors, x=1.0)
+    apart += 0.5 * part_of_change(method, tensors, y=1.0)
+    assert torch.allclose(together, apart, rtol=0, atol=1e-5) == method.linear
