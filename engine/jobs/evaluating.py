@@ -21,7 +21,6 @@ from cache.blobs import Blobs
 from cache.rows import score_id
 from engine.decoding.inputs import Tick
 from engine.errors import BadInput, ParetoscopeError, Problem, bad
-from engine.family.memory import memory_needed
 from engine.jobs.models import Models, study_of
 from engine.jobs.opened import OpenFamily
 from engine.jobs.preparing import telling
@@ -60,7 +59,7 @@ def open_study(
             "objectives": _fingerprints(objectives, opened),
             "directions": {each.name: each.direction for each in objectives},
             "numerics": str(opened.composer.numerics),
-            "memory": memory_needed(opened.family, opened.composer.dtype.itemsize),
+            "memory": dict(opened.memory),
             "names": {
                 "experts": list(names.experts),
                 "has_target": names.has_target,

@@ -60,6 +60,7 @@ class OpenFamily:
     Attributes:
         fingerprint: of the family; part of a point's id.
         models: fingerprint of each model by name.
+        memory: bytes that it needs and that there were when it was opened, of `memory_needed`.
         parked_seconds: time that other jobs took while one on this family was parked, so far.
     """
 
@@ -68,6 +69,7 @@ class OpenFamily:
     models: Mapping[str, str]
     composer: Composer
     signature: Signature
+    memory: Mapping[str, int]
     parked_seconds: float = 0.0
 
     @property
@@ -131,7 +133,9 @@ class OpenFamilies:
         with beside(partial(fingerprints, family, self._workspace)) as hashing:
             composer = self._composer(family)
             models = hashing.result(tick)
-        opened = OpenFamily(family, fingerprint_of(family, models), models, composer, now)
+        memory = memory_needed(family, composer.dtype.itemsize)  # before any of it is taken
+        fingerprint = fingerprint_of(family, models)
+        opened = OpenFamily(family, fingerprint, models, composer, now, memory)
         self._open[spec] = opened
         return opened
 

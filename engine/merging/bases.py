@@ -74,23 +74,30 @@ class Bases:
             return held
         self._making.append((method, self._tensors.seen))
         try:
-            basis = self._made(method, structural, keep)
+            basis = self._kept_basis(method, structural) if keep else None
+            keep = basis is not None
+            if basis is None:
+                held = self._kept.get((*key, False))
+                basis = self._computed(method, structural, False) if held is None else held
         finally:
             self._making.pop()
         self._kept[(*key, keep)] = basis
         self._drop()
         return basis
 
-    def _made(self, method: Method, structural: dict[str, Any], keep: bool) -> Basis:
-        keep = keep and (not method.passes or self._fits())
-        lasting = keep and method.passes and _is_ours(method) and self._tensors.size >= LEAST
+    def _kept_basis(self, method: Method, structural: dict[str, Any]) -> Basis | None:
+        """A basis that holds what moves need; None where there is no room to make it."""
+        lasting = method.passes and _is_ours(method) and self._tensors.size >= LEAST
         stored = self._stored if lasting else None
+        if stored is not None:
+            file = stored.file(method.name, structural)
+            known = self._read(stored, file, method, structural)
+            if known is not None:
+                return _ready(known)
+        if method.passes and not self._fits():
+            return None
         if stored is None:
-            return _ready(self._computed(method, structural, keep))
-        file = stored.file(method.name, structural)
-        known = self._read(stored, file, method, structural)
-        if known is not None:
-            return _ready(known)
+            return _ready(self._computed(method, structural))
         with stored.alone(file, self._tensors.tick):
             known = self._read(stored, file, method, structural)
             if known is not None:

@@ -14,6 +14,7 @@ import torch
 from engine.compose import Composer
 from engine.composed import ComposedModel
 from engine.errors import BadInput, Cancelled, IncompatibleFamily
+from engine.family import memory as memory_module
 from engine.jobs import opened as opened_module
 from engine.jobs.beside import Ended
 from engine.jobs.opened import OpenFamilies
@@ -114,6 +115,16 @@ def test_a_family_stays_open_until_its_files_change(service: Service, tmp_path: 
     assert second["family"] != first["family"]
     (reopened,) = service.families._open.values()
     assert reopened is not opened
+
+
+def test_what_is_free_is_told_as_it_was_before_the_models_were_loaded(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = build_small_study(tmp_path / "family")
+    first = run(service, "open", study=str(study))
+    run(service, "evaluate", study=str(study), recipes=[recipe(helpful=0.5)], objectives=["has"])
+    monkeypatch.setattr(memory_module, "available_memory", lambda: 0)  # the models take it
+    assert run(service, "open", study=str(study))["memory"] == first["memory"]
 
 
 def test_weights_are_read_beside_the_opening(

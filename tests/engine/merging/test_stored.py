@@ -237,6 +237,31 @@ def test_what_has_no_room_is_computed_at_every_move(
         assert same(found, kept)
 
 
+def test_a_stored_basis_needs_no_room_to_be_made(
+    tensors: Callable[..., Tensors],
+    tmp_path: Path,
+    built: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = Bases(tensors(), tmp_path).of(recipe("pcb"))
+    monkeypatch.setattr(module, "available_memory", lambda: 0)
+    assert same(Bases(tensors(), tmp_path).of(recipe("pcb")), kept)
+    assert built == ["pcb"]
+
+
+def test_room_that_has_come_is_used(
+    tensors: Callable[..., Tensors], built: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Bases(tensors())
+    monkeypatch.setattr(module, "available_memory", lambda: 0)
+    first = held.of(recipe("ties"))
+    assert held.of(recipe("ties")) is first and built == ["ties"]
+    monkeypatch.setattr(module, "available_memory", lambda: 1 << 40)
+    second = held.of(recipe("ties"))
+    assert hasattr(second, "bytes") and not hasattr(first, "bytes") and same(first, second)
+    assert held.of(recipe("ties")) is second
+
+
 def test_a_process_waits_for_the_one_that_computes(
     tensors: Callable[..., Tensors], tmp_path: Path, built: list[str]
 ) -> None:
