@@ -34,7 +34,7 @@ from engine.merging.merged_model import merged_tensor
 
 if TYPE_CHECKING:
     from engine.compose import Composer
-from engine.composed import ComposedModel
+    from engine.composed import ComposedModel
 
 TOLERANCE = 1e-4
 """Largest |logit difference| between two runs of the same float32 weights."""
