@@ -160,8 +160,8 @@ class Workbench:
         """Of the points as pages show them (see held.py)."""
         with self._lock:
             tasks = list(self._tasks.values())
-        jobs = ((each.handle.job.priority, each.status.over) for each in tasks)
-        return self.held.look(self.store.version, time.monotonic(), jobs)
+        over = [each.handle.id for each in tasks if each.status.over]
+        return self.held.look(self.store.version, time.monotonic(), over)
 
     def measured(self) -> Measured:
         """The study's points as columns; built again only when there are others to show."""

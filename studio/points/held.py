@@ -1,27 +1,27 @@
-"""Which version of the points pages show: every one, or held back while a sweep brings many.
+"""Which version of the points pages show: where many come, not every one.
 
-quiet          every version, at once
-sweep runs     one every HOLD_SECONDS for each page that is open, and the pages draw it one after
-               another; what a user asked for is shown when it is there
+a job of this process ended    the version that is there, at once: what a user asked for
+a few come                     every one, at once
+many come, whoever measures    one every HOLD_SECONDS for each page that is open, and the pages draw
+                               it one after another
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 
 HOLD_SECONDS = 2.0
 """Six pages that each draw every point as it comes keep both cores of a small machine busy, Python
 with the answers and the browser with the charts: answers took seconds."""
 
+FEW = 4
+"""Versions that all show, however fast they follow each other; then one every HOLD_SECONDS."""
+
 GONE_SECONDS = 5.0
 """A page that is open is looked at several times a second (ui/header.py); one that was not for so
 long is closed."""
-
-Job = tuple[str, bool]
-"""Priority of a job, and whether it is over."""
 
 
 class Held:
@@ -30,32 +30,28 @@ class Held:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._shown = -1
-        self._since = -math.inf
-        self._answered = 0
-        self._sweeping = False
+        self._looked = -math.inf
+        self._left = float(FEW)
+        self._over: frozenset[str] = frozenset()
         self._pages: dict[str, float] = {}
         self._waiting: list[str] = []
         self._drawn = -math.inf
 
-    def look(self, there: int, now: float, jobs: Iterable[Job], *, newest: bool = False) -> int:
+    def look(self, there: int, now: float, over: Collection[str]) -> int:
         """The version to show.
 
         Args:
             there: the newest version.
             now: seconds, monotonic.
-            jobs: those of this process.
-            newest: take it, whatever runs.
+            over: ids of the jobs of this process that have ended.
         """
-        count = Counter(jobs)
-        answered = count["interactive", True]
         with self._lock:
-            self._sweeping = count["sweep", False] > 0
-            hold = HOLD_SECONDS * max(1, len(self._pages))
-            held = self._sweeping and now - self._since < hold
-            if newest or not held or answered != self._answered:
-                if there != self._shown:
-                    self._shown, self._since = there, now
-                self._answered = answered
+            grown = (now - self._looked) / (HOLD_SECONDS * max(1, len(self._pages)))
+            self._left, self._looked = min(FEW, self._left + grown), now
+            ended = not self._over.issuperset(over)
+            if there != self._shown and (self._left >= 1 or ended):
+                self._shown, self._left = there, max(0.0, self._left - 1)
+            self._over = frozenset(over)
             return self._shown
 
     def here(self, page: str, now: float) -> None:
@@ -74,15 +70,13 @@ class Held:
                 self._waiting.remove(page)
 
     def turn(self, page: str, now: float) -> bool:
-        """Whether a page whose points are of an older version draws itself again now.
-
-        While a sweep runs one page does every HOLD_SECONDS, the one that has waited longest.
-        """
+        """Whether a page whose points are of an older version draws itself again now: of several
+        pages one does every HOLD_SECONDS, the one that has waited longest."""
         with self._lock:
             if page not in self._waiting:
                 self._waiting.append(page)
             early = now - self._drawn < HOLD_SECONDS and len(self._pages) > 1
-            if self._sweeping and (early or self._waiting[0] != page):
+            if early or self._waiting[0] != page:
                 return False
             self._waiting.remove(page)
             self._drawn = now
