@@ -119,8 +119,8 @@ def resolved(
     digest = rows.digest(prune.objective, prune.variant)
     if prune.rows not in ("", digest):
         what = (
-            f"the rows of {prune.objective} have changed since: they were {prune.rows} and are "
-            f"{digest}"
+            f"the rows of {prune.objective} have changed since, or what they reach: they were "
+            f"{prune.rows} and are {digest}"
         )
         raise bad(f"{where}: rows", what, "Leave out `rows` to prune on the rows as they are now.")
     if not prune.ratio:

@@ -14,7 +14,7 @@ from engine.family.device import pick_device
 from engine.jobs.imports import fetch_model_classes
 from engine.jobs.opened import OpenFamilies, OpenFamily
 from engine.recipe import Recipe, recipe_from_dict, resolve
-from engine.scoring.harmful import ObjectiveRows
+from engine.scoring.harmful import rows_of
 from engine.study import Study, load_study
 
 
@@ -74,7 +74,7 @@ def recipe_of(data: Any, opened: OpenFamily, study: Study, where: str = "recipe"
     given = data if isinstance(data, Recipe) else recipe_from_dict(data, where)
     if given.prune is None:
         return resolve(given, opened.family.names, where)
-    rows = ObjectiveRows(study.objectives, opened.tokenizer_hash)
+    rows = rows_of(study, opened.family, opened.tokenizer_hash)
     recipe = resolve(given, replace(opened.family.names, rows=rows), where)
     if (prune := recipe.prune) is not None:
         opened.composer.pruner.learn(prune, partial(rows.texts, prune.objective, prune.rows))

@@ -20,6 +20,7 @@ from engine.decoding.inputs import Fused, Tick
 from engine.errors import bad
 from engine.merging.merged_model import MergedModel
 from engine.prune import Prune
+from engine.pruning.experts import unplaced
 from engine.pruning.layers import Layer, linear_layers
 from engine.pruning.scores import Halves, by_activation, by_gradient, gradients, norms
 from engine.pruning.zeros import Gathered, Zeros
@@ -59,7 +60,8 @@ class Pruner:
         """The zeros of a recipe, whose merge is live and not yet pruned.
 
         Raises:
-            BadInput: its rows are not known, or cannot be read.
+            BadInput: its rows are not known, or cannot be read; experts of the model that cannot
+                be pruned.
             ParetoscopeError: what the model makes of them is not finite.
         """
         prune = recipe.prune
@@ -83,6 +85,9 @@ class Pruner:
         tick: Tick,
     ) -> Zeros:
         gathered = Gathered(live.parts)
+        for layer in linear_layers(live.module):
+            if layer.experts is not None and not gathered.knows(layer.name):
+                raise unplaced(layer.name)
         if prune.variant == "gradient":
 
             def take(layer: Layer, gradient: Tensor) -> None:

@@ -9,10 +9,10 @@ out. As there, `activation` takes its share of every output row, k − int(k · 
 weights, and of equal scores the later one goes first; `gradient` takes int(n · ratio) of the n
 weights of a matrix. Ours: its published runs prune the matrices of LoRA adapters, or the query, key
 and value projections of a model that was trained as a whole; here it is every linear layer of the
-merged model. And it reads batches, padding included, and sums in 32 bits; here one row is read at a
-time, in an order that the rows' content fixes, and squares are summed in float64, so that neither a
-file's order nor the size of a batch changes anything. Of equal gradient scores, too, the later one
-goes first.
+merged model, and each expert of a mixture as the linear layers that it is. And it reads batches,
+padding included, and sums in 32 bits; here one row is read at a time, in an order that the rows'
+content fixes, and squares are summed in float64, so that neither a file's order nor the size of a
+batch changes anything. Of equal gradient scores, too, the later one goes first.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def norms(model: Fused, texts: Sequence[Halves], tick: Tick) -> dict[str, Tensor
     """sqrt(1/n Σ x²) of what each linear layer reads, over every token of `texts`.
 
     Returns:
-        Name of a weight -> float64 [width] on the CPU; layers that none of the texts reach are
-        missing.
+        Name of a weight -> float64 [width] on the CPU, of experts [experts, width]; layers that
+        none of the texts reach are missing, experts that none do are 0.
 
     Raises:
-        BadInput: a text that the model cannot take.
+        BadInput: a text that the model cannot take; experts in a layout that is not known.
         ParetoscopeError: what is read is not finite.
     """
     (module,) = model.modules
@@ -54,10 +54,12 @@ def norms(model: Fused, texts: Sequence[Halves], tick: Tick) -> dict[str, Tensor
     sums: dict[str, Tensor] = {}
     deaf = False
 
-    def hear(layer: Layer, read: Tensor) -> None:
+    def hear(layer: Layer, read: Tensor, expert: int | None) -> None:
         if not deaf:
             squares = read.to(torch.float64).square().sum(0).cpu()
-            sums[layer.name] = sums[layer.name] + squares if layer.name in sums else squares
+            shape = (layer.width,) if expert is None else (layer.weight.shape[0], layer.width)
+            own = sums.setdefault(layer.name, torch.zeros(shape, dtype=torch.float64))
+            own[... if expert is None else expert] += squares
 
     def away() -> None:
         nonlocal deaf
@@ -79,21 +81,45 @@ def norms(model: Fused, texts: Sequence[Halves], tick: Tick) -> dict[str, Tensor
 
 
 def by_activation(layer: Layer, norm: Tensor, ratio: float) -> Tensor:
-    """bool of the weight's shape: the share of every output row with the largest |w|·‖x‖."""
+    """bool of the weight's shape: the share of every output row with the largest |w|·‖x‖.
+
+    Of experts that no token reaches, or zeros alone, no weight has a score, and none goes.
+    """
     weight = layer.by_output(layer.weight.detach())
+    if layer.experts is None:
+        return layer.by_output(_of_rows(weight, norm, ratio))
+    mask = torch.zeros(weight.shape, dtype=torch.bool, device=weight.device)
+    for expert in norm.any(1).nonzero()[:, 0].tolist():
+        mask[expert] = _of_rows(weight[expert], norm[expert], ratio)
+    return layer.by_output(mask)
+
+
+def _of_rows(weight: Tensor, norm: Tensor, ratio: float) -> Tensor:
+    """The same of one matrix [out, in]."""
     scale = norm.to(weight.device, torch.float32)
-    count = layer.width - int(layer.width * (1 - ratio))
-    step = max(1, _ELEMENTS // layer.width)
-    parts = [
-        _largest(rows.to(torch.float32).abs() * scale, count) for rows in weight.split(step, dim=0)
-    ]
-    return layer.by_output(torch.cat(parts))
+    width = weight.shape[1]
+    count = width - int(width * (1 - ratio))
+    parts = weight.split(max(1, _ELEMENTS // width), dim=0)
+    return torch.cat([_largest(rows.to(torch.float32).abs() * scale, count) for rows in parts])
 
 
 def by_gradient(layer: Layer, gradient: Tensor, ratio: float) -> Tensor:
-    """bool of the weight's shape: the share of the matrix with the largest |w|·|gradient|."""
-    score = (layer.weight.detach().to(torch.float32).abs() * gradient.abs()).reshape(1, -1)
-    return _largest(score, int(score.numel() * ratio)).view(layer.weight.shape)
+    """bool of the weight's shape: the share of each matrix with the largest |w|·|gradient|.
+
+    Experts whose gradient is 0 keep their weights, as above.
+    """
+    weight = layer.weight.detach()
+    if layer.experts is None:
+        return _of_matrix(weight, gradient, ratio)
+    mask = torch.zeros(weight.shape, dtype=torch.bool, device=weight.device)
+    for expert in gradient.flatten(1).any(1).nonzero()[:, 0].tolist():
+        mask[expert] = _of_matrix(weight[expert], gradient[expert], ratio)
+    return mask
+
+
+def _of_matrix(weight: Tensor, gradient: Tensor, ratio: float) -> Tensor:
+    score = (weight.to(torch.float32).abs() * gradient.abs()).reshape(1, -1)
+    return _largest(score, int(score.numel() * ratio)).view(weight.shape)
 
 
 def _largest(scores: Tensor, count: int) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -22,15 +23,25 @@ from engine.scoring.encoding import Halves, TextCodec, delimiter, encoder, templ
 from engine.scoring.registry import check_objective
 from engine.study import Objective, Study
 
+_MIXTURE = re.compile(r"(?:^|[._])(?:experts|block_sparse_moe)[._]")
+"""In names of stored tensors: layers of experts. Every class whose experts are stacked has it."""
+
+_EXPERTS = "experts"
+"""In the digest where a model has experts: before they were pruned, the same rows made others."""
+
 
 class ObjectiveRows:
     """The rows of a study's objectives, read when they are asked for.
 
     Args:
         tokenizer_hash: fingerprint of tokenizer, chat template and generation_config.
+        experts: whether the rows reach the experts of a mixture.
     """
 
-    def __init__(self, objectives: Iterable[Objective], tokenizer_hash: str) -> None:
+    def __init__(
+        self, objectives: Iterable[Objective], tokenizer_hash: str, experts: bool = False
+    ) -> None:
+        self._experts = experts
         self._objectives = {each.name: each for each in objectives if each.data is not None}
         self._tokenizer_hash = tokenizer_hash
         self._known: dict[str, tuple[tuple[Row, ...], str]] = {}
@@ -90,6 +101,7 @@ class ObjectiveRows:
     def _digest(self, objective: Objective, rows: Iterable[Row]) -> str:
         read = sorted(_read(row, objective) for row in rows)
         whole = [read, self._tokenizer_hash, objective.template_kwargs]
+        whole += [_EXPERTS] * self._experts
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -110,7 +122,13 @@ def _read(row: Row, objective: Objective) -> str:
     return json.dumps(said, sort_keys=True, separators=(",", ":"))
 
 
+def rows_of(study: Study, family: Family, tokenizer_hash: str) -> ObjectiveRows:
+    """The rows of a study's objectives, as the models of its family read them."""
+    experts = any(_MIXTURE.search(name) for name in family.base.tensors)
+    return ObjectiveRows(study.objectives, tokenizer_hash, experts)
+
+
 def names_in(study: Study, family: Family) -> Names:
     """What recipes may speak of in a study: its models, and the objectives that have rows."""
     tokenizer = "" if family.tokenizer is None else family.tokenizer.hash
-    return replace(family.names, rows=ObjectiveRows(study.objectives, tokenizer))
+    return replace(family.names, rows=rows_of(study, family, tokenizer))

@@ -80,7 +80,9 @@ def test_other_rows_make_another_point_and_are_refused_where_the_recipe_says_whi
     changed = Names(NAMES.experts, True, rows=Others())
     before, after = resolved(HARM), resolved(HARM, names=changed)
     assert point_id(before, "f") != point_id(after, "f")
-    with pytest.raises(BadInput, match="rows of harm have changed since: they were harm-rows"):
+    with pytest.raises(
+        BadInput, match="rows of harm have changed since, or what they reach: they were harm-rows"
+    ):
         resolve(before, changed)
 
 

@@ -147,7 +147,7 @@ def test_the_order_of_the_rows_does_not_matter_and_their_text_does(
         each["targets"] = ["x"]
     rows.write_text("".join(json.dumps(each) + "\n" for each in changed), encoding="utf-8")
     assert turned.recipe() != recipe
-    with pytest.raises(BadInput, match="rows of loss have changed since"):
+    with pytest.raises(BadInput, match="rows of loss have changed since, or what they reach"):
         turned.recipe(recipe.as_dict()["prune"])
     turned.families.close()
 

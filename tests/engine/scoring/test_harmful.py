@@ -48,6 +48,14 @@ ROWS = [
 ]
 
 
+def test_the_digest_of_rows_stays_and_is_another_where_they_reach_experts(
+    write: Write, tmp_path: Path
+) -> None:
+    assert write(ROWS).digest("harm", "activation") == "29714801882d"
+    objective = Objective("harm", "nll", tmp_path / "rows.jsonl", report_fraction=0.0)
+    assert ObjectiveRows([objective], "h", True).digest("harm", "activation") != "29714801882d"
+
+
 def test_the_first_target_follows_the_prompt(write: Write, text: Text) -> None:
     found = read(write(ROWS), text)
     assert sorted(a + b for a, b in found) == ["<s>the fox jumps", "<s>the sky is blue"]
