@@ -36,6 +36,7 @@ MAX_NODES = 100_000
 
 MAX_DEPTH = 100
 _DIGITS = 4000
+_APART = "Put each document into a file of its own."
 
 _STR, _SEQ, _MAP = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 _MERGE = "tag:yaml.org,2002:merge"
@@ -55,6 +56,14 @@ CORE: tuple[tuple[str, str, list[Any]], ...] = (
 """What a plain scalar can be: tag, pattern of the whole, first characters. Else it is a text."""
 
 _SEPARATORS = re.compile("[\x85\u2028\u2029]")
+
+
+class _Another(yaml.YAMLError):
+    """A document follows the first, at this line."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
 
 
 def _refusal(what: str, mark: Any) -> MarkedYAMLError:
@@ -78,6 +87,14 @@ class _Loader(Reader, Scanner, Parser, Composer, SafeConstructor, BaseResolver):
         self.doubtful: list[tuple[int, str]] = []
         self._depth = self._total = 0
         self._sizes: dict[int, int] = {}  # id of a collection -> values in it
+
+    def get_single_node(self) -> Any:
+        """The one document of a text; None of an empty one."""
+        node = self.get_node() if self.check_node() else None
+        if self.check_node():
+            event: Any = self.peek_event()
+            raise _Another(event.start_mark.line + 1)
+        return node
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """A node, once it is known to keep within the limits."""
@@ -181,8 +198,12 @@ class Document:
     doubtful: tuple[tuple[int, str], ...] = ()
 
 
-def read_document(path: Path) -> Document:
-    """Parsed YAML of a file; raises `BadInput` naming file and line."""
+def read_document(path: Path, several: str = _APART) -> Document:
+    """Parsed YAML of a file; raises `BadInput` naming file and line.
+
+    Args:
+        several: what to do where it holds more than one document.
+    """
     fix = f"Give a YAML file of at most {MAX_BYTES:,} bytes."
     content = read_plain(path, MAX_BYTES, fix=fix)
     try:
@@ -190,7 +211,7 @@ def read_document(path: Path) -> Document:
     except UnicodeDecodeError as error:
         what = f"not UTF-8 text (byte {error.start})"
         raise bad(str(path), what, "Save it as UTF-8.") from None
-    return parse(text, str(path))
+    return parse(text, str(path), several)
 
 
 def read_yaml(path: Path) -> Any:
@@ -198,13 +219,13 @@ def read_yaml(path: Path) -> Any:
     return read_document(path).data
 
 
-def parse(text: str, where: str) -> Document:
+def parse(text: str, where: str, several: str = _APART) -> Document:
     """What a text of YAML holds; raises `BadInput` naming `where` and the line."""
 
     def construct(loader: _Loader) -> Document:
         return Document(loader.get_single_data(), tuple(loader.doubtful))
 
-    found: Document = _read(text, where, construct)
+    found: Document = _read(text, where, construct, several)
     return found
 
 
@@ -213,7 +234,7 @@ def compose(text: str, where: str) -> Any:
     return _read(text, where, lambda loader: loader.get_single_node())
 
 
-def _read(text: str, where: str, use: Callable[[_Loader], Any]) -> Any:
+def _read(text: str, where: str, use: Callable[[_Loader], Any], several: str = _APART) -> Any:
     found = _SEPARATORS.search(text)
     if found is not None:
         line = text.count("\n", 0, found.start()) + 1
@@ -224,6 +245,9 @@ def _read(text: str, where: str, use: Callable[[_Loader], Any]) -> Any:
         raise bad(f"{where}:{line}", what, f"Write {found[0]!a} in double quotes.")
     try:
         return use(_Loader(text))
+    except _Another as error:
+        what = "another document begins here (---), and only one is read"
+        raise bad(f"{where}:{error.line}", what, several) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where

@@ -39,6 +39,11 @@ from engine.yaml_reading import Document, read_document
 
 _COPIES = 14  # float32 copies of the largest matrix beside the merge, where it is taken apart
 
+_SEVERAL = (
+    "Put each into a file of its own, without its out_path or name, and merge them in order, each "
+    "to the directory that later ones read."
+)
+
 _KEYS = ("base", "experts", *RECIPE_KEYS, "towers", "tokenizer")
 
 
@@ -70,7 +75,7 @@ def read_mergefile(file: Path) -> MergePlan | YamlPlan:
     Raises:
         BadInput: not YAML, keys missing or unknown, models that do not fit together.
     """
-    document = read_document(file)
+    document = read_document(file, _SEVERAL)
     data = document.data
     if not isinstance(data, Mapping):
         what = f"not a merge file: expected a mapping, got {type(data).__name__}"

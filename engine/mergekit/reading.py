@@ -29,6 +29,8 @@ _SLICE_KEYS = ("sources", "base_model", "parameters")
 REFUSED = {
     "modules": "only models: and slices: are read",
     "residual_weight": "mergekit reads it and makes nothing of it",
+    "out_path": "the directory of the result is given to the command",
+    "name": "each file is one merge, whose directory is given to the command",
 }
 """Keys of mergekit's that are refused, and why."""
 

@@ -69,7 +69,6 @@ def test_keys_are_the_texts_that_stand_there() -> None:
         ("[" * 500, 1, "nested more than 100 levels deep"),
         ("- " * 500, 1, "nested more than 100 levels deep"),
         ("<<: 5\n", 1, "merging"),
-        ("a: 1\n---\nb: 2\n", 2, "another document"),
     ],
 )
 def test_what_is_refused_in_words(text: str, line: int, what: str) -> None:
@@ -77,6 +76,16 @@ def test_what_is_refused_in_words(text: str, line: int, what: str) -> None:
         parse(text, "file")
     assert str(caught.value).startswith(f"file:{line}: not valid YAML (") or what == r"\u2028"
     assert what in str(caught.value)
+
+
+def test_several_documents() -> None:
+    with pytest.raises(BadInput) as caught:
+        parse("---\na: 1\n...\n---\nb: [\n", "file")
+    (only,) = caught.value.problems
+    assert only.where == "file:4" and "another document begins here (---)" in only.what
+    assert only.fix == "Put each document into a file of its own."
+    assert parse("---\na: 1\n...\n", "file").data == {"a": 1}
+    assert parse("# nothing\n", "file").data is None
 
 
 def test_aliases_make_no_more_than_the_limit() -> None:

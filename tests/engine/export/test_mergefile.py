@@ -344,6 +344,18 @@ def test_what_is_no_mapping(tmp_path: Path, text: str) -> None:
         read_mergefile(file)
 
 
+def test_several_documents_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "mega.yml"
+    one = "merge_method: slerp\nout_path: ./first\n"
+    file.write_text(f"{one}---\n{one}", encoding="utf-8")
+    with pytest.raises(BadInput) as caught:
+        merge(file, tmp_path / "out", workspace=tmp_path / "w")
+    (only,) = caught.value.problems
+    assert only.where == f"{file}:3" and "another document" in only.what
+    assert "merge them in order, each to the directory that later ones read" in only.fix
+    assert not (tmp_path / "out").exists()
+
+
 def test_dtype_by_name(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="Did you mean float16"):
         run(tmp_path / "gone.yaml", tmp_path / "out", dtype="float61")

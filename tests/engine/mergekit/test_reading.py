@@ -83,6 +83,8 @@ def test_an_adapter_of_the_base_is_its_directory() -> None:
         ({"tokenizer": {"source": "base", "pad_to_multiple_of": 8}}, ("pad_to_multiple_of",)),
         ({"tokenizer": {"source": "base"}, "tokenizer_source": "base"}, ("tokenizer_source",)),
         ({"modules": {}}, ("modules", "not supported")),
+        ({"out_path": "./x"}, ("out_path", "given to the command")),
+        ({"name": "first"}, ("name", "given to the command")),
         ({"merge_metod": 1}, ("merge_metod", "mean merge_method")),
         ({"models": None}, ("no models are listed",)),
         ({"models": {}}, ("no models are listed",)),
