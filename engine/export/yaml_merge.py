@@ -109,7 +109,7 @@ class YamlPlan:
                 return models.copied(step.source)
             kind = step_dtype(models, step, inner)
             made = merged(models, file.merge, step, kind, self.vocabulary)
-            return finite(step.name, made.to(outer or kind))
+            return finite(step.name, made.to(self.result(models, step, inner, outer)))
 
         def produce(name: str) -> Tensor:
             step, part = places[name]
@@ -126,7 +126,7 @@ class YamlPlan:
         side_files(family)  # what cannot be copied is reported before anything is merged
         with new_directory(out, sum(each.bytes for each in planned)) as partial:
             written = write_model(partial, sorted(planned, key=attrgetter("name")), produce, shard)
-            written += copy_side_files(family, partial, outer or inner or self.kind(models))
+            written += copy_side_files(family, partial, outer or self.kind(models, inner))
             self.mend_config(partial / "config.json")
             if self.added:
                 write_added(partial / TOKENIZER, self.added)
@@ -134,12 +134,20 @@ class YamlPlan:
                 written += write_template(partial, self.template)
         return sorted(written)
 
-    def kind(self, models: Models) -> torch.dtype | None:
-        """The type that most tensors are written in where the file says none; None if it is the
-        base's, which the configuration has already."""
-        counts = Counter(step_dtype(models, each, None) for each in self.steps if each.inputs)
+    def result(
+        self, models: Models, step: Step, inner: torch.dtype | None, outer: torch.dtype | None
+    ) -> torch.dtype:
+        """The type that a merged tensor is written in."""
+        return outer or self.file.merge.result_dtype(step_dtype(models, step, inner))
+
+    def kind(self, models: Models, inner: torch.dtype | None) -> torch.dtype | None:
+        """The type that most tensors are written in; None if it is the base's, which the
+        configuration has already."""
+        counts = Counter(
+            self.result(models, each, inner, None) for each in self.steps if each.inputs
+        )
         found = counts.most_common(1)[0][0]
-        return None if found == DTYPES.get(self.family.base.dtype) else found
+        return None if inner is None and found == DTYPES.get(self.family.base.dtype) else found
 
     def mend_config(self, file: Path) -> None:
         """Write what stacked layers and another vocabulary change in a copied configuration."""
@@ -180,7 +188,7 @@ class YamlPlan:
         tensors, name = self.family.base.tensors, step.source.tensor
         if not step.inputs:
             return [Planned(step.name, tensors[name].dtype, tuple(self.shape(step)))]
-        dtype = NAMES[outer or step_dtype(models, step, inner)]
+        dtype = NAMES[self.result(models, step, inner, outer)]
         if name not in self.units:
             return [Planned(step.name, dtype, tuple(self.shape(step)))]
         return [

@@ -87,6 +87,7 @@ class Merge:
         ignored: parameters that mergekit takes and that change no result.
         random: whether the result depends on `Part.lots`; mergekit draws from torch's generator.
         copies: float32 copies of a tensor that a merge holds: for each model, and once.
+        widens: whether 16-bit tensors have a result of float32.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Merge:
     ignored: tuple[str, ...] = ()
     random: bool = False
     copies: tuple[float, float] = (4, 6)
+    widens: bool = False
 
     def check_models(self, count: int, has_base: bool, where: str) -> None:
         """Refuse a number of models, or a base that is missing, as `BadInput`.
@@ -135,6 +137,12 @@ class Merge:
                 what = f"shapes {tuple(first.shape)} and {tuple(other.shape)} differ"
                 raise bad(inputs.name, what, "Merge models of one shape.")
         return self.build(self._settled(inputs, dtype or _common(inputs.tensors)))
+
+    def result_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        """The type of the result of tensors of one type."""
+        import torch
+
+        return torch.promote_types(dtype, torch.float32) if self.widens else dtype
 
     def _only(self, inputs: Inputs) -> Tensor | None:
         """A buffer that holds no floating-point numbers; None where all do."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     base="needed",
     most=1,
     ignored=("int8_mask",),
+    widens=True,
 )
 def arcee_fusion(inputs: Inputs) -> Tensor:
     """θ1 where it is important, else θ0."""

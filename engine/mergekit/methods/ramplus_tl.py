@@ -29,6 +29,7 @@ ALPHA = Parameter("alpha", "float", "The share of shared changes counts up to th
     least=0,
     shared=(R, ALPHA, EPSILON),
     ignored=("int8_mask",),
+    widens=True,
 )
 def ramplus_tl(inputs: Inputs) -> Tensor:
     """θ0 + Σ f_i D_i, or their mean."""

@@ -176,3 +176,14 @@ def test_the_configuration_says_the_type_that_is_written(
     out = run(LINEAR, tokenizer_source="base")  # float32 holds both
     assert load_file(out / "model.safetensors")["model.norm.weight"].dtype == torch.float32
     assert json.loads((out / "config.json").read_text())["dtype"] == "float32"
+
+
+@pytest.mark.parametrize(("more", "kind"), [({}, "float32"), ({"out_dtype": "float16"}, "float16")])
+def test_a_result_wider_than_the_type_that_it_is_merged_in(
+    run: Callable[..., Path], more: dict[str, Any], kind: str
+) -> None:
+    given = document("arcee_fusion", ("a", {}), base_model="./base", dtype="bfloat16", **more)
+    out = run(given, tokenizer_source="base")
+    found = {each.dtype for each in load_file(out / "model.safetensors").values()}
+    assert found == {getattr(torch, kind)}
+    assert json.loads((out / "config.json").read_text())["dtype"] == kind

@@ -1,4 +1,8 @@
-"""The YAMLs whose results mergekit 0.1.5 has given, by name: kind of models, and the document."""
+"""The YAMLs whose results mergekit 0.1.5 has given, by name: kind of models, and the document.
+
+published-NAME is NAME.yml of the examples that mergekit publishes (its folder examples/): every
+setting as there, the models replaced by tiny ones, and the ranges of 40 layers by those of three.
+"""
 
 from __future__ import annotations
 
@@ -129,6 +133,42 @@ CASES: dict[str, Case] = {
     ),
     "arcee_fusion": ("llama", merge("arcee_fusion", ("a", {}), **BASED)),
     "arcee_fusion-moe": ("mixtral", merge("arcee_fusion", ("b", {}), **BASED)),
+    "published-arcee_fusion": (
+        "llama",
+        merge("arcee_fusion", ("a", {}), ("b", {}), base_model="./a", dtype="bfloat16"),
+    ),
+    "published-bio-merge": (
+        "llama",
+        merge("ties", *((each, {"density": 0.5, "weight": 0.5}) for each in "ab"),
+              base_model="./base", parameters={"normalize": False, "int8_mask": True},
+              dtype="float16"),
+    ),
+    "published-gradient-slerp": (
+        "llama",
+        {"slices": [{"sources": [source("a", 0, 3), source("b", 0, 3)]}], "merge_method": "slerp",
+         "base_model": "./a",
+         "parameters": {"t": [
+             {"filter": "self_attn", "value": [0, 0.5, 0.3, 0.7, 1]},
+             {"filter": "mlp", "value": [1, 0.5, 0.7, 0.3, 0]}, {"value": 0.5}]},
+         "dtype": "float16"},
+    ),
+    "published-linear": (
+        "llama",
+        merge("linear", ("a", {"weight": 1.0}), ("b", {"weight": 0.3}), ("c", {"weight": 0.5}),
+              dtype="float16"),
+    ),
+    "published-mega": (  # its second document, of what its first, gradient-slerp, has made
+        "llama",
+        merge("ties", ("a", {"density": [1, 0.7, 0.1], "weight": 1.0}),
+              ("b", {"density": 0.33, "weight": [{"filter": "mlp", "value": 0.5}, {"value": 0}]}),
+              base_model="./base", parameters={"normalize": True, "int8_mask": True},
+              dtype="float16"),
+    ),
+    "published-orcamini-platy-44layer": (
+        "llama",
+        {"slices": [{"sources": [source("a", 0, 2)]}, {"sources": [source("b", 1, 3)]}],
+         "merge_method": "passthrough", "dtype": "float16"},
+    ),
     "published-ties": (
         "llama",
         merge("ties", ("a", {"density": [1, 0.7, 0.1], "weight": 1.0}),
@@ -136,24 +176,6 @@ CASES: dict[str, Case] = {
               ("c", {"density": 0.33, "weight": [{"filter": "mlp", "value": 0.5}, {"value": 0}]}),
               base_model="./base", parameters={"normalize": True, "int8_mask": True},
               dtype="float16"),
-    ),
-    "published-slerp": (
-        "llama",
-        {"merge_method": "slerp", "base_model": "./a", "dtype": "float16",
-         "slices": [{"sources": [source("a", 0, 3), source("b", 0, 3)]}],
-         "parameters": {"t": [
-             {"filter": "self_attn", "value": [0, 0.5, 0.3, 0.7, 1]},
-             {"filter": "mlp", "value": [1, 0.5, 0.7, 0.3, 0]}, {"value": 0.5}]}},
-    ),
-    "published-linear": (
-        "llama",
-        merge("linear", ("a", {"weight": 1.0}), ("b", {"weight": 0.3}), ("c", {"weight": 0.5}),
-              dtype="float16"),
-    ),
-    "published-stack": (
-        "llama",
-        {"merge_method": "passthrough", "dtype": "float16",
-         "slices": [{"sources": [source("a", 0, 2)]}, {"sources": [source("b", 1, 3)]}]},
     ),
     "passthrough": (
         "llama",
@@ -193,6 +215,9 @@ CASES: dict[str, Case] = {
         "llama",
         merge("task_arithmetic", ("a", {"weight": 0.6}), ("b", {"weight": 0.3}),
               base_model="./base", dtype="bfloat16", out_dtype="float32"),
+    ),
+    "bfloat16-widened": (
+        "tied", merge("ramplus_tl", ("a", {}), ("b", {}), base_model="./base", dtype="bfloat16"),
     ),
     "out-float16": (
         "tied",

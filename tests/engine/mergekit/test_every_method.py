@@ -61,9 +61,9 @@ def test_models_equal_to_the_base_leave_the_others_merged(method: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_the_type_is_that_of_the_models(method: str, dtype: torch.dtype) -> None:
     merge = MERGES[method]
-    wanted = torch.promote_types(dtype, torch.float32) if method == "arcee_fusion" else dtype
-    if method == "ramplus_tl" and dtype != torch.float64:
-        wanted = torch.float32
+    widened = torch.promote_types(dtype, torch.float32)
+    wanted = widened if method in ("arcee_fusion", "ramplus_tl") else dtype
+    assert merge.result_dtype(dtype) == wanted
     assert merge(inputs_of(merge, dtype)).dtype == wanted
 
 
