@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 MOST = 20
@@ -132,6 +132,22 @@ class Cancelled(ParetoscopeError):
 
 class JobFailed(ParetoscopeError):
     """A job ended without its result: the worker died, hung or ran out of memory."""
+
+
+_KINDS: Mapping[type, str] = {
+    type(None): "nothing",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
+def kind_of(data: object) -> str:
+    """What a value of YAML or JSON is, in words."""
+    return _KINDS.get(type(data), "a value of another kind")
 
 
 def bad(where: str, what: str, fix: str = "") -> BadInput:

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from engine.errors import bad
+from engine.errors import bad, kind_of
 from engine.plain_file import read_plain
 
 MAX_JSON = 200_000_000
@@ -96,7 +96,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except ValueError:
         raise bad(str(path), "not JSON", _AGAIN) from None
     if not isinstance(data, dict):
-        what = f"expected a JSON object, got {type(data).__name__}"
+        what = f"expected a JSON object, got {kind_of(data)}"
         raise bad(str(path), what, _AGAIN)
     return data
 

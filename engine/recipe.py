@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.bands import GROUPS, MOST, band_of, each_band, groups_of, plain
-from engine.errors import BadInput, bad, unknown
+from engine.errors import BadInput, bad, kind_of, unknown
 from engine.method import METHODS, Method, Names, find_method, method
 from engine.parameter import Limits, Parameter, is_number
 from engine.prune import Prune, prune_from_dict, resolved
@@ -119,7 +119,7 @@ def unmerged(model: str) -> Recipe:
 def recipe_from_dict(data: Any, where: str = "recipe") -> Recipe:
     """A recipe from parsed YAML or JSON; raises `BadInput` on any key but those documented."""
     if not isinstance(data, Mapping):
-        what = f"expected a mapping with a method, got {type(data).__name__}"
+        what = f"expected a mapping with a method, got {kind_of(data)}"
         raise bad(where, what, "Give the keys method, coefficients and parameters.")
     for key in data:
         if key not in RECIPE_KEYS:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.bands import plain
-from engine.errors import BadInput, bad, unknown
+from engine.errors import BadInput, bad, kind_of, unknown
 from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
 from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options, data_place
 from engine.study_file import CHAT_KEYS, Reader, frozen, study_file
@@ -255,7 +255,7 @@ def load_study(path: str | Path) -> Study:
 def study_of_document(data: Any, path: Path) -> Study:
     """The study that a parsed file holds, or would hold at `path`; raises `BadInput` likewise."""
     if not isinstance(data, Mapping):
-        what = f"not a study: expected a mapping, got {type(data).__name__}"
+        what = f"not a study: expected a mapping, got {kind_of(data)}"
         raise bad(str(path), what, "Give the keys study, family and objectives.")
     reader = _StudyReader(path)
     data = reader.mapping(data, "study", STUDY_KEYS)

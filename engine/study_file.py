@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadInput, Problem, bad, unknown
+from engine.errors import BadInput, Problem, bad, kind_of, unknown
 from engine.parameter import is_number
 from engine.recipe import FrozenDict
 
@@ -166,7 +166,7 @@ class Reader:
     def mapping(self, data: Any, where: str, keys: tuple[str, ...] | None = None) -> dict[str, Any]:
         """A mapping with keys as texts; {} and a problem for anything else."""
         if not isinstance(data, Mapping):
-            what = f"expected a mapping, got {type(data).__name__}"
+            what = f"expected a mapping, got {kind_of(data)}"
             self.problem(where, what, "Write it as name: value.")
             return {}
         for key in data:

@@ -341,6 +341,12 @@ class TestOptions:
         merge = ("merge", shell.root / "merge.yaml", shell.root / "out")
         shell.refused(*merge, *options, names=words)
 
+    def test_of_a_front_of_a_study(self, shell: Shell) -> None:
+        _, study = shell.commands()["front"]
+        refused = ("--directions", "directions of their own", "--csv")
+        shell.refused("front", study, "--directions", "min,max", names=refused)
+        shell.refused("recommend", study, "--weight", "has=1", "--directions", "min", names=refused)
+
     def test_of_evaluate(self, shell: Shell) -> None:
         command = shell.commands()["evaluate"]
         shell.refused(*command, "--objectives", "has,los", names=("los", "mean loss"))
@@ -366,6 +372,8 @@ class TestOptions:
              ("a", "-1")),
             (("recommend", "--csv", "points.csv", "--directions", "max,max", "--weight", "a=0"),
              ("weight",)),
+            (("recommend", "--csv", "points.csv", "--directions", "max,max", "--weight", "a=1",
+              "a=2"), ("--weight", "a has two weights, 1 and 2")),
             (("recommend", "--csv", "points.csv", "--directions", "max,max", "--weight", "a"),
              ("name=value",)),
             (("recommend", "--csv", "points.csv", "--directions", "max,max", "--weight", "a=nan"),

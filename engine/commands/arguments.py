@@ -6,8 +6,11 @@ import math
 
 
 def names(text: str) -> list[str]:
-    """A list of names with commas between them."""
-    return [each.strip() for each in text.split(",") if each.strip()]
+    """A list of names, at least one, with commas between them."""
+    found = [each.strip() for each in text.split(",") if each.strip()]
+    if not found:
+        raise ValueError(f"{text!r} holds no name")
+    return found
 
 
 def number(text: str | float) -> float:
@@ -34,20 +37,19 @@ def pair(text: str) -> tuple[str, float]:
     return name, number(value)
 
 
-def whole(text: str | int) -> int:
-    """A whole number from 0 to 2^62."""
+def whole(text: str | int, lowest: int = 0) -> int:
+    """A whole number from `lowest` to below 2^62."""
     try:
         value = int(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a whole number") from None
-    if not 0 <= value < 1 << 62:
-        raise ValueError(f"{text!r} is not from 0 to 2^62")
+    if value < lowest:
+        raise ValueError(f"expected {lowest} or more, got {value}")
+    if value >= 1 << 62:
+        raise ValueError(f"{text!r} is too large: expected less than 2^62")
     return value
 
 
 def count(text: str | int) -> int:
-    """A whole number from 1 on."""
-    value = whole(text)
-    if not value:
-        raise ValueError("expected 1 or more, got 0")
-    return value
+    """A whole number from 1 to below 2^62."""
+    return whole(text, 1)

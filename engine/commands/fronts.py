@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +37,9 @@ def _opened(
         return
     if args.study is None:
         raise bad("front", "neither a study nor --csv was given", "Give exactly one.")
+    if args.directions:
+        what = "the objectives of a study have directions of their own"
+        raise bad("--directions", what, "Leave it out: it belongs to --csv.")
     with Session(args) as session:
         session.tell_earlier()
         table, ranges = _measured(session)
@@ -74,11 +77,23 @@ def front(args: SimpleNamespace) -> dict[str, Any]:
         return front_report(table, args.objectives, args.reference, ranges)
 
 
+def _weights(given: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """The weights by objective; raises `BadInput` for one that is given twice."""
+    found: dict[str, float] = {}
+    for name, weight in given:
+        if name in found:
+            what = f"{name} has two weights, {found[name]:g} and {weight:g}"
+            raise bad("--weight", what, "Give each objective one.")
+        found[name] = weight
+    return found
+
+
 def recommend(args: SimpleNamespace) -> dict[str, Any]:
     """The front point that serves a preference best."""
+    weights = _weights(args.weight)
     bounds = bounds_of(args.at_least, args.at_most)
     with _opened(args) as (table, ranges, scorers):
-        document = recommend_report(table, dict(args.weight), bounds, args.objectives, ranges)
+        document = recommend_report(table, weights, bounds, args.objectives, ranges)
     point = document["point"]
     return {
         **document,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.counted import counted, size_text
+from engine.front.bounds import Unmet
 from engine.recipe import recipe_from_dict
 
 Document = Mapping[str, Any]
@@ -62,6 +63,8 @@ def front(document: Document) -> str:
         f"front over {names}: {len(document['front'])} of {counted(document['points'], 'point')}"
     ]
     lines += [f"  {each}" for each in document["front"]]
+    if not document["front"]:
+        lines.append("No point has a score for each of them: evaluate or sweep first.")
     if document["hypervolume"] is not None:
         reference = ", ".join(number(each) for each in document["reference"])
         lines.append(f"hypervolume {number(document['hypervolume'], 6)} to ({reference})")
@@ -78,8 +81,8 @@ def recommendation(document: Document) -> str:
     shown = point(chosen) if chosen.get("recipe") else str(chosen["id"])
     lines = [shown]
     lines += [
-        f"no point satisfies {each['name']} {number(each['bound'])}; the closest is "
-        f"{number(each['closest'])}"
+        f"no point has {each['name']} {Unmet(**each).words} {number(each['bound'])}; "
+        f"the closest has {number(each['closest'])}"
         for each in document["unmet"]
     ]
     return "\n".join(lines)
@@ -96,14 +99,21 @@ def written(document: Document) -> str:
     return "\n".join(lines)
 
 
+MEMORY = {
+    "weight_space_bytes": "Memory for weight space, at most",
+    "live_bytes": "  of it the live merged model",
+    "basis_bytes": "  of it a basis while it is made",
+    "logit_space_bytes": "Memory for logit space, at most",
+    "available_bytes": "Free memory now",
+}
+"""What each size of `check` is, in words."""
+
+
 def check(document: Document) -> str:
     """That nothing is wrong, the notes and the memory; problems go to standard error."""
     lines = ["No problem found.", *(f"Note: {note}" for note in document["notes"])]
     if document["memory"]:
-        lines += [
-            f"{key.removesuffix('_bytes').replace('_', ' ')}: {size_text(size)}"
-            for key, size in document["memory"].items()
-        ]
+        lines += [f"{MEMORY[key]}: {size_text(size)}" for key, size in document["memory"].items()]
         lines += [f"{way['what']}: {way['text']}" for way in document["ways"].values()]
     return "\n".join(lines)
 

@@ -36,8 +36,12 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0.0 or not 0.0 <= self.top_p <= 1.0 or self.top_k < 0:
-            raise ValueError(f"invalid sampling settings: {self}")
+        if not self.temperature >= 0.0:
+            raise ValueError(f"temperature: expected 0 or more, got {self.temperature:g}")
+        if not 0.0 <= self.top_p <= 1.0:
+            raise ValueError(f"top_p: expected a share from 0 to 1, got {self.top_p:g}")
+        if self.top_k < 0:
+            raise ValueError(f"top_k: expected 0 or more, got {self.top_k}")
 
     @property
     def greedy(self) -> bool:

@@ -113,7 +113,7 @@ def request_of(payload: Mapping[str, Any]) -> Request:
             int(payload.get("seed", 0)),
         )
     except (TypeError, ValueError) as error:
-        raise bad("sampling", str(error), "temperature ≥ 0, 0 ≤ top_p ≤ 1, top_k ≥ 0.") from None
+        raise bad("sampling", str(error), "Give numbers in these ranges.") from None
     return Request(
         tuple(each if isinstance(each, str) else tuple(each) for each in prompts),
         bool(payload.get("chat", False)),

@@ -156,8 +156,8 @@ def test_it_is_shown_by_what_is_not_zero() -> None:
         ({"method": None}, ("'method' is missing", "task_arithmetic")),
         ({"method": "pcb", "weights": {}}, ("weights", "coefficients")),
         ({"method": "pcb", 3: {}}, ("'3'", "coefficients")),
-        (["pcb"], ("expected a mapping", "list")),
-        (None, ("expected a mapping", "NoneType")),
+        (["pcb"], ("expected a mapping", "a list")),
+        (None, ("expected a mapping", "got nothing")),
     ],
 )
 def test_is_refused(data: Any, words: tuple[str, ...]) -> None:

@@ -80,7 +80,14 @@ def test_a_single_candidate_is_always_drawn():
         assert (choose(logits, Sampling(0.5), keys, place) == 17).all()
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1.0}, {"top_p": 1.5}, {"top_k": -1}])
-def test_impossible_sampling_is_refused(wrong):
-    with pytest.raises(ValueError, match="invalid sampling settings"):
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"temperature": -1.0}, "temperature: expected 0 or more, got -1"),
+        ({"top_p": 1.5}, "top_p: expected a share from 0 to 1, got 1.5"),
+        ({"top_k": -1}, "top_k: expected 0 or more, got -1"),
+    ],
+)
+def test_impossible_sampling_is_refused(wrong, words):
+    with pytest.raises(ValueError, match=words):
         Sampling(**wrong)
