@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ from engine.export.yaml_side import (
     write_template,
 )
 from engine.family.compatibility import Family, open_family
+from engine.family.depth import layer_of, layers_of
 from engine.family.device import DTYPES
+from engine.family.headers import TensorInfo
 from engine.family.placement import Part
 from engine.family.tokenizer import TokenizerFiles
 from engine.mergekit.document import MergeFile
-from engine.mergekit.plan import Step, layers_taken, plan_steps
+from engine.mergekit.plan import Input, Step, layers_taken, plan_steps
 from engine.mergekit.reading import read_mergekit
 from engine.mergekit.tensors import Models, finite, merged, step_dtype
 from engine.mergekit.union import FILE as TOKENIZER
@@ -170,12 +172,17 @@ class YamlPlan:
         unit = self.units.get(step.source.tensor)
         return {step.name: None} if unit is None else {**unit.written(step)}
 
+    def stored(self, each: Input) -> TensorInfo:
+        """Where a tensor lies: in its model, else, as an adapter's, in the base."""
+        model = self.family.models[self.names[each.model]]
+        return (model if each.tensor in model.tensors else self.family.base).tensors[each.tensor]
+
     def shape(self, step: Step) -> torch.Size:
         """Shape of a tensor of the result."""
         name = step.source.tensor
         if name in self.units:
             return torch.Size(self.units[name].shape)
-        own = self.family.base.tensors[name].shape
+        own = self.stored(step.source).shape
         plan = self.family.vocabulary_tensors.get(name)
         if self.vocabulary is not None and name in self.vocabulary.tensors:
             return torch.Size((len(self.vocabulary), *own[1:]))
@@ -185,14 +192,18 @@ class YamlPlan:
         self, models: Models, step: Step, inner: torch.dtype | None, outer: torch.dtype | None
     ) -> list[Planned]:
         """What is written of a tensor of the result."""
-        tensors, name = self.family.base.tensors, step.source.tensor
+        name = step.source.tensor
         if not step.inputs:
-            return [Planned(step.name, tensors[name].dtype, tuple(self.shape(step)))]
+            return [Planned(step.name, self.stored(step.source).dtype, tuple(self.shape(step)))]
         dtype = NAMES[self.result(models, step, inner, outer)]
         if name not in self.units:
             return [Planned(step.name, dtype, tuple(self.shape(step)))]
         return [
-            Planned(written_as(stored, step), dtype, tensors[stored].shape)
+            Planned(
+                written_as(stored, step),
+                dtype,
+                self.stored(replace(step.source, tensor=stored)).shape,
+            )
             for stored in self.units[name].parts
         ]
 
@@ -212,14 +223,20 @@ def plan_yaml(data: Mapping[str, Any], path: Path) -> YamlPlan:
         named = file.tokenizer not in ("base", "union")
         chosen = names[file.tokenizer if named else file.base or first]
     spec = FamilySpec(file.models[first], experts, tokenizer=chosen, towers="merge")
-    family = open_family(spec, text=False, ids=file.tokenizer is None)
+    family = open_family(spec, text=False, ids=file.tokenizer is None, layers=file.whole)
     vocabulary, added = _vocabulary(file, family)
     kept = tuple(sorted(name for name in family.base.tensors if name not in family.tied))
+    depths = {name: layers_of(family.tensors_of(family.models[names[name]])) for name in names}
+    if not file.whole:  # later layers of others, and none that its class ignores
+        there = layers_of(family.tensors_of(family.base))
+        kept = tuple(
+            sorted({*family.tensors, *(each for each in kept if (layer_of(each) or 0) < there)})
+        )
     beside = frozenset(kept) - frozenset(family.tensors)
     units = units_of(family)
     within = {stored for each in units.values() for stored in each.parts}
     tensors = tuple(sorted((*(set(kept) - within), *units)))
-    steps = tuple(plan_steps(file, tensors, family.base.architecture, beside))
+    steps = tuple(plan_steps(file, tensors, family.base.architecture, beside, depths))
     template = _template(file, family)
     plan = YamlPlan(file, family, names, steps, vocabulary, template, units, added)
     if not file.whole:  # what cannot be stacked is refused before anything is written

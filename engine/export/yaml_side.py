@@ -30,7 +30,7 @@ def stacked_config(
         layers: (configuration of the model, number of the layer there) of each.
 
     Raises:
-        BadInput: the configuration names layers by number.
+        BadInput: the configuration names layers by number, or lists some layers of a model only.
     """
     nested = config.get("text_config")
     for inner, holder in ((False, config), (True, nested)):
@@ -49,7 +49,13 @@ def stacked_config(
         for key, value in holder.items():
             if "layer" in key and isinstance(value, list) and len(value) == before:
                 listed = [(each.get(key, value), layer) for each, layer in theirs]
-                holder[key] = [own[layer] for own, layer in listed if layer < len(own)]
+                for own, layer in listed:
+                    if layer >= len(own):
+                        what = (
+                            f"{key} in a config.json has {len(own)} values, none of layer {layer}"
+                        )
+                        raise bad(where, what, "List every layer there.")
+                holder[key] = [own[layer] for own, layer in listed]
         for key in _COUNTS:
             if key in holder:
                 holder[key] = len(layers)

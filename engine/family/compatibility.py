@@ -93,6 +93,12 @@ class Family:
         target = {} if self.target is None else {"target": self.target}
         return {"base": self.base, **target, **self.experts}
 
+    def tensors_of(self, model: Checkpoint) -> tuple[str, ...]:
+        """The tensors of weight space that a model stands for: an adapter for those of the base,
+        another model for those that it has."""
+        stored = (self.base if model.is_adapter else model).tensors
+        return tuple(name for name in self.tensors if name in stored)
+
     @property
     def has_chat_template(self) -> bool:
         """Whether the family's tokenizer has a chat template."""
@@ -107,10 +113,11 @@ class Family:
 class _Inspection:
     """Collects the problems of one family."""
 
-    def __init__(self, spec: FamilySpec, text: bool, ids: bool) -> None:
+    def __init__(self, spec: FamilySpec, text: bool, ids: bool, layers: bool) -> None:
         self.spec = spec
         self.text = text
         self.ids = ids
+        self.layers = layers
         self.problems: list[Problem] = []
         self.notes: list[str] = []
 
@@ -186,14 +193,14 @@ class _Inspection:
                 if expert.is_adapter:
                     expert = place_adapter(base, expert)
                 elif expert.kind == "full" and base.kind == "full":
-                    self.notes += compare_config(base, expert)
+                    self.notes += compare_config(base, expert, self.layers)
                 if not expert.is_adapter:
                     expert = align_heads(base, align_names(base, expert))
                     expert = align_forms(base, expert)
             except BadInput as error:
                 self.problems.extend(error.problems)
             experts[name] = expert
-        structure = merge_structure(base, experts, self.spec.towers == "merge")
+        structure = merge_structure(base, experts, self.spec.towers == "merge", self.layers)
         self.notes += beside_notes(base, self.spec.towers)
         self.problems.extend(structure.problems)
         merged_rows = structure.rows or base.rows
@@ -257,7 +264,7 @@ class _Inspection:
 
 
 def inspect_family(
-    spec: FamilySpec, *, text: bool = True, ids: bool = True
+    spec: FamilySpec, *, text: bool = True, ids: bool = True, layers: bool = True
 ) -> tuple[Family | None, list[Problem]]:
     """(the family, its problems): None if there is any, and then every one of them.
 
@@ -265,21 +272,24 @@ def inspect_family(
         text: the family is to be run, so it needs configurations and a tokenizer; without it only
             weights have to fit, and raw state dicts are welcome (the command `merge`).
         ids: an id has to mean the same token to all; not where rows are put in another order.
+        layers: all need as many layers; not where layers are taken one by one.
     """
-    inspection = _Inspection(spec, text, ids)
+    inspection = _Inspection(spec, text, ids, layers)
     return inspection.run(), inspection.problems
 
 
-def open_family(spec: FamilySpec, *, text: bool = True, ids: bool = True) -> Family:
+def open_family(
+    spec: FamilySpec, *, text: bool = True, ids: bool = True, layers: bool = True
+) -> Family:
     """Open every model by its headers and check that they fit together.
 
     Args:
-        text, ids: as for `inspect_family`.
+        text, ids, layers: as for `inspect_family`.
 
     Raises:
         IncompatibleFamily: carries every problem found.
     """
-    family, problems = inspect_family(spec, text=text, ids=ids)
+    family, problems = inspect_family(spec, text=text, ids=ids, layers=layers)
     if family is None:
         raise IncompatibleFamily(*problems)
     return family

@@ -31,6 +31,11 @@ def layer_of(tensor: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def layers_of(tensors: Iterable[str]) -> int:
+    """How many layers tensors are in: one more than the last; 0 where all are outside."""
+    return max((layer + 1 for each in tensors if (layer := layer_of(each)) is not None), default=0)
+
+
 @dataclass(frozen=True)
 class Depth:
     """The layers of a family.

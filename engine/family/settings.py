@@ -25,6 +25,9 @@ SIZES = (
     "n_inner", "num_experts", "num_local_experts",
 )  # fmt: skip
 
+LAYERS = frozenset(("num_hidden_layers", "n_layer", "num_layers"))
+"""Those of `SIZES` that say how many layers there are."""
+
 # settings of provenance, training, generation and tokens; no forward pass in eval mode reads them
 _NEUTRAL = re.compile(
     r"_.*|.*_token_ids?|.*_token_index|.*_tokens_index|architectures|model_type|name_or_path"
@@ -50,8 +53,11 @@ _TYPES = {"su": "longrope", "mrope": "default"}
 _ABSENT = object()
 
 
-def compare_config(base: Checkpoint, expert: Checkpoint) -> list[str]:
+def compare_config(base: Checkpoint, expert: Checkpoint, layers: bool = True) -> list[str]:
     """Notes on settings that differ though the tensors fit.
+
+    Args:
+        layers: the numbers of layers have to be equal.
 
     Raises:
         BadInput: another architecture, or sizes that differ, with both values.
@@ -63,6 +69,8 @@ def compare_config(base: Checkpoint, expert: Checkpoint) -> list[str]:
         if mine and theirs and mine != theirs:
             problems.append(Problem(where, f"{key} is {theirs!r} where base has {mine!r}", _SAME))
     for key in SIZES:
+        if key in LAYERS and not layers:
+            continue
         mine, theirs = base.setting(key), expert.setting(key)
         if None not in (mine, theirs) and _one_size(mine) != _one_size(theirs):
             problems.append(Problem(where, f"{key} is {theirs!r} where base has {mine!r}", _SAME))

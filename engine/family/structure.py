@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from engine.errors import Problem
 from engine.family.checkpoint import Checkpoint
 from engine.family.classes import class_of
+from engine.family.depth import layer_of, layers_of
 from engine.family.headers import TensorInfo
 from engine.family.ties import Ties, find_ties
 from engine.family.vocabulary import VocabularyRows, combine_rows, is_vocabulary
@@ -67,12 +68,17 @@ def align_names(base: Checkpoint, expert: Checkpoint) -> Checkpoint:
 
 
 def merge_structure(
-    base: Checkpoint, experts: Mapping[str, Checkpoint], towers: bool = False
+    base: Checkpoint,
+    experts: Mapping[str, Checkpoint],
+    towers: bool = False,
+    layers: bool = True,
 ) -> Structure:
     """Compare base and full experts tensor by tensor; the result carries what does not fit.
 
     Args:
         towers: merge the other towers of a multimodal checkpoint too; else they are the base's.
+        layers: the numbers of layers have to be equal; else a model may end before another, and
+            the tensors are those of all.
     """
     problems: list[Problem] = []
     whole = {name: each for name, each in experts.items() if not each.is_adapter}
@@ -92,6 +98,10 @@ def merge_structure(
             continue
         theirs = {key: info for key, info in _merged(expert, towers).items() if key not in tied}
         missing, extra = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())
+        if not layers:
+            missing, _ = _parted(missing, layers_of(theirs))
+            extra, deeper = _parted(extra, layers_of(mine))
+            mine |= {key: theirs[key] for key in deeper}
         if missing:
             what = f"tensor {missing[0]}{_more(missing)} of base is missing"
             problems.append(Problem(where, what, _SAME))
@@ -116,6 +126,15 @@ def merge_structure(
     vocabulary = {name: combine_rows(each) for name, each in rows.items()}
     merged = max((each.merged for each in vocabulary.values()), default=0)
     return Structure(tuple(sorted(mine)), vocabulary, tied, merged, tuple(problems))
+
+
+def _parted(names: list[str], layers: int) -> tuple[list[str], list[str]]:
+    """Those outside the layers or in one of the first, and those of later layers."""
+    first: list[str] = []
+    later: list[str] = []
+    for name in names:
+        (later if (layer_of(name) or 0) >= layers > 0 else first).append(name)
+    return first, later
 
 
 def _merged(model: Checkpoint, towers: bool) -> dict[str, TensorInfo]:

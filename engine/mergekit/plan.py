@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from engine.errors import bad
@@ -108,12 +109,14 @@ class _Planning:
         tensors: tuple[str, ...],
         architecture: str,
         beside: frozenset[str],
+        depths: Mapping[str, int],
     ) -> None:
         self.file = file
         self.tensors = tensors
         self.beside = beside
         self.architecture = architecture
         self.counts = layer_counts(tensors)
+        self.depths = depths
 
     def value(
         self, parameter: Parameter, levels: list[Mapping[str, Any]], tensor: str, depth: float,
@@ -168,11 +171,11 @@ class _Planning:
         return next(iter(self.counts))
 
     def layers(self, source: Source, where: str) -> tuple[int, int]:
-        stack = self.stack()
         assert source.layers is not None  # a slice has ranges
-        if source.layers[1] > self.counts[stack]:
+        there = self.depths.get(source.model, self.counts[self.stack()])
+        if source.layers[1] > there:
             model = self.file.models[source.model].name
-            what = f"{model} has {self.counts[stack]} layers, not {source.layers[1]}"
+            what = f"{model} has {there} layers, not {source.layers[1]}"
             raise bad(f"{where}.layer_range", what, "Write a range that the model has.")
         return source.layers
 
@@ -221,18 +224,20 @@ def plan_steps(
     tensors: tuple[str, ...],
     architecture: str = "",
     beside: frozenset[str] = frozenset(),
+    depths: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Step]:
     """How every tensor of the result is made; all settings are read.
 
     Args:
-        tensors: names of the first model's.
+        tensors: names of the first model's, and of the later layers of those that have more.
         architecture: the class that the configuration names.
         beside: those that are copied, not merged (integer buffers).
+        depths: how many layers each model has, where that is not the same.
 
     Raises:
         BadInput: a parameter has no value at some tensor, or a slice no such layers.
     """
-    planning = _Planning(file, tensors, architecture, beside)
+    planning = _Planning(file, tensors, architecture, beside, depths)
     return list(planning.whole() if file.whole else planning.sliced())
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.family.compatibility import Family
+from engine.family.depth import layers_of
 from engine.mergekit.architectures import ONE_BY_ONE
 from engine.mergekit.plan import Step, layer_of
 
@@ -59,15 +60,16 @@ def stores_experts_apart(family: Family) -> bool:
 
 def units_of(family: Family) -> dict[str, Unit]:
     """Name in transformers' module -> unit, of a family whose files store experts one by one."""
-    base = family.base
     if not stores_experts_apart(family):
         return {}
     from engine.family.placed import empty_module, placement_of
 
-    module = empty_module(base)
+    whole = [each for each in family.models.values() if each.kind == "full"]
+    deepest = max(whole, key=lambda each: layers_of(family.tensors_of(each)))  # the first of equals
+    module = empty_module(deepest)
     shapes = {name: tuple(each.shape) for name, each in module.state_dict().items()}
     parts: dict[str, dict[str, Part]] = {}
-    for name, part in placement_of(module, base).parts.items():
+    for name, part in placement_of(module, deepest).parts.items():
         same = name == part.target and not part.cuts
         if name in family.tensors and name not in family.vocabulary_tensors and not same:
             parts.setdefault(part.target, {})[name] = part

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.family.compatibility import Family, open_family
-from engine.family.depth import Depth, depth_of
+from engine.family.depth import Depth, depth_of, layers_of
 from engine.study import FamilySpec
 from tests.families import BASE_ROWS, SMALL, llama_config, llama_weights, write_model
 
@@ -24,6 +24,11 @@ def test_layers_count_once_whatever_else_is_numbered() -> None:
     found = depth()
     assert found == Depth(4)
     assert [found.band(BLOCK.format(layer, 99), 2) for layer in range(4)] == [1, 1, 2, 2]
+
+
+def test_how_many_layers_names_are_in() -> None:
+    assert layers_of([BLOCK.format(2, 9), "lm_head.weight", BLOCK.format(0, 5)]) == 3
+    assert layers_of(["lm_head.weight"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,42 @@ CASES: dict[str, Case] = {
              {"sources": [source("b", 2, 3), source("c", 0, 1, weight=2)]},
          ]},
     ),
+    "depths-stack": (
+        "llama",
+        {"merge_method": "passthrough", "dtype": "float32",
+         "slices": [{"sources": [source("a", 0, 3)]}, {"sources": [source("deep", 1, 5)]},
+                    {"sources": [source("b", 1, 2, scale=0.5)]}]},
+    ),
+    "depths-deep-first": (
+        "tied",
+        {"merge_method": "passthrough",
+         "slices": [{"sources": [source("deep", 0, 4)]}, {"sources": [source("b", 1, 3)]}]},
+    ),
+    "depths-linear": (
+        "llama",
+        {"merge_method": "linear", "dtype": "float32", "parameters": {"weight": [0.2, 0.9]},
+         "slices": [
+             {"sources": [source("a", 0, 3), source("deep", 2, 5, weight=GRADIENT)]},
+             {"sources": [source("deep", 2, 5), source("c", 0, 3, weight=2)]},
+         ]},
+    ),
+    "depths-slerp": (
+        "tied",
+        {"merge_method": "slerp", "base_model": "./a", "dtype": "float32",
+         "parameters": {"t": GRADIENT},
+         "slices": [
+             {"sources": [source("a", 0, 3), source("deep", 0, 3)]},
+             {"sources": [source("a", 1, 3), source("deep", 3, 5)]},
+         ]},
+    ),
+    "depths-moe": (
+        "mixtral",
+        {"merge_method": "task_arithmetic", **BASED, "parameters": {"weight": [0.5, 1.5]},
+         "slices": [
+             {"sources": [source("base", 0, 2), source("deep", 2, 4)]},
+             {"sources": [source("deep", 1, 3), source("a", 0, 2)], "base_model": "./deep"},
+         ]},
+    ),
     "slices-base": (
         "tied",
         {"merge_method": "task_arithmetic", **BASED, "parameters": {"weight": [0.5, 1.5]},

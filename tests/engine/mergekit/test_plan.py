@@ -110,6 +110,15 @@ def test_layers_that_are_not_there(document: dict[str, Any], words: str) -> None
         steps(document)
 
 
+def test_models_of_other_depths() -> None:
+    depths = {"a-0": 3, "b-1": 5}
+    found = steps(slices([("a", [0, 3])], [("b", [3, 5])]), depths=depths)
+    taken = [(each.model, each.tensor) for each in (found[Q.format(n)].source for n in (2, 3, 4))]
+    assert taken == [("a-0", Q.format(2)), ("b-1", Q.format(3)), ("b-1", Q.format(4))]
+    with pytest.raises(BadInput, match=r"slices\[1\].*a has 3 layers, not 4"):
+        steps(slices([("b", [0, 5])], [("a", [2, 4])]), depths={"a-1": 3, "b-0": 5})
+
+
 def test_a_model_of_several_stacks_cannot_be_sliced() -> None:
     file = read_mergekit(slices([("a", [0, 1])]), Path("merge.yaml"))
     names = ("encoder.block.0.w", "decoder.block.0.w")

@@ -1,7 +1,7 @@
 """Tiny random models on disk for merges by YAML, the same numbers on every machine.
 
 llama, tied, mixtral    base, a, b, c each: three layers (two of mixtral's, whose experts are
-                        stored one by one), tied without an output projection
+                        stored one by one), tied without an output projection; deep has two more
 words                   llama models whose tokenizers have other tokens in another order
 """
 
@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-NAMES = ("base", "a", "b", "c")
+NAMES = ("base", "a", "b", "c", "deep")
 HIDDEN, MIDDLE, ROWS = 16, 24, 32
 WORDS = {
     "base": ("<s>", "</s>", "<unk>", *(f"w{i}" for i in range(20))),
@@ -84,11 +84,11 @@ def write_tokenizer(place: Path, tokens: Sequence[str]) -> None:
 
 def build(root: Path, kind: str) -> Path:
     """Write the models of a kind under `root`/kind; returns that."""
-    layers = 2 if kind == "mixtral" else 3
     names = NAMES if kind != "words" else tuple(WORDS)
     for seed, name in enumerate(names):
         place = root / kind / name
         place.mkdir(parents=True)
+        layers = (2 if kind == "mixtral" else 3) + 2 * (name == "deep")
         rows = WORD_ROWS[name] if kind == "words" else ROWS
         first, own = np.random.default_rng(7), np.random.default_rng(100 + seed)
         state = {}
