@@ -55,8 +55,10 @@ def test_no_operation_of_a_sound_model_is_accused(kind) -> None:
 
 def test_a_sound_model_and_a_sound_mixture_pass(runs) -> None:
     modules = (model_of("llama"), model_of("qwen3"))
+    ticks: list[None] = []
     for model in (runs(modules[:1]), runs(modules, Mixture(("a", "b"), (2.0, -1.0)), rows=96)):
-        check_sound(model, TEXTS, no_tick)
+        assert not check_sound(model, TEXTS, lambda: ticks.append(None))
+    assert len(ticks) == 1 + 2  # each module was looked at
 
 
 @pytest.mark.parametrize(

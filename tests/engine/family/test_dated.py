@@ -80,7 +80,7 @@ def test_a_template_in_a_processors_file(files: FamilyFiles) -> None:
     (files.base / "chat_template.json").write_text(json.dumps({"chat_template": template}))
     family = open_family(FamilySpec(files.base, {"a": files.experts["helpful"]}))
     assert family.tokenizer is not None and family.tokenizer.chat_template == template
-    assert not any("chat template" in note for note in family.notes)
+    assert family.notes == ()
     whole = Text(family).encode("hi", chat=True)
     alone = FamilySpec(files.experts["helpful"], {"a": files.experts["helpful"]})
     assert whole == Text(open_family(alone)).encode("hi", chat=True)

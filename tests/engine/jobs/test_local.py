@@ -145,7 +145,9 @@ def test_a_job_without_a_quantum_hangs_though_the_worker_talks(impatient: LocalE
 
 
 def test_loading_may_take_longer_than_a_quantum(impatient: LocalExecutor) -> None:
-    impatient.submit(Job("load", {"seconds": 3.0})).result(10)
+    handle, first = impatient.submit(Job("load", {"seconds": 3.0})), pid_of(impatient)
+    assert handle.result(10) == {} and handle.status().state == "done"
+    assert impatient.pid == first  # not a second worker's answer
 
 
 def test_a_worker_that_cannot_start_fails_every_job_and_tries_again_later(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_the_list_in_one_object(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_nonsense_is_bad_input_and_nothing_else(tmp_path: Path, suffix: str) -> None:
     chance = random.Random(suffix)
-    sound = FORMATS[suffix](GSM8K)
+    sound, read = FORMATS[suffix](GSM8K), 0
     for number in range(60):
         content = bytearray(sound)
         for _ in range(chance.choice((1, 3, 20))):
@@ -189,9 +189,10 @@ def test_nonsense_is_bad_input_and_nothing_else(tmp_path: Path, suffix: str) -> 
         path = put(tmp_path, f"x{suffix}", bytes(content))
         for scorer in SCORERS:
             try:
-                read_rows(objective(path, scorer), "explore")
+                read += bool(read_rows(objective(path, scorer), "explore"))
             except BadInput as error:
                 assert all(each.where and each.what for each in error.problems)
+    assert 0 < read < 60 * len(SCORERS)  # some were nonsense, some still sound
 
 
 VALUES: list[Any] = [None, True, 3, 2.5, "", "a", "B", "[", [], ["a"], ["a", "b"], [None], {}, [[]],
@@ -212,10 +213,10 @@ def test_any_values_under_known_names_are_bad_input_at_most(tmp_path: Path, scor
             for content in (json.dumps(record).encode(), table([record], ",")):
                 path = put(tmp_path, "x.dat", content)
                 try:
-                    read_rows(objective(path, scorer), "explore")
-                    look(path, objective(path, scorer)).sentence()
-                except BadInput:
-                    pass
+                    rows = read_rows(objective(path, scorer), "explore")
+                    assert len(rows) == 1 and look(path, objective(path, scorer)).sentence()
+                except BadInput as error:
+                    assert all(each.where and each.what for each in error.problems)
 
 
 def test_a_pattern_of_targets_that_takes_too_long_is_one_message(
