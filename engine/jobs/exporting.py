@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.decoding.inputs import Tick
-from engine.errors import BadInput, ParetoscopeError, bad
+from engine.errors import ParetoscopeError, bad
 from engine.export.card import CardScore, Papers, papers_kind
 from engine.export.directory import recording_in
 from engine.export.plan import plan_export
@@ -28,7 +28,7 @@ from engine.jobs.preparing import telling
 from engine.jobs.reported import shown_score
 from engine.jobs.served import Emit
 from engine.recipe import Recipe, point_id
-from engine.scoring.data import read_rows
+from engine.scoring.data import has_rows
 from engine.scoring.objectives import copies_notes, seen_by_others
 from engine.study import Objective, Study
 
@@ -184,10 +184,8 @@ def _rows(
 def _held_back(objectives: Sequence[Objective]) -> list[Objective]:
     held = []
     for each in objectives:
-        try:
-            read_rows(each, "report")
-        except BadInput:
+        if has_rows(each, "report"):
+            held.append(each)
+        else:
             log.warning("%s has no held-back rows", each.name)
-            continue
-        held.append(each)
     return held

@@ -195,6 +195,16 @@ def _picked(
     return limited(rows, objective.limit, key)
 
 
+def has_rows(objective: Objective, split: Split) -> bool:
+    """Whether a split has rows to score; a scorer without data needs none.
+
+    Raises:
+        BadInput: anything wrong with the file.
+    """
+    path = data_file(objective, split)
+    return path is None or bool(_picked(read_file(path, objective), objective, split))
+
+
 def placed_otherwise(objective: Objective) -> bool:
     """Whether versions that placed a row by its text as it stands, and counted copies, took other
     rows: their scores are not those of now."""
