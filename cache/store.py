@@ -154,7 +154,9 @@ class Store:
             try:
                 self.refresh()
             except Exception:
-                # the rows are saved, and what was read before can still be asked for
+                # the rows are saved, and what was read before can still be asked for; the next
+                # question tries again, so that none is answered without them for good
+                self._behind = True
                 log.exception("%s: saved, but not added to the index", self.workspace)
 
     def _ask(self, question: Callable[..., T], *arguments: Any) -> T:
