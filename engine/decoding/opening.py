@@ -21,6 +21,7 @@ from engine.decoding.feeding import Feeding, known
 from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
 from engine.family.fit import PATIENCE
+from engine.family.keeping import keep
 
 TRIAL = 2
 """Version of what is tried and how; raised when an answer may differ from a remembered one."""
@@ -84,7 +85,7 @@ def _asked(key: str, config: Mapping[str, Any], workspace: Path | None) -> Feedi
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         document = answer_document(config) if "torch" in sys.modules else _apart(config)
-        _remember(file, document)
+        keep(file, document)
     if "refused" in document:
         return Problem(*document["refused"])
     return Feeding(**document["feeding"])
@@ -127,14 +128,3 @@ def _apart(config: Mapping[str, Any]) -> dict[str, Any]:
         return {"refused": [kind, what, "Use a model class that transformers includes."]}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def _remember(file: Path, document: Mapping[str, Any]) -> None:
-    """Write a file that is whole or not there."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(document), encoding="utf-8")
-        partial.replace(file)
-    except OSError:
-        return  # it is tried again next time

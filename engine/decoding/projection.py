@@ -27,6 +27,8 @@ def _multiplies_into_float32(device: torch.device, dtype: torch.dtype) -> bool:
     one = torch.ones(16, 16, device=device, dtype=dtype)
     try:
         return torch.mm(one, one, out_dtype=torch.float32).dtype == torch.float32
+    except torch.OutOfMemoryError:
+        raise  # says nothing of what it can do, and the answer is kept
     except (RuntimeError, TypeError, NotImplementedError):
         return False
 

@@ -28,6 +28,7 @@ from cache.point import default_workspace
 from engine.errors import Problem, bad
 from engine.family.checkpoint import Checkpoint
 from engine.family.classes import class_of
+from engine.family.keeping import keep
 from engine.recipe import FrozenDict
 
 ANSWER = 1
@@ -80,7 +81,7 @@ def fit_problems(checkpoint: Checkpoint, workspace: Path | None = None) -> list[
         misfits = json.loads(file.read_text(encoding="utf-8"))["misfits"]
     except (OSError, ValueError, KeyError):
         misfits = fit_of(checkpoint).misfits
-        _keep(file, {"misfits": misfits})
+        keep(file, {"misfits": misfits})
     return [Problem(where, what, fix) for what, fix in misfits]
 
 
@@ -225,14 +226,3 @@ def _asked_apart(checkpoint: Checkpoint) -> dict[str, Any]:
         }
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def _keep(file: Path, document: Mapping[str, Any]) -> None:
-    """Write a file that is whole or not there."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(document), encoding="utf-8")
-        partial.replace(file)
-    except OSError:
-        return  # it is asked again next time

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from importlib.metadata import version
 from pathlib import Path
 
 from engine.family.compatibility import Family
+
+log = logging.getLogger(__name__)
 
 PLACE = "tokenizers"
 """Directory in the workspace, an empty file for each that was loaded."""
@@ -53,5 +56,5 @@ def remember(family: Family, workspace: Path) -> None:
     try:
         mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mark.touch(0o600)
-    except OSError:
-        return
+    except OSError as error:
+        log.warning("%s cannot be kept, so the tokenizer is loaded again (%s)", mark, error)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from engine.decoding import projection
 from engine.decoding.batch import Batch
 from engine.decoding.fusion import Mixture
 from engine.decoding.inputs import Bucket, no_tick
@@ -55,6 +56,19 @@ def test_float32_modules_are_left_alone(tiny):
     module = tiny("llama", 1)
     with float32_logits(module):
         assert "forward" not in vars(module.lm_head)
+
+
+def test_memory_that_runs_out_is_no_answer_to_what_a_device_can_do(monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    asked = torch.device("cpu"), torch.float64
+    with monkeypatch.context() as within, pytest.raises(torch.OutOfMemoryError):
+        within.setattr(torch, "mm", full)
+        projection._multiplies_into_float32(*asked)
+    monkeypatch.setattr(torch, "mm", lambda one, *_, **__: one.float())
+    assert projection._multiplies_into_float32(*asked)
+    projection._multiplies_into_float32.cache_clear()
 
 
 class Adapted(nn.Module):
