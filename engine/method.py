@@ -53,6 +53,12 @@ class Names:
         """Every model of the family, in the order they are shown and scored."""
         return ("base", *(("target",) if self.has_target else ()), *self.experts)
 
+    def default_of(self, parameter: Parameter) -> Any:
+        """What a parameter that is not given is: of models the base where there is no target."""
+        if parameter.kind == "model" and parameter.default == "target" and not self.has_target:
+            return "base"
+        return parameter.default
+
 
 @dataclass(frozen=True)
 class Corners:
@@ -104,6 +110,7 @@ class Method:
         mark: plotly's name of the symbol of its points; no other method's, and no model's.
         corners: which unmerged models lie on its surface.
         names_base: whether `base` is a coefficient beside the experts.
+        sliders: the coefficients of a method that has its own, rather than one a model.
         takes_coefficients: whether there is anything to mix.
         unmerged: the parameter that names the model, where the method is one model, unmerged.
         first: whether it is the method to begin with.
@@ -130,6 +137,7 @@ class Method:
     mark: str
     corners: Corners
     names_base: bool = False
+    sliders: tuple[str, ...] = ()
     takes_coefficients: bool = True
     unmerged: str = ""
     first: bool = False
@@ -149,9 +157,9 @@ class Method:
         return self.summary if self.linear else f"{self.summary} {NOT_LINEAR}"
 
     def mixed_names(self, names: Names) -> tuple[str, ...]:
-        """The models that have coefficients."""
-        if not self.takes_coefficients:
-            return ()
+        """The models that have coefficients, or the method's own sliders."""
+        if not self.takes_coefficients or self.sliders:
+            return self.sliders
         return ("base", *names.experts) if self.names_base else names.experts
 
     def coefficient_names(
@@ -220,6 +228,7 @@ def method(
     corners: Corners = Corners(),
     strength: bool = False,
     names_base: bool = False,
+    sliders: tuple[str, ...] = (),
     takes_coefficients: bool = True,
     unmerged: str = "",
     first: bool = False,
@@ -245,10 +254,10 @@ def method(
     """
     facts: dict[str, Any] = dict(
         space=space, summary=summary, source=source, slider=slider, mark=mark, corners=corners,
-        names_base=names_base, takes_coefficients=takes_coefficients, unmerged=unmerged,
-        first=first, simplex=simplex, matrices=matrices, by_depth=by_depth, passes=passes,
-        linear=linear, additive=additive, mergekit=mergekit, default_range=default_range,
-        check=check,
+        names_base=names_base, sliders=sliders, takes_coefficients=takes_coefficients,
+        unmerged=unmerged, first=first, simplex=simplex, matrices=matrices, by_depth=by_depth,
+        passes=passes, linear=linear, additive=additive, mergekit=mergekit,
+        default_range=default_range, check=check,
     )  # fmt: skip
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:

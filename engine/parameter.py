@@ -24,6 +24,9 @@ Kind = Literal["float", "int", "flag", "choice", "model", "text", "texts", "dire
 ModelName = NewType("ModelName", str)
 """Annotation of a parameter that names a model of the family: base, target or an expert."""
 
+BASE, TARGET = ModelName("base"), ModelName("target")
+"""Defaults of one; of a family without a target the base stands for it."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -52,6 +55,15 @@ class Says:
         self.choices = choices
 
 
+@dataclass(frozen=True)
+class Only:
+    """Of a parameter that means something beside one value of another alone: recipes with another
+    value leave it out."""
+
+    name: str
+    value: str
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number that a float can hold; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -76,6 +88,7 @@ class Parameter:
         absent: whether it may be left out, or null, which is not the same as any value.
         limits: of a number.
         choices: of a choice, each with its sentence.
+        only: beside which value of another parameter it means something.
     """
 
     name: str
@@ -86,6 +99,11 @@ class Parameter:
     absent: bool = False
     limits: Limits = Limits()
     choices: Mapping[str, str] = field(default_factory=dict, hash=False)
+    only: Only | None = None
+
+    def counts(self, values: Mapping[str, Any]) -> bool:
+        """Whether it means anything beside these values of the others."""
+        return self.only is None or values.get(self.only.name) == self.only.value
 
     @property
     def help(self) -> str:
@@ -169,7 +187,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
     required = default is inspect.Parameter.empty
     return Parameter(
         name, kind, says.sentence, None if required else default, required, absent, limits,
-        says.choices,
+        says.choices, next((each for each in extras if isinstance(each, Only)), None),
     )  # fmt: skip
 
 

@@ -160,7 +160,7 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
             raise unknown(where, f"parameter of {spec.name}", name, known)
     parameters: dict[str, Any] = {}
     for name, each in known.items():
-        value = recipe.parameters.get(name, each.default)
+        value = recipe.parameters.get(name, names.default_of(each))
         if value is None and each.required:
             known_models = ", ".join(names.models)
             raise bad(
@@ -169,6 +169,7 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
         parameters[name] = each.check(value, where)
         if each.kind == "model" and value not in names.models:
             raise unknown(f"{where}: parameter {name}", "model in this family", value, names.models)
+    parameters = {name: each for name, each in parameters.items() if known[name].counts(parameters)}
     groups = _groups(parameters, names, where)
     allowed = spec.mixed_names(names)
     own = spec.coefficient_names(names, parameters)

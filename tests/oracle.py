@@ -18,8 +18,9 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -330,14 +331,15 @@ class Fused:
     Attributes:
         rows: vocabulary rows that every model is cut to.
         vocabulary: len(tokenizer); ids from here on are masked after combining.
-        kind: "linear" (Σ w l), or "forward_kl" (−logsumexp(−log p + log w)).
+        kind: "linear" (Σ w l), "forward_kl" (−logsumexp(−log p + log w)), or a function of each
+            model's logits at one position, float64 [vocabulary].
     """
 
     models: Sequence[torch.nn.Module]
     weights: Sequence[float]
     rows: int
     vocabulary: int
-    kind: str = "linear"
+    kind: str | Callable[[Sequence[Tensor]], Tensor] = "linear"
 
     def logits(self, ids: Sequence[int]) -> Tensor:
         each = [logits(model, ids)[:, : self.rows] for model in self.models]
@@ -345,6 +347,11 @@ class Fused:
             total = torch.zeros_like(each[0])
             for weight, one in zip(self.weights, each, strict=True):
                 total = total + weight * one
+        elif callable(self.kind):
+            total = torch.full_like(each[0], -math.inf)
+            for place in range(len(ids)):
+                at = [one[place, : self.vocabulary].double() for one in each]
+                total[place, : self.vocabulary] = self.kind(at).float()
         else:
             kept = [(w, one) for w, one in zip(self.weights, each, strict=True) if w != 0]
             stack = torch.stack([-one.log_softmax(-1) + math.log(w) for w, one in kept])
@@ -451,7 +458,19 @@ def compose(
         weights = merged(base, experts, method, coefficients, given)
         return load_merged(base, rounded(weights, torch.bfloat16))
     terms = list(coefficients.items())
-    if method == "proxy_tuning":
+    start = "target" if target else "base"
+    if method in ("dexperts", "contrastive", "dynamic_fusion"):
+        if method == "contrastive":
+            names = [given.get("strong", start), given.get("amateur", "base")]
+        else:
+            names = [start, given.get("anti", "base"), *(name for name, c in terms if c)]
+        models = [plain(name) for name in names]
+        rows = min(model.get_output_embeddings().weight.shape[0] for model in models)
+        kind = partial(_STEPS[method], [value for _, value in terms if value], given)
+        return Fused(models, [1.0] * len(models), rows, vocabulary, kind)
+    if method == "arm_guidance":
+        terms = [(given.get("on", "base"), 1.0), *terms]
+    elif method == "proxy_tuning":
         terms = [("target" if target else "base", 1.0), *terms]
         terms.append(("base", -sum(coefficients.values())))
     else:
@@ -463,6 +482,50 @@ def compose(
         totals[name] += weight
     kind = "forward_kl" if given.get("kind") == "forward_kl" else "linear"
     return Fused(list(models.values()), list(totals.values()), rows, vocabulary, kind)
+
+
+def _dexperts(c: Sequence[float], given: Mapping[str, Any], logits: Sequence[Tensor]) -> Tensor:
+    target, anti, *experts = logits
+    out, reached = torch.full_like(target, -math.inf), 0.0
+    for token in target.argsort(descending=True, stable=True).tolist():
+        if reached > given.get("filter_p", 0.9):
+            break
+        reached += float(target.softmax(-1)[token])
+        out[token] = target[token] + sum(
+            w * (e[token] - anti[token]) for w, e in zip(c, experts, strict=True)
+        )
+    return out
+
+
+def _contrastive(c: Sequence[float], given: Mapping[str, Any], logits: Sequence[Tensor]) -> Tensor:
+    strong, amateur = (each.log_softmax(-1) for each in logits)
+    least = math.log(given.get("plausibility", 0.1)) + strong.max()
+    fused = strong - sum(c) * amateur
+    return torch.where(strong >= least, fused, -math.inf)
+
+
+def _dynamic(c: Sequence[float], given: Mapping[str, Any], logits: Sequence[Tensor]) -> Tensor:
+    """Algorithm 1 of arXiv 2406.15480 as it is printed, its minimum new at every token."""
+    target, base, *experts = logits
+    if given.get("mode") == "directed":
+        experts = [base + sum(w / sum(c) * (e - base) for w, e in zip(c, experts, strict=True))]
+    p, q = target.log_softmax(-1), base.log_softmax(-1)
+    best, least = target, math.inf
+    for expert in experts:
+        for step in range(21):
+            moved = target + 0.1 * step * (expert - base)
+            at = moved.log_softmax(-1)
+            loss = 0.0
+            for each in experts:
+                e = each.log_softmax(-1)
+                loss += float(((at.exp() * (at - p)).sum() - (e.exp() * (e - q)).sum()) ** 2)
+                loss += float(((p.exp() * (p - at)).sum() - (q.exp() * (q - e)).sum()) ** 2)
+            if loss < least - 1e-12:  # of equal ones the first
+                best, least = moved, loss
+    return best
+
+
+_STEPS = {"dexperts": _dexperts, "contrastive": _contrastive, "dynamic_fusion": _dynamic}
 
 
 def parameters(speaker: Speaker) -> int:

@@ -78,7 +78,8 @@ def hand() -> Hand:
 def default_parameters(method: Method, names: Names) -> dict[str, Any]:
     """Every structural parameter's value before anything is applied."""
     return {
-        each.name: names.models[0] if each.required else each.default for each in method.parameters
+        each.name: names.models[0] if each.required else names.default_of(each)
+        for each in method.parameters
     }
 
 

@@ -2,7 +2,7 @@
 
     method file ──► Mixture ──────► Batch ─────────────────┬─► loop.generate
     (torch-free)    names, weights  all modules' forwards,  └─► teacher_forced
-                                    combined in float32
+                    kind            combined by `rules`
 
 Importing this package registers the methods, one line each, and imports no torch; `batch`, `loop`,
 `sampling` and `teacher_forced` do.
@@ -10,6 +10,10 @@ Importing this package registers the methods, one line each, and imports no torc
 
 from __future__ import annotations
 
+from engine.decoding import arm_guidance as arm_guidance
+from engine.decoding import contrastive as contrastive
+from engine.decoding import dexperts as dexperts
+from engine.decoding import dynamic_fusion as dynamic_fusion
 from engine.decoding import logit_fusion as logit_fusion
 from engine.decoding import proxy_tuning as proxy_tuning
 from engine.decoding import single as single

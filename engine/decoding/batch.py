@@ -130,11 +130,7 @@ class Batch:
     def _combine(self, logits: list[Tensor]) -> Tensor:
         if self.model.mixture is None:
             return logits[0]
-        combined = combine(self.model.mixture, logits)
-        limit = self.model.vocabulary
-        if limit is not None and limit < combined.shape[-1]:
-            combined[..., limit:] = -torch.inf
-        return combined
+        return combine(self.model.mixture, logits, self.model.vocabulary)
 
     def beyond_horizon(self, columns: int) -> bool:
         """Whether texts of this many columns are beyond the horizon of a module."""

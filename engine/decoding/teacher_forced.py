@@ -223,7 +223,8 @@ def kl_to(
         for (_, ours), (_, theirs) in zip(*chunks, strict=True):
             common = min(ours.shape[-1], theirs.shape[-1], *limits)
             p, q = (each[..., :common].log_softmax(-1) for each in (ours, theirs.to(ours.device)))
-            divergence = (p.exp() * (p - q)).sum(-1)
+            # what is ruled out has no part in it: 0 · log 0 is 0
+            divergence = (p.exp() * (p - q)).masked_fill(p == -torch.inf, 0.0).sum(-1)
             parts.append(divergence.clamp(min=0.0))
             here = read[:, place : place + ours.shape[1]]
             refuse_infinite(divergence, here)

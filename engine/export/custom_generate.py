@@ -12,6 +12,8 @@ model whose logits are combined in float32, cut to the rows that all models have
 the tokenizer's ids. Unsupported arguments are refused by name.
 """
 
+from __future__ import annotations
+
 import copy
 import inspect
 from contextlib import contextmanager, nullcontext
@@ -21,6 +23,8 @@ import torch
 from transformers import GenerationMixin
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from engine.decoding.rules import combined
 
 SETTINGS: dict[str, Any] = {}
 
@@ -47,22 +51,6 @@ MODES = {
     GenerationMode.ASSISTED_GENERATION: "assistant_model, prompt_lookup_num_tokens",
 }
 MEMORIES = ("past_key_values", "cache_params", "state", "mems", "past_buckets_states")
-
-
-def combine(logits: list[torch.Tensor], weights: list[float], kind: str) -> torch.Tensor:
-    """Fused logits, float32, from one tensor [..., rows] a model."""
-    if len(logits) == 1 and (kind == "forward_kl" or weights[0] == 1.0):
-        return logits[0]
-    if kind == "forward_kl":
-        scaled = [
-            -torch.log_softmax(each, -1) + torch.log(torch.tensor(weight))
-            for each, weight in zip(logits, weights, strict=True)
-        ]
-        return -torch.logsumexp(torch.stack(scaled), 0)
-    fused = logits[0] * weights[0]
-    for each, weight in zip(logits[1:], weights[1:], strict=True):
-        fused = fused + each * weight
-    return fused
 
 
 @contextmanager
@@ -209,10 +197,10 @@ class Fused(GenerationMixin):
         ]
         device = outputs[0].logits.device
         logits = [each.logits[:, -1:, : SETTINGS["rows"]].float().to(device) for each in outputs]
-        fused = combine(logits, SETTINGS["weights"], SETTINGS["kind"])
-        if SETTINGS["vocabulary"] < fused.shape[-1]:
-            fused = fused.clone()
-            fused[..., SETTINGS["vocabulary"] :] = -torch.inf
+        fused = combined(
+            SETTINGS["kind"], logits, SETTINGS["weights"], SETTINGS["options"],
+            SETTINGS["vocabulary"],
+        )  # fmt: skip
         return CausalLMOutputWithPast(logits=fused, past_key_values=given.get("past_key_values"))
 
     def _reorder_cache(self, memory: Any, beams: torch.Tensor) -> Any:

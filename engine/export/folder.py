@@ -24,11 +24,10 @@ from engine.decoding.fusion import Mixture
 from engine.decoding.loop import Generation, generate
 from engine.export.card import Papers, hub_id, usage, write_papers
 from engine.export.checkpoint import copy_side_files
+from engine.export.decoding_code import generate_code
 from engine.export.directory import new_directory
 from engine.export.plan import GENERATE, leading
 from engine.export.verify import NOTHING_KEPT, NotWhatWasScored, probe, rounding
-
-_EMPTY = "SETTINGS: dict[str, Any] = {}\n"
 
 LENGTHS = (3, 17, 8)
 """Tokens of the probe prompts."""
@@ -52,6 +51,7 @@ def settings_of(composer: Composer, model: ComposedModel, mixture: Mixture) -> d
         "models": list(mixture.models),
         "weights": list(mixture.weights),
         "kind": mixture.kind,
+        "options": dict(mixture.options),
         "rows": model.rows,
         "vocabulary": min(composer.text.size, model.rows or composer.text.size),
         "end_ids": sorted(composer.text.end_ids),
@@ -72,8 +72,6 @@ def write_folder(
     Raises:
         NotWhatWasScored: it does not decode, or not as the live mixture does.
     """
-    from engine.export import custom_generate
-
     mixture = model.mixture
     assert mixture is not None
     settings = settings_of(composer, model, mixture)
@@ -83,9 +81,7 @@ def write_folder(
     mine = replace(papers, kind="decoding", notes=(*papers.notes, note))
     with new_directory(out) as partial:
         (partial / GENERATE).parent.mkdir()
-        code = Path(custom_generate.__file__).read_text(encoding="utf-8")
-        code = code.replace(_EMPTY, f"SETTINGS: dict[str, Any] = {settings!r}\n", 1)
-        (partial / GENERATE).write_text(code, encoding="utf-8")
+        (partial / GENERATE).write_text(generate_code(settings), encoding="utf-8")
         (partial / "recipe.yaml").write_text(papers.recipe.to_yaml(), encoding="utf-8")
         names = [GENERATE, "recipe.yaml"]
         names += copy_side_files(composer.family, partial)
@@ -173,6 +169,24 @@ def _said(
     return _Said(found.sequences, found.logits, width, set(ends))
 
 
+def apart(logits: Tensor, kept: Tensor, first: Tensor, allowed: float) -> Tensor:
+    """The largest difference of two log-distributions; infinite where one rules out what the other
+    does not, unless that is a matter of rounding.
+
+    Args:
+        logits, kept: float32 [n, ids], −inf where an id is ruled out.
+        first: float32 [n, ids], logits of the model that rules out.
+        allowed: how far a logit may move.
+    """
+    both = logits.isfinite() & kept.isfinite()
+    least = first.masked_fill(~kept.isfinite(), torch.inf).amin(-1, keepdim=True)
+    near = (first - least).abs() <= 2 * allowed
+    if bool((logits.isfinite() ^ kept.isfinite()).logical_and(~near).any()):
+        return torch.tensor(torch.inf)
+    one, other = (each.masked_fill(~both, -torch.inf).log_softmax(-1) for each in (logits, kept))
+    return (one - other).masked_fill(~both, 0.0).abs().max()
+
+
 def _row(
     composer: Composer, model: ComposedModel, out: Path, prompt: Sequence[int], ids: Sequence[int],
     logits: Tensor, ours: Generation,
@@ -187,7 +201,10 @@ def _row(
     assert mixture is not None
     scale = sum(abs(w) * float(p) for w, p in zip(mixture.weights, parts, strict=True))
     allowed = rounding(composer.dtype, scale)
-    found = float((logits[:, :size].log_softmax(-1) - kept.log_softmax(-1)).abs().max())
+    if mixture.kind == "dynamic":  # of strengths that are as good as each other either is right
+        allowed += 2 * dict(mixture.options)["step"] * scale
+    first = model.modules[0](input_ids=text).logits[0, len(prompt) - 1 : -1, :size].float()
+    found = float(apart(logits[:, :size], kept, first.to(logits.device), allowed))
     if not found <= allowed:
         raise NotWhatWasScored(
             f"{out}: the folder's logits differ by {found:.3g} after {len(prompt)} tokens, where "

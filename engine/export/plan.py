@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.bands import plain
 from engine.export.card import (
@@ -22,6 +21,7 @@ from engine.export.card import (
     readme,
     usage,
 )
+from engine.export.decoding_code import generate_code
 from engine.export.layout import (
     SHARD,
     Planned,
@@ -219,7 +219,7 @@ def _largest(ranks: Iterable[int]) -> int:
 
 
 def _decoding(family: Family, recipe: Recipe, models: int) -> list[File]:
-    code = Path(__file__).with_name("custom_generate.py").stat().st_size
+    code = len(generate_code({}).encode())
     return [
         File(GENERATE, code + _SETTINGS + models * _MODEL, about=True),
         File("recipe.yaml", _size(recipe.to_yaml())),

@@ -77,10 +77,13 @@ def probe_ids(composer: Composer) -> Tensor:
 
 @torch.inference_mode()
 def probe(model: ComposedModel, ids: Tensor) -> Tensor:
-    """Logits of a composed model on probes, float32, cut to the rows that all of it has."""
+    """Logits of a composed model on probes, float32, cut to the rows that all of it has; of several
+    models −inf where an id is beyond the vocabulary."""
     rows = model.rows
     parts = [each(input_ids=ids).logits[..., :rows].float() for each in model.modules]
-    return parts[0] if model.mixture is None else combine(model.mixture, parts)
+    if model.mixture is None:
+        return parts[0]
+    return combine(model.mixture, parts, model.vocabulary)
 
 
 def rounding(dtype: torch.dtype, largest: float) -> float:

@@ -41,8 +41,10 @@ def _changed(recipe: Recipe) -> str:
     method = METHODS.get(recipe.method)
     if method is None:
         return ""
-    values = [(each.name, recipe.parameters.get(each.name, each.default), each.default)
-              for each in method.parameters]  # fmt: skip
+    values = [
+        (each.name, recipe.parameters.get(each.name, each.default), each.default)
+        for each in method.parameters
+    ]
     return ", ".join(
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
         for name, value, default in values

@@ -67,6 +67,14 @@ MIXES = {
     "fused forward": Mix(
         "trio", "logit_fusion", {"base": 0.2, "helpful": 0.8, "formal": 0.5}, {"kind": "forward_kl"}
     ),
+    "guided": Mix("trio", "arm_guidance", {"helpful": 0.8, "terse": 0.5}),
+    "guided target": Mix("trio", "arm_guidance", {"helpful": 0.6}, {"on": "target"}),
+    "filtered": Mix("trio", "dexperts", {"helpful": 0.8, "terse": 0.5}, {"filter_p": 0.5}),
+    "contrasted": Mix("trio", "contrastive", {"contrast": 0.6}, {"amateur": "terse"}),
+    "dynamic": Mix("trio", "dynamic_fusion", {"helpful": 1.0, "terse": 0.5}),
+    "directed": Mix("trio", "dynamic_fusion", {"helpful": 0.6, "terse": 0.3}, {"mode": "directed"}),
+    "added filtered": Mix("added", "dexperts", {"helpful": 0.8, "coder": 0.5}),
+    "padded dynamic": Mix("padded", "dynamic_fusion", {"helpful": 0.8, "padded": 0.5}),
     "added sum": Mix("added", "task_arithmetic", {"helpful": 0.4312, "coder": 0.6177}),
     "added pcb": Mix("added", "pcb", {"helpful": 1.3, "coder": 0.8, "terse": 0.4}),
     "added steered": Mix("added", "proxy_tuning", {"helpful": 0.8, "coder": 0.5}),

@@ -69,6 +69,7 @@ def test_mix_adds_up_and_drops():
         (("a",), (1.0, 2.0), "linear"),
         (("a", "a"), (1.0, 2.0), "linear"),
         (("a", "b"), (1.0, 0.0), "linear"),
+        (("a", "b"), (1.0, 0.0), "nucleus"),
         (("a",), (math.nan,), "linear"),
         (("a", "b"), (1.5, -0.5), "forward_kl"),
     ],
@@ -101,7 +102,7 @@ def test_proxy_tuning_reference(golden):
         assert torch.equal(warped.argmax(-1), torch.tensor(data["out_token_ids"][row]))
 
 
-@pytest.mark.parametrize("kind", ["forward_kl", "reverse_kl"])
+@pytest.mark.parametrize("kind", ["forward_kl", "reverse_kl", "jsd"])
 @pytest.mark.parametrize("weights", ["0.2_0.3_0.5", "1.0_0.0_0.0", "0.0_0.6_0.4"])
 def test_multi_objective_decoding_reference(golden, kind, weights):
     data = golden("mod_f_value")
@@ -110,6 +111,39 @@ def test_multi_objective_decoding_reference(golden, kind, weights):
     mixture = mix(terms, "forward_kl" if kind == "forward_kl" else "linear")
     found = combine(mixture, [log_p[int(name)] for name in mixture.models])
     assert torch.allclose(found, torch.tensor(data[f"{kind}__{weights}"]), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("power", [0.3, 0.7])
+@pytest.mark.parametrize("weights", ["0.2_0.3_0.5", "1.0_0.0_0.0", "0.0_0.6_0.4"])
+def test_alpha_divergence_reference(golden, power, weights):
+    """The published code leaves out a factor of 1 / alpha, which changes no most likely token."""
+    data = golden("mod_f_value")
+    log_p = torch.tensor(data["logp"])
+    terms = [(str(i), float(w)) for i, w in enumerate(weights.split("_"))]
+    mixture = mix(terms, "alpha", alpha=power)
+    found = combine(mixture, [log_p[int(name)] for name in mixture.models])
+    want = torch.tensor(data[f"{power}-divergence__{weights}"])
+    assert torch.allclose(power * found, want, atol=1e-5, rtol=0)
+
+
+def test_alpha_lies_between_the_geometric_and_the_harmonic_mean():
+    logits = [each.clone() for each in torch.randn(2, 5, 30) * 3]
+    log_p = [each.log_softmax(-1) for each in logits]
+    geometric = combine(mix([("a", 0.4), ("b", 0.6)]), log_p)
+    harmonic = combine(mix([("a", 0.4), ("b", 0.6)], "forward_kl"), log_p)
+    near = combine(mix([("a", 0.4), ("b", 0.6)], "alpha", alpha=1e-3), log_p)
+    same = combine(mix([("a", 0.4), ("b", 0.6)], "alpha", alpha=1.0), log_p)
+    assert torch.allclose(near, geometric, atol=0.05)
+    assert torch.equal(same, harmonic)
+    alone = combine(Mixture(("a",), (1.0,), "alpha", (("alpha", 0.3),)), logits[:1])
+    assert alone is logits[0]
+
+
+def test_ids_beyond_the_vocabulary_are_ruled_out():
+    logits = [torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[0.0, 1.0, -9.0]])]
+    for kind in ("linear", "forward_kl"):
+        found = combine(Mixture(("a", "b"), (0.5, 0.5), kind), [e.clone() for e in logits], 2)
+        assert found[0, 2] == -torch.inf and bool(found[0, :2].isfinite().all())
 
 
 def test_registering_the_methods_needs_no_torch():

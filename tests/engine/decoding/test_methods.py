@@ -56,7 +56,7 @@ def test_logit_fusion_takes_proportions():
     )
 
 
-@pytest.mark.parametrize("kind", ["reverse_kl", "forward_kl"])
+@pytest.mark.parametrize("kind", ["reverse_kl", "forward_kl", "jsd", "alpha"])
 def test_logit_fusion_one_hot_is_the_model(kind):
     found = mixture("logit_fusion", PAIR, {"b": 0.3}, kind=kind)
     assert (found.models, found.weights) == (("b",), (1.0,))
@@ -68,6 +68,15 @@ def test_logit_fusion_refuses_what_it_cannot_weigh():
     with pytest.raises(BadInput, match=r"coefficient b: -0.5 is negative"):
         mixture("logit_fusion", PAIR, {"a": 1.0, "b": -0.5}, kind="forward_kl")
     assert weights(mixture("logit_fusion", PAIR, {"a": 1.5, "b": -0.5})) == {"a": 1.5, "b": -0.5}
+
+
+def test_logit_fusion_s_alpha_is_part_of_its_own_kind_alone():
+    plain = resolve(Recipe("logit_fusion", {"a": 1.0}, {"alpha": 0.3}), PAIR)
+    assert plain.parameters == {"kind": "reverse_kl"}
+    bent = resolve(Recipe("logit_fusion", {"a": 1.0, "b": 1.0}, {"kind": "alpha"}), PAIR)
+    assert bent.parameters == {"kind": "alpha", "alpha": 0.5}
+    found = mixture("logit_fusion", PAIR, {"a": 1.0, "b": 1.0}, kind="alpha")
+    assert (found.kind, found.options) == ("alpha", (("alpha", 0.5),))
 
 
 def test_single_is_one_model():

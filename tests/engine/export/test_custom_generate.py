@@ -21,7 +21,7 @@ from transformers import (
     TextStreamer,
 )
 
-from engine.export import custom_generate
+from engine.export.decoding_code import generate_code
 from tests import oracle
 
 END = 2
@@ -30,6 +30,7 @@ HALVES: dict[str, Any] = {
     "models": ["base", "other"],
     "weights": [0.5, 0.5],
     "kind": "linear",
+    "options": {},
     "rows": 304,
     "vocabulary": 304,
     "end_ids": [END],
@@ -44,10 +45,9 @@ ONE = HALVES | {"models": ["base"], "weights": [1.0]}
 
 def folder(**settings: Any) -> Any:
     """The module of an exported folder with these settings."""
-    code = Path(custom_generate.__file__).read_text(encoding="utf-8")
+    code = generate_code(HALVES | settings)
     made = types.ModuleType("folder")
     exec(compile(code, "generate.py", "exec"), made.__dict__)
-    made.__dict__["SETTINGS"].update(HALVES | settings)
     return made
 
 

@@ -222,6 +222,12 @@ class TestDecoding:
         [
             Recipe("proxy_tuning", {"helpful": 0.8, "terse": 0.5}),
             Recipe("logit_fusion", {"base": 0.3, "helpful": 0.7}, {"kind": "forward_kl"}),
+            Recipe("logit_fusion", {"base": 0.3, "helpful": 0.7}, {"kind": "alpha"}),
+            Recipe("arm_guidance", {"helpful": 0.8, "terse": 0.5}),
+            Recipe("dexperts", {"helpful": 0.8}, {"anti": "terse"}),
+            Recipe("contrastive", {"contrast": 0.5}, {"strong": "helpful"}),
+            Recipe("dynamic_fusion", {"helpful": 1.0, "terse": 1.0}),
+            Recipe("dynamic_fusion", {"helpful": 0.8, "terse": 0.3}, {"mode": "directed"}),
         ],
         ids=str,
     )

@@ -150,7 +150,7 @@ def test_an_adapter_that_merging_does_not_read(
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("fused = logits[0] * weights[0]", "fused = logits[0] * 1.01"),
+        ("total = logits[0] * weights[0]", "total = logits[0] * 1.01"),
         ('own["position_ids"] = model', 'own["position_ids"] = 0 * model'),
         ("return self.fused(outputs, model_kwargs)", "raise KeyError('state')"),
     ],
