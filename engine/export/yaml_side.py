@@ -17,6 +17,15 @@ _COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _NUMBERED = ("mlp_only_layers", "full_attn_idxs", "attn_layer_indices")
 """Settings that name layers by their numbers."""
 
+_LISTED = frozenset((
+    "activation_sparsity_pattern", "hybrid_override_pattern", "indexer_types", "intermediate_size",
+    "sliding_windows",
+))  # fmt: skip
+"""Settings that may have a value for each layer, beside those whose name says layer."""
+
+_SHARED = "hidden_size_per_layer_input"
+"""Setting of the classes that keep a part for each layer in one tensor outside the layers."""
+
 
 def stacked_config(
     config: dict[str, Any],
@@ -30,7 +39,8 @@ def stacked_config(
         layers: (configuration of the model, number of the layer there) of each.
 
     Raises:
-        BadInput: the configuration names layers by number, or lists some layers of a model only.
+        BadInput: the configuration names layers by number, lists some layers of a model only, or
+            says that layers have parts in tensors outside them.
     """
     nested = config.get("text_config")
     for inner, holder in ((False, config), (True, nested)):
@@ -43,22 +53,37 @@ def stacked_config(
             if holder.get(key):
                 what = f"config.json names layers by number ({key})"
                 raise bad(where, what, "Merge whole models under models: instead.")
+        if holder.get(_SHARED):
+            what = f"layers have parts in tensors that stand outside them ({_SHARED})"
+            raise bad(where, what, "Merge whole models under models: instead.")
         theirs = [
             (each.get("text_config") or {} if inner else each, layer) for each, layer in layers
         ]
         for key, value in holder.items():
-            if "layer" in key and isinstance(value, list) and len(value) == before:
-                listed = [(each.get(key, value), layer) for each, layer in theirs]
-                for own, layer in listed:
-                    if layer >= len(own):
-                        what = (
-                            f"{key} in a config.json has {len(own)} values, none of layer {layer}"
-                        )
-                        raise bad(where, what, "List every layer there.")
-                holder[key] = [own[layer] for own, layer in listed]
+            named = "layer" in key or key in _LISTED
+            if named and isinstance(value, list | str) and len(value) == before:
+                stacked = [
+                    _at(each.get(key), value, layer, f"{where}: {key}") for each, layer in theirs
+                ]
+                holder[key] = "".join(stacked) if isinstance(value, str) else stacked
         for key in _COUNTS:
             if key in holder:
                 holder[key] = len(layers)
+
+
+def _at(own: Any, base: list[Any] | str, layer: int, where: str) -> Any:
+    """What a model's setting says of one of its layers.
+
+    Args:
+        own: a value for all, one for each, or None where the base's counts.
+    """
+    listed = base if own is None else own
+    if not isinstance(listed, list | str):
+        return listed
+    if layer >= len(listed):
+        what = f"a model's config.json has {len(listed)} values, none of layer {layer}"
+        raise bad(where, what, "List every layer there.")
+    return listed[layer]
 
 
 def resized_config(config: dict[str, Any], rows: int) -> None:

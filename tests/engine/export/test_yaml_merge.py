@@ -96,7 +96,7 @@ def test_kinds_of_layers_go_with_the_layers(run: Run, built: Path, tmp_path: Pat
     assert torch.equal(model.model.layers[4].mlp.up_proj.weight, deep)
     file = folder / "deep/config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"layer_types": [FULL] * 3}))
-    with pytest.raises(BadInput, match=r"layer_types .*has 3 values, none of layer 3"):
+    with pytest.raises(BadInput, match=r"layer_types: .*has 3 values, none of layer 3"):
         run("llama", stack(source("a", 0, 2), source("deep", 2, 5)), "short")
 
 

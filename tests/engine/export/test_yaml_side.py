@@ -139,6 +139,32 @@ def test_a_stack_has_the_layers_that_it_says() -> None:
         stacked_config({"num_layers": 2, "mlp_only_layers": [1]}, [(first, 0)], "here")
 
 
+def test_what_is_said_of_every_layer_is_stacked_whatever_it_is_called() -> None:
+    first = {
+        "n_layer": 3, "intermediate_size": [8, 16, 24], "hybrid_override_pattern": "M*-",
+        "indexer_types": ["full", "shared", "shared"], "architectures": ["A", "B", "C"],
+    }  # fmt: skip
+    deep = {
+        "n_layer": 4, "intermediate_size": [1, 2, 3, 4], "hybrid_override_pattern": "MM*-",
+        "indexer_types": ["full"] * 4,
+    }  # fmt: skip
+    config = json.loads(json.dumps(first))
+    stacked_config(config, [(first, 1), (deep, 3), (first, 2), (first, 2)], "here")
+    assert config == {
+        "n_layer": 4, "intermediate_size": [16, 4, 24, 24], "hybrid_override_pattern": "*---",
+        "indexer_types": ["shared", "full", "shared", "shared"], "architectures": ["A", "B", "C"],
+    }  # fmt: skip
+    plain = {"n_layer": 3, "intermediate_size": 32, "indexer_types": None}
+    config = json.loads(json.dumps(first))
+    stacked_config(config, [(plain, 1), (first, 2)], "here")
+    assert config["intermediate_size"] == [32, 24]  # one value for all layers
+    assert config["indexer_types"] == ["shared", "shared"]  # none: the base's
+    stacked_config(plain, [(plain, 0)], "here")
+    assert plain == {"n_layer": 1, "intermediate_size": 32, "indexer_types": None}
+    with pytest.raises(BadInput, match=r"here: layers have parts .*hidden_size_per_layer_input"):
+        stacked_config({"num_layers": 2, "hidden_size_per_layer_input": 8}, [(first, 0)], "here")
+
+
 def test_a_stack_is_written_with_its_number_of_layers(run: Callable[..., Path]) -> None:
     given = {
         "merge_method": "passthrough",
