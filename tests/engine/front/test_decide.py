@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.front import decide
 from engine.front.decide import knees, neighbours, trade
 from engine.front.preference import Range
 
@@ -70,6 +71,39 @@ def test_the_knee_of_a_front_in_three_objectives() -> None:
 def test_one_point_that_is_best_twice_leaves_a_plane_of_equal_counts() -> None:
     values = np.array([[0.0, 0.0, 1.0], [0.9, 0.1, 0.5], [0.2, 0.2, 0.1], [1.0, 1.0, 0.0]])
     assert knees(values, [False] * 3).tolist() == [False, False, True, False]
+
+
+def test_three_points_are_enough_for_a_knee() -> None:
+    assert knees([[0.0, 1.0], [0.2, 0.3], [1.0, 0.0]], DOWN).tolist() == [False, True, False]
+
+
+def test_neighbours_as_deep_are_knees_both() -> None:
+    values = [[0.0, 1.0], [0.1, 0.6], [0.4, 0.3], [1.0, 0.0]]
+    assert knees(values, DOWN).tolist() == [False, True, True, False]
+
+
+def test_depth_is_the_distance_from_the_plane_through_the_best_points() -> None:
+    chance, cut = np.random.default_rng(2), [0, 0]
+    for _ in range(40):
+        members, extremes = chance.random((4, 3)), chance.random((3, 3)) * (1.0 - np.eye(3))
+        normal = np.cross(extremes[1] - extremes[0], extremes[2] - extremes[0])
+        normal /= np.linalg.norm(normal) * np.sign(normal.sum())
+        cuts_every_axis = bool(normal.min() > 0.0)
+        cut[cuts_every_axis] += 1
+        if cuts_every_axis:
+            wanted = [(extremes[0] - each) @ normal for each in members]
+        else:  # all objectives count the same
+            wanted = [(extremes.sum() / 3 - each.sum()) / 3**0.5 for each in members]
+        assert decide._depth(members, extremes) == pytest.approx(np.array(wanted))
+    assert min(cut) >= 5
+
+
+@pytest.mark.parametrize("twice", [0, 1, 2])
+def test_best_points_that_fall_together_span_no_plane(twice: int) -> None:
+    members, extremes = np.array([[0.2, 0.3, 0.1]]), np.eye(3)
+    extremes[twice] = extremes[twice - 1]
+    wanted = (1.0 - 0.6) / 3**0.5
+    assert decide._depth(members, extremes) == pytest.approx([wanted])
 
 
 def test_neighbours_along_a_front_of_two() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.scoring import intervals
 from engine.scoring.intervals import (
     ONE,
     Z95,
@@ -50,6 +51,11 @@ def test_the_two_ways_to_a_quantile_meet() -> None:
     assert student(10**9) == pytest.approx(Z95)
     with pytest.raises(ValueError, match="degrees"):
         student(0)
+
+
+@pytest.mark.parametrize("degrees", [399, 401, 450, 1000])
+def test_a_quantile_holds_its_share_on_either_side_of_the_series(degrees: int) -> None:
+    assert intervals._between(student(degrees), degrees) == pytest.approx(0.95, abs=1e-13)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 300, 10_000])
