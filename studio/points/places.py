@@ -25,6 +25,12 @@ class Nearest:
     exact: bool
 
 
+def has_own_sliders(recipe: Recipe) -> bool:
+    """Whether its coefficients are its method's own, and those of no model."""
+    method = METHODS.get(recipe.method)
+    return method is not None and bool(method.sliders)
+
+
 def shape_of(recipe: Recipe) -> tuple[Any, ...]:
     """What two recipes must share for their coefficients to be compared."""
     pruned = () if recipe.prune is None else (("prune", recipe.prune),)

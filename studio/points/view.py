@@ -20,7 +20,7 @@ from engine.recipe import Recipe, recipe_from_dict
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
 from studio.points.numbers import ONE, REASON, number, reason_of
-from studio.points.places import Nearest, position_of, shape_of
+from studio.points.places import Nearest, has_own_sliders, position_of, shape_of
 from studio.points.recipes import recipe_text
 
 COLUMNS = ("mean", "stderr", "low", "high", "n")
@@ -209,12 +209,15 @@ class Measured:
 
     def nearest(self, recipe: Recipe, *, whole: bool = False) -> Nearest | None:
         """The measured point closest in coefficients: of the same method and parameters where that
-        has points, else of all. None if nothing is measured; whole: on every objective."""
+        has points, else of all. None if nothing is measured that can be compared: coefficients of
+        a method's own are no other's; whole: on every objective."""
         if not len(self):
             return None
         shape = shape_of(recipe)
         names = tuple(recipe.coefficients)
         same = shape in self.shapes
+        if not same and has_own_sliders(recipe):
+            return None
         if not names:
             return Nearest(int(self.shapes[shape][0]), 0.0, True) if same else None
         positions = self._positions(shape if same else None, names)

@@ -92,6 +92,11 @@ def test_nearest_is_exact_only_for_the_recipe_itself(measured: Measured) -> None
     assert found.distance == pytest.approx(0.1)
 
 
+def test_a_slider_of_a_method_s_own_is_near_nothing_else(measured: Measured) -> None:
+    given = {"strong": "base", "amateur": "base", "plausibility": 0.1}
+    assert measured.nearest(Recipe("contrastive", {"contrast": 0.5}, given)) is None
+
+
 def test_without_points_of_these_parameters_the_models_stand_in(measured: Measured) -> None:
     """Another strength is another mixture: equal coefficients are near, never exact."""
     found = measured.nearest(mix(1.0, 0.0, strength=0.5))
