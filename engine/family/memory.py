@@ -15,8 +15,16 @@ from engine.family.compatibility import Family
 if TYPE_CHECKING:
     from torch import nn
 
-# bytes of each element of each task vector while a basis is made, at most: 6.8 measured, of PCB
-_BASIS_BYTES = 8
+_KEPT_BITS = 33
+"""Of each element of each expert in a basis that keeps all of them: one, and a float32 value."""
+
+_TAKEN_APART = 24
+"""Bytes of each element of the largest tensor, while one expert's is taken apart: float32 of it,
+and of the factors of all experts, before they are turned, while and after."""
+
+_BESIDE = 16 << 20
+"""Bytes beside these: chunks, samples, buffers of files, what allocators round up."""
+
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -132,14 +140,17 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
         compute_bytes: bytes of one number where models run: 4 in float32, 2 in bfloat16.
 
     Returns:
-        weight_space_bytes: the live merged model and the largest basis, PCB's, while it is made;
-        live_bytes and basis_bytes are its parts. logit_space_bytes: every model at once, an adapter
-        with a copy of the base. available_bytes: what can be taken now.
+        weight_space_bytes: the live merged model and the largest basis, while it is made;
+        live_bytes and basis_bytes are its parts. A live model is moved into one buffer, tensor by
+        tensor, when it has been loaded: the largest one is there twice. logit_space_bytes: every
+        model at once, an adapter with a copy of the base. available_bytes: what can be taken now.
     """
     extra = extra_elements(family)
-    live = (family.base.parameters + extra) * compute_bytes
+    largest = max((each.count for each in family.base.tensors.values()), default=0)
+    live = (family.base.parameters + extra + largest) * compute_bytes + _BESIDE
     basis = basis_bytes(family)
     logit = sum(_running(each, family.base) for each in family.models.values()) * compute_bytes
+    logit += _BESIDE
     return {
         "weight_space_bytes": live + basis,
         "live_bytes": live,
@@ -150,9 +161,11 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
 
 
 def basis_bytes(family: Family) -> int:
-    """Bytes of a basis while it is made, at most."""
-    merged = sum(family.base.tensors[name].count for name in family.tensors)
-    return len(family.experts) * (merged + extra_elements(family)) * _BASIS_BYTES
+    """Bytes of a basis while it is made, at most: of parameters that keep every element. At their
+    defaults methods keep a tenth to a fifth of that, but for those that take matrices apart."""
+    counts = [family.base.tensors[name].count for name in family.tensors]
+    kept = len(family.experts) * (sum(counts) + extra_elements(family)) * _KEPT_BITS // 8
+    return kept + _TAKEN_APART * max(counts, default=0) + _BESIDE
 
 
 def _running(model: Checkpoint, base: Checkpoint) -> int:

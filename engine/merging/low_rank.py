@@ -19,6 +19,8 @@ from torch import Tensor
 
 from engine.errors import bad
 from engine.merging.basis import CHUNK, Basis, Tensors, sums_of
+from engine.merging.checked_file import Pieces
+from engine.merging.shelf import give_back
 from engine.merging.sums import Sum, accumulate, joined, write
 
 PRODUCTS = 1 << 31
@@ -125,7 +127,11 @@ class LowRank:
 
     def factored(self) -> Kept:
         """The same basis with L and R kept in memory."""
-        return Kept(self, {name: self.factors(name) for name in self.matrices})
+        found = {}
+        for name in self.matrices:
+            found[name] = self.factors(name)
+            give_back()
+        return Kept(self, found)
 
     def materialise(self) -> Kept:
         """The same basis with W kept in memory, so that a slider move only uses it."""
@@ -160,13 +166,14 @@ class Kept:
             return
         for name in list(self._factors):
             self._products[name] = [_product(each) for each in self._factors.pop(name)]
+            give_back()
             self.tensors.tick()
 
-    def stored(self) -> dict[str, Tensor]:
+    def stored(self) -> dict[str, Pieces]:
         """The factors, which are not multiplied yet, as tensors that a file can hold: `left` and
         `right` of each expert by the tensor's place among those that it takes."""
         return {
-            f"{place}.{expert}.{side}": tensor.cpu()
+            f"{place}.{expert}.{side}": tensor
             for place, parts in enumerate(self._factors.values())
             for expert, part in enumerate(parts)
             for side, tensor in zip(Factors._fields, part, strict=True)

@@ -29,7 +29,8 @@ _ALIGNMENT = 256  # bytes: what vectorised kernels and graph captures like
 def bind_to_buffers(module: nn.Module) -> dict[torch.dtype, Tensor]:
     """Move every parameter of a module into one flat buffer per dtype; returns the buffers.
 
-    Tied parameters are one parameter and stay tied. Called once, before any address is used.
+    Tied parameters are one parameter and stay tied. Called once, before any address is used. Each
+    is let go before the next one is moved, so that beside the buffer there is about one of them.
     """
     groups: dict[torch.dtype, list[nn.Parameter]] = {}
     for parameter in module.parameters():
@@ -41,10 +42,13 @@ def bind_to_buffers(module: nn.Module) -> dict[torch.dtype, Tensor]:
         for parameter in parameters:
             offsets.append(end)
             end += -(-parameter.numel() // step) * step
-        buffer = torch.zeros(end, dtype=dtype, device=parameters[0].device)
-        for parameter, offset in zip(parameters, offsets, strict=True):
-            view = buffer[offset : offset + parameter.numel()].view(parameter.shape)
+        # not zeros, which would take all of its memory while the parameters still have theirs
+        buffer = torch.empty(end, dtype=dtype, device=parameters[0].device)
+        for parameter, offset, after in zip(parameters, offsets, [*offsets[1:], end], strict=True):
+            flat = buffer[offset:after]
+            view = flat[: parameter.numel()].view(parameter.shape)
             view.copy_(parameter.data)
+            flat[parameter.numel() :] = 0
             parameter.data = view
         buffers[dtype] = buffer
     return buffers

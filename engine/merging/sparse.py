@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from engine.merging.bitmap import Packing
+from engine.merging.checked_file import Pieces
 from engine.merging.expanded import add_kept
+from engine.merging.shelf import Shelf, give_back
 from engine.merging.sums import Sum, SumBasis
 
 if TYPE_CHECKING:
@@ -44,13 +46,15 @@ class Sparse(SumBasis):
     @classmethod
     def of(cls, source: Elementwise) -> Sparse:
         """The W of a basis, computed chunk by chunk."""
-        tensors = source.tensors
-        return cls(tensors, {name: list(_parts(source, name)) for name in tensors.names})
+        tensors, shelf = source.tensors, Shelf()
+        give_back()  # what the method has found its bounds with
+        return cls(tensors, {name: list(_parts(source, name, shelf)) for name in tensors.names})
 
-    def stored(self) -> dict[str, Tensor]:
+    def stored(self) -> dict[str, Pieces]:
         """W as tensors that a file can hold: for each tensor of the family `lengths` of its parts,
-        `counts` of their values [parts, experts], and all `bits` and `values`, part by part."""
-        found = {}
+        `counts` of their values [parts, experts], and all `bits` and `values`, part by part and
+        where they are, without a copy."""
+        found: dict[str, Pieces] = {}
         for place, parts in enumerate(self._parts.values()):
             pairs = [pair for part in parts for pair in part.kept]
             if not pairs:
@@ -58,8 +62,8 @@ class Sparse(SumBasis):
             counts = torch.tensor([len(values) for _, values in pairs])
             found[f"{place}.lengths"] = torch.tensor([part.length for part in parts])
             found[f"{place}.counts"] = counts.view(len(parts), -1)
-            found[f"{place}.bits"] = torch.cat([bits.cpu() for bits, _ in pairs])
-            found[f"{place}.values"] = torch.cat([values.cpu() for _, values in pairs])
+            found[f"{place}.bits"] = [bits for bits, _ in pairs]
+            found[f"{place}.values"] = [values for _, values in pairs]
         return found
 
     @classmethod
@@ -99,20 +103,26 @@ class Sparse(SumBasis):
         yield from tensors.extra(name)
 
 
-def _parts(source: Elementwise, name: str) -> Iterator[Part]:
+def _parts(source: Elementwise, name: str, shelf: Shelf) -> Iterator[Part]:
     """W of a tensor, packed chunk by chunk."""
+
+    def part() -> Part:
+        packed = [each.packed() for each in packing]
+        kept = [(shelf.keep(bits), shelf.keep(values)) for bits, values in packed]
+        return Part(start, packing[0].length, kept)
+
     packing: list[Packing] = []
     start = 0
     for chunk in source.vectors(name):
         if packing and packing[0].length >= PART:
-            yield Part(start, packing[0].length, [each.packed() for each in packing])
+            yield part()
             packing = []
         if not packing:
             start, packing = chunk.start, [Packing() for _ in chunk.experts]
         for each, row in zip(packing, source.weigh(chunk), strict=True):
             each.add(row)
     if packing:
-        yield Part(start, packing[0].length, [each.packed() for each in packing])
+        yield part()
 
 
 def _split(

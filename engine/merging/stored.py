@@ -89,9 +89,9 @@ class Stored:
             log.warning("%s cannot be read (%s)", file, error)
             return None
 
-    def write(self, file: Path, tensors: Mapping[str, Tensor]) -> None:
+    def write(self, file: Path, tensors: Mapping[str, checked_file.Pieces]) -> None:
         """Keep a basis where there is room; the least recently used make it."""
-        size = sum(each.numel() * each.element_size() for each in tensors.values())
+        size = checked_file.size_of(tensors)
         try:
             if size > LIMIT or 2 * size > shutil.disk_usage(self.place).free:
                 return
