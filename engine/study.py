@@ -148,7 +148,9 @@ class _StudyReader(Reader):
         experts = self.mapping(data.get("experts"), "family.experts")
         if not experts:
             self.problem(
-                "family.experts", "no expert is listed", "Give at least one: name: directory."
+                "family.experts",
+                "no expert is listed",
+                "Give at least one, a name and its directory.",
             )
         for name in experts:
             self.name(name, "family.experts", "an expert", RESERVED_NAMES)

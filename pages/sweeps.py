@@ -14,7 +14,7 @@ bench = state.enter("Sweeps")
 components.library()
 sweeping.advance(bench)
 narrow, wide = st.columns([1, 1.9], gap="medium")
-with narrow:
+with narrow, st.container(gap="xsmall"):
     estimate.panel(bench)
 with wide:
     now.panel(bench)

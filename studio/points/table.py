@@ -18,6 +18,8 @@ import numpy as np
 
 from cache.arrow import numbers, pa, texts
 from engine.errors import shown
+from engine.method import METHODS
+from engine.recipe import Recipe
 from studio.points.arrivals import coefficients, kinds
 from studio.points.numbers import REASON
 from studio.points.origin import WORDS, origins
@@ -114,6 +116,7 @@ def columns(
     remarks: Mapping[str, Remark],
     *,
     certain: bool = True,
+    modelled: bool = False,
 ) -> pa.Table:
     """The table of some rows.
 
@@ -122,11 +125,13 @@ def columns(
         rows: int [k], in the order in which they are listed.
         certain: whether to say a standard error of 0 where the interval knows better: no example
             failed, which is not certainty.
+        modelled: whether to say beside the method of an unmerged model which one it is: no slider
+            says it.
     """
     codes, recipes = kinds(measured)
     kind = codes[rows]
     made = {
-        "method": [each.method for each in recipes],
+        "method": [_with_model(each) if modelled else each.method for each in recipes],
         "parameters": [parameters_text(each) for each in recipes],
     }
     known = {point: each for point, each in remarks.items() if point in measured.row_of}
@@ -172,6 +177,12 @@ def columns(
     return pa.Table.from_arrays(
         [each for _, each in found], headers + [name for name, _ in found[own:]]
     )
+
+
+def _with_model(recipe: Recipe) -> str:
+    """A method's name, with the model where it takes one unmerged."""
+    by = METHODS[recipe.method].unmerged
+    return f"{recipe.method}: {recipe.parameters[by]}" if by else recipe.method
 
 
 def _beside(taken: Collection[str], name: str) -> str:

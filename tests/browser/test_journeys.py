@@ -229,8 +229,11 @@ def test_a_click_is_heard_once_though_news_are_sent_with_it(app: Served, chrome:
     wait_for_chart(page)
     page.get_by_text("worker ready").wait_for()
     page.get_by_role("slider", name="helpful").first.press("ArrowRight")
+    top = "document.querySelector('.first-steps').getBoundingClientRect().top"
+    before = page.evaluate(top)
     page.get_by_role("button", name="Evaluate").click()
     page.locator(".st-key-jobs_bar").wait_for()
+    assert page.evaluate(top) == before  # nothing below moves when work begins
     page.evaluate(SLOW_TO_SEND)
     page.get_by_role("button", name="Compare", exact=True).click()
     page.get_by_text("Tray 1 of 4").wait_for()

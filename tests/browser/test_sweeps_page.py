@@ -85,3 +85,23 @@ def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     expect(now(page)).to_contain_text("No sweep is running.")
     assert page.complaints == []
     page.context.close()
+
+
+def test_every_objective_is_seen_and_start_is_above_the_fold(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome, "/sweeps")
+    box = page.locator(".st-key-sweep_objectives")
+    chips = box.locator("[data-tag], [data-baseweb=tag]")
+    expect(chips).to_have_count(6)
+    page.get_by_text("worker ready").wait_for()
+    frame = box.bounding_box()
+    for chip in chips.all():
+        at = chip.bounding_box()
+        assert frame is not None and at is not None
+        assert at["x"] + at["width"] <= frame["x"] + frame["width"] - 30  # beside its buttons
+        assert at["y"] + at["height"] <= frame["y"] + frame["height"]
+    press(page, "Estimate")
+    start = page.get_by_role("button", name="Start", exact=True)
+    start.wait_for()
+    at = start.bounding_box()
+    assert at is not None and at["y"] + at["height"] <= 720
+    page.context.close()

@@ -68,6 +68,11 @@ def test_a_row_is_chosen_anywhere_and_by_the_chart(shipped: Served, chrome: Brow
         page.wait_for_url(f"**point={point}**")
         chosen.append(point)
     assert len(set(chosen)) == 3
+    page.locator(".st-key-table").hover()
+    toolbar = page.locator(".st-key-table [data-testid=stElementToolbar]").bounding_box()
+    button = page.get_by_role("button", name="Name and note").bounding_box()
+    assert toolbar is not None and button is not None
+    assert button["x"] + button["width"] <= toolbar["x"]
 
     named = points(page)
     other = next(each for each in named if "models" in named[each] and each not in chosen)
@@ -75,6 +80,8 @@ def test_a_row_is_chosen_anywhere_and_by_the_chart(shipped: Served, chrome: Brow
     x, y = page.evaluate(POINT_ON_SCREEN, other)
     page.mouse.move(x, y)
     page.wait_for_selector(".tradeoff .hoverlayer .hovertext")
+    for mark in page.locator(".mark").all():
+        expect(mark).to_have_css("opacity", "0.12")  # what the chart says is read through them
     page.mouse.click(x, y)
     expect(selected).not_to_contain_text(chosen[-1])
     expect(page.locator(".readout")).not_to_contain_text(chosen[-1])

@@ -261,7 +261,8 @@ def test_the_table_is_narrowed_to_methods_and_sorts_numbers(swept: Workbench) ->
     assert table["facts"].dtype == float and table["coefficient helpful"].max() == 1.1
     at.get_by_key("sought_methods").set_value(["single"]).run()
     assert not at.exception
-    assert set(at.dataframe[0].value["method"]) == {"single"}
+    named = {f"single: {name}" for name in swept.names.models}
+    assert set(at.dataframe[0].value["method"]) == named
     assert "4 points match the filter." in texts(at)
 
 

@@ -399,6 +399,14 @@ def test_errors_of_an_objective_come_together_each_beside_its_field(
     assert "'=' is reserved" not in texts(at) and "no such file" in texts(at)
 
 
+def test_problems_of_a_form_are_sentences(bench: Workbench) -> None:
+    at = page("models").run()
+    press(at, "check_study")
+    said = texts(at)
+    assert "✗ It is empty. Enter a short name." in said
+    assert "✗ No expert is listed. Give at least one, a name and its directory." in said
+
+
 def test_errors_of_a_new_study_s_own_objective_stand_beside_its_fields(
     bench: Workbench, family: FamilyFiles, tmp_path: Path
 ) -> None:

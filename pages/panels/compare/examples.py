@@ -126,8 +126,9 @@ def _wins(found: slices.Examples) -> None:
         st.dataframe(
             pd.DataFrame(wins_table(found)), key="wins_table", hide_index=True,
             column_config=dict.fromkeys(
-                ("first's share", "low", "high", "difference", "± error", "p"), share
-            ),
+                ("first's share", "low", "high", "difference", "± error"), share
+            )
+            | {"p": st.column_config.NumberColumn(format="%.2g")},
         )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
     st.dataframe(
         listed.table, key=KEY, on_select=_picked, selection_mode=["single-row", "single-cell"],
         hide_index=True, height=min(HEAD + ROW * max(1, len(listed.ids)), HEIGHT), placeholder="",
-        column_config=_configured(listed.table.column_names, axes, over),
+        column_config=_configured(listed.table, axes, over),
         column_order=_ordered(listed.table.column_names, axes, remarks),
     )  # fmt: skip
     st.session_state["table_on_pick"] = on_pick
@@ -179,7 +179,7 @@ def _listed(
         there = table.matching(measured, sought, remarks)
         rows = table.in_order(front, there)
         ids = tuple(measured.ids[row] for row in rows.tolist())
-        found = table.columns(measured, axes, front, rows, remarks, certain=False)
+        found = table.columns(measured, axes, front, rows, remarks, certain=False, modelled=True)
         return Listed(found, ids, int(there.sum()), front_words(measured, over, chosen))
 
     key = ("table", tuple(axes), tuple(over), tuple(chosen), sought, frozenset(remarks.items()))
@@ -219,8 +219,8 @@ def _ordered(
     return [front, *said, method, *scores, *made, *rest, point]
 
 
-def _configured(names: Sequence[str], axes: Sequence[Axis], over: Sequence[Axis]) -> dict[str, Any]:
-    column = st.column_config
+def _configured(listed: pa.Table, axes: Sequence[Axis], over: Sequence[Axis]) -> dict[str, Any]:
+    column, names = st.column_config, listed.column_names
     found: dict[str, Any] = {
         table.MEASURED: column.TextColumn(
             "measured", help="Measured on this machine, or shipped with the demo"
@@ -236,9 +236,11 @@ def _configured(names: Sequence[str], axes: Sequence[Axis], over: Sequence[Axis]
             ("low", f"{axis.name} low", f"Lower end of the 95 % interval of {axis.name}"),
             ("high", f"{axis.name} high", f"Upper end of the 95 % interval of {axis.name}"),
         ):
-            found[table.header(axis.name, of)] = column.NumberColumn(
-                label, format="± %.3f" if of == "stderr" else "%.3f", help=words
-            )
+            error, name = of == "stderr", table.header(axis.name, of)
+            found[name] = column.NumberColumn(
+                label, format="± %.3f" if error else "%.3f", help=words,
+                width=_wide_enough(listed[name]) if error else None,
+            )  # fmt: skip
         found[table.header(axis.name, "n")] = column.NumberColumn(
             f"{axis.name} n", format="%d", help=f"Number of examples of {axis.name}"
         )
@@ -249,3 +251,10 @@ def _configured(names: Sequence[str], axes: Sequence[Axis], over: Sequence[Axis]
                 name.removeprefix(start), format="%.2f", help="Coefficient"
             )
     return found
+
+
+def _wide_enough(errors: pa.ChunkedArray) -> int:
+    """Pixels for the longest error; the browser measures the first rows, which may have none."""
+    known = errors.drop_null()
+    longest = max(known.to_numpy()) if len(known) else 0.0
+    return 18 + 6 * len(f"± {longest:.3f}")

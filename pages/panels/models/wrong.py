@@ -15,6 +15,9 @@ MARK = "✗"
 MANY = 3
 """Problems of one field that stand below each other; more scroll in a part of their own."""
 
+BEGINNINGS = ("it", "no", "not", "the", "there", "this", "a", "an", "expected", "cannot")
+"""Words with which a problem begins that begins with no name, of a tensor or an option."""
+
 Wrong = dict[str, tuple[Any, Sequence[Problem]]]
 """Field -> (what it held, its problems)."""
 
@@ -75,4 +78,11 @@ def _said(problems: Sequence[Problem]) -> None:
         in_study = ".yaml: " in each.where  # where the field would stand, which its place says
         where = each.where.partition(": ")[2] if each.where.startswith("objective ") else each.where
         place = f"{where}: " if "/" in where and not in_study else ""
-        st.text(f"{MARK} {place}{each.what}. {each.fix}".strip())
+        what = each.what if place else _as_sentence(each.what)
+        st.text(f"{MARK} {place}{what}. {each.fix}".strip())
+
+
+def _as_sentence(text: str) -> str:
+    """With a capital, where its first word is a word and no name."""
+    first = text.partition(" ")[0]
+    return f"{text[0].upper()}{text[1:]}" if first in BEGINNINGS else text

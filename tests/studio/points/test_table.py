@@ -54,6 +54,15 @@ def test_scores_are_numbers_that_sort_as_numbers(measured: Measured) -> None:
     assert table.column("loss").to_pylist()[1] is None
 
 
+def test_an_unmerged_model_is_named_beside_its_method_where_rows_are_read(
+    measured: Measured,
+) -> None:
+    rows, every = np.arange(3), np.ones(4, dtype=bool)
+    for modelled, first in ((True, "single: base"), (False, "single")):
+        table = columns(measured, AXES, every, rows, {}, modelled=modelled)
+        assert table.column("method").to_pylist() == [first, "task_arithmetic", "pcb"]
+
+
 def test_a_coefficient_a_column_as_the_recipe_says_it(measured: Measured) -> None:
     table = listed(measured)
     assert table.column("coefficient helpful").to_pylist() == [0.5, 0.0, 1.0, None]
