@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import torch
 
-from engine.merging import basis
+from engine.merging import basis, chunk
 from engine.merging.basis import Tensors
 from engine.merging.chunk import Chunk
 
@@ -64,6 +64,15 @@ def test_chunks_say_where_they_lie(tensors: Tensors, monkeypatch: pytest.MonkeyP
     found = [(each.name, each.start, each.vectors.shape[1]) for each in tensors.chunks()]
     assert found == [(name, at, k) for name in NAMES for at, k in ((0, 3000), (3000, 1200))]
     assert next(tensors.chunks()).experts == ("x", "y")
+
+
+def test_lots_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Chunk("w", 5000, ("x", "y"), torch.zeros(2, 4000), lambda: {"x": "one", "y": "other"})
+    whole = made.lots(0)
+    monkeypatch.setattr(chunk, "_SPAN", 997)
+    assert torch.equal(made.lots(0), whole)
+    part = made._replace(start=5000 + 1500, vectors=torch.zeros(2, 2500))
+    assert torch.equal(part.lots(0), whole[:, 1500:])
 
 
 def test_lots_are_even_and_of_their_own_for_every_seed() -> None:
