@@ -40,7 +40,7 @@ class Living:
         for _ in range(TRIES if work not in self._held else 0):
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except OSError:
+            except OSError:  # it can be run all the same, only not be told of
                 return True
             with contextlib.suppress(OSError):  # without locks, or removed meanwhile
                 if not try_lock(descriptor):

@@ -85,7 +85,8 @@ def _asked(key: str, config: Mapping[str, Any], workspace: Path | None) -> Feedi
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         document = answer_document(config) if "torch" in sys.modules else _apart(config)
-        keep(file, document)
+        if "broken off" not in document:
+            keep(file, document)
     if "refused" in document:
         return Problem(*document["refused"])
     return Feeding(**document["feeding"])
@@ -103,7 +104,8 @@ def answer_document(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _apart(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of a process of its own, so that this one stays free of torch."""
+    """The answer of a process of its own, so that this one stays free of torch. Where that was
+    broken off, by want of time or memory, it is none for the next time."""
     import subprocess
 
     root = Path(__file__).parents[2]
@@ -121,10 +123,12 @@ def _apart(config: Mapping[str, Any]) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         what = f"loading its class took longer than {PATIENCE} s"
-        return {"refused": [kind, what, "Check the sizes in config.json."]}
+        refused = [kind, what, "Check the sizes in config.json."]
+        return {"refused": refused, "broken off": True}
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["the process ended without output"])[-1]
         what = f"its class cannot be tried ({last[:300]})"
-        return {"refused": [kind, what, "Use a model class that transformers includes."]}
+        refused = [kind, what, "Use a model class that transformers includes."]
+        return {"refused": refused, "broken off": True}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

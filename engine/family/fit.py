@@ -59,11 +59,14 @@ class Fit:
         misfits: (what is wrong, what to do); empty if everything has its place.
         spots: stored name -> the part of the module that it fills.
         layers: names in the module of what peft can adapt: linear layers and embeddings.
+        answered: false where asking broke off, by want of time or memory: another process asks
+            again.
     """
 
     misfits: tuple[tuple[str, str], ...] = ()
     spots: Mapping[str, str] = field(default_factory=FrozenDict)
     layers: frozenset[str] = frozenset()
+    answered: bool = True
 
 
 def fit_problems(checkpoint: Checkpoint, workspace: Path | None = None) -> list[Problem]:
@@ -80,8 +83,10 @@ def fit_problems(checkpoint: Checkpoint, workspace: Path | None = None) -> list[
     try:
         misfits = json.loads(file.read_text(encoding="utf-8"))["misfits"]
     except (OSError, ValueError, KeyError):
-        misfits = fit_of(checkpoint).misfits
-        keep(file, {"misfits": misfits})
+        found = fit_of(checkpoint)
+        misfits = found.misfits
+        if found.answered:
+            keep(file, {"misfits": misfits})
     return [Problem(where, what, fix) for what, fix in misfits]
 
 
@@ -198,7 +203,8 @@ def fit_of(checkpoint: Checkpoint) -> Fit:
             document = _asked_apart(checkpoint)
         misfits = tuple((str(what), str(fix)) for what, fix in document["misfits"])
         layers = frozenset(map(str, document.get("layers", ())))
-        _ANSWERS[key] = Fit(misfits, FrozenDict(document["spots"]), layers)
+        answered = "broken off" not in document
+        _ANSWERS[key] = Fit(misfits, FrozenDict(document["spots"]), layers, answered)
     return _ANSWERS[key]
 
 
@@ -217,12 +223,13 @@ def _asked_apart(checkpoint: Checkpoint) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         what = f"its class did not answer within {PATIENCE} s; do its sizes fit its tensors?"
-        return {"misfits": [[what, _CLASS]], "spots": {}}
+        return {"misfits": [[what, _CLASS]], "spots": {}, "broken off": True}
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["the process ended without output"])[-1]
         return {
             "misfits": [[f"its class cannot be instantiated ({last[:300]})", _CLASS]],
             "spots": {},
+            "broken off": True,
         }
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

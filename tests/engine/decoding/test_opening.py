@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import save_file
@@ -50,6 +51,17 @@ def test_a_plain_family_is_known_without_a_trial(tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "answer_document", None)
     assert feedings(family, tmp_path / "work") == {"base": PLAIN, "expert": PLAIN}
     assert not (tmp_path / "work").exists()
+
+
+def test_a_trial_that_broke_off_is_told_and_not_remembered(tmp_path, monkeypatch):
+    family, work = family_of("mamba", tmp_path), tmp_path / "work"
+    with monkeypatch.context() as hurried:
+        hurried.setattr(opening, "sys", SimpleNamespace(modules={}, executable=sys.executable))
+        hurried.setattr(opening, "PATIENCE", 0.001)
+        with pytest.raises(BadInput, match="took longer than"):
+            feedings(family, work)
+    assert not work.exists()
+    assert feedings(family, work)["base"].argument == "cache_params"
 
 
 def test_a_trial_is_remembered(tmp_path, monkeypatch):

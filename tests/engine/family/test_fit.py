@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -43,6 +45,20 @@ def changed(place: Path, drop: str | None = None, add: str | None = None) -> Che
 
 def test_names_of_plain_classes_are_those_of_the_library() -> None:
     assert PLAIN.read_text(encoding="utf-8") == document()
+
+
+def test_what_broke_off_is_said_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = open_checkpoint(saved("mamba", tmp_path / "model"))
+    alone = SimpleNamespace(modules={}, executable=sys.executable)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(fit, "sys", alone)
+        hurried.setattr(fit, "PATIENCE", 0.001)
+        [problem] = fit_problems(model, tmp_path / "work")
+    assert "did not answer within" in problem.what and not (tmp_path / "work").exists()
+    fit._ANSWERS.clear()  # as another process has it
+    assert fit_problems(model, tmp_path / "work") == []
 
 
 def test_a_plain_checkpoint_fits_without_asking(
