@@ -59,6 +59,8 @@ class Batch:
         feeding: what all modules allow.
         width: columns of the padded prompts.
         column: columns fed so far.
+        strengths: float64 [rows, keep, n], of `Mixture.chosen`, those of the last `feed`; None
+            where none are chosen.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Batch:
         tight = not mixed or (len(prompts) == 1 and self.feeding.horizon is not None)
         self.width = longest if tight else bucket.width(longest)
         self.column = 0
+        self.strengths: Tensor | None = None
         padded = [[0] * (self.width - len(ids)) + list(ids) for ids in prompts]
         self.prompts = torch.tensor(padded, device=self.device)
         self.pads = torch.tensor([self.width - len(ids) for ids in prompts], device=self.device)
@@ -130,7 +133,10 @@ class Batch:
     def _combine(self, logits: list[Tensor]) -> Tensor:
         if self.model.mixture is None:
             return logits[0]
-        return combine(self.model.mixture, logits, self.model.vocabulary)
+        said: list[Tensor] = []
+        fused = combine(self.model.mixture, logits, self.model.vocabulary, said)
+        self.strengths = said[0] if said else None
+        return fused
 
     def beyond_horizon(self, columns: int) -> bool:
         """Whether texts of this many columns are beyond the horizon of a module."""

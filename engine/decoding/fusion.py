@@ -44,6 +44,14 @@ class Mixture:
     kind: Kind = "linear"
     options: tuple[tuple[str, float], ...] = ()
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """What has a strength chosen anew at every token: experts, or their sum; mostly nothing."""
+        options = dict(self.options)
+        if self.kind != "dynamic":
+            return ()
+        return ("strength",) if options["directed"] else self.models[1 + int(options["target"]) :]
+
     def __post_init__(self) -> None:
         if not self.models or len(self.models) != len(self.weights):
             raise ValueError(f"a mixture needs one weight per model: {self.models}, {self.weights}")
@@ -71,13 +79,19 @@ def mix(terms: Iterable[tuple[str, float]], kind: Kind = "linear", **options: fl
     return Mixture(tuple(kept), tuple(kept.values()), kind, tuple(options.items()))
 
 
-def combine(mixture: Mixture, logits: Sequence[Tensor], vocabulary: int | None = None) -> Tensor:
+def combine(
+    mixture: Mixture,
+    logits: Sequence[Tensor],
+    vocabulary: int | None = None,
+    said: list[Tensor] | None = None,
+) -> Tensor:
     """The mixture's logits.
 
     Args:
         logits: one tensor per model in the mixture's order, float32 [..., rows], all of one shape;
             may be overwritten where a vocabulary is given.
         vocabulary: ids from this one on are ruled out; None rules none out.
+        said: takes float64 [..., n], the strengths of `Mixture.chosen`, where they are chosen.
 
     Returns:
         float32 [..., rows], normalised or not. A single model of weight 1 is returned as it is, not
@@ -88,4 +102,4 @@ def combine(mixture: Mixture, logits: Sequence[Tensor], vocabulary: int | None =
     if len(logits) != len(mixture.models):
         raise ValueError(f"{len(logits)} logits for models {mixture.models}")
     options = dict(mixture.options)
-    return combined(mixture.kind, logits, mixture.weights, options, vocabulary)
+    return combined(mixture.kind, logits, mixture.weights, options, vocabulary, said)

@@ -39,10 +39,12 @@ class Generation:
     Attributes:
         token_ids: the new tokens, without the end token.
         ended: by an end token, by `stopped`, or by max_new_tokens.
+        strengths: of `Mixture.chosen`, those that each of the tokens was chosen with.
     """
 
     token_ids: tuple[int, ...]
     ended: Ended
+    strengths: tuple[tuple[float, ...], ...] = ()
 
 
 def generate(
@@ -136,6 +138,7 @@ def steps(
         batch = Batch(model, rows, bucket, tick, owners=theirs)
         (_, logits) = list(batch.read())[-1]
         alive = [(index, list[int]()) for index in indices]
+        steered: dict[int, list[tuple[float, ...]]] = {index: [] for index in indices}
         keys = row_keys(sampling.seed, [numbers[index] for index in indices], batch.device)
         sound: Tensor | None = None
         running: Tensor | None = None  # rows that have not ended; None: an ended one is gone
@@ -146,6 +149,9 @@ def steps(
             finite = (finite if running is None else finite | ~running).all()
             sound = finite if sound is None else sound & finite
             tokens = chosen.tolist()
+            if batch.strengths is not None:
+                for (index, _), each in zip(alive, batch.strengths[:, -1].tolist(), strict=True):
+                    steered[index].append(tuple(each))
             # at 0, 1, 2, 4, 8 …: a weight is dead at every step; of equal logits the first is the
             # largest, so that a row whose logits are all alike at another step says 0
             if position & (position - 1) == 0 or not sampling.greedy or 0 in tokens:
@@ -158,7 +164,8 @@ def steps(
                 if ended is None:
                     staying.append(row)
                 else:
-                    results[index] = Generation(tuple(written), ended)
+                    used = tuple(steered[index][: len(written)])
+                    results[index] = Generation(tuple(written), ended, used)
             if not staying:
                 break
             if not batch.feeding.leaves:

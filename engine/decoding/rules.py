@@ -88,8 +88,15 @@ def _without(fused: Tensor, out: Tensor, logits: Sequence[Tensor]) -> Tensor:
 
 
 def dynamic(logits: Sequence[Tensor], weights: Sequence[float], options: Options) -> Tensor:
-    """target + Σ α_i (expert_i − base) with the strengths of `strengths`."""
-    found = strengths(logits, weights, options).float()
+    """target + Σ α_i (expert_i − base), with the strengths that `strengths` finds."""
+    return steered(logits, weights, options, strengths(logits, weights, options))
+
+
+def steered(
+    logits: Sequence[Tensor], weights: Sequence[float], options: Options, found: Tensor
+) -> Tensor:
+    """`dynamic` with these strengths [..., experts]."""
+    found = found.float()
     target, base, experts = _roles(logits, options)
     if options["directed"]:
         shift = linear([each - base for each in experts], _experts(weights, options), options)
@@ -199,15 +206,25 @@ def combined(
     weights: Sequence[float],
     options: Options,
     vocabulary: int | None,
+    said: list[Tensor] | None = None,
 ) -> Tensor:
     """Fused logits, float32 [..., rows], −inf from the id `vocabulary` on.
 
     Args:
         logits: float32 [..., rows], one a model; may be overwritten.
         vocabulary: None rules no id out.
+        said: takes the strengths that were chosen, where a kind chooses them.
     """
     rows = logits[0].shape[-1]
-    if vocabulary is None or vocabulary >= rows:
+    vocabulary = rows if vocabulary is None else min(vocabulary, rows)
+    if kind == "dynamic":
+        kept = [each[..., :vocabulary] for each in logits]
+        found = strengths(kept, weights, options)
+        if said is not None:
+            said.append(found)
+        fused = steered(kept, weights, options, found)
+        return torch.nn.functional.pad(fused, (0, rows - vocabulary), value=-torch.inf)
+    if vocabulary == rows:
         return RULES[kind](logits, weights, options)
     if kind in ("linear", "forward_kl"):
         fused = RULES[kind](logits, weights, options)

@@ -31,7 +31,7 @@ from engine.decoding.inputs import Tick
 from engine.decoding.loop import Generation, steps
 from engine.errors import BadInput, Cancelled, ParetoscopeError, bad
 from engine.jobs.evaluating import reason
-from engine.jobs.generating import Request, Stream, request_of
+from engine.jobs.generating import Request, Stream, request_of, strengths_of
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.served import Emit
 from engine.merging.adapters import runs_unmerged
@@ -61,8 +61,8 @@ def compare_texts(
 
     Returns:
         columns: one a recipe, {"recipe": resolved, or as it was given where it is refused,
-        "outputs": [{"prompt", "text", "token_ids", "ended": "end", "stop" or "length"}], "error":
-        why the column failed or None}.
+        "outputs": [{"prompt", "text", "token_ids", "ended": "end", "stop" or "length", "strengths"
+        as `generating.generate_texts` has them}], "error": why the column failed or None}.
 
     Raises:
         BadInput: the study or a setting cannot be used, or no column can write.
@@ -102,6 +102,7 @@ class _Column:
     error: Exception | None = None
     preparing: str = ""
     generations: Sequence[Generation] = ()
+    strengths: Sequence[Mapping[str, Any]] = ()
     texts: list[str] = field(default_factory=list)
 
     def result(self, request: Request) -> dict[str, Any]:
@@ -111,9 +112,10 @@ class _Column:
                 "text": text,
                 "token_ids": list(each.token_ids),
                 "ended": each.ended,
+                **steered,
             }
-            for prompt, text, each in zip(
-                request.prompts, self.texts, self.generations, strict=False
+            for prompt, text, each, steered in zip(
+                request.prompts, self.texts, self.generations, self.strengths, strict=False
             )
         ]
         error = None if self.error is None else reason(self.error)
@@ -279,6 +281,8 @@ class _Columns:
             column.texts = [
                 cut(decode(each.token_ids), self._request.stops) for each in column.generations
             ]
+            if writer.model is not None:
+                column.strengths = [strengths_of(writer.model, e) for e in column.generations]
             column.state = "done"
             texts = {str(first + index): text for index, text in enumerate(column.texts)}
             self._emit("text", {"texts": texts})

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
-from engine.decoding.loop import generate
+from engine.decoding.loop import Generation, generate
 from engine.decoding.sampling import Sampling
 from engine.errors import bad
 from engine.family.text import Text
@@ -134,7 +135,8 @@ def generate_texts(
 
     Returns:
         recipe: resolved; outputs: {"prompt", "text", "token_ids"} in the order of the prompts; the
-        end token is not in token_ids.
+        end token is not in token_ids. Where a method chooses strengths token by token, "strengths"
+        too: expert, or "strength" of all -> one a token.
 
     Raises:
         BadInput: the study, the recipe or a setting cannot be used.
@@ -159,9 +161,19 @@ def generate_texts(
         emit("text", {"texts": {str(index): each for index, each in enumerate(texts)}})
         outputs = [
             {"prompt": prompt, "text": said, "token_ids": list(each.token_ids)}
+            | strengths_of(model, each)
             for prompt, said, each in zip(request.prompts, texts, generations, strict=True)
         ]
         return {"recipe": recipe.as_dict(), "outputs": outputs}
+
+
+def strengths_of(model: ComposedModel, generation: Generation) -> dict[str, Any]:
+    """The strengths that a text's tokens were chosen with, where a method chooses them."""
+    names = () if model.mixture is None else model.mixture.chosen
+    if not names:
+        return {}
+    columns = {name: [each[n] for each in generation.strengths] for n, name in enumerate(names)}
+    return {"strengths": columns}
 
 
 def _listed(payload: Mapping[str, Any], name: str) -> list[Any]:

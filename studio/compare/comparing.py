@@ -207,8 +207,18 @@ def notes(result: Mapping[str, Any] | None, settings: Settings) -> dict[tuple[in
             text = counted(count, "token")
             if output["ended"] == "length":
                 text = f"cut after {counted(settings.max_new_tokens, 'token')}"
-            found[column, row] = text
+            found[column, row] = text + _strengths_text(output.get("strengths", {}))
     return found
+
+
+def _strengths_text(strengths: Mapping[str, Sequence[float]]) -> str:
+    """The mean and the range of what was chosen token by token; nothing where nothing was."""
+    said = [
+        f"{name} {sum(each) / len(each):.2f} ({min(each):g} to {max(each):g})"
+        for name, each in strengths.items()
+        if each
+    ]
+    return f" · mean strength: {', '.join(said)}" if said else ""
 
 
 def lines(settings: Settings, columns: int) -> int:

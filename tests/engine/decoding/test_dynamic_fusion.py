@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engine.decoding.fusion import Mixture, combine
+from engine.decoding.loop import generate
 from engine.decoding.rules import strengths
 from engine.errors import BadInput
 from engine.method import METHODS, Names
@@ -148,3 +149,25 @@ def test_far_logits_do_not_overflow():
     wide = [each[0].double() for each in (large, small, expert)]
     grid = [(step * 0.1,) for step in range(21)]
     assert found[0].tolist() == pytest.approx(list(brute(wide[0], wide[1], wide[2:], grid)))
+
+
+@pytest.mark.parametrize("mode", ["paper", "directed"])
+def test_each_token_says_the_strengths_that_it_was_chosen_with(tiny, runs, prompts, mode):
+    mixture = built(LARGE, {"a": 0.6, "b": 0.3}, mode=mode)
+    modules = tuple(tiny("llama", seed, num_hidden_layers=1) for seed in range(4))
+    model = runs(modules, mixture, 120, 128)
+    found = generate(model, prompts[:6], max_new_tokens=12, end_ids=frozenset(range(2, 20)))
+    assert mixture.chosen == (("a", "b") if mode == "paper" else ("strength",))
+    lengths = [len(each.token_ids) for each in found]
+    assert len(set(lengths)) > 1, "rows that leave the batch at different steps"
+    said = set()
+    for prompt, each in zip(prompts, found, strict=False):
+        assert len(each.strengths) == len(each.token_ids)
+        text = torch.tensor([[*prompt, *each.token_ids]])
+        logits = [
+            module(input_ids=text).logits[0, len(prompt) - 1 : -1, :120] for module in modules
+        ]
+        want = chosen(mixture, logits)
+        assert torch.allclose(torch.tensor(each.strengths).double().view(want.shape), want)
+        said |= {*each.strengths}
+    assert len(said) > 3

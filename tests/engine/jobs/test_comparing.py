@@ -281,3 +281,16 @@ def test_memory_that_ran_out_ends_the_job(
         pytest.raises(JobFailed, match="out of memory"),
     ):
         executor.submit(Job("compare", payload)).result(60)
+
+
+def test_strengths_that_were_chosen_token_by_token_come_with_the_answers(bench: Bench) -> None:
+    given = {"method": "dynamic_fusion", "coefficients": {"helpful": 1.0, "terse": 1.0}}
+    [alone] = [bench.run("generate", recipe=given, max_new_tokens=6)]
+    result = bench.run("compare", recipes=[given, recipe(helpful=0.5)], max_new_tokens=6)
+    steered, plain = (each["outputs"] for each in result["columns"])
+    for one, other in zip(steered, alone["outputs"], strict=True):
+        assert one["strengths"] == other["strengths"]
+        assert [*one["strengths"]] == ["helpful", "terse"]
+        assert [len(each) for each in one["strengths"].values()] == [len(one["token_ids"])] * 2
+    assert any(value for one in steered for value in one["strengths"]["helpful"])
+    assert all("strengths" not in each for each in plain)

@@ -207,3 +207,12 @@ def test_room_is_kept_for_what_may_come() -> None:
     assert comparing.lines(Settings(max_new_tokens=1), 1) == 2
     assert comparing.lines(Settings(max_new_tokens=20), 4) == 3
     assert comparing.lines(Settings(max_new_tokens=4096), 2) == comparing.LINES
+
+
+def test_a_note_says_the_strengths_that_were_chosen() -> None:
+    done = result(outputs("a b", "c"), outputs("x", "y"))
+    done["columns"][0]["outputs"][0]["strengths"] = {"kind": [0.5, 1.0], "calm": [0.0, 0.2]}
+    done["columns"][0]["outputs"][1]["strengths"] = {"kind": [], "calm": []}
+    said = comparing.notes(done, Settings())
+    assert said[0, 0] == "2 tokens · mean strength: kind 0.75 (0.5 to 1), calm 0.10 (0 to 0.2)"
+    assert said[0, 1] == said[1, 0] == "1 token"
