@@ -204,12 +204,13 @@ def curve(
     layout = marks.frame(revision, meta)
     others = {each: fixed.get(each, 0.0) for each in names if each != name}
     said = _words(name, others, simplex, int(on.sum()), int(near.sum()), few)
-    layout["title"] = {
-        "text": "<br>".join(html.escape(each) for each in textwrap.wrap(said, WIDE)),
+    lines = textwrap.wrap(said, WIDE)
+    layout["title"] = {  # plotly moves it up by a line for each line after the first
+        "text": "<br>".join(map(html.escape, lines)),
         "font": {"size": 12}, "x": 0, "xanchor": "left", "y": 1, "yref": "container",
-        "yanchor": "top", "pad": {"l": 8, "t": 6},
+        "yanchor": "top", "pad": {"l": 8, "t": 6 + 16 * (len(lines) - 1)},
     }  # fmt: skip
-    layout["margin"] |= {"t": 44 + 16 * len(textwrap.wrap(said, WIDE))}
+    layout["margin"] |= {"t": 44 + 16 * len(lines)}
     layout["hovermode"] = "closest"
     pad = 0.02 * (ends[1] - ends[0])
     across = f"share of {name}" if simplex else f"coefficient of {name}"

@@ -55,6 +55,11 @@ CURVE = """() => { const chart = document.querySelector('.tradeoff[data-drawn]')
     return chart?.layout?.meta && 'curve' in chart.layout.meta; }"""
 """A curve is drawn."""
 
+WORDS_INSIDE = """() => { const chart = document.querySelector('.tradeoff[data-drawn]');
+    return chart.querySelector('.gtitle').getBoundingClientRect().top
+        >= chart.getBoundingClientRect().top; }"""
+"""What is said above the curve is not cut at the chart's upper edge."""
+
 TOO_WIDE = """() => { const main = document.querySelector('[data-testid=stMain]');
     return main.scrollWidth - main.clientWidth; }"""
 
@@ -235,6 +240,7 @@ def explore(page: Page, other: Other, hand: Hand, look: Looking) -> None:
             page.wait_for_selector(".parallel[data-drawn]")
         else:
             page.wait_for_function(CURVE)
+            assert page.evaluate(WORDS_INSIDE)
         look.whole(f"Explore, {view}")
     hand.press("button", "Compare")
     page.get_by_role("button", name="In tray").wait_for()

@@ -55,6 +55,15 @@ def test_measured_points_on_the_line_have_errors_and_ids_and_those_beside_it_are
     )
 
 
+def test_words_of_several_lines_begin_below_the_upper_edge() -> None:
+    """plotly moves a title up by a line for each line after the first."""
+    for few, lines in (("", 1), ("Too few points of this method. " * 6, 3)):
+        layout = drawn(POINTS, None, {"b": 1.0, "c": 0.2}, few=few)["layout"]
+        assert layout["title"]["text"].count("<br>") == lines - 1
+        assert layout["title"]["pad"]["t"] == 6 + 16 * (lines - 1)
+        assert layout["margin"]["t"] == 44 + 16 * lines
+
+
 def test_too_few_points_are_drawn_without_a_prediction_and_it_is_said() -> None:
     figure = drawn(POINTS, None, {"b": 1.0, "c": 0.2}, few="Too few points: 4 of 10.")
     assert {trace["name"] for trace in figure["data"]} == {
