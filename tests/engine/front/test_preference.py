@@ -11,6 +11,7 @@ from engine.front.pareto import front_mask
 from engine.front.preference import (
     Range,
     chebyshev,
+    nearest_to_bounds,
     ranges_of,
     recommend,
     scale_weights,
@@ -177,3 +178,13 @@ def test_the_choice_is_on_the_front_whatever_the_weights():
         weights = dict(zip("abc", random.random(3), strict=True))
         up = random.random(3) < 0.5
         assert front_mask(values, up)[recommend(("a", "b", "c"), values, up, weights).index]
+
+
+def test_violations_are_added_in_units_of_each_range() -> None:
+    """0.2 of a wide range is nearer than 0.5 of a narrow one, wherever the ranges begin."""
+    names, values = ("wide", "narrow"), [[18.0, 101.0], [20.0, 100.5]]
+    ranges = {"wide": Range(20.0, 10.0), "narrow": Range(101.0, 100.0)}
+    bounds = {"wide": (20.0, None), "narrow": (101.0, None)}
+    assert nearest_to_bounds(names, values, bounds, ranges).tolist() == [0]
+    flat = ranges | {"wide": Range(20.0, 20.0)}  # a range of no width counts in its own units
+    assert nearest_to_bounds(names, values, bounds, flat).tolist() == [1]
