@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
@@ -84,3 +87,11 @@ def test_a_rank_outside_the_stream_is_refused() -> None:
 def test_an_empty_stream_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         order_statistics(stream(torch.zeros(1, 0), 3, torch.zeros(1, 0)), [0])
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_a_bracket_knows_the_ranks_of_its_bounds_and_of_what_lies_between(kind: Any) -> None:
+    bracket = selection._Bracket(2.0, 4.0)
+    for part in ([5.0, 2.0, 4.0], [3.0, 1.0], [4.0, 2.0]):
+        bracket.take(kind(part))
+    assert [bracket.value(rank) for rank in range(7)] == [None, 2.0, 2.0, 3.0, 4.0, 4.0, None]
