@@ -41,7 +41,7 @@ READS = {
 def scorers() -> list[str]:
     """Names to choose from: those that read an answer, then probabilities, then what needs no
     data."""
-    order = ("text", "choice", "likelihood", "kl", "none")
+    order = ("text", "choice", "likelihood", "kl", "strength", "none")
     return sorted(SCORERS, key=lambda name: order.index(SCORERS[name].kind))
 
 
@@ -82,7 +82,7 @@ def kept_of(item: Mapping[str, Any], scorer: Scorer) -> dict[str, Any]:
 
 def generates(scorer: Scorer) -> bool:
     """Whether the model writes an answer, so that its length and stops matter."""
-    return scorer.kind in ("text", "kl")
+    return scorer.generates
 
 
 def document_of(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,8 @@ class Generation:
     Attributes:
         token_ids: the new tokens, without the end token.
         ended: by an end token, by `stopped`, or by max_new_tokens.
-        strengths: of `Mixture.chosen`, those that each of the tokens was chosen with.
+        strengths: of `Mixture.chosen`, those that each of the tokens was chosen with, then the end
+            token, where it was.
     """
 
     token_ids: tuple[int, ...]
@@ -164,7 +165,7 @@ def steps(
                 if ended is None:
                     staying.append(row)
                 else:
-                    used = tuple(steered[index][: len(written)])
+                    used = tuple(steered[index])
                     results[index] = Generation(tuple(written), ended, used)
             if not staying:
                 break

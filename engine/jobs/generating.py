@@ -172,7 +172,8 @@ def strengths_of(model: ComposedModel, generation: Generation) -> dict[str, Any]
     names = () if model.mixture is None else model.mixture.chosen
     if not names:
         return {}
-    columns = {name: [each[n] for each in generation.strengths] for n, name in enumerate(names)}
+    kept = generation.strengths[: len(generation.token_ids)]
+    columns = {name: [each[n] for each in kept] for n, name in enumerate(names)}
     return {"strengths": columns}
 
 

@@ -9,4 +9,5 @@ Importing this registers every scorer. Only `engine.scoring.evaluate` needs torc
 from __future__ import annotations
 
 from engine.scoring import likelihood as likelihood
+from engine.scoring import steering as steering
 from engine.scoring import text_scorers as text_scorers

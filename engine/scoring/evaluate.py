@@ -1,6 +1,7 @@
 """Scores of one composed model: encode, run, measure, one objective after the other.
 
-    text, kl     generate with the objective's settings (shared by objectives that ask for the same)
+    text, kl,    generate with the objective's settings (shared by objectives that ask for the same)
+    strength
     kl           then both models read what was generated
     likelihood   one teacher-forced pass over prompt + target (shared likewise)
     choice       each prompt once, its choices from there
@@ -40,8 +41,7 @@ class Metadata(TypedDict):
 
     Keys:
         seconds: spent on this objective; what it shares with an earlier one is counted there.
-        tokens: generated with end tokens (text, kl) or measured (likelihood, choice); None for
-            cost.
+        tokens: generated with end tokens, or measured (likelihood, choice); None for cost.
         tokens_per_second: of the generation; None if nothing was generated.
         texts: one a row, cut at the first stop; None if nothing was generated.
     """
@@ -205,6 +205,11 @@ class _Run:
         seen = [Choices(*each) for each in zip(results, sizes, alone, strict=True)]
         return _Observed(seen, sum(map(sum, sizes)))
 
+    def strength(self, task: Task) -> _Observed:
+        found = self.generate(task)
+        seen = [[sum(each) for each in one.strengths] or [0.0] for one in found.generations]
+        return _Observed(seen, found.tokens, generated=found)
+
     def cost(self, task: Task) -> _Observed:
         return _Observed([float(self.model.cost)])
 
@@ -237,6 +242,7 @@ class _Run:
         observe = {
             "text": self.text,
             "kl": self.kl,
+            "strength": self.strength,
             "likelihood": self.likelihood,
             "choice": self.choice,
             "none": self.cost,

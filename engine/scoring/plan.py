@@ -55,7 +55,7 @@ class Task:
 
     @property
     def generates(self) -> bool:
-        return self.scorer.kind in ("text", "kl")
+        return self.scorer.generates
 
 
 def _problems(model: Fused, task: Task, split: Split) -> list[Problem]:

@@ -105,7 +105,7 @@ def prompt_problems(
         objective: checked, its options resolved.
     """
     scorer = find_scorer(objective.scorer)
-    generates = scorer.kind in ("text", "kl")
+    generates = scorer.generates
     refused, overhead = _rendered(objective, path, rows, text)
     if refused:
         return _few(refused, path)

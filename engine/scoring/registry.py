@@ -13,6 +13,7 @@ What the observation is depends on the kind:
     likelihood  log p of each of the target's tokens                   sequence of floats
     choice      Σ log p of each choice, its tokens                     choices.Choices
     kl          KL(composed ‖ base) at each generated position         sequence of floats
+    strength    strengths chosen for each of its tokens, summed         sequence of floats
     none        parameters run per generated token ÷ the base's        float
 """
 
@@ -31,7 +32,7 @@ from engine.recipe import FrozenDict
 from engine.registry import Registry
 from engine.study import OBJECTIVE_KEYS, Direction, Objective
 
-Kind = Literal["text", "likelihood", "choice", "kl", "none"]
+Kind = Literal["text", "likelihood", "choice", "kl", "strength", "none"]
 Mean = Literal["proportion", "mean", "perplexity"]
 Needs = Literal["nothing", "prompt", "target", "choices"]
 
@@ -92,6 +93,11 @@ class Scorer:
     @property
     def proportion(self) -> bool:
         return self.mean == "proportion"
+
+    @property
+    def generates(self) -> bool:
+        """Whether the model writes an answer."""
+        return self.kind in ("text", "kl", "strength")
 
     @property
     def exact(self) -> bool:

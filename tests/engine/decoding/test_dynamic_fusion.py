@@ -162,12 +162,13 @@ def test_each_token_says_the_strengths_that_it_was_chosen_with(tiny, runs, promp
     assert len(set(lengths)) > 1, "rows that leave the batch at different steps"
     said = set()
     for prompt, each in zip(prompts, found, strict=False):
-        assert len(each.strengths) == len(each.token_ids)
+        assert len(each.strengths) == len(each.token_ids) + (each.ended == "end")
+        kept = each.strengths[: len(each.token_ids)]
         text = torch.tensor([[*prompt, *each.token_ids]])
         logits = [
             module(input_ids=text).logits[0, len(prompt) - 1 : -1, :120] for module in modules
         ]
         want = chosen(mixture, logits)
-        assert torch.allclose(torch.tensor(each.strengths).double().view(want.shape), want)
-        said |= {*each.strengths}
+        assert torch.allclose(torch.tensor(kept).double().view(want.shape), want)
+        said |= {*kept}
     assert len(said) > 3

@@ -26,7 +26,7 @@ def test_every_scorer_of_the_interface_is_registered() -> None:
     assert engine.scoring
     assert set(SCORERS) == {
         "exact_match", "contains", "regex", "refusal", "choice", "nll", "perplexity", "kl_to_base",
-        "cost",
+        "strength", "cost",
     }  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def test_the_registry_and_the_checks_need_no_torch() -> None:
     [
         ("exact_match", "maximize"), ("contains", "maximize"), ("refusal", "maximize"),
         ("choice", "maximize"), ("nll", "minimize"), ("perplexity", "minimize"),
-        ("kl_to_base", "minimize"),
+        ("kl_to_base", "minimize"), ("strength", "minimize"),
     ],
 )  # fmt: skip
 def test_the_direction_is_the_scorers_own_unless_given(name: str, direction: str) -> None:

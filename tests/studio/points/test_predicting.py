@@ -78,7 +78,7 @@ def study(**ranges: dict[str, tuple[float, float]]) -> Study:
 def test_the_link_is_of_what_the_mean_is() -> None:
     links = {
         "exact_match": "logit", "choice": "logit", "refusal": "logit", "nll": "log",
-        "perplexity": "log", "kl_to_base": "identity", "cost": "identity",
+        "perplexity": "log", "kl_to_base": "identity", "strength": "identity", "cost": "identity",
     }  # fmt: skip
     assert {name: find_scorer(name).link for name in links} == links
 
