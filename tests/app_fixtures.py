@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import engine.jobs.local
 from engine.jobs.inline import InlineExecutor
+from studio.points import held
 from studio.workbench import Workbench
 from tests.families import FamilyFiles, build_tied_family
 from tests.pages import toy
@@ -55,6 +56,8 @@ def home(
 
     monkeypatch.setattr(engine.jobs.local, "LocalExecutor", executor)
     monkeypatch.setattr(opened.atexit, "register", lambda *_: None)
+    # however loaded the machine is: what a test brings, it looks for at once
+    monkeypatch.setattr(held, "HOLD_SECONDS", 1e-9)
     monkeypatch.setenv("PARETOSCOPE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PARETOSCOPE_STUDY", str(study))
     st.cache_resource.clear()
