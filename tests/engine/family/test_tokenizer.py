@@ -86,7 +86,7 @@ def test_unigram(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         ("{", ":1: not JSON"),
-        ("[]", "got list"),
+        ("[]", "got a list"),
         ("{}", "no model.vocab"),
         ('{"model": {"vocab": {}}}', "the vocabulary is empty"),
         ('{"model": {"vocab": {"a": "b"}}}', "not a token with an id"),
