@@ -163,7 +163,8 @@ def test_a_worker_that_cannot_start_fails_every_job_and_tries_again_later(tmp_pa
 
 
 OWNER = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from engine.jobs.local import LocalExecutor
 from engine.worker.messages import Job
 executor = LocalExecutor({str(ROOT)!r}, service={STUB!r})
