@@ -53,11 +53,15 @@ class Names:
         """Every model of the family, in the order they are shown and scored."""
         return ("base", *(("target",) if self.has_target else ()), *self.experts)
 
+    @property
+    def steered(self) -> str:
+        """The model that methods of logit space steer: the base where there is no target."""
+        return "target" if self.has_target else "base"
+
     def default_of(self, parameter: Parameter) -> Any:
         """What a parameter that is not given is: of models the base where there is no target."""
-        if parameter.kind == "model" and parameter.default == "target" and not self.has_target:
-            return "base"
-        return parameter.default
+        model = parameter.kind == "model" and parameter.default == "target"
+        return self.steered if model else parameter.default
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ def parameters_text(method: Method, values: Mapping[str, Any]) -> str:
         if isinstance(values[each.name], float)
         else f"{each.name} {values[each.name]}"
         for each in method.parameters
+        if each.counts(values)
     ]
     return ", ".join(shown)
 

@@ -37,7 +37,6 @@ def dexperts(
     anti: Annotated[ModelName, Says("The model that the experts differ from.")] = BASE,
 ) -> Mixture:
     """The target first, whose nucleus rules tokens out; all of its tokens at a `filter_p` of 1."""
-    target = "target" if names.has_target else "base"
     chosen = [(name, coefficients.get(name, 0.0)) for name in names.experts]
-    terms = [(target, 1.0), *chosen, *((anti, -weight) for _, weight in chosen)]
+    terms = [(names.steered, 1.0), *chosen, *((anti, -weight) for _, weight in chosen)]
     return mix(terms) if filter_p == 1.0 else mix(terms, "nucleus", share=filter_p)

@@ -72,9 +72,8 @@ def dynamic_fusion(
     """Zeros give the target; otherwise it, the base if that is another model, and the experts."""
     chosen = [(name, coefficients.get(name, 0.0)) for name in names.experts]
     chosen = [(name, value) for name, value in chosen if value]
-    target = "target" if names.has_target else "base"
     if not chosen:
-        return Mixture((target,), (1.0,))
+        return Mixture((names.steered,), (1.0,))
     total = math.fsum(value for _, value in chosen) if mode == "directed" else 1.0
     weights = [value / total if mode == "directed" else 1.0 for _, value in chosen]
     front = [("target", 1.0), ("base", -1.0)] if names.has_target else [("base", 1.0)]

@@ -31,6 +31,6 @@ def proxy_tuning(coefficients: Mapping[str, float], names: Names) -> Mixture:
         [
             *chosen,  # the differences first: they nearly cancel, which keeps float32 errors small
             *(("base", -weight) for _, weight in chosen),
-            ("target" if names.has_target else "base", 1.0),
+            (names.steered, 1.0),
         ]
     )

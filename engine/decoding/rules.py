@@ -87,15 +87,10 @@ def _without(fused: Tensor, out: Tensor, logits: Sequence[Tensor]) -> Tensor:
     return fused.masked_fill_(out, -torch.inf)
 
 
-def dynamic(logits: Sequence[Tensor], weights: Sequence[float], options: Options) -> Tensor:
-    """target + Σ α_i (expert_i − base), with the strengths that `strengths` finds."""
-    return steered(logits, weights, options, strengths(logits, weights, options))
-
-
 def steered(
     logits: Sequence[Tensor], weights: Sequence[float], options: Options, found: Tensor
 ) -> Tensor:
-    """`dynamic` with these strengths [..., experts]."""
+    """target + Σ α_i (expert_i − base) with α [..., experts], as `strengths` finds it."""
     found = found.float()
     target, base, experts = _roles(logits, options)
     if options["directed"]:
@@ -190,13 +185,13 @@ def _divergences(p: Tensor, shift: Tensor, grid: Tensor) -> tuple[Tensor, Tensor
     return grid * rise - k, k
 
 
+# `dynamic` has strengths to tell of beside its logits: see `combined`
 RULES: dict[str, Rule] = {
     "linear": linear,
     "forward_kl": forward_kl,
     "alpha": alpha,
     "nucleus": nucleus,
     "plausible": plausible,
-    "dynamic": dynamic,
 }
 
 

@@ -31,9 +31,19 @@ def test_defaults_of_every_method_make_a_recipe_that_resolves() -> None:
         rest = {"groups", *(each.name for each in method.parameters if not each.counts(parameters))}
         assert found == {name: each for name, each in parameters.items() if name not in rest}
         text = controls.parameters_text(method, parameters)
-        assert all(each.name in text for each in method.parameters)
+        assert [each.name for each in method.parameters if each.name in text] == [
+            each.name for each in method.parameters if each.counts(parameters)
+        ]
 
 
 def test_shares_sum_to_one() -> None:
     recipe = resolve(Recipe("logit_fusion", {"base": 0.5, "helpful": 1.5}), NAMES)
     assert controls.shares(recipe) == "base 0.25, helpful 0.75, terse 0.00"
+
+
+def test_the_form_s_label_leaves_out_what_means_nothing() -> None:
+    method = METHODS["logit_fusion"]
+    values = controls.default_parameters(method, NAMES)
+    assert controls.parameters_text(method, values) == "kind reverse_kl"
+    bent = values | {"kind": "alpha"}
+    assert controls.parameters_text(method, bent) == "kind alpha, alpha 0.5"
