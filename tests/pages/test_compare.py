@@ -192,6 +192,21 @@ def test_differences_are_marked_against_the_column_chosen(bench: Workbench) -> N
     ]
 
 
+def test_answer_stays_the_same_button_when_the_rows_change(bench: Workbench) -> None:
+    """Streamlit drops a press on a button whose id the last run has not drawn."""
+    at = opened("base", "helpful")
+    before = widget(at.button, "Answer").id
+    asks = at.session_state["asks"]
+    [ask] = asks.values()
+    ask.choose([2, 3])
+    assert ask.generation
+    at.run()
+    assert list(widget(at.multiselect, "Rows, by their line in the data").value) == [2, 3]
+    assert widget(at.button, "Answer").id == before
+    widget(at.selectbox, "Prompts").select("typed").run()
+    assert widget(at.button, "Answer").id == before
+
+
 def test_stop_keeps_what_was_written(bench: Workbench, service: toy.Service) -> None:
     service.pause = 0.5
     at = opened("base", "helpful")

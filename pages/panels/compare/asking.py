@@ -153,7 +153,8 @@ def form(
             )  # fmt: skip
         with st.popover(settings_text(ask.settings), width="content", key="ask_settings"):
             _settings(ask, key, chat, chosen)
-        st.form_submit_button("Answer", type="primary", on_click=take, key=key("answer"))
+        # one key whatever it asks: a press on a button that has just been replaced is not heard
+        st.form_submit_button("Answer", type="primary", on_click=take, key="answer")
     if ask.refusal:
         st.text(ask.refusal)
     return ask
