@@ -30,7 +30,7 @@ from engine.family.live_depth import live_depth
 from engine.family.loading import load_module
 from engine.family.memory import extra_elements, running_elements
 from engine.family.text import Text
-from engine.merging.adapters import AdapterModel, runs_unmerged
+from engine.merging.adapters import AdapterModel, beside, runs_unmerged
 from engine.merging.bases import Bases
 from engine.merging.basis import Basis, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
@@ -215,7 +215,7 @@ class Composer:
     def adapters(self) -> AdapterModel:
         """The base with every LoRA expert loaded beside it."""
         if self._adapters is None:
-            module, _ = self._load("base")
+            module = self._beside_base()
             lora = {k: v for k, v in self.family.experts.items() if v.kind == "lora"}
             self._adapters = AdapterModel(module, lora, live_depth(self.family, module))
         return self._adapters
@@ -250,19 +250,24 @@ class Composer:
         feed_as(module, self._feedings[name])
         return module, placement
 
+    def _beside_base(self) -> PreTrainedModel:
+        """The base once more, over the same tensors."""
+        module = beside(self._plain("base"))
+        feed_as(module, self._feedings["base"])
+        return module
+
     def _plain(self, name: str) -> PreTrainedModel:
         """A model of the family by itself, loaded once."""
         if name in self._modules:
             return self._modules[name]
         experts = self.family.experts
-        if name in experts and experts[name].is_adapter:
+        if name in experts and experts[name].kind == "lora":
+            alone = AdapterModel(self._beside_base(), {name: experts[name]})
+            alone.mix({name: 1.0})
+            module = alone.module
+        elif name in experts and experts[name].is_adapter:
             module, _ = self._load("base")
-            if experts[name].kind == "lora":
-                alone = AdapterModel(module, {name: experts[name]})
-                alone.mix({name: 1.0})
-                module = alone.module
-            else:
-                module = cast("PreTrainedModel", attach(module, experts[name]).base_model.model)
+            module = cast("PreTrainedModel", attach(module, experts[name]).base_model.model)
         else:
             module, _ = self._load(name)
         self._modules[name] = module

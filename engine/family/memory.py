@@ -143,7 +143,8 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
         weight_space_bytes: the live merged model and the largest basis, while it is made;
         live_bytes and basis_bytes are its parts. A live model is moved into one buffer, tensor by
         tensor, when it has been loaded: the largest one is there twice. logit_space_bytes: every
-        model at once, an adapter with a copy of the base. available_bytes: what can be taken now.
+        model at once; a LoRA shares the base's tensors, any other adapter has a copy of them.
+        available_bytes: what can be taken now.
     """
     extra = extra_elements(family)
     largest = max((each.count for each in family.base.tensors.values()), default=0)
@@ -170,7 +171,8 @@ def basis_bytes(family: Family) -> int:
 
 def _running(model: Checkpoint, base: Checkpoint) -> int:
     """Parameters of a model that runs by itself."""
-    return model.parameters + (base.parameters if model.is_adapter else 0)
+    copied = model.is_adapter and model.kind != "lora"
+    return model.parameters + (base.parameters if copied else 0)
 
 
 def running_elements(model: Checkpoint, module: nn.Module) -> int:

@@ -9,6 +9,7 @@ adapter's configuration, so that two rank-stabilised adapters of rank r come out
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -45,6 +46,13 @@ def plain_adapter(module: PreTrainedModel, place: Path) -> PreTrainedModel:
         wrapped = PeftModel.from_pretrained(module, str(place), is_trainable=False)
     wrapped.eval()
     return cast("PreTrainedModel", wrapped.base_model.model)
+
+
+def beside(module: PreTrainedModel) -> PreTrainedModel:
+    """The same module once more, over the same tensors: for adapters of its own, which are added to
+    layers and change no tensor of the base."""
+    shared = {id(each): each for each in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, cast("dict[int, Any]", shared))
 
 
 class AdapterModel:
