@@ -1,14 +1,15 @@
 """A batch of token ids on its way through every module of a composed model.
 
-    columns      0 ........ width | width + 1 ...
-    row 0        · · · p p p p p  | n n n           · padding, p the prompt, n what came after
-    row 1        p p p p p p p p  | n n n
+    module 0     · · · p p p p p p | n n n          · padding, p the prompt, n what came after
+    module 1           · · q q q q | n n n          q a prompt of its own, of its own length
 
 Each module keeps its own memory of it (`engine.decoding.stage`); their logits are combined in
-float32 as soon as they are there. Rows are padded on the left where every class allows it; where
-one does not, a batch holds rows of one length. What a batch looks like (which prompts, their
-order, its width, its prefill chunks) depends on the prompts and the bucket alone, never on load,
-so that a text does not either. This file knows nothing about sampling, end tokens or scores.
+float32 as soon as they are there. Modules read the same prompts (`engine.decoding.reading`), or
+some read others; what comes after is the same for all. Rows are padded on the left where every
+class allows it; where one does not, a batch holds rows of one length. What a batch looks like
+(which prompts, their order, its width, its prefill chunks) depends on the prompts and the bucket
+alone, never on load, so that a text does not either. This file knows nothing about sampling, end
+tokens or scores.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import torch
 from torch import Tensor
 
 from engine.decoding.fusion import combine
-from engine.decoding.inputs import Bucket, Fused, Tick, embedded
+from engine.decoding.inputs import NONE_OWN, Bucket, Fused, Own, Tick, embedded, readings
+from engine.decoding.reading import Reading
 from engine.decoding.stage import Stage
 
 PREFILL_TOKENS = 2048
@@ -31,14 +33,6 @@ PREFILL_TOKENS = 2048
 
 SCORED_VALUES = 1 << 27
 """Logits held at once while scoring: 0.5 GB in float32."""
-
-BLOCK = 256
-"""Columns by which the tables of positions and of padding grow."""
-
-
-def positions(pads: Tensor, columns: int) -> Tensor:
-    """int64 [rows, columns]: 0 for a row's first token and the padding before it, then 1, 2, …"""
-    return (torch.arange(columns, device=pads.device) - pads[:, None]).clamp_(min=0)
 
 
 class Routed(Fused, Protocol):
@@ -54,11 +48,11 @@ class Batch:
         widen: use float32 from the output projection on for a single model too; fused ones always
             do.
         owners: which of the model's mixtures each row is of, for one that has several.
+        own: what modules read instead of the prompts.
 
     Attributes:
         feeding: what all modules allow.
-        width: columns of the padded prompts.
-        column: columns fed so far.
+        width: columns of the padded prompts, the widest of any module.
         strengths: float64 [rows, keep, n], of `Mixture.chosen`, those of the last `feed`; None
             where none are chosen.
     """
@@ -71,6 +65,7 @@ class Batch:
         tick: Tick,
         widen: bool = False,
         owners: Sequence[int] | None = None,
+        own: Own = NONE_OWN,
     ) -> None:
         self.model = model
         self.tick = tick
@@ -78,28 +73,27 @@ class Batch:
         widen = widen or model.mixture is not None
         self.stages = tuple(Stage(module, widen) for module in model.modules)
         self.feeding = functools.reduce(operator.and_, (each.feeding for each in self.stages))
+        said, self.reads = readings(model, prompts, own)
+        self.readings = tuple(self._reading(each, bucket) for each in said)
+        self.width = max(each.width for each in self.readings)
+        self.strengths: Tensor | None = None
+        self.owners = None if owners is None else torch.tensor(owners, device=self.device)
+
+    def _reading(self, prompts: Sequence[Sequence[int]], bucket: Bucket) -> Reading:
         longest = max(len(ids) for ids in prompts)
         mixed = self.feeding.rows == "mixed"
         if not mixed and min(len(ids) for ids in prompts) < longest:
             raise ValueError("rows have different lengths, and this class cannot be padded")
         tight = not mixed or (len(prompts) == 1 and self.feeding.horizon is not None)
-        self.width = longest if tight else bucket.width(longest)
-        self.column = 0
-        self.strengths: Tensor | None = None
-        padded = [[0] * (self.width - len(ids)) + list(ids) for ids in prompts]
-        self.prompts = torch.tensor(padded, device=self.device)
-        self.pads = torch.tensor([self.width - len(ids) for ids in prompts], device=self.device)
-        self.padded = any(len(ids) < self.width for ids in prompts)
-        self.owners = None if owners is None else torch.tensor(owners, device=self.device)
-        self._reserve(self.width)
+        return Reading(prompts, longest if tight else bucket.width(longest), self.device)
 
     def __len__(self) -> int:
-        return int(self.pads.shape[0])
+        return int(self.readings[0].pads.shape[0])
 
-    def _reserve(self, columns: int) -> None:
-        columns += BLOCK
-        self.positions = positions(self.pads, columns)
-        self.real = torch.arange(columns, device=self.device) >= self.pads[:, None]
+    @property
+    def prompts(self) -> Tensor:
+        """int64 [rows, columns]: what the first module reads, padded."""
+        return self.readings[self.reads[0]].prompts
 
     def feed(self, ids: Tensor, keep: int = 1) -> Tensor:
         """Append columns to every row.
@@ -111,25 +105,37 @@ class Batch:
         Returns:
             float32 [rows, keep, vocabulary rows], combined and masked.
         """
-        if ids.shape[1] > 1 and self.column and not self.feeding.chunks:
+        started = any(each.column for each in self.readings)
+        if ids.shape[1] > 1 and started and not self.feeding.chunks:
             parts = [self.feed(each) for each in ids.split(1, dim=1)]
             return torch.cat(parts[-keep:], 1)
-        stop = self.column + ids.shape[1]
-        if stop > self.positions.shape[1]:
-            self._reserve(stop)
-        real = self.real[:, :stop] if self.padded else None
+        return self._combine(self._run([ids] * len(self.readings), keep))
+
+    def _run(self, columns: Sequence[Tensor], keep: int) -> list[Tensor]:
+        """Feed each reading's columns to the modules that read it, if there are any; their logits.
+
+        Args:
+            columns: int64 [rows, columns] a reading.
+
+        Returns:
+            float32 [rows, keep, vocabulary rows] of each module that was fed.
+        """
+        for reading, ids in zip(self.readings, columns, strict=True):
+            reading.advance(ids.shape[1])
         logits = []
-        for stage in self.stages:
+        for stage, place in zip(self.stages, self.reads, strict=True):
+            ids, reading = columns[place], self.readings[place]
+            if not ids.shape[1]:
+                continue
             self.tick()  # outside of inference mode: it may run work of its own that writes weights
             if self.owners is not None:
                 cast("Routed", self.model).route(self.owners)
             with torch.inference_mode():
-                found = stage.run(ids, real, self.positions[:, :stop], keep)
+                found = stage.run(ids, reading.real, reading.positions, keep)
                 logits.append(found[..., : self.model.rows].float())
-        self.column = stop
-        with torch.inference_mode():
-            return self._combine(logits)
+        return logits
 
+    @torch.inference_mode()
     def _combine(self, logits: list[Tensor]) -> Tensor:
         if self.model.mixture is None:
             return logits[0]
@@ -154,31 +160,44 @@ class Batch:
         return again or not self.feeding.chunks or self.beyond_horizon(self.width)
 
     def read(
-        self, span: int = 1, values: int | None = None, whole: bool = False
+        self,
+        span: int = 1,
+        values: int | None = None,
+        whole: bool = False,
+        width: int | None = None,
     ) -> Iterator[tuple[int, Tensor]]:
         """Feed the prompts in chunks, yielding the logits of their last `span` columns.
+
+        Prompts of several widths end together: a module with shorter ones begins later.
 
         Args:
             whole: in one call, even if chunks are allowed.
             values: logits per position that scored chunks are sized for; by default this batch's
                 own.
+            width: chunks are those of a batch of so many columns; by default of this one.
 
         Yields:
-            (first column, logits float32 [rows, columns, vocabulary rows]) in order, covering
-            `span` columns.
+            (first column, of that width; logits float32 [rows, columns, vocabulary rows]) in order,
+            covering `span` columns.
         """
-        first = self.width - span
+        width = width or self.width
+        first = width - span
         chunk = max(1, PREFILL_TOKENS // len(self))
         scored = max(1, min(chunk, SCORED_VALUES // ((values or self.values) * len(self))))
         if whole or self.whole:
-            chunk = scored = self.width
+            chunk = scored = width
         start = 0
-        while start < self.width:
-            stop = min(start + chunk, max(start, first) + scored, self.width)
+        while start < width:
+            stop = min(start + chunk, max(start, first) + scored, width)
             keep = min(stop - start, max(1, stop - first))
-            logits = self.feed(self.prompts[:, start:stop], keep)
+            ahead = [width - each.width for each in self.readings]
+            parts = [
+                each.prompts[:, max(0, start - before) : max(0, stop - before)]
+                for each, before in zip(self.readings, ahead, strict=True)
+            ]
+            logits = self._run(parts, keep)
             if stop > first:
-                yield stop - keep, logits
+                yield stop - keep, self._combine(logits)
             start = stop
 
     def select(self, rows: Sequence[int]) -> None:
@@ -197,9 +216,6 @@ class Batch:
         return other
 
     def _keep(self, chosen: Tensor) -> None:
-        self.prompts = self.prompts.index_select(0, chosen)
-        self.pads = self.pads.index_select(0, chosen)
-        self.positions = self.positions.index_select(0, chosen)
-        self.real = self.real.index_select(0, chosen)
+        self.readings = tuple(each.taken(chosen) for each in self.readings)
         if self.owners is not None:
             self.owners = self.owners.index_select(0, chosen)

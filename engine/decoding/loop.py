@@ -19,7 +19,18 @@ from torch import Tensor
 
 import engine.decoding.trial
 from engine.decoding.batch import Batch
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, check_ids, no_tick
+from engine.decoding.inputs import (
+    CANONICAL,
+    NONE_OWN,
+    Bucket,
+    Fused,
+    Own,
+    Tick,
+    check_ids,
+    columns_of,
+    no_tick,
+    rows_of,
+)
 from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling, choose, row_keys
 from engine.decoding.soundness import NOT_FINITE, Unsound, alike, refuse_alike
@@ -59,6 +70,7 @@ def generate(
     bucket: Bucket = CANONICAL,
     tick: Tick = no_tick,
     on_tokens: Callable[[int, int], None] | None = None,
+    own: Own = NONE_OWN,
 ) -> list[Generation]:
     """Continue every prompt.
 
@@ -72,6 +84,7 @@ def generate(
         tick: called before each forward pass of each module; an exception from it ends the call.
         on_tokens: called with (prompt index, new id) for each token that is part of the result,
             before `stopped`.
+        own: what modules read instead of the prompts; what they are fed after it is the same.
 
     Returns:
         One generation per prompt, in the order of the prompts.
@@ -91,6 +104,7 @@ def generate(
         bucket=bucket,
         tick=tick,
         on_tokens=on_tokens,
+        own=own,
     )
     while True:
         try:
@@ -111,6 +125,7 @@ def steps(
     tick: Tick = no_tick,
     on_tokens: Callable[[int, int], None] | None = None,
     owners: Sequence[int] | None = None,
+    own: Own = NONE_OWN,
 ) -> Generator[None, None, list[Generation]]:
     """`generate` step by step: yields when every row of a batch has its next token, before that
     token is fed. While suspended, the modules may hold other weights; its own must be restored
@@ -118,7 +133,7 @@ def steps(
     """
     if max_new_tokens < 1:
         raise bad("max_new_tokens", f"expected 1 or more, got {max_new_tokens}")
-    check_ids(model, prompts, [max_new_tokens] * len(prompts), "new ones")
+    check_ids(model, prompts, [max_new_tokens] * len(prompts), "new ones", own)
     results: dict[int, Generation] = {}
 
     def ending(index: int, token: int, written: list[int]) -> Ended | None:
@@ -133,10 +148,11 @@ def steps(
 
     bucket = within_memory(bucket, model)
     numbers = range(len(prompts)) if owners is None else _numbered(owners)
-    for indices in bucket.batches([len(ids) + max_new_tokens for ids in prompts]):
+    longest, sizes = columns_of(model, prompts, own)
+    for indices in bucket.batches([each + max_new_tokens for each in longest], sizes):
         theirs = None if owners is None else [owners[index] for index in indices]
         rows = [prompts[index] for index in indices]
-        batch = Batch(model, rows, bucket, tick, owners=theirs)
+        batch = Batch(model, rows, bucket, tick, owners=theirs, own=rows_of(own, indices))
         (_, logits) = list(batch.read())[-1]
         alive = [(index, list[int]()) for index in indices]
         steered: dict[int, list[tuple[float, ...]]] = {index: [] for index in indices}

@@ -8,6 +8,7 @@ import torch
 
 from engine.decoding import batch as batch_module
 from engine.decoding import memory as memory_module
+from engine.decoding import reading as reading_module
 from engine.decoding.batch import Batch
 from engine.decoding.fusion import Mixture, combine, mix
 from engine.decoding.inputs import Bucket, no_tick
@@ -120,19 +121,19 @@ def test_small_prefill_chunks_change_nothing(tiny, runs, prompts, kind, monkeypa
 
 def test_tables_grow(fused, prompts, monkeypatch):
     whole = texts(fused, prompts[:8])
-    monkeypatch.setattr(batch_module, "BLOCK", 1)
+    monkeypatch.setattr(reading_module, "BLOCK", 1)
     assert texts(fused, prompts[:8]) == whole
 
 
 def test_the_comparison_sees_a_position_off_by_one(fused, prompts, monkeypatch):
     prompts = prompts[:16]
     alone = texts(fused, prompts, bucket=Bucket(1, 1))
-    right = batch_module.positions
+    right = reading_module.positions
 
     def wrong(pads, columns):
         return right(pads, columns) + (torch.arange(columns) >= 32)
 
-    monkeypatch.setattr(batch_module, "positions", wrong)
+    monkeypatch.setattr(reading_module, "positions", wrong)
     assert parted(fused, prompts, alone, texts(fused, prompts)) != []
 
 
