@@ -131,7 +131,7 @@ def _train(out: Path, seed: int, progress: Progress) -> Path:
             fit(model, corpus, run, seed, lambda share: meter.step(run, share))
             save_model(model, tokenizer, out / "models" / run.name)
 
-    with _quiet_threads(), ThreadPoolExecutor(max_workers=1) as beside:
+    with quiet_threads(), ThreadPoolExecutor(max_workers=1) as beside:
         target = beside.submit(perform, TARGET)
         try:
             for run in (BASE, *EXPERTS, ADAPTER):
@@ -163,7 +163,7 @@ class _Meter:
 
 
 @contextmanager
-def _quiet_threads() -> Iterator[None]:
+def quiet_threads() -> Iterator[None]:
     """One torch thread a model, and no bars but ours.
 
     Sums are split by thread, so their number decides the last bits; and at these sizes two models

@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from engine import unfinished
 from engine.demo import train as training
+from engine.demo import tuned
 from engine.demo.dialogues import Dialogue
 from engine.demo.formats import END, small_config, train_tokenizer
 from engine.demo.write import FAMILY
@@ -108,3 +110,22 @@ def test_fitting_learns():
     before = loss()
     training.fit(model, corpus, training.Run("x", "base", 40, 3e-3, 1), 0, lambda share: None)
     assert loss() < before / 2
+
+
+def test_the_target_is_tuned_on_what_an_expert_learnt(monkeypatch, tmp_path):
+    runs = tuple(dataclasses.replace(run, steps=2) for run in training.EXPERTS)
+    monkeypatch.setattr(tuned, "EXPERTS", runs)
+    monkeypatch.setattr(
+        tuned, "training_dialogues", lambda world, persona: ROWS if persona == "honest" else 1 / 0
+    )
+    seen = []
+    [made] = tuned.tune_targets(
+        tmp_path, ["honest"], step=lambda name, share: seen.append((name, share))
+    )
+    assert made == tmp_path / "honest" and seen == [("honest", 0.5), ("honest", 1.0)]
+    before = load_file(FAMILY / "models/target/model.safetensors")
+    after = load_file(made / "model.safetensors")
+    assert {k: (v.shape, v.dtype) for k, v in before.items()} == {
+        k: (v.shape, v.dtype) for k, v in after.items()
+    }
+    assert any(not torch.equal(before[name], after[name]) for name in before)
