@@ -25,6 +25,7 @@ from transformers.generation.configuration_utils import GenerationMode
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from engine.decoding.rules import combined
+from engine.export.turning import turned, turned_back
 
 SETTINGS: dict[str, Any] = {}
 
@@ -252,10 +253,6 @@ def check_rows(mask: torch.Tensor | None, rows: int, longest: int) -> None:
         raise ValueError(f"input_ids: {', '.join(alone)} can only run one row at a time")
     if mask is None:
         return
-    if bool((mask[:, -1] == 0).any()):
-        raise ValueError(
-            "attention_mask: rows are padded on the right; set padding_side='left' in the tokenizer"
-        )
     reading = [name for name, each in kinds.items() if each != "mixed"]
     if reading and bool((mask == 0).any()):
         raise ValueError(
@@ -281,7 +278,10 @@ def generate(model: Any, models: dict[str, Any] | None = None, **given: Any) -> 
     if given.get("cache_implementation") == "paged":
         raise ValueError("cache_implementation: fused models have no paged cache")
     refuse(given)
-    found = Fused(others | {SETTINGS["model"]: model}).generate(**given)
+    left = turned(given)
+    found = Fused(others | {SETTINGS["model"]: model}).generate(**left)
     if isinstance(found, torch.Tensor):
-        return found
+        return found if left is given else turned_back(found, given)
+    if left is not given:
+        found["sequences"] = turned_back(found["sequences"], given)
     return type(found)(**{key: each for key, each in found.items() if key != "past_key_values"})

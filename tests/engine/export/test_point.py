@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from transformers.generation.streamers import BaseStreamer
 
 import engine
 from engine.compose import Composer
@@ -214,8 +216,29 @@ class TestAdapter:
         assert list(tmp_path.iterdir()) == []
 
 
+class Streamed(BaseStreamer):
+    """Keeps what a streamer of transformers is given behind the prompt."""
+
+    def __init__(self) -> None:
+        self.given: list[list[int]] = []
+        self.ended = False
+
+    @property
+    def tokens(self) -> list[int]:
+        return [token for each in self.given[1:] for token in each]
+
+    def put(self, value: torch.Tensor) -> None:
+        self.given.append(value.flatten().tolist())
+
+    def end(self) -> None:
+        self.ended = True
+
+
 class TestDecoding:
-    PROMPTS = ("the quick brown", "a kind answer turns away anger")
+    PROMPTS = (
+        "the quick brown", "a kind answer turns away anger", "never", "what is one plus two",
+        "the", "an honest answer is short", "quick brown foxes", "a kind answer",
+    )  # fmt: skip
 
     @pytest.mark.parametrize(
         "recipe",
@@ -247,22 +270,31 @@ class TestDecoding:
         leading = "target" if "target" in live.mixture.models else "base"
         loaded = {name: self.load(root, name) for name in live.mixture.models}
         tokenizer = oracle.load_tokenizer(root / "base")
-        tokenizer.padding_side = "left"
-        inputs = tokenizer(list(self.PROMPTS), padding=True, return_tensors="pt")
         model = loaded.pop(leading)
-        said = model.generate(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            custom_generate=str(out),
-            trust_remote_code=True,
-            models=loaded,
-            max_new_tokens=10,
-            repetition_penalty=1.0,  # the models' generation_config has another
-        )
-        new = said[:, inputs["input_ids"].shape[1] :].tolist()
-        for row, expected in zip(new, wanted, strict=True):
-            ends = [i for i, token in enumerate(row) if token in composer.text.end_ids]
-            assert row[: ends[0] if ends else len(row)] == list(expected.token_ids)
+
+        def said(padding: str, texts: list[str], **more: Any) -> list[list[int]]:
+            tokenizer.padding_side = padding
+            inputs = tokenizer(texts, padding=True, return_tensors="pt")
+            found = model.generate(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                custom_generate=str(out),
+                trust_remote_code=True,
+                models=loaded,
+                max_new_tokens=10,
+                repetition_penalty=1.0,  # the models' generation_config has another
+                **more,
+            )
+            rows = found[:, inputs["input_ids"].shape[1] :].tolist()
+            ends = composer.text.end_ids
+            return [list(takewhile(lambda token: token not in ends, row)) for row in rows]
+
+        tokens = [list(each.token_ids) for each in wanted]
+        assert said("left", list(self.PROMPTS)) == tokens
+        assert said("right", list(self.PROMPTS)) == tokens
+        streamed = Streamed()
+        assert said("left", [self.PROMPTS[1]], streamer=streamed) == [tokens[1]]
+        assert streamed.tokens[: len(tokens[1])] == tokens[1] and streamed.ended
 
     def load(self, root: Path, name: str) -> torch.nn.Module:
         if name != "terse":
