@@ -30,6 +30,7 @@ from engine.family.live_depth import live_depth
 from engine.family.loading import load_module
 from engine.family.memory import extra_elements, running_elements
 from engine.family.text import Text
+from engine.family.texts import Texts
 from engine.merging.adapters import AdapterModel, beside, runs_unmerged
 from engine.merging.bases import Bases
 from engine.merging.basis import Basis, Tensors, nothing
@@ -79,6 +80,7 @@ class Composer:
         self.live: ComposedModel | None = None
         self._tick: Callable[[], None] = nothing
         self._modules: dict[str, PreTrainedModel] = {}
+        self._texts = Texts(family)
         self._merged: MergedModel | None = None
         self._adapters: AdapterModel | None = None
         self.pruner = Pruner()
@@ -188,10 +190,10 @@ class Composer:
 
     # ---- parts, made when first needed --------------------------------------------------------
 
-    @cached_property
+    @property
     def text(self) -> Text:
         """The family's tokenizer; raises `BadInput` if transformers cannot load it."""
-        return Text(self.family)
+        return self._texts.plain
 
     @cached_property
     def tensors(self) -> Tensors:
@@ -278,16 +280,17 @@ class Composer:
         modules = tuple(self._plain(name) for name in mixture.models)
         pairs = zip(mixture.models, modules, strict=True)
         counts = [running_elements(self.family.models[name], module) for name, module in pairs]
-        rows = min(logit_rows(module) for module in modules)
         alone = recipe.unmerged is not None
+        text, own = self._texts.of_passes(mixture.passes)
         return ComposedModel(
             recipe=recipe,
             modules=modules,
             mixture=None if alone else mixture,
             vocabulary=None if alone else self.text.size,
-            rows=None if alone else rows,
+            rows=None if alone else min(map(logit_rows, modules)),
             cost=math.fsum(counts) / self.family.base.parameters,
-            text=self.text,
+            text=text,
+            own=own,
         )
 
 

@@ -26,7 +26,8 @@ class ComposedModel:
         vocabulary: ids from here on are masked after combining; None masks nothing.
         rows: logits of every module are cut to these common rows; None cuts nothing.
         cost: parameters run per generated token ÷ the base's.
-        text: the family's tokenizer, template and end tokens.
+        text: the family's tokenizer, template and end tokens; of one model, with its own words.
+        own: place of a module -> the same with the words that it reads instead.
         coefficients: of weight space, times the strength.
         mixtures: the coefficients of each recipe, where rows of a batch are of different ones.
         route: says which of the mixtures each row of the next forward is of; int64 [rows].
@@ -39,6 +40,7 @@ class ComposedModel:
     rows: int | None
     cost: float
     text: Text
+    own: Mapping[int, Text] = field(default_factory=dict)
     coefficients: Mapping[str, float] = field(default_factory=dict)
     mixtures: tuple[Mapping[str, float], ...] = ()
     route: Callable[[Tensor], None] | None = None

@@ -40,6 +40,7 @@ class Names:
         layers: how many its models have; 0 where that is not known, or cannot be.
         no_layers: why its layers cannot be told; empty where they can, or nobody has looked.
         rows: the objectives that merged weights can be pruned on; None where there is no study.
+        own_words: models that read prompts of their own.
     """
 
     experts: tuple[str, ...]
@@ -47,6 +48,7 @@ class Names:
     layers: int = 0
     no_layers: str = ""
     rows: Rows | None = field(default=None, compare=False, repr=False)
+    own_words: frozenset[str] = frozenset()
 
     @property
     def models(self) -> tuple[str, ...]:

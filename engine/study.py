@@ -19,58 +19,29 @@ from engine.bands import plain
 from engine.errors import BadInput, bad, kind_of, unknown
 from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
 from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options, data_place
+from engine.study_family import FAMILY_KEYS, RESERVED_NAMES, TOWERS, FamilySpec, wordings
 from engine.study_file import CHAT_KEYS, Reader, frozen, study_file
+
+__all__ = [
+    "Direction",
+    "FamilySpec",
+    "Objective",
+    "Split",
+    "Study",
+    "load_study",
+    "objective_of_document",
+    "study_of_document",
+]
 
 Direction = Literal["maximize", "minimize"]
 Split = Literal["explore", "report"]
 
-RESERVED_NAMES = ("base", "target")
-"""Models of every family, which no expert is called."""
-
 STUDY_KEYS = ("study", "family", "objectives", "ranges")
-FAMILY_KEYS = ("base", "experts", "target", "tokenizer", "towers")
-TOWERS = ("base", "merge")
 OBJECTIVE_KEYS = (
     "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
     "report_fraction", "report_data", "temperature", "top_p", "top_k", "seed", *DATA_KEYS,
     *CHAT_KEYS,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class FamilySpec:
-    """Where the models of a family lie; nothing is opened.
-
-    Attributes:
-        experts: name -> directory, in the order of the file; full checkpoints and LoRA adapters.
-        tokenizer: "base" or an expert's name: whose tokenizer, template, generation_config; "" for
-            the one with the most tokens, where weights alone are merged.
-        towers: what becomes of the other towers of multimodal checkpoints (vision, audio, and what
-            joins them to the text): "base" leaves them as the base has them, "merge" merges them.
-    """
-
-    base: Path
-    experts: Mapping[str, Path]
-    target: Path | None = None
-    tokenizer: str = "base"
-    towers: str = "base"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "experts", FrozenDict(self.experts))
-
-    @property
-    def names(self) -> Names:
-        return Names(tuple(self.experts), self.target is not None)
-
-    def path_of(self, name: str) -> Path:
-        """Directory of a model by its name; raises `BadInput` with near matches."""
-        if name == "base":
-            return self.base
-        if name == "target" and self.target is not None:
-            return self.target
-        if name not in self.experts:
-            raise unknown("family", "model", name, self.names.models)
-        return self.experts[name]
 
 
 @dataclass(frozen=True)
@@ -160,16 +131,17 @@ class _StudyReader(Reader):
         towers = data.get("towers", "base")
         if towers not in TOWERS:
             self.unknown("family.towers", "choice", towers, TOWERS)
+        target = None if data.get("target") is None else self.model(data["target"], "family.target")
+        models = ("base", *(() if target is None else ("target",)), *experts)
         return FamilySpec(
             base=self.model(data.get("base", "?"), "family.base"),
             experts={
                 name: self.model(value, f"family.experts.{name}") for name, value in experts.items()
             },
-            target=self.model(data["target"], "family.target")
-            if data.get("target") is not None
-            else None,
+            target=target,
             tokenizer=str(tokenizer),
             towers=str(towers),
+            templates=wordings(self, data.get("templates"), models),
         )
 
     def objective(self, data: Any, index: int) -> Objective | None:

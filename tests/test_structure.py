@@ -29,6 +29,7 @@ FLOORS = (
     (
         "engine.study",
         "engine.study_data",
+        "engine.study_family",
         "engine.study_file",
         "engine.recipe",
         "engine.method",

@@ -32,17 +32,27 @@ class Mixture:
     """The models that run at every token, and their weights.
 
     Attributes:
-        models: names of the family, each once; logits are accumulated in this order.
+        models: names of the family; logits are accumulated in this order. One may stand there
+            twice where it reads other words the second time.
         weights: one per model, none of them 0 but that of a model which only filters; above 0 for
             a kind that takes their logarithm.
         kind: how the logits are combined, see `engine.decoding.rules`.
         options: of the kind, each a name and a number.
+        instead: for each model what it reads in place of its own system message, under chat, or of
+            its prefix, without; None for its own words. () where all read their own.
     """
 
     models: tuple[str, ...]
     weights: tuple[float, ...]
     kind: Kind = "linear"
     options: tuple[tuple[str, float], ...] = ()
+    instead: tuple[str | None, ...] = ()
+
+    @property
+    def passes(self) -> tuple[tuple[str, str | None], ...]:
+        """Of each pass the model and what it reads instead."""
+        instead = self.instead or (None,) * len(self.models)
+        return tuple(zip(self.models, instead, strict=True))
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -55,7 +65,7 @@ class Mixture:
     def __post_init__(self) -> None:
         if not self.models or len(self.models) != len(self.weights):
             raise ValueError(f"a mixture needs one weight per model: {self.models}, {self.weights}")
-        if len(set(self.models)) != len(self.models):
+        if len(set(self.passes)) != len(self.models):
             raise ValueError(f"a model is listed twice: {self.models}")
         needed = self.weights[1:] if self.kind in FILTERING else self.weights
         if not all(map(math.isfinite, self.weights)) or 0.0 in needed:
@@ -64,10 +74,14 @@ class Mixture:
             raise ValueError(f"{self.kind} takes the logarithm of its weights: {self.weights}")
 
 
-def mix(terms: Iterable[tuple[str, float]], kind: Kind = "linear", **options: float) -> Mixture:
+Said = str | tuple[str, str]
+"""A model in its own words, or with what it reads instead of them."""
+
+
+def mix(terms: Iterable[tuple[Said, float]], kind: Kind = "linear", **options: float) -> Mixture:
     """The mixture of (model, weight) terms: a model's terms are added up, weight 0 drops it, unless
     it is the first and filters."""
-    parts: dict[str, list[float]] = {}
+    parts: dict[Said, list[float]] = {}
     for model, weight in terms:
         parts.setdefault(model, []).append(weight)
     totals = {model: math.fsum(weights) for model, weights in parts.items()}
@@ -76,7 +90,10 @@ def mix(terms: Iterable[tuple[str, float]], kind: Kind = "linear", **options: fl
         for place, (model, weight) in enumerate(totals.items())
         if abs(weight) > NOTHING or (kind in FILTERING and not place)
     }
-    return Mixture(tuple(kept), tuple(kept.values()), kind, tuple(options.items()))
+    pairs = [(each, None) if isinstance(each, str) else each for each in kept]
+    instead = tuple(other for _, other in pairs) if any(o is not None for _, o in pairs) else ()
+    models = tuple(name for name, _ in pairs)
+    return Mixture(models, tuple(kept.values()), kind, tuple(options.items()), instead)
 
 
 def combine(

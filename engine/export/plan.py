@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.bands import plain
+from engine.decoding.fusion import Mixture
 from engine.export.card import (
     MANIFEST,
     CardScore,
@@ -36,6 +37,7 @@ from engine.export.layout import (
 from engine.export.mergekit import mergekit_text
 from engine.family.adapter import LoraPair
 from engine.family.compatibility import Family
+from engine.family.words import Words
 from engine.method import find_method
 from engine.recipe import Recipe
 
@@ -140,10 +142,27 @@ def plan_export(
 
 def runs(family: Family, recipe: Recipe) -> tuple[str, ...]:
     """The models that a logit-space recipe runs at every token, the leading one in front."""
+    models = tuple(dict.fromkeys(_mixture(family, recipe).models))
+    first = leading(models)
+    return (first, *(name for name in models if name != first))
+
+
+def read_otherwise(family: Family, recipe: Recipe) -> tuple[str, ...]:
+    """Models of a logit-space recipe that read other prompts than its first one; none elsewhere."""
+    if find_method(recipe.method).space != "logit":
+        return ()
+    passes = _mixture(family, recipe).passes
+    plain = {name: family.words.get(name, Words(name)) for name, _ in passes}
+    read = [
+        (name, plain[name].as_dict() if other is None else (name, other)) for name, other in passes
+    ]
+    return tuple(dict.fromkeys(name for name, said in read if said != read[0][1]))
+
+
+def _mixture(family: Family, recipe: Recipe) -> Mixture:
     method = find_method(recipe.method)
-    mixture = method.build(recipe.coefficients, family.names, **dict(recipe.parameters))
-    first = leading(mixture.models)
-    return (first, *(name for name in mixture.models if name != first))
+    found: Mixture = method.build(recipe.coefficients, family.names, **dict(recipe.parameters))
+    return found
 
 
 def leading(models: Sequence[str]) -> str:

@@ -23,16 +23,12 @@ from engine.family.fit import align_forms
 from engine.family.own_code import code_note, unknown_class
 from engine.family.placing import place_adapter
 from engine.family.settings import compare_config
-from engine.family.structure import (
-    Structure,
-    align_heads,
-    align_names,
-    merge_structure,
-)
+from engine.family.structure import Structure, align_heads, align_names, merge_structure
 from engine.family.ties import pairs_of
 from engine.family.tokenizer import TokenizerFiles, config_end_ids
 from engine.family.tokenizers import open_tokenizers, widest
 from engine.family.vocabulary import VocabularyRows, tokenizer_notes
+from engine.family.words import Words, words_of
 from engine.recipe import FrozenDict, Names
 from engine.study import FamilySpec
 
@@ -56,6 +52,7 @@ class Family:
         tied: stored output projection -> the embedding that it is; such tensors are not merged on
             their own.
         end_ids: ids that end a text.
+        words: of each model that has its own around its prompts.
         notes: what is allowed but worth knowing, as sentences.
     """
 
@@ -71,6 +68,7 @@ class Family:
     vocabulary_tensors: Mapping[str, VocabularyRows] = field(default_factory=FrozenDict)
     tied: Mapping[str, str] = field(default_factory=FrozenDict)
     end_ids: frozenset[int] = frozenset()
+    words: Mapping[str, Words] = field(default_factory=FrozenDict)
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -214,11 +212,14 @@ class _Inspection:
                 "Set `tokenizer:` to a model whose ids all have rows, or add the expert that has "
                 "them.",
             )
+        words, unread = words_of(self.spec)
+        self.problems += unread
         if self.problems:
             return None
         if chosen is not None:
-            self.notes += tokenizer_notes(tokenizers, self.spec.tokenizer)
-        return self._family(base, experts, target, chosen, structure, merged_rows)
+            self.notes += tokenizer_notes(tokenizers, self.spec.tokenizer, words)
+        found = self._family(base, experts, target, chosen, structure, merged_rows)
+        return replace(found, words=FrozenDict(words))
 
     def _family(
         self,

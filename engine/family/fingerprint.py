@@ -215,7 +215,8 @@ def family_fingerprint(family: Family, workspace: Path, tick: Callable[[], None]
 def fingerprint_of(family: Family, models: Mapping[str, str]) -> str:
     """sha256 of all that scores of a family depend on: models by name, tokenizer files.
 
-    The tokenizer's files include chat template and generation_config. Where models lie and the
+    The tokenizer's files include chat template and generation_config; the words of models that have
+    their own count beside them. Where models lie and the
     order of the experts do not matter, except for the order in which they supply vocabulary rows.
 
     Args:
@@ -234,4 +235,6 @@ def fingerprint_of(family: Family, models: Mapping[str, str]) -> str:
     }
     if family.spec.towers != "base" and family.base.towers:
         data["towers"] = family.spec.towers
+    if family.words:
+        data["words"] = {name: each.as_dict() for name, each in sorted(family.words.items())}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

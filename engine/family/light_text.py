@@ -7,6 +7,7 @@ by `engine.family.text`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from engine.errors import BadInput, Problem, first_line, is_panic
 from engine.family.compatibility import Family
 from engine.family.dated import pinned
 from engine.family.templates import NoUse, rendered
+from engine.family.words import FAMILY, Words
 from engine.json_reading import read_object
 
 _PROBE = "a"
@@ -28,7 +30,11 @@ class LightText:
 
     Attributes:
         window: positions of the family's shortest model; None if no configuration says it.
+        words: what is put around prompts: the family's, or a model's own.
+        others: the same tokenizer with the words of each model that has its own.
     """
+
+    words: Words = FAMILY
 
     def __init__(self, family: Family) -> None:
         if family.tokenizer is None:
@@ -43,6 +49,25 @@ class LightText:
             if isinstance(value := model.setting(key), int) and not isinstance(value, bool)
         ]
         self.window: int | None = min((each for each in found if each > 0), default=None)
+        self.others: tuple[LightText, ...] = tuple(map(self._worded, family.words.values()))
+
+    def _worded(self, words: Words) -> LightText:
+        other = copy.copy(self)
+        other.words, other.others = words, ()
+        if words.template is not None:
+            other.where = f"template of {words.model} ({words.file})"
+        return other
+
+    @property
+    def whose(self) -> str:
+        """In front of what is said of a model's own words."""
+        return f"{self.words.model}: " if self.words.model else ""
+
+    @property
+    def template(self) -> str | None:
+        """The chat template that renders; None if there is none."""
+        own = self.words.template
+        return self.files.chat_template if own is None else own
 
     @cached_property
     def named(self) -> dict[str, str]:
@@ -59,7 +84,8 @@ class LightText:
     @property
     def problems(self) -> list[Problem]:
         """What is wrong with tokenizer and template, whatever the data."""
-        return [each for each in (self._unopened, self.problem) if each is not None]
+        found = [self._unopened, self.problem, *(each.problem for each in self.others)]
+        return [each for each in found if each is not None]
 
     @property
     def _unopened(self) -> Problem | None:
@@ -71,7 +97,7 @@ class LightText:
     def problem(self) -> Problem | None:
         """Why the chat template is no use at all: it does not parse, or no limit holds it; None
         if it is, and if there is none."""
-        if self.files.chat_template is None:
+        if self.template is None:
             return None
         try:
             self.render([{"role": "user", "content": _PROBE}], {})
@@ -96,8 +122,11 @@ class LightText:
         self, chats: Sequence[Sequence[Mapping[str, Any]]], variables: Mapping[str, Any]
     ) -> list[str | BadInput]:
         """The text of each conversation, or why it has none."""
-        template = pinned(self.files.chat_template or "")
-        return rendered(self.files, self.where, template, {**self.named, **variables}, chats)
+        words = self.words
+        said = [words.spoken(messages) for messages in chats]
+        template, file = pinned(self.template or ""), words.template and words.file
+        given = {**self.named, **variables}
+        return rendered(self.files, self.where, template, given, said, file or None)
 
     @cached_property
     def _tokenizer(self) -> Any:

@@ -12,6 +12,7 @@ from engine.errors import BadInput, Problem
 from engine.family.tokenizer import TokenizerFiles
 
 _ANOTHER = "Correct the template, or set `tokenizer:` to another model."
+_OWN = "Correct the template, or take it out of `templates:`."
 
 
 class NoUse(BadInput):
@@ -37,16 +38,18 @@ def rendered(
     template: str,
     given: Mapping[str, Any],
     chats: Sequence[Sequence[Mapping[str, Any]]],
+    own: Path | None = None,
 ) -> list[str | BadInput]:
     """The text of each conversation, up to where the assistant speaks, or why it has none.
 
     Args:
+        own: the file of a model's own template, where this is one.
         where: what a message names as its place, beside file and line.
         given: what the template may look at beside the messages.
     """
 
     def told(failed: apart.Failed) -> BadInput:
-        file = template_file(files)
+        file = own or template_file(files)
         line = "" if failed.line is None or file.suffix != ".jinja" else f":{failed.line}"
         place = f"{where}: {file.name}{line}"
         if failed.kind == "syntax":
@@ -58,7 +61,7 @@ def rendered(
             return BadInput(Problem(place, what, "Correct the messages."))
         if failed.line is not None and not line:
             what += f" in line {failed.line} of the template"
-        return NoUse(Problem(place, what, _ANOTHER))
+        return NoUse(Problem(place, what, _OWN if own else _ANOTHER))
 
     found = apart.render(template, given, chats)
     return [told(each) if isinstance(each, apart.Failed) else each for each in found]

@@ -9,6 +9,7 @@ tokens from files (`engine.family.tokenizer`).
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from engine.errors import BadInput, bad, first_line, is_panic
 from engine.family.compatibility import Family
 from engine.family.dated import pinned, uses_date
 from engine.family.templates import rendered
+from engine.family.words import FAMILY, Words
 
 _PROBE = "a"
 """A text whose tokens tell the special ones beside it."""
@@ -51,7 +53,10 @@ class Text:
         end_ids: ids that end a text: of generation_config, config and tokenizer.
         opening: ids that the tokenizer puts in front of a text.
         size: one more than the highest id; `len(tokenizer)` where ids have no gaps.
+        words: what is put around prompts: the family's, or a model's own.
     """
+
+    words: Words = FAMILY
 
     def __init__(self, family: Family) -> None:
         if family.tokenizer is None:
@@ -111,9 +116,17 @@ class Text:
             )
         return min(self.end_ids)
 
+    def worded(self, words: Words) -> Text:
+        """The same tokenizer with a model's own words around prompts."""
+        other = copy.copy(self)
+        other.words = words
+        if words.template is not None:
+            other.where = f"template of {words.model} ({words.file})"
+        return other
+
     @property
     def has_chat_template(self) -> bool:
-        return bool(self.tokenizer.chat_template)
+        return self.words.template is not None or bool(self.tokenizer.chat_template)
 
     @property
     def before_all(self) -> int | None:
@@ -130,10 +143,15 @@ class Text:
     def encode(
         self, prompt: str, chat: bool = False, variables: Mapping[str, Any] = _NONE
     ) -> list[int]:
-        """Ids of a prompt: as it is, with the tokenizer's opening tokens, or as a user message."""
+        """Ids of a prompt: behind the prefix, with the tokenizer's opening tokens, or as a user
+        message."""
         if chat:
             return self.encode_messages([{"role": "user", "content": prompt}], variables)
-        return self.opened(self.continuation(prompt))
+        return self.opened(self.continuation(self.prefixed(prompt)))
+
+    def prefixed(self, prompt: str) -> str:
+        """A prompt as it is fed without chat."""
+        return self.words.prefix + prompt
 
     def encode_messages(
         self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any] = _NONE
@@ -171,9 +189,13 @@ class Text:
     ) -> list[str | BadInput]:
         """The text of each conversation, or why it has none; many at once are cheap."""
         named = {key: _written(each) for key, each in self.tokenizer.special_tokens_map.items()}
-        chats = [[thawed(each) for each in messages] for messages in chats]
-        template = self.tokenizer.get_chat_template()
-        return rendered(self.files, self.where, template, {**named, **thawed(variables)}, chats)
+        words = self.words
+        chats = [[thawed(each) for each in words.spoken(messages)] for messages in chats]
+        template = words.template
+        template = self.tokenizer.get_chat_template() if template is None else pinned(template)
+        given = {**named, **thawed(variables)}
+        file = None if words.template is None else words.file
+        return rendered(self.files, self.where, template, given, chats, file)
 
     def continuation(self, text: str) -> list[int]:
         """Ids of a text that goes on from what is there: no special tokens are added."""

@@ -10,7 +10,7 @@ Rows differ because a fine-tune added tokens or because rows were padded to a mu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from engine.errors import Problem
@@ -87,11 +87,14 @@ def token_problems(tokenizers: Mapping[str, TokenizerFiles]) -> list[Problem]:
     return problems
 
 
-def tokenizer_notes(tokenizers: Mapping[str, TokenizerFiles], chosen: str) -> list[str]:
+def tokenizer_notes(
+    tokenizers: Mapping[str, TokenizerFiles], chosen: str, words: Container[str] = ()
+) -> list[str]:
     """What to know of tokenizers that go together: tokens and templates that only others have.
 
     Args:
         chosen: the model that `tokenizer:` names.
+        words: models that have words of their own.
     """
     family = tokenizers[chosen]
     notes = []
@@ -103,11 +106,12 @@ def tokenizer_notes(tokenizers: Mapping[str, TokenizerFiles], chosen: str) -> li
                 f"never contain them, and exports get the tokenizer of {chosen}. `tokenizer: "
                 f"{name}` includes them."
             )
-        if files.chat_template and files.chat_template != family.chat_template:
+        other = files.chat_template and files.chat_template != family.chat_template
+        if other and name not in words:
             whose = f"{chosen}'s" if family.chat_template else f"none: {chosen} has none"
             notes.append(
                 f"{name}: its chat template differs from the family's; with chat, every model is "
-                f"prompted through that of {whose}."
+                f"prompted through that of {whose}, unless `templates:` gives it one of its own."
             )
     if uses_date(family.chat_template):
         notes.append(

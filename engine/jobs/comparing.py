@@ -255,16 +255,18 @@ class _Columns:
         for column in writer.columns:
             column.state = "writing"
         request, text = self._request, self._composer.text
+        ids, own = request.read_by(writer.model)
         writer.loop = steps(
             writer.model,
-            self._ids * count,
+            ids * count,
             max_new_tokens=request.max_new_tokens,
             end_ids=text.end_ids,
             sampling=request.sampling,
             stopped=StopWatch(request.stops, text.decode) if request.stops else None,
             tick=self._tick,
             on_tokens=partial(self._take, writer),
-            owners=[n for n in range(count) for _ in self._ids] if count > 1 else None,
+            owners=[n for n in range(count) for _ in ids] if count > 1 else None,
+            own={place: each * count for place, each in own.items()},
         )
         return writer.loop
 
@@ -274,13 +276,11 @@ class _Columns:
         self._stream(first + prompt, token)
 
     def _finish(self, writer: _Writer, generations: Sequence[Generation]) -> None:
-        decode, count = self._composer.text.decode, len(self._ids)
+        decode, count, stops = self._composer.text.decode, len(self._ids), self._request.stops
         for place, column in enumerate(writer.columns):
             first = self.all.index(column) * count
             column.generations = generations[place * count : (place + 1) * count]
-            column.texts = [
-                cut(decode(each.token_ids), self._request.stops) for each in column.generations
-            ]
+            column.texts = [cut(decode(each.token_ids), stops) for each in column.generations]
             if writer.model is not None:
                 column.strengths = [strengths_of(writer.model, e) for e in column.generations]
             column.state = "done"

@@ -83,6 +83,11 @@ class Request:
             for each in self.prompts
         ]
 
+    def read_by(self, model: ComposedModel) -> tuple[list[list[int]], dict[int, list[list[int]]]]:
+        """Token ids of the prompts, and what modules read instead; raises as `encoded`."""
+        own = {place: self.encoded(text) for place, text in model.own.items()}
+        return self.encoded(model.text), own
+
 
 def request_of(payload: Mapping[str, Any]) -> Request:
     """The request that a payload holds.
@@ -147,15 +152,17 @@ def generate_texts(
         recipe = recipe_of(payload.get("recipe"), opened, study)
         model = opened.composer.compose(recipe, telling(opened.composer, emit, tick))
         text, stops = model.text, request.stops
+        prompts, own = request.read_by(model)
         generations = generate(
             model,
-            request.encoded(text),
+            prompts,
             max_new_tokens=request.max_new_tokens,
             end_ids=text.end_ids,
             sampling=request.sampling,
             stopped=StopWatch(stops, text.decode) if stops else None,
             tick=tick,
             on_tokens=Stream(emit, text, stops),
+            own=own,
         )
         texts = [cut(text.decode(each.token_ids), stops) for each in generations]
         emit("text", {"texts": {str(index): each for index, each in enumerate(texts)}})

@@ -37,19 +37,20 @@ Signature = tuple[tuple[str, int, int, int], ...]
 
 
 def signature(spec: FamilySpec) -> Signature:
-    """Path, size, mtime and inode of every file of a family's directories; misses nothing that a
-    copy or a training run does to them."""
-    found = []
+    """Path, size, mtime and inode of every file of a family's directories, and of its templates;
+    misses nothing that a copy, an editor or a training run does to them."""
+    files = [each.template for each in spec.templates.values() if each.template is not None]
     for name in spec.names.models:
         place = spec.path_of(name)
-        for directory, _, files in os.walk(place) if place.is_dir() else ():
-            for file in files:
-                path = Path(directory) / file
-                try:
-                    stat = path.stat()
-                except FileNotFoundError:
-                    continue
-                found.append((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
+        for directory, _, names in os.walk(place) if place.is_dir() else ():
+            files += [Path(directory) / each for each in names]
+    found = []
+    for path in files:
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        found.append((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
     return tuple(sorted(found))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, no_tick
+from engine.decoding.inputs import CANONICAL, NONE_OWN, Bucket, Fused, Own, Tick, no_tick, rows_of
 from engine.decoding.teacher_forced import choice_log_probs, log_probs
 from engine.scoring.encoding import Halves, Ids
 
@@ -47,27 +47,35 @@ def choice_sums(
     *,
     bucket: Bucket = CANONICAL,
     tick: Tick = no_tick,
+    own: Own = NONE_OWN,
 ) -> list[tuple[float, ...]]:
     """Σ log p of each row's choices.
+
+    Args:
+        own: what modules read first in each row, before any of its choices.
 
     Raises:
         BadInput: as for `choice_log_probs`.
     """
     results: list[tuple[float, ...]] = [()] * len(rows)
     stems = [common([prompt for prompt, _ in pairs]) for pairs in rows]
-    shared = [place for place, stem in enumerate(stems) if stem]
+    whole = [not own or all(prompt == stem for prompt, _ in pairs)
+             for stem, pairs in zip(stems, rows, strict=True)]  # fmt: skip
+    shared = [place for place, stem in enumerate(stems) if stem and whole[place]]
     tails = [
         [(*prompt[len(stems[place]) :], *ids) for prompt, ids in rows[place]] for place in shared
     ]
     found = choice_log_probs(
-        model, [stems[place] for place in shared], tails, bucket=bucket, tick=tick
-    )
+        model, [stems[place] for place in shared], tails, bucket=bucket, tick=tick,
+        own=rows_of(own, shared),
+    )  # fmt: skip
     for place, parts in zip(shared, found, strict=True):
         results[place] = tuple(_sums(parts, rows[place]))
-    apart = [place for place, stem in enumerate(stems) if not stem]
-    for place in apart:  # nothing in common, not even an opening token
+    # nothing in common, not even an opening token; or what others read leaves out the rest
+    for place in sorted(set(range(len(rows))) - set(shared)):
         prompts, ids = [list(each) for each in zip(*rows[place], strict=True)]
-        parts = log_probs(model, prompts, ids, bucket=bucket, tick=tick)
+        theirs = rows_of(own, [place] * len(ids))
+        parts = log_probs(model, prompts, ids, bucket=bucket, tick=tick, own=theirs)
         results[place] = tuple(_sums(parts, rows[place]))
     return results
 

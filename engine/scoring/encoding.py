@@ -42,6 +42,7 @@ class TextCodec(Protocol):
     def end_token(self) -> int: ...
     @property
     def before_all(self) -> int | None: ...
+    def prefixed(self, prompt: str) -> str: ...
     def opened(self, ids: Sequence[int]) -> list[int]: ...
     def encode(self, prompt: str, chat: bool) -> list[int]: ...
     def render_all(
@@ -98,7 +99,7 @@ class Encoder:
     def _rendered(self, row: Row, objective: Objective) -> str:
         """The text of a prompt, through the template where one writes it."""
         if not templated(row, objective):
-            return row.prompt or ""
+            return self.text.prefixed(row.prompt or "")
         key = ("text", *self._key(row, objective))
         found = self._known.get(key)
         if found is None:
@@ -139,18 +140,46 @@ class Encoder:
             found = self._remember(key, tuple(ids))
         return found
 
-    def pair(self, row: Row, objective: Objective, follows: str) -> Halves:
-        """A prompt and what follows it."""
-        between = delimiter(row, objective, follows)
-        key = (*self._key(row, objective), between, follows)
+    def end(self, row: Row, objective: Objective) -> str:
+        """The whitespace that a prompt ends with."""
+        prompt = self._rendered(row, objective)
+        return prompt[len(prompt.rstrip()) :]
+
+    def before(self, row: Row, objective: Objective, space: int) -> Ids:
+        """A prompt without as many characters at its end, for a model that reads another prompt
+        than the one whose end is scored.
+
+        Where nothing is left it is what stands before a text that nothing opens.
+        """
+        key = ("before", space, *self._key(row, objective))
         found = self._known.get(key)
         if found is None:
             prompt = self._rendered(row, objective)
-            found = self._remember(key, self._split(prompt, f"{between}{follows}"))
+            ids = self.text.opened(self.text.continuation(prompt[: len(prompt) - space]))
+            if not ids and self.text.before_all is not None:
+                ids = [self.text.before_all]
+            found = self._remember(key, tuple(ids))
         return found
 
-    def _split(self, prompt: str, follows: str) -> Halves:
-        ids, place = self.text.split(prompt + follows, len(prompt.rstrip()))
+    def pair(
+        self, row: Row, objective: Objective, follows: str, space: int | None = None
+    ) -> Halves:
+        """A prompt and what follows it.
+
+        Args:
+            space: characters of the prompt's end that go with what follows; None: all whitespace.
+        """
+        between = delimiter(row, objective, follows)
+        key = (*self._key(row, objective), between, follows, space)
+        found = self._known.get(key)
+        if found is None:
+            prompt = self._rendered(row, objective)
+            before = len(prompt.rstrip()) if space is None else len(prompt) - space
+            found = self._remember(key, self._split(prompt, f"{between}{follows}", before))
+        return found
+
+    def _split(self, prompt: str, follows: str, before: int) -> Halves:
+        ids, place = self.text.split(prompt + follows, before)
         missing = len(self.text.opened(ids)) - len(ids)
         # an opening that the text itself begins with stands before what is scored
         place += missing or max(0, len(self.text.opened([])) - place)
@@ -160,23 +189,25 @@ class Encoder:
             ids = ids if ids[:1] == [self.text.before_all] else [self.text.before_all, *ids]
         return tuple(ids[:place]), tuple(ids[place:])
 
-    def target(self, row: Row, objective: Objective) -> Halves:
+    def target(self, row: Row, objective: Objective, space: int | None = None) -> Halves:
         """The first target behind its prompt, the end token last where a template wrote that."""
-        prompt, ids = self.pair(row, objective, row.targets[0])
+        prompt, ids = self.pair(row, objective, row.targets[0], space)
         if templated(row, objective) and ids[-1:] != (self.text.end_token,):
             ids = (*ids, self.text.end_token)
         return prompt, ids
 
-    def choices(self, row: Row, objective: Objective) -> tuple[Halves, ...]:
+    def choices(
+        self, row: Row, objective: Objective, space: int | None = None
+    ) -> tuple[Halves, ...]:
         """Each choice behind the prompt."""
-        return tuple(self.pair(row, objective, choice) for choice in row.choices)
+        return tuple(self.pair(row, objective, choice, space) for choice in row.choices)
 
     def unconditional(self, row: Row, objective: Objective) -> tuple[Halves, ...]:
         """The choices with their delimiter and no prompt, as in lm-eval's acc_mutual_info."""
         texts = [delimiter(row, objective, choice) + choice for choice in row.choices]
         keys = [("alone", text) for text in texts]
         return tuple(
-            self._known.get(key) or self._remember(key, self._split("", text))
+            self._known.get(key) or self._remember(key, self._split("", text, 0))
             for key, text in zip(keys, texts, strict=True)
         )
 

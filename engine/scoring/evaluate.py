@@ -15,10 +15,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any
 
-from engine.decoding.inputs import CANONICAL, Bucket, Fused, Tick, no_tick
-from engine.decoding.loop import Generation, generate
+from engine.decoding.inputs import (
+    CANONICAL,
+    Bucket,
+    Tick,
+    columns_of,
+    no_tick,
+    rows_of,
+)
+from engine.decoding.loop import generate
 from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling
 from engine.decoding.soundness import Unsound, check_every, check_sound
@@ -26,6 +33,8 @@ from engine.decoding.teacher_forced import kl_to, log_probs
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common
 from engine.scoring.encoding import Ids
 from engine.scoring.fed_texts import fed, spoken
+from engine.scoring.observed import Generated, Metadata, Observed
+from engine.scoring.own_words import prompts_of
 from engine.scoring.plan import Scored, Task, tasks
 from engine.scoring.progress import Meter, ProgressNote, RowsWritten
 from engine.scoring.registry import Scorer
@@ -36,50 +45,16 @@ from engine.study import Objective, Split
 __all__ = ["Metadata", "ProgressNote", "evaluate"]
 
 
-class Metadata(TypedDict):
-    """What is known of an evaluation beside its score.
-
-    Keys:
-        seconds: spent on this objective; what it shares with an earlier one is counted there.
-        tokens: generated with end tokens, or measured (likelihood, choice); None for cost.
-        tokens_per_second: of the generation; None if nothing was generated.
-        texts: one a row, cut at the first stop; None if nothing was generated.
-    """
-
-    seconds: float
-    tokens: int | None
-    tokens_per_second: float | None
-    texts: list[str] | None
-
-
-@dataclass(frozen=True)
-class _Generated:
-    generations: list[Generation]
-    texts: list[str]
-    tokens: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _Observed:
-    """What a scorer looks at, one observation a row."""
-
-    observations: Sequence[Any]
-    tokens: int | None = None
-    weights: Sequence[float] | None = None
-    generated: _Generated | None = None
-
-
 @dataclass
 class _Run:
     """One composed model under evaluation, with what its objectives share."""
 
     model: Scored
-    base: Callable[[], Fused]
+    base: Callable[[], Scored]
     bucket: Bucket
     tick: Tick
     meter: Meter
-    generations: dict[Any, _Generated] = field(default_factory=dict)
+    generations: dict[Any, Generated] = field(default_factory=dict)
     measured: dict[Any, list[list[float]]] = field(default_factory=dict)
     unsound: Unsound | None = None
     near: bool | None = None
@@ -108,18 +83,20 @@ class _Run:
             done += len(indices)
             self.meter.at(done)
 
-    def generate(self, task: Task) -> _Generated:
+    def generate(self, task: Task) -> Generated:
         each, text = task.objective, self.model.text
         sampling = GREEDY
         if each.temperature > 0.0:
             sampling = Sampling(each.temperature, each.top_p, each.top_k, each.seed)
-        key = (task.prompts, each.max_new_tokens, each.stop, each.answer_after, sampling)
+        prompts = (task.prompts, *task.own.items())
+        key = (prompts, each.max_new_tokens, each.stop, each.answer_after, sampling)
         if key in self.generations:
             return self.generations[key]
         start = time.perf_counter()
         decode = partial(text.decode, marker=each.answer_after)
         watch = StopWatch(each.stop, decode, each.answer_after) if each.stop else None
-        batches = self.bucket.batches([len(ids) + each.max_new_tokens for ids in task.prompts])
+        longest, sizes = columns_of(self.model, task.prompts, task.own)
+        batches = self.bucket.batches([size + each.max_new_tokens for size in longest], sizes)
         generations = generate(
             self.model,
             task.prompts,
@@ -130,88 +107,113 @@ class _Run:
             bucket=self.bucket,
             tick=self.tick,
             on_tokens=RowsWritten(self.meter, batches),
+            own=task.own,
         )
         texts = [
             cut(decode(found.token_ids), each.stop, each.answer_after) for found in generations
         ]
-        self.watch_all(fed(zip(task.prompts, spoken(generations, self.model), strict=True)))
+        said = spoken(generations, self.model)
+        for read in (task.prompts, *task.own.values()):
+            self.watch_all(fed(zip(read, said, strict=True)))
         tokens = sum(len(found.token_ids) + (found.ended == "end") for found in generations)
         seconds = time.perf_counter() - start
-        self.generations[key] = _Generated(generations, texts, tokens, seconds)
+        self.generations[key] = Generated(generations, texts, tokens, seconds)
         return self.generations[key]
 
-    def text(self, task: Task) -> _Observed:
+    def text(self, task: Task) -> Observed:
         found = self.generate(task)
         answers = [answer_in(each, task.objective.answer_after) for each in found.texts]
-        return _Observed(answers, found.tokens, generated=found)
+        return Observed(answers, found.tokens, generated=found)
 
-    def kl(self, task: Task) -> _Observed:
+    def kl(self, task: Task) -> Observed:
         found = self.generate(task)
         base = self.base()
         near = check_sound(base, task.first_texts(), self.tick)
         texts = spoken(found.generations, base)
 
-        def measure(prompts: list[Any], texts: list[Any]) -> list[Any]:
-            return kl_to(self.model, base, prompts, texts, bucket=self.bucket, tick=self.tick)
+        others = prompts_of(self.model.text, base.text, task.rows, task.objective)
 
-        seen = self.teacher_forced(task.prompts, texts, measure)
+        def measure(prompts: list[Any], texts: list[Any], rows: list[int]) -> list[Any]:
+            return kl_to(
+                self.model, base, prompts, texts, bucket=self.bucket, tick=self.tick,
+                own=rows_of(task.own, rows), others=rows_of(others, rows),
+            )  # fmt: skip
+
+        read = (task.prompts, *task.own.values(), *others.values())
+        seen = self.teacher_forced(task.prompts, texts, measure, read)
         if near:
-            check_every(base, fed(zip(task.prompts, texts, strict=True)), self.tick)
-        return _Observed(seen, found.tokens, generated=found)
+            check_every(base, fed(zip(others.get(0, task.prompts), texts, strict=True)), self.tick)
+        return Observed(seen, found.tokens, generated=found)
 
-    def likelihood(self, task: Task) -> _Observed:
+    def likelihood(self, task: Task) -> Observed:
         prompts = tuple(prompt for ((prompt, _),) in task.pairs)
         targets = tuple(target for ((_, target),) in task.pairs)
 
-        def measure(prompts: list[Any], texts: list[Any]) -> list[Any]:
-            return log_probs(self.model, prompts, texts, bucket=self.bucket, tick=self.tick)
+        def measure(prompts: list[Any], texts: list[Any], rows: list[int]) -> list[Any]:
+            own = rows_of(task.own, rows)
+            return log_probs(
+                self.model, prompts, texts, bucket=self.bucket, tick=self.tick, own=own
+            )
 
-        key = (prompts, targets)
+        read = (prompts, *task.own.values())
+        key = (read, targets)
         if key not in self.measured:
-            found = self.teacher_forced(prompts, targets, measure)
-            self.watch_all(fed(zip(prompts, targets, strict=True)))
+            found = self.teacher_forced(prompts, targets, measure, read)
+            for each in read:
+                self.watch_all(fed(zip(each, targets, strict=True)))
             self.measured[key] = found
         tokens = [len(each) for each in targets]
-        return _Observed(self.measured[key], sum(tokens), tokens)
+        return Observed(self.measured[key], sum(tokens), tokens)
 
     def teacher_forced(
         self,
         prompts: Sequence[Ids],
         texts: Sequence[Sequence[int]],
-        measure: Callable[[list[Any], list[Any]], list[Any]],
+        measure: Callable[[list[Any], list[Any], list[int]], list[Any]],
+        read: Sequence[Sequence[Sequence[int]]],
     ) -> list[list[float]]:
-        """`measure` of (prompts, texts), one list of floats a row, batch by batch."""
+        """`measure` of (prompts, texts, their rows), one list of floats a row, batch by batch.
+
+        Args:
+            read: the prompts, and what modules read instead.
+        """
         results: list[list[float]] = [[] for _ in texts]
-        lengths = [len(a) + len(b) - 1 for a, b in zip(prompts, texts, strict=True)]
+        longest = [max(map(len, each)) for each in zip(*read, strict=True)]
+        lengths = [size + len(text) - 1 for size, text in zip(longest, texts, strict=True)]
         for indices in self.batches(lengths):
-            parts = measure([prompts[i] for i in indices], [texts[i] for i in indices])
+            parts = measure([prompts[i] for i in indices], [texts[i] for i in indices], indices)
             for index, part in zip(indices, parts, strict=True):
                 results[index] = part.tolist()
         return results
 
-    def choice(self, task: Task) -> _Observed:
+    def choice(self, task: Task) -> Observed:
         results: list[tuple[float, ...]] = [()] * len(task.rows)
         stems = [common([prompt for prompt, _ in pairs]) for pairs in task.pairs]
-        for indices in self.batches([len(ids) for ids in stems]):
+        longest, _ = columns_of(self.model, stems, task.own)
+        for indices in self.batches(longest):
             rows = [task.pairs[index] for index in indices]
-            found = choice_sums(self.model, rows, bucket=self.bucket, tick=self.tick)
+            own = rows_of(task.own, indices)
+            found = choice_sums(self.model, rows, bucket=self.bucket, tick=self.tick, own=own)
             for index, sums in zip(indices, found, strict=True):
                 results[index] = sums
         alone: Sequence[tuple[float, ...] | None] = [None] * len(task.rows)
         if task.alone:
             alone = alone_sums(self.model, task.alone, bucket=self.bucket, tick=self.tick)
         self.watch_all(fed(pair for row in (*task.pairs, *task.alone) for pair in row))
+        for read in task.own.values():
+            every = zip(read, task.pairs, strict=True)
+            self.watch_all(fed((ids, scored) for ids, row in every for _, scored in row))
         sizes = [tuple(len(ids) for _, ids in pairs) for pairs in task.pairs]
         seen = [Choices(*each) for each in zip(results, sizes, alone, strict=True)]
-        return _Observed(seen, sum(map(sum, sizes)))
+        return Observed(seen, sum(map(sum, sizes)))
 
-    def strength(self, task: Task) -> _Observed:
+    def strength(self, task: Task) -> Observed:
         found = self.generate(task)
         seen = [[sum(each) for each in one.strengths] or [0.0] for one in found.generations]
-        return _Observed(seen, found.tokens, generated=found)
+        return Observed(seen, found.tokens, generated=found)
 
-    def cost(self, task: Task) -> _Observed:
-        return _Observed([float(self.model.cost)])
+    def cost(self, task: Task) -> Observed:
+        return Observed([float(self.model.cost)])
 
     def judged(
         self, scorer: Scorer, answers: Sequence[str | None], rows: Any, options: Mapping[str, Any]
@@ -268,7 +270,7 @@ def evaluate(
     objectives: Sequence[Objective],
     split: Split = "explore",
     *,
-    base: Callable[[], Fused],
+    base: Callable[[], Scored],
     bucket: Bucket = CANONICAL,
     tick: Tick = no_tick,
     progress: Callable[[ProgressNote], None] | None = None,

@@ -160,7 +160,8 @@ def _asked(objective: Objective, text: LightText | None) -> list[Problem]:
             *choice_problems(objective, path, rows),
         ]
         if not found and text is not None:
-            found = prompt_problems(objective, path, rows, text)
+            for each in (text, *text.others):
+                found += prompt_problems(objective, path, rows, each)
         problems += found
     return problems
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from engine.decoding.inputs import Fused, check_ids
+from engine.decoding.inputs import NONE_OWN, Fused, check_ids, rows_of
 from engine.errors import BadInput, Problem
 from engine.scoring.data import Row, data_file, read_rows
-from engine.scoring.encoding import Halves, Ids, TextCodec, encoder
+from engine.scoring.encoding import Encoder, Halves, Ids, TextCodec, encoder
+from engine.scoring.own_words import encoders, shared_space
 from engine.scoring.registry import Scorer, check_objective, find_scorer
 from engine.study import Objective, Split
 
@@ -25,6 +26,8 @@ class Scored(Fused, Protocol):
     @property
     def text(self) -> TextCodec: ...
     @property
+    def own(self) -> Mapping[int, TextCodec]: ...
+    @property
     def cost(self) -> float: ...
 
 
@@ -38,6 +41,7 @@ class Task:
         pairs: for each row what is measured, as (ids that are read first, ids that are scored): the
             target, or each choice; none for what generates.
         alone: for each row its choices without the prompt, likewise; only where the scorer asks.
+        own: place of a module -> what it reads first in each row, instead of the prompt.
     """
 
     objective: Objective
@@ -46,6 +50,7 @@ class Task:
     prompts: tuple[Ids, ...] = ()
     pairs: tuple[tuple[Halves, ...], ...] = ()
     alone: tuple[tuple[Halves, ...], ...] = ()
+    own: Mapping[int, tuple[Ids, ...]] = field(default_factory=dict)
 
     def first_texts(self) -> list[Ids]:
         """What the first rows have the models read, none empty."""
@@ -70,18 +75,26 @@ def _problems(model: Fused, task: Task, split: Split) -> list[Problem]:
                                                       ("answer", ids, 0))]
             for row in task.pairs
         ]  # fmt: skip
-    every = [each for row in read for each in row]
+
+    def look(found: Sequence[tuple[int, str, Ids, int]]) -> None:
+        for kind in ("prompt", "answer"):
+            some = [each for each in found if each[1] == kind]
+            own = rows_of(task.own, [row for row, *_ in some]) if kind == "prompt" else NONE_OWN
+            ids, rooms = [ids for _, _, ids, _ in some], [room for *_, room in some]
+            check_ids(model, ids, rooms, after, own)
+
+    every = [(place, *each) for place, row in enumerate(read) for each in row]
     try:
-        check_ids(model, [ids for _, ids, _ in every], [room for _, _, room in every], after)
+        look(every)
     except BadInput as error:
         first = error
     else:
         return []
     problems: list[Problem] = []
-    for row, parts in zip(task.rows, read, strict=True):
+    for place, (row, parts) in enumerate(zip(task.rows, read, strict=True)):
         for name, ids, room in parts:
             try:
-                check_ids(model, [ids], [room], after)
+                look([(place, name, ids, room)])
             except BadInput as error:
                 where = row.place(data_file(task.objective, split))
                 what = error.problems[0].what if ids else f"the {name} has no tokens"
@@ -94,6 +107,13 @@ def _task(model: Scored, objective: Objective, split: Split) -> Task:
     objective = check_objective(objective)
     scorer = find_scorer(objective.scorer)
     rows, codec = read_rows(objective, split), encoder(model.text)
+    own = encoders(model.own)
+
+    def space(row: Row) -> int | None:
+        return shared_space(row, objective, codec, own)
+
+    def own_prompt(its: Encoder) -> Callable[[Row, Objective], Ids]:
+        return lambda row, objective: its.before(row, objective, space(row) or 0)
 
     def each(encode: Callable[[Row, Objective], T]) -> tuple[T, ...]:
         found = []
@@ -107,17 +127,24 @@ def _task(model: Scored, objective: Objective, split: Split) -> Task:
                 ) from error
         return tuple(found)
 
-    codec.render(rows, objective)
+    for codes in (codec, *own.values()):
+        codes.render(rows, objective)
     task = Task(objective, scorer, rows)
     if task.generates:
-        task = replace(task, prompts=each(codec.prompt))
+        prompts = {place: each(its.prompt) for place, its in own.items()}
+        task = replace(task, prompts=each(codec.prompt), own=prompts)
     elif scorer.kind == "likelihood":
-        task = replace(task, pairs=tuple((pair,) for pair in each(codec.target)))
+        pairs = each(lambda row, objective: (codec.target(row, objective, space(row)),))
+        task = replace(task, pairs=pairs)
     elif scorer.kind == "choice":
         alone = objective.options.get("normalize") == "unconditional"
         task = replace(
-            task, pairs=each(codec.choices), alone=each(codec.unconditional) if alone else ()
+            task,
+            pairs=each(lambda row, objective: codec.choices(row, objective, space(row))),
+            alone=each(codec.unconditional) if alone else (),
         )
+    if task.pairs:
+        task = replace(task, own={place: each(own_prompt(its)) for place, its in own.items()})
     problems = _problems(model, task, split)
     if problems:
         raise BadInput(*problems)

@@ -112,7 +112,7 @@ def prompt_problems(
     texts = []
     for row in rows:
         own = not _templated(row, objective)
-        shown = row.prompt or ""
+        shown = text.words.prefix + (row.prompt or "")
         if not own:
             shown = "".join(str(each["content"]) for each in _messages(row))
         follows = () if generates else (row.choices or row.targets[:1])
@@ -139,7 +139,7 @@ def _rendered(
             roles = tuple(str(each["role"]) for each in _messages(row))
             groups.setdefault(roles, []).append(row)
     overhead, refused = 0, dict[str, list[tuple[tuple[str, ...], list[Row]]]]()
-    if text.files.chat_template is None or text.problem is not None or not groups:
+    if text.template is None or text.problem is not None or not groups:
         return [], 0
     longest = [
         max(those, key=lambda each: sum(len(m["content"]) for m in _messages(each)))
@@ -161,8 +161,9 @@ def _rendered(
         rows_more = sum(len(rows) for _, rows in orders) - 1
         many = f"; so do {rows_more} more rows with" if rows_more else "; it has"
         others = f" and {len(orders) - 1} more orders of roles" if len(orders) > 1 else ""
-        what = f"{said}{many} the roles {', '.join(roles)}{others}"
-        fix = "Correct the messages, or set `tokenizer:` to another model."
+        what = f"{text.whose}{said}{many} the roles {', '.join(roles)}{others}"
+        another = "correct its template" if text.whose else "set `tokenizer:` to another model"
+        fix = f"Correct the messages, or {another}."
         problems.append(Problem(those[0].place(path), what, fix))
     return problems, overhead
 
@@ -224,7 +225,7 @@ def _over(
         if count + more <= text.window:
             continue
         after = f"and {more} new ones " if generates else "with the answer "
-        what = f"{count} tokens {after}exceed the models' {text.window} positions"
+        what = f"{text.whose}{count} tokens {after}exceed the models' {text.window} positions"
         fix = "Shorten the prompt or lower max_new_tokens." if generates else "Shorten the row."
         place = each.row.place(path)
         found.append((each.row.index, Problem(place, what, fix)))

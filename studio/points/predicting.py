@@ -47,7 +47,10 @@ def anchor(recipe: Recipe, model: str, names: Names | None = None) -> tuple[floa
     """
     if recipe.prune is not None:  # no unmerged model is pruned
         return None
-    found = find_method(recipe.method).corners
+    method = find_method(recipe.method)
+    if method.space == "weight" and names is not None and model in names.own_words:
+        return None  # merged weights read the family's words
+    found = method.corners
     alone = names is not None and not names.has_target
     zero = "base" if found.zero == "target" and alone else found.zero
     if model == zero:

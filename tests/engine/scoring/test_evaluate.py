@@ -40,6 +40,9 @@ class Characters:
     def opened(self, ids: Sequence[int]) -> list[int]:
         return list(ids)
 
+    def prefixed(self, prompt: str) -> str:
+        return prompt
+
     def render_all(
         self, chats: Sequence[Sequence[Mapping[str, Any]]], variables: Any = ()
     ) -> list[str]:
@@ -64,6 +67,7 @@ class Tiny:
     mixture: Mixture | None = None
     vocabulary: int | None = None
     rows: int | None = None
+    own: Mapping[int, Any] = field(default_factory=dict)
     forwards: list[int] = field(default_factory=list)
 
 
