@@ -20,7 +20,7 @@ assert engine.scoring  # both imports register
 def _parameter(each: Parameter) -> str:
     """A parameter with its default, its sentence and those of its values."""
     said = "needed" if each.required else each.default
-    if each.kind in ("texts", "directory") or said is None:
+    if each.kind in ("texts", "directory") or said is None or said == "":
         said = None
     elif each.kind == "flag":
         said = str(said).lower()

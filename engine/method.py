@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from engine.bands import GROUPS, banded, groups_of
-from engine.parameter import Limits, Parameter, parameters_of
+from engine.parameter import EXPERT, Limits, Parameter, parameters_of
 from engine.prune import Rows
 from engine.registry import Registry
 
@@ -25,7 +25,7 @@ Space = Literal["weight", "logit"]
 OURS = "defined here"
 """The source of what no paper defines."""
 
-HELD: frozenset[str] = frozenset(("float", "int", "flag", "choice", "model"))
+HELD: frozenset[str] = frozenset(("float", "int", "flag", "choice", "model", "text"))
 """Kinds of parameters that a recipe can hold, in a file, a key and an address."""
 
 MODEL_MARKS = frozenset(("square", "diamond", "star"))
@@ -62,6 +62,8 @@ class Names:
 
     def default_of(self, parameter: Parameter) -> Any:
         """What a parameter that is not given is: of models the base where there is no target."""
+        if parameter.kind == "model" and parameter.default == EXPERT:
+            return next(iter(self.experts), "base")
         model = parameter.kind == "model" and parameter.default == "target"
         return self.steered if model else parameter.default
 

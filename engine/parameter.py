@@ -27,6 +27,9 @@ ModelName = NewType("ModelName", str)
 BASE, TARGET = ModelName("base"), ModelName("target")
 """Defaults of one; of a family without a target the base stands for it."""
 
+EXPERT = ModelName("the first expert")
+"""A default too: the expert that the family names first."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, unquote
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -54,8 +56,9 @@ def of_recipe(recipe: Recipe, names: Names) -> dict[str, str | None]:
     method = METHODS[recipe.method]
     standard = default_parameters(method, names)
     coefficients = [f"{name}:{value:.6g}" for name, value in recipe.coefficients.items()]
+    kinds = {each.name: each.kind for each in method.parameters}
     parameters = [
-        f"{name}:{value:.6g}" if isinstance(value, float) else f"{name}:{value}"
+        f"{name}:{_written(kinds.get(name), value)}"
         for name, value in recipe.parameters.items()
         if value != standard.get(name) or recipe.unmerged is not None
     ]
@@ -179,10 +182,19 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return found
 
 
+def _written(kind: str | None, value: Any) -> str:
+    """A parameter's value; of a text only what separates nothing in an address."""
+    if kind == "text":
+        return quote(value, safe=" ")
+    return f"{value:.6g}" if isinstance(value, float) else f"{value}"
+
+
 def _value(kind: str | None, name: str, text: str) -> str | float | bool:
     """A parameter's value as its kind is written."""
     if kind in ("choice", "model"):
         return text
+    if kind == "text":
+        return unquote(text)
     if kind == "flag" and text in ("True", "False"):
         return text == "True"
     return _number(name, text)

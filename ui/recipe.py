@@ -24,6 +24,7 @@ from engine.prune import Prune
 from engine.recipe import METHODS, Method, Names, Recipe, find_method, resolve
 from engine.study import Study
 from studio.glossary import WORDS
+from studio.points.recipes import value_text
 from ui.parameter import parameter_field
 from ui.sliders import STEP, Folded, anchored, regroup, span, start_value
 
@@ -86,9 +87,7 @@ def default_parameters(method: Method, names: Names) -> dict[str, Any]:
 def parameters_text(method: Method, values: Mapping[str, Any]) -> str:
     """The label of the parameter form: what is applied now."""
     shown = [
-        f"{each.name} {values[each.name]:g}"
-        if isinstance(values[each.name], float)
-        else f"{each.name} {values[each.name]}"
+        f"{each.name} {value_text(values[each.name])}"
         for each in method.parameters
         if each.counts(values)
     ]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.recipe import METHODS, Recipe
+
+LONGEST = 40
+"""Characters that are shown of a parameter's value."""
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -46,7 +51,13 @@ def _changed(recipe: Recipe) -> str:
         for each in method.parameters
     ]
     return ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value, default in values
-        if value != default
+        f"{name} {value_text(value)}" for name, value, default in values if value != default
     )
+
+
+def value_text(value: Any) -> str:
+    """A parameter's value as it is shown: of a long text its beginning."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value) or "none"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"

@@ -48,6 +48,7 @@ LOGITS = (
     Recipe("arm_guidance", {"helpful": 0.6}),
     Recipe("dexperts", {"helpful": 1.0}),
     Recipe("contrastive", {"contrast": 0.5}),
+    Recipe("guidance", {"scale": 0.5, "negative": 0.5}, {"negative_prompt": "the sea "}),
     Recipe("dynamic_fusion", {"helpful": 1.0, "padded": 1.0}, {"step": 0.5}),
     Recipe("dynamic_fusion", {"helpful": 1.0}, {"mode": "directed", "step": 0.5}),
 )
@@ -86,17 +87,18 @@ def found(composer: Composer, model: ComposedModel) -> dict[str, Any]:
     prompts = [torch.randint(5, 290, (n,), generator=source).tolist() for n in (3, 9, 1)]
     more = [torch.randint(5, 290, (n,), generator=source).tolist() for n in (2, 4, 1)]
     ends = composer.text.end_ids | frozenset(range(100, 140))  # so that rows leave early
+    own = {place: [[5, *each] for each in prompts] for place in model.own}
     texts = [
         [each.token_ids for each in generate(
-            model, prompts, max_new_tokens=NEW_TOKENS, end_ids=ends, sampling=sampling
+            model, prompts, max_new_tokens=NEW_TOKENS, end_ids=ends, sampling=sampling, own=own
         )]
         for sampling in (Sampling(), SAMPLED)
     ]  # fmt: skip
-    likely = [each.tolist() for each in log_probs(model, prompts, more)]
+    likely = [each.tolist() for each in log_probs(model, prompts, more, own=own)]
     choices = [[more[0], more[1]], [more[2]], [more[1], more[0]]]
-    chosen = choice_log_probs(model, prompts, choices)
+    chosen = choice_log_probs(model, prompts, choices, own=own)
     base = composer.module("base") if model.mixture else None
-    apart = kl_to(model, base or model, prompts, more)
+    apart = kl_to(model, base or model, prompts, more, own=own)
     return {
         "texts": texts,
         "likely": [value for each in likely for value in each],
