@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.decoding.fed import feeding_of, unwrapped
 from engine.decoding.growing_cache import growing_cache, only_grows
+from engine.decoding.lean import Lean, lean_of
 from engine.decoding.projection import float32_logits
 from engine.decoding.state import taken, tensors_of
 
@@ -46,6 +47,8 @@ class Stage:
         self.ready_mask = self.feeding.ready_mask and one_mask_serves(inner)
         self.state: Any = growing_cache(inner.config) if self.feeding.memory == "growing" else None
         self.fed: list[Tensor] = []
+        self._lean: Lean | None = None
+        self._sought = False
 
     def run(self, ids: Tensor, real: Tensor | None, positions: Tensor, keep: int) -> Tensor:
         """Logits of the last `keep` of the columns `ids`, as returned by the module.
@@ -56,6 +59,11 @@ class Stage:
                 None if there is none.
             positions: int64 [rows, all columns so far, these included].
         """
+        lean = self._lean_step(ids)
+        if lean is not None:
+            mask = None if real is None else real[:, None, None, :]
+            with self._widened():
+                return lean(ids, positions[:, -1:], mask, self.state)
         feeding, again = self.feeding, self._reads_again(positions)
         if feeding.memory == "none" or feeding.horizon is not None:
             self.fed = [torch.cat([*self.fed, ids], 1)]
@@ -75,11 +83,24 @@ class Stage:
             arguments["logits_to_keep"] = keep
         if self.state is not None:
             arguments[feeding.argument] = self.state
-        with float32_logits(self.module) if self.widen else nullcontext():
+        with self._widened():
             out = self.module(**arguments)
         if not again and feeding.memory == "own":
             self.state = getattr(out, feeding.argument)
         return cast("Tensor", out.logits[:, -keep:])
+
+    def _widened(self) -> AbstractContextManager[None]:
+        return float32_logits(self.module) if self.widen else nullcontext()
+
+    def _lean_step(self, ids: Tensor) -> Lean | None:
+        """What runs these columns instead of the module, if they are one."""
+        if ids.shape[1] != 1 or not self.ready_mask or self.feeding.horizon is not None:
+            return None
+        if not only_grows(self.state):
+            return None
+        if not self._sought:
+            self._sought, self._lean = True, lean_of(unwrapped(self.module))
+        return self._lean
 
     def _reads_again(self, positions: Tensor) -> bool:
         if self.feeding.memory == "none":

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.compose import Composer
-from engine.decoding import batch
+from engine.decoding import reading
 from engine.decoding.loop import Bucket, generate
 from engine.demo import write_demo
 from engine.family.compatibility import open_family
@@ -69,13 +69,13 @@ def test_a_position_off_by_one_is_seen(
     composer: Composer, prompts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = texts(composer, RECIPES[0], prompts, Bucket(1, 1))
-    true = batch.positions
+    true = reading.positions
 
     def late(pads: torch.Tensor, columns: int) -> torch.Tensor:
         found = true(pads, columns)
         return found + (found >= 12)  # one too far from the thirteenth token of a row on
 
-    monkeypatch.setattr(batch, "positions", late)
+    monkeypatch.setattr(reading, "positions", late)
     assert texts(composer, RECIPES[0], prompts, Bucket(64, 64)) != right
 
 
