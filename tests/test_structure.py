@@ -19,6 +19,7 @@ FLOORS = (
     ("app", "pages", "engine.__main__", "engine.commands"),
     ("ui",),
     ("studio",),
+    ("engine.serving",),
     ("engine.jobs",),
     ("engine.search", "engine.export", "engine.demo"),
     ("engine.scoring",),

@@ -20,6 +20,7 @@ _MODULES = {
     "front": "fronts",
     "recommend": "fronts",
     "export": "files",
+    "serve": "serving",
     "check": "checking",
     "demo": "files",
 }

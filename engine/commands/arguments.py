@@ -50,6 +50,14 @@ def whole(text: str | int, lowest: int = 0) -> int:
     return value
 
 
+def port(text: str | int) -> int:
+    """A port of TCP; 0 stands for any that is free."""
+    value = whole(text)
+    if value > 65535:
+        raise ValueError(f"expected at most 65535, got {value}")
+    return value
+
+
 def count(text: str | int) -> int:
     """A whole number from 1 to below 2^62."""
     return whole(text, 1)

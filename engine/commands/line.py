@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from engine.commands.arguments import count, names, number, numbers, pair, whole
+from engine.commands.arguments import count, names, number, numbers, pair, port, whole
 
 NAME = "python -m engine"
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -206,6 +206,19 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         _option("--adapter", "Write a LoRA adapter, which is exact.", is_flag=True),
         _option("--verify", "Accepted for compatibility; exports are always verified.",
                 is_flag=True),
+        several=False,
+    )  # fmt: skip
+    add(
+        "serve", "Serve a point by the OpenAI protocol: chat, completions, streaming.",
+        study, *_wanted(_one),
+        _option("--host", "Address to listen on; others than this machine's need an API key.",
+                default="127.0.0.1", metavar="HOST"),
+        _option("--port", "Port to listen on; 0 takes any that is free.",
+                type=port, default=8000, metavar="N"),
+        _option("--parallel", "Requests that are answered at once; others wait.",
+                type=count, default=8, metavar="N"),
+        _option("--api-key-file", "File with a key that clients have to send. Default: "
+                "$PARETOSCOPE_API_KEY, or none.", metavar="FILE"),
         several=False,
     )  # fmt: skip
     add("check", "Report every problem of a study before any heavy work starts.", study)

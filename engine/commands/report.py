@@ -99,6 +99,12 @@ def written(document: Document) -> str:
     return "\n".join(lines)
 
 
+def served(document: Document) -> str:
+    """Where a point is served, and under which name."""
+    where = f"{document['url']} serves the model {document['model']}; Ctrl-C ends it"
+    return f"{_recipe(document['recipe'])}\n{where}"
+
+
 MEMORY = {
     "weight_space_bytes": "Memory for weight space, at most",
     "live_bytes": "  of it the live merged model",
@@ -126,6 +132,7 @@ REPORTS: dict[str, Callable[[Document], str]] = {
     "front": front,
     "recommend": recommendation,
     "export": written,
+    "serve": served,
     "check": check,
     "demo": written,
 }

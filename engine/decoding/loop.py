@@ -126,10 +126,16 @@ def steps(
     on_tokens: Callable[[int, int], None] | None = None,
     owners: Sequence[int] | None = None,
     own: Own = NONE_OWN,
+    on_logits: Callable[[Sequence[int], Tensor], None] | None = None,
 ) -> Generator[None, None, list[Generation]]:
     """`generate` step by step: yields when every row of a batch has its next token, before that
     token is fed. While suspended, the modules may hold other weights; its own must be restored
     before it continues. Checks its arguments at the first step.
+
+    Args:
+        on_logits: called with (prompt index of each row, float32 [rows, vocabulary rows]) before
+            the tokens that were chosen from these logits are reported; a row that has ended may be
+            among them.
     """
     if max_new_tokens < 1:
         raise bad("max_new_tokens", f"expected 1 or more, got {max_new_tokens}")
@@ -173,6 +179,8 @@ def steps(
             # largest, so that a row whose logits are all alike at another step says 0
             if position & (position - 1) == 0 or not sampling.greedy or 0 in tokens:
                 refuse_alike(alike(last, model.vocabulary), running)
+            if on_logits is not None:
+                on_logits([index for index, _ in alive], last)
             staying = []
             for row, ((index, written), token) in enumerate(zip(alive, tokens, strict=True)):
                 if index in results:
