@@ -28,7 +28,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.compose import Composer
 from engine.composed import ComposedModel
-from engine.decoding import loop, soundness, teacher_forced
+from engine.decoding import forced_sweep, loop, soundness
 from engine.decoding.fed import feed_as
 from engine.decoding.feeding import PLAIN
 from engine.demo import write_demo
@@ -48,9 +48,9 @@ def unwatched(run: Callable[[], float]) -> float:
         patch.object(evaluating, "check_sound", nothing),
         patch.object(loop, "alike", nothing),
         patch.object(loop, "refuse_alike", nothing),
-        patch.object(teacher_forced, "alike", nothing),
-        patch.object(teacher_forced, "refuse_alike", nothing),
-        patch.object(teacher_forced, "refuse_infinite", nothing),
+        patch.object(forced_sweep, "alike", nothing),
+        patch.object(forced_sweep, "refuse_alike", nothing),
+        patch.object(forced_sweep, "refuse_infinite", nothing),
     ):
         return run()
 

@@ -105,11 +105,15 @@ class Batch:
         Returns:
             float32 [rows, keep, vocabulary rows], combined and masked.
         """
+        return self.combined(self.feed_apart(ids, keep))
+
+    def feed_apart(self, ids: Tensor, keep: int = 1) -> list[Tensor]:
+        """The same, with each model's logits by themselves: [rows, keep, vocabulary rows] each."""
         started = any(each.column for each in self.readings)
         if ids.shape[1] > 1 and started and not self.feeding.chunks:
-            parts = [self.feed(each) for each in ids.split(1, dim=1)]
-            return torch.cat(parts[-keep:], 1)
-        return self._combine(self._run([ids] * len(self.readings), keep))
+            steps = [self.feed_apart(each) for each in ids.split(1, dim=1)]
+            return [torch.cat(each[-keep:], 1) for each in zip(*steps, strict=True)]
+        return self._run([ids] * len(self.readings), keep)
 
     def _run(self, columns: Sequence[Tensor], keep: int) -> list[Tensor]:
         """Feed each reading's columns to the modules that read it, if there are any; their logits.
@@ -136,7 +140,8 @@ class Batch:
         return logits
 
     @torch.inference_mode()
-    def _combine(self, logits: list[Tensor]) -> Tensor:
+    def combined(self, logits: list[Tensor]) -> Tensor:
+        """The mixture's logits, of each model's; those may be overwritten."""
         if self.model.mixture is None:
             return logits[0]
         said: list[Tensor] = []
@@ -180,6 +185,17 @@ class Batch:
             (first column, of that width; logits float32 [rows, columns, vocabulary rows]) in order,
             covering `span` columns.
         """
+        for column, logits in self.read_apart(span, values, whole, width):
+            yield column, self.combined(logits)
+
+    def read_apart(
+        self,
+        span: int = 1,
+        values: int | None = None,
+        whole: bool = False,
+        width: int | None = None,
+    ) -> Iterator[tuple[int, list[Tensor]]]:
+        """The same, with each model's logits by themselves."""
         width = width or self.width
         first = width - span
         chunk = max(1, PREFILL_TOKENS // len(self))
@@ -197,7 +213,7 @@ class Batch:
             ]
             logits = self._run(parts, keep)
             if stop > first:
-                yield stop - keep, self._combine(logits)
+                yield stop - keep, logits
             start = stop
 
     def select(self, rows: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 import engine.decoding.trial
 from engine.decoding.batch import Batch
+from engine.decoding.forced_sweep import Reader, reader_of
 from engine.decoding.inputs import (
     CANONICAL,
     NONE_OWN,
@@ -31,26 +32,11 @@ from engine.decoding.inputs import (
     rows_of,
 )
 from engine.decoding.memory import within_memory
-from engine.decoding.soundness import alike, refuse_alike, refuse_infinite
 
 assert engine.decoding.trial  # importing it lets a class that nobody spoke of be tried
 
 
-def _token_log_probs(logits: Tensor, ids: Tensor, read: Tensor) -> Tensor:
-    """log p of `ids` [rows, columns] under `logits` [rows, columns, vocabulary], float32.
-
-    Args:
-        read: bool [rows, columns]: where it is asked for.
-
-    Raises:
-        Unsound: logits that are read are not finite.
-    """
-    total = logits.logsumexp(-1)
-    refuse_infinite(total, read)
-    return logits.gather(-1, ids[..., None]).squeeze(-1) - total
-
-
-def _check(model: Fused, contexts: Prompts, continuations: Prompts, own: Own) -> None:
+def check_pairs(model: Fused, contexts: Prompts, continuations: Prompts, own: Own) -> None:
     if len(contexts) != len(continuations):
         raise ValueError(f"{len(contexts)} contexts for {len(continuations)} continuations")
     check_ids(model, contexts, [0] * len(contexts), "more", own)
@@ -58,7 +44,7 @@ def _check(model: Fused, contexts: Prompts, continuations: Prompts, own: Own) ->
     check_ids(model, fed, [0] * len(fed), "more", followed(own, continuations))
 
 
-def _batches(
+def batches_of(
     models: Sequence[tuple[Fused, Own]], contexts: Prompts, continuations: Prompts, bucket: Bucket
 ) -> Iterator[tuple[list[int], list[list[int]], list[Own]]]:
     """(indices, ids to feed, what modules of each model are fed instead) of each batch;
@@ -85,7 +71,7 @@ def _align(rows: Sequence[Sequence[int]], width: int, device: torch.device, left
     return torch.tensor(filled, dtype=torch.int64, device=device).view(len(rows), width)
 
 
-def _read(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:
+def read_columns(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:
     """bool [rows, width]: the columns whose logits are read, the last ones of each row."""
     columns = torch.arange(width - 1, -1, -1, device=device)
     return columns < torch.tensor(lengths, device=device)[:, None]
@@ -112,25 +98,40 @@ def log_probs(
         BadInput: an empty context, a text too long for a model, or an id no model embeds.
         Unsound: the logits are alike, or not finite.
     """
-    _check(model, contexts, continuations, own)
+    reader = reader_of(model, None, tick)
+    found = swept_log_probs(
+        model, reader, contexts, continuations, bucket=bucket, tick=tick, own=own
+    )
+    return [each[0] for each in found]
+
+
+def swept_log_probs(
+    model: Fused,
+    reader: Reader,
+    contexts: Prompts,
+    continuations: Prompts,
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+    own: Own = NONE_OWN,
+) -> list[Tensor]:
+    """The same under every mixture that a reader reads: float32 [mixtures, len(continuation)]."""
+    check_pairs(model, contexts, continuations, own)
     bucket = within_memory(bucket, model)
-    results = [torch.zeros(0) for _ in contexts]
-    for indices, fed, [theirs] in _batches([(model, own)], contexts, continuations, bucket):
+    results = [torch.zeros(reader.count, 0) for _ in contexts]
+    for indices, fed, [theirs] in batches_of([(model, own)], contexts, continuations, bucket):
         batch = Batch(model, fed, bucket, tick, own=theirs)
         wanted = [continuations[index] for index in indices]
         span = max(len(ids) for ids in wanted)
-        targets = _align(wanted, span, batch.device, left=True)
-        read = _read([len(ids) for ids in wanted], span, batch.device)
-        parts = []
-        for column, logits in batch.read(span):
-            here = slice(
-                column - (batch.width - span), column - (batch.width - span) + logits.shape[1]
-            )
-            refuse_alike(alike(logits, model.vocabulary), read[:, here])
-            parts.append(_token_log_probs(logits, targets[:, here], read[:, here]))
-        table = torch.cat(parts, 1).cpu()
+        targets = _align(wanted, span, batch.device, left=True)[..., None]
+        read = read_columns([len(ids) for ids in wanted], span, batch.device)
+        parts, place = [], 0
+        for _, logits in batch.read_apart(span):
+            here = slice(place, place := place + logits[0].shape[1])
+            parts.append(reader.read(logits, targets[:, here], read[:, here])[..., 0])
+        table = torch.cat(parts, 2).cpu()
         for row, (index, ids) in enumerate(zip(indices, wanted, strict=True)):
-            results[index] = table[row, span - len(ids) :].clone()
+            results[index] = table[:, row, span - len(ids) :].clone()
     return results
 
 
@@ -155,12 +156,30 @@ def choice_log_probs(
     Raises:
         BadInput: as for `log_probs`.
     """
+    reader = reader_of(model, None, tick)
+    found = swept_choice_log_probs(
+        model, reader, prompts, choices, bucket=bucket, tick=tick, own=own
+    )
+    return [[part[0] for part in each] for each in found]
+
+
+def swept_choice_log_probs(
+    model: Fused,
+    reader: Reader,
+    prompts: Prompts,
+    choices: Sequence[Prompts],
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+    own: Own = NONE_OWN,
+) -> list[list[Tensor]]:
+    """The same under every mixture that a reader reads: float32 [mixtures, len(choice)]."""
     if len(prompts) != len(choices):
         raise ValueError(f"{len(prompts)} prompts for choices of {len(choices)}")
     for index, (prompt, each) in enumerate(zip(prompts, choices, strict=True)):
         count = max(1, len(each))
-        _check(model, [prompt] * count, each or [[]], rows_of(own, [index] * count))
-    results = [[torch.zeros(0) for _ in each] for each in choices]
+        check_pairs(model, [prompt] * count, each or [[]], rows_of(own, [index] * count))
+    results = [[torch.zeros(reader.count, 0) for _ in each] for each in choices]
     bucket = within_memory(bucket, model)
     longest_choice = [max((len(ids) for ids in each), default=0) for each in choices]
     read_first, sizes = columns_of(model, prompts, own)
@@ -174,15 +193,14 @@ def choice_log_probs(
             for index in indices:  # the prompt is read again with each of its choices
                 count = len(choices[index])
                 theirs = rows_of(own, [index] * count)
-                results[index] = log_probs(
-                    model, [prompts[index]] * count, choices[index], bucket=bucket, tick=tick,
-                    own=theirs,
+                results[index] = swept_log_probs(
+                    model, reader, [prompts[index]] * count, choices[index], bucket=bucket,
+                    tick=tick, own=theirs,
                 )  # fmt: skip
             continue
-        (_, logits) = list(batch.read())[-1]
-        refuse_alike(alike(logits[:, -1], model.vocabulary))
-        first = logits[:, -1].log_softmax(-1)
-        refuse_infinite(first.amax(-1))
+        _, logits = list(batch.read_apart())[-1]
+        logits = [each[:, -1:] for each in logits]
+        first = _heads(reader, logits, [choices[index] for index in indices])
         pairs = [
             (row, number)
             for row, index in enumerate(indices)
@@ -193,86 +211,29 @@ def choice_log_probs(
             group = pairs[start : start + room]
             taken = [row for row, _ in group]
             wanted = [choices[indices[row]][number] for row, number in group]
-            heads = torch.tensor([ids[0] for ids in wanted], device=batch.device)
-            parts = [first[torch.tensor(taken, device=batch.device), heads][:, None]]
+            parts = [first[:, taken, [number for _, number in group]][..., None]]
             longest = max(len(ids) for ids in wanted)
             if longest > 1:
                 table = _align(wanted, longest, batch.device, left=False)
                 rest = batch.branch(taken)
-                logits = rest.feed(table[:, :-1], keep=longest - 1)
+                logits = rest.feed_apart(table[:, :-1], keep=longest - 1)
                 lengths = [len(ids) - 1 for ids in wanted]
-                read = _read(lengths, longest - 1, batch.device).flip(1)
-                parts.append(_token_log_probs(logits, table[:, 1:], read))
-                refuse_alike(alike(logits, model.vocabulary), read)
-            found = torch.cat(parts, 1).cpu()
+                read = read_columns(lengths, longest - 1, batch.device).flip(1)
+                parts.append(reader.read(logits, table[:, 1:, None], read)[..., 0])
+            found = torch.cat(parts, 2).cpu()
             for line, ((row, number), ids) in enumerate(zip(group, wanted, strict=True)):
-                results[indices[row]][number] = found[line, : len(ids)].clone()
+                results[indices[row]][number] = found[:, line, : len(ids)].clone()
     return results
 
 
-def kl_to(
-    model: Fused,
-    other: Fused,
-    contexts: Prompts,
-    continuations: Prompts,
-    *,
-    bucket: Bucket = CANONICAL,
-    tick: Tick = no_tick,
-    own: Own = NONE_OWN,
-    others: Own = NONE_OWN,
-) -> list[Tensor]:
-    """KL(model ‖ other) of the next-token distributions where each continuation token is predicted.
-
-    Both distributions are taken over the ids that both models can say (common rows and vocabulary).
+def _heads(reader: Reader, logits: list[Tensor], choices: Sequence[Prompts]) -> Tensor:
+    """log p of the first token of each row's choices, [mixtures, rows, choices].
 
     Args:
-        own: what modules of the model read instead of the contexts.
-        others: the same of the other model.
-
-    Returns:
-        One tensor a pair, float32 [len(continuation)] on the CPU, in nats, never below 0, in the
-        order given.
-
-    Raises:
-        BadInput: as for `log_probs`, on either model.
+        logits: [rows, 1, vocabulary rows] a model, where the prompts end.
     """
-    _check(model, contexts, continuations, own)
-    _check(other, contexts, continuations, others)
-    bucket = within_memory(bucket, model, other)
-    # rounded logits on one side only would show as a divergence of a model to itself
-    widen = any(each.mixture is not None for each in (model, other))
-    results = [torch.zeros(0) for _ in contexts]
-    both = [(model, own), (other, others)]
-    for indices, fed, instead in _batches(both, contexts, continuations, bucket):
-        lengths = [len(continuations[index]) for index in indices]
-        span = max(lengths)
-        pair = [
-            Batch(each, fed, bucket, tick, widen, own=theirs)
-            for (each, _), theirs in zip(both, instead, strict=True)
-        ]
-        limits = [
-            each.vocabulary
-            for each in (model, other)
-            if each.mixture is not None and each.vocabulary
-        ]
-        read, place = _read(lengths, span, pair[0].device), 0
-        parts = []
-        values = max(each.values for each in pair)  # the same chunks for both
-        whole = any(each.whole for each in pair)
-        width = max(each.width for each in pair)
-        chunks = (each.read(span, values, whole, width) for each in pair)
-        for (_, ours), (_, theirs) in zip(*chunks, strict=True):
-            common = min(ours.shape[-1], theirs.shape[-1], *limits)
-            p, q = (each[..., :common].log_softmax(-1) for each in (ours, theirs.to(ours.device)))
-            # what is ruled out has no part in it: 0 · log 0 is 0
-            divergence = (p.exp() * (p - q)).masked_fill(p == -torch.inf, 0.0).sum(-1)
-            parts.append(divergence.clamp(min=0.0))
-            here = read[:, place : place + ours.shape[1]]
-            refuse_infinite(divergence, here)
-            refuse_alike(alike(ours, common), here)
-            refuse_alike(alike(theirs, common), here.to(theirs.device))
-            place += ours.shape[1]
-        table = torch.cat(parts, 1).cpu()
-        for row, (index, length) in enumerate(zip(indices, lengths, strict=True)):
-            results[index] = table[row, span - length :].clone()
-    return results
+    device, most = logits[0].device, max(1, *map(len, choices))
+    ids = [[each[0] if len(each) else 0 for each in row] for row in choices]
+    heads = _align(ids, most, device, left=False)[:, None]
+    read = torch.ones(len(ids), 1, dtype=torch.bool, device=device)
+    return reader.read(logits, heads, read, last=True)[:, :, 0]

@@ -30,6 +30,7 @@ from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
 from engine.scoring.objectives import copies_notes, objective_fingerprint, prepare
 from engine.scoring.registry import check_objective
 from engine.scoring.scores import Score
+from engine.scoring.sweeping import evaluate_group, grouped
 from engine.study import Objective, Split, Study
 from engine.worker.messages import is_out_of_memory
 
@@ -112,9 +113,13 @@ class Evaluation:
         self.fingerprints = _fingerprints(objectives, opened)
         self._blobs = blobs
 
+    def point(self, recipe: Recipe) -> str:
+        """A recipe's point id."""
+        return point_id(recipe, self.opened.fingerprint)
+
     def missing(self, recipe: Recipe) -> list[str]:
         """Ids of the scores that a recipe lacks; objectives that say the same share one."""
-        point = point_id(recipe, self.opened.fingerprint)
+        point = self.point(recipe)
         ids = dict.fromkeys(self._id(point, each) for each in self.objectives)
         return [each for each in ids if each not in self.have]
 
@@ -122,8 +127,8 @@ class Evaluation:
         self, recipe: Recipe, progress: Progress, tick: Tick, only: Collection[str]
     ) -> Iterator[dict[str, Any]]:
         """A score row for each id in `only`, as soon as it is there."""
-        point = point_id(recipe, self.opened.fingerprint)
-        found = {self._id(point, each): each for each in reversed(self.objectives)}
+        point = self.point(recipe)
+        found = self.ids(recipe)
         missing = [each for name, each in reversed(found.items()) if name in only]
         composer = self.opened.composer
         progress.emit("loading")
@@ -140,6 +145,41 @@ class Evaluation:
         ):
             lost, parked = self.opened.parked_seconds - parked, self.opened.parked_seconds
             yield self._row(recipe, point, objective, score, metadata, lost)
+
+    def ids(self, recipe: Recipe) -> dict[str, Objective]:
+        """Id of each score of a recipe -> the objective, the first of those that say the same."""
+        point = self.point(recipe)
+        return {self._id(point, each): each for each in reversed(self.objectives)}
+
+    def swept_rows(
+        self,
+        recipes: Sequence[Recipe],
+        objectives: Sequence[Objective],
+        progress: Progress,
+        tick: Tick,
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of recipes whose models run together, on objectives that qualify: of each
+        objective those of all recipes that can be; no row of one that has to be scored by itself.
+
+        Raises:
+            Apart, Unsound, BadInput: as `engine.scoring.sweeping.evaluate_group`.
+        """
+        composer = self.opened.composer
+        progress.emit("loading")
+        told = telling(composer, progress.emit, tick, progress.places)
+        models = [composer.compose(each, told) for each in recipes]
+        for group in grouped(models):
+            parked = self.opened.parked_seconds
+            found = evaluate_group(group, objectives, self.split, tick=tick, progress=progress)
+            for objective, scores, seconds, tokens in found:
+                lost, parked = self.opened.parked_seconds - parked, self.opened.parked_seconds
+                metadata = Metadata(
+                    seconds=seconds, tokens=tokens, tokens_per_second=None, texts=None
+                )
+                for place, score in zip(group.places, scores, strict=True):
+                    recipe = recipes[place]
+                    point = self.point(recipe)
+                    yield self._row(recipe, point, objective, score, metadata, lost / len(scores))
 
     def _id(self, point: str, objective: Objective) -> str:
         return score_id(point, self.fingerprints[objective.name], self.split, self.numerics)
@@ -184,7 +224,7 @@ class Evaluation:
 
     def _common(self, recipe: Recipe) -> dict[str, Any]:
         return {
-            "point": point_id(recipe, self.opened.fingerprint),
+            "point": self.point(recipe),
             "recipe": recipe.as_dict(),
             "family": self.opened.fingerprint,
             "split": self.split,

@@ -1,6 +1,7 @@
 """The jobs "evaluate" and "sweep": recipes measured one after another, each score by one process,
 whoever else wants it.
 
+    logit space, given texts ── all at once ──► rows         (engine.jobs.together)
     recipe ── turn ── compose ── evaluate ──► row ──► emit, as soon as it is there
                  │        └─ fails ──► failure row, and the next recipe
                  └─ another process measured it ──► "there", which counts as done
@@ -17,6 +18,7 @@ from engine.jobs.claiming import TakenOver, Turn, Turns
 from engine.jobs.evaluating import Evaluation, Progress, checked_objectives, reason, split_of
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.served import Emit
+from engine.jobs.together import measure_together
 from engine.recipe import Recipe, point_id
 from engine.scoring.data import read_rows
 from engine.study import Study
@@ -101,8 +103,12 @@ class Recipes:
             emit("there", {"point": self.points[index]})
             tell()
 
+        missing = {
+            index: set(self._evaluation.missing(recipe)) for index, recipe in self._resolved.items()
+        }
+        measure_together(self._evaluation, self._resolved, missing, self.total, emit, tick)
         turns = Turns(
-            {index: self._evaluation.missing(recipe) for index, recipe in self._resolved.items()},
+            missing,
             emit,
             tick,
             elsewhere,

@@ -9,13 +9,15 @@ have in common is read once and the rest again with each; it is fed and not coun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from engine.decoding.forced_sweep import Reader, reader_of
 from engine.decoding.inputs import CANONICAL, NONE_OWN, Bucket, Fused, Own, Tick, no_tick, rows_of
-from engine.decoding.teacher_forced import choice_log_probs, log_probs
+from engine.decoding.teacher_forced import swept_choice_log_probs, swept_log_probs
 from engine.scoring.encoding import Halves, Ids
 
 
@@ -57,7 +59,22 @@ def choice_sums(
     Raises:
         BadInput: as for `choice_log_probs`.
     """
-    results: list[tuple[float, ...]] = [()] * len(rows)
+    reader = reader_of(model, None, tick)
+    found = swept_choice_sums(model, reader, rows, bucket=bucket, tick=tick, own=own)
+    return [tuple(each[0].tolist()) for each in found]
+
+
+def swept_choice_sums(
+    model: Fused,
+    reader: Reader,
+    rows: Sequence[Sequence[Halves]],
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+    own: Own = NONE_OWN,
+) -> list[Tensor]:
+    """The same under every mixture that a reader reads: float64 [mixtures, choices] a row."""
+    results = [torch.zeros(reader.count, 0, dtype=torch.float64)] * len(rows)
     stems = [common([prompt for prompt, _ in pairs]) for pairs in rows]
     whole = [not own or all(prompt == stem for prompt, _ in pairs)
              for stem, pairs in zip(stems, rows, strict=True)]  # fmt: skip
@@ -65,24 +82,35 @@ def choice_sums(
     tails = [
         [(*prompt[len(stems[place]) :], *ids) for prompt, ids in rows[place]] for place in shared
     ]
-    found = choice_log_probs(
-        model, [stems[place] for place in shared], tails, bucket=bucket, tick=tick,
+    found = swept_choice_log_probs(
+        model, reader, [stems[place] for place in shared], tails, bucket=bucket, tick=tick,
         own=rows_of(own, shared),
     )  # fmt: skip
     for place, parts in zip(shared, found, strict=True):
-        results[place] = tuple(_sums(parts, rows[place]))
+        results[place] = _sums(parts, rows[place])
     # nothing in common, not even an opening token; or what others read leaves out the rest
     for place in sorted(set(range(len(rows))) - set(shared)):
         prompts, ids = [list(each) for each in zip(*rows[place], strict=True)]
         theirs = rows_of(own, [place] * len(ids))
-        parts = log_probs(model, prompts, ids, bucket=bucket, tick=tick, own=theirs)
-        results[place] = tuple(_sums(parts, rows[place]))
+        parts = swept_log_probs(model, reader, prompts, ids, bucket=bucket, tick=tick, own=theirs)
+        results[place] = _sums(parts, rows[place])
     return results
 
 
-def _sums(parts: Sequence[Tensor], pairs: Sequence[Halves]) -> Iterator[float]:
-    for part, (_, ids) in zip(parts, pairs, strict=True):
-        yield float(part[len(part) - len(ids) :].double().sum())
+def _sums(parts: Sequence[Tensor], pairs: Sequence[Halves]) -> Tensor:
+    sums = [
+        _added(part[:, part.shape[1] - len(ids) :])
+        for part, (_, ids) in zip(parts, pairs, strict=True)
+    ]
+    return torch.stack(sums, 1)
+
+
+def _added(values: Tensor) -> Tensor:
+    """Sums of rows, float64, one column after the other: as many rows as there are, each alike."""
+    total = torch.zeros(len(values), dtype=torch.float64)
+    for column in values.double().unbind(1):
+        total += column
+    return total
 
 
 def alone_sums(
@@ -93,8 +121,21 @@ def alone_sums(
     tick: Tick = no_tick,
 ) -> list[tuple[float, ...]]:
     """Σ log p of each row's choices without a prompt, each distinct one measured once."""
+    found = swept_alone_sums(model, reader_of(model, None, tick), rows, bucket=bucket, tick=tick)
+    return [tuple(each[0].tolist()) for each in found]
+
+
+def swept_alone_sums(
+    model: Fused,
+    reader: Reader,
+    rows: Sequence[Sequence[Halves]],
+    *,
+    bucket: Bucket = CANONICAL,
+    tick: Tick = no_tick,
+) -> list[Tensor]:
+    """The same under every mixture that a reader reads: float64 [mixtures, choices] a row."""
     pairs = list(dict.fromkeys(pair for row in rows for pair in row))
     prompts, ids = [prompt for prompt, _ in pairs], [scored for _, scored in pairs]
-    found = log_probs(model, prompts, ids, bucket=bucket, tick=tick)
-    sums = {pair: float(part.double().sum()) for pair, part in zip(pairs, found, strict=True)}
-    return [tuple(sums[pair] for pair in row) for row in rows]
+    found = swept_log_probs(model, reader, prompts, ids, bucket=bucket, tick=tick)
+    sums = {pair: _added(part) for pair, part in zip(pairs, found, strict=True)}
+    return [torch.stack([sums[pair] for pair in row], 1) for row in rows]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from engine.decoding.divergence import kl_to
 from engine.decoding.inputs import (
     CANONICAL,
     Bucket,
@@ -29,7 +30,7 @@ from engine.decoding.loop import generate
 from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling
 from engine.decoding.soundness import Unsound, check_every, check_sound
-from engine.decoding.teacher_forced import kl_to, log_probs
+from engine.decoding.teacher_forced import log_probs
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common
 from engine.scoring.encoding import Ids
 from engine.scoring.fed_texts import fed, spoken

@@ -38,7 +38,7 @@ def _mean(values: Sequence[float]) -> float:
     needs="choices",
     summary="the correct choice is the most likely one, by Σ log p of its tokens",
     source="GPT-3's multiple choice (arXiv 2005.14165, section 2.4), tokens as in lm-eval 0.4.13",
-    version=3,
+    version=4,
 )
 def choice(
     seen: Choices,
@@ -93,7 +93,7 @@ def choice(
     link="log",
     source="the cross-entropy of language modelling, in nats",
     empty_target=False,
-    version=2,
+    version=3,
     least=0.0,
 )
 def nll(
@@ -117,7 +117,7 @@ def nll(
     log_axis=True,
     source="Jelinek et al. 1977",
     empty_target=False,
-    version=2,
+    version=3,
     least=1.0,
 )
 def perplexity(

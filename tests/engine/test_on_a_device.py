@@ -15,8 +15,9 @@ import torch
 from engine.compose import Composer
 from engine.composed import ComposedModel
 from engine.decoding import reading, rules
+from engine.decoding.divergence import kl_to
 from engine.decoding.loop import Sampling, generate, steps
-from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
+from engine.decoding.teacher_forced import choice_log_probs, log_probs
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, resolve
 from engine.scoring.evaluate import evaluate

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from engine.decoding import batch as batch_module
+from engine.decoding.divergence import kl_to
 from engine.decoding.feeding import PLAIN
 from engine.decoding.fusion import Mixture
 from engine.decoding.inputs import Bucket
 from engine.decoding.loop import generate
-from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
+from engine.decoding.teacher_forced import choice_log_probs, log_probs
 from engine.decoding.trial import tried
 from engine.family.tiny_model import tiny_model
 

@@ -7,10 +7,11 @@ import torch
 
 from engine.decoding import batch as batch_module
 from engine.decoding import reading as reading_module
+from engine.decoding.divergence import kl_to
 from engine.decoding.fusion import Mixture, combine
 from engine.decoding.inputs import Bucket
 from engine.decoding.loop import Sampling, generate, steps
-from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
+from engine.decoding.teacher_forced import choice_log_probs, log_probs
 from engine.errors import BadInput
 from engine.family.tiny_model import tiny_model
 

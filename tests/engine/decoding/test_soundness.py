@@ -11,11 +11,12 @@ from torch import nn
 from torch.nn import functional
 
 from engine.decoding import watching
+from engine.decoding.divergence import kl_to
 from engine.decoding.fusion import Mixture
 from engine.decoding.inputs import no_tick
 from engine.decoding.loop import generate
 from engine.decoding.soundness import Unsound, alike, check_sound
-from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
+from engine.decoding.teacher_forced import choice_log_probs, log_probs
 from engine.family.tiny_model import tiny_model
 from tests.differential.classes import build, every_class
 

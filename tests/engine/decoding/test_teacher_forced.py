@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from engine.decoding import batch as batch_module
+from engine.decoding.divergence import kl_to
 from engine.decoding.fusion import Mixture, combine
 from engine.decoding.inputs import Bucket
-from engine.decoding.teacher_forced import choice_log_probs, kl_to, log_probs
+from engine.decoding.teacher_forced import choice_log_probs, log_probs
 from engine.errors import BadInput, Cancelled
 
 BUCKETS = (Bucket(), Bucket(1, 1), Bucket(7, 5))
