@@ -94,7 +94,7 @@ def build_app(served: Served, turns: Turns, key: bytes | None = None) -> Starlet
         try:
             loop = asyncio.get_running_loop()
             rows = await loop.run_in_executor(encoder, served.rows, ask)
-            turns.start(work, ask, rows.ids, rows.limit)
+            turns.start(work, ask, rows)
             found = Answer(ask, served, rows)
             if ask.stream:
                 return EventStream(found, inbox, turns, work)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.composed import ComposedModel
-from engine.decoding.inputs import Tick, check_ids
+from engine.decoding.inputs import Own, Prompts, Tick, check_ids
 from engine.errors import BadInput
 from engine.family.text import Text
 from engine.jobs.models import Models, recipe_of
 from engine.recipe import Recipe, point_id
 from engine.serving.asking import Ask
-from engine.serving.refused import Refused
+from engine.serving.refused import Refused, wrong
 from engine.study import Study
 
 UNSTATED = 1024
@@ -27,11 +27,13 @@ class Rows:
 
     Attributes:
         ids: a row each; the answers to a prompt stand together.
+        own: what modules read instead.
         limit: new tokens a row.
         prompt_tokens: of each prompt once.
     """
 
-    ids: list[list[int]]
+    ids: Prompts
+    own: Own
     limit: int
     prompt_tokens: int
 
@@ -43,6 +45,7 @@ class Served:
     Attributes:
         name: the point's id, which is the model's name in the protocol.
         text: a tokenizer for prompts alone: the model's own is busy on its thread.
+        own: place of a module -> the same with the words that it reads instead.
         numerics: device kind, compute dtype and version: seeded answers repeat while it is equal.
         created: seconds since 1970.
     """
@@ -50,6 +53,7 @@ class Served:
     name: str
     model: ComposedModel
     text: Text
+    own: Mapping[int, Text]
     numerics: str
     created: int
 
@@ -69,8 +73,9 @@ class Served:
             Refused: another model, no chat template, messages that the template refuses, or what is
                 too long.
         """
-        prompts = self._encoded(ask)
-        longest = max(map(len, prompts))
+        read = [self._encoded(ask, each) for each in (self.text, *self.own.values())]
+        longest = max(len(ids) for prompts in read for ids in prompts)
+        param = "messages" if ask.chat else "prompt"
         limit = ask.limit
         if limit is None:
             limit = UNSTATED if self.window is None else min(UNSTATED, self.window - longest)
@@ -80,21 +85,25 @@ class Served:
                 400,
                 f"this model's maximum context length is {self.window} tokens; the prompt has "
                 f"{longest}{asked}",
-                param="messages" if ask.chat else "prompt",
+                param=param,
                 code="context_length_exceeded",
             )
-        ids = [list(each) for each in prompts for _ in range(ask.n)]
+        ids, *others = [[each for each in said for _ in range(ask.n)] for said in read]
+        own = dict(zip(self.own, others, strict=True))
         try:
-            check_ids(self.model, ids, [limit] * len(ids), "new ones")
+            check_ids(self.model, ids, [limit] * len(ids), "new ones", own)
         except BadInput as error:
-            raise _of(error, "messages" if ask.chat else "prompt") from None
-        return Rows(ids, limit, sum(map(len, prompts)))
+            raise _of(error, param) from None
+        return Rows(ids, own, limit, sum(map(len, read[0])))
 
-    def _encoded(self, ask: Ask) -> list[list[int]]:
-        """Ids of each prompt."""
+    def _encoded(self, ask: Ask, text: Text) -> list[list[int]]:
+        """Ids of each prompt in the words of a text; ids that were given stay as they are."""
         if not ask.chat:
-            return [self.text.encode(p) if isinstance(p, str) else [*p] for p in ask.prompts]
-        if not self.text.has_chat_template:
+            if self.own and not all(isinstance(each, str) for each in ask.prompts):
+                what = "token ids cannot be put into the words that each model reads; give a text"
+                raise wrong("prompt", what)
+            return [text.encode(each) if isinstance(each, str) else [*each] for each in ask.prompts]
+        if not text.has_chat_template:
             raise Refused(
                 400,
                 "this family's tokenizer has no chat template; use /v1/completions",
@@ -102,7 +111,7 @@ class Served:
                 code="no_chat_template",
             )
         try:
-            return [self.text.encode_messages(ask.messages, ask.variables)]
+            return [text.encode_messages(ask.messages, ask.variables)]
         except BadInput as error:
             raise _of(error, "messages") from None
 
@@ -159,8 +168,11 @@ class Opening:
                 recipe = recipe_of(self._recipe, opened, self._study)
                 model = composer.compose(recipe, telling)
                 name = point_id(recipe, opened.fingerprint)
-                text, numerics = Text(opened.family), str(composer.numerics)
-                self.served = Served(name, model, text, numerics, int(time.time()))
+                numerics, now = str(composer.numerics), int(time.time())
+                plain = Text(opened.family)
+                text = plain.worded(model.text.words)
+                own = {place: plain.worded(each.words) for place, each in model.own.items()}
+                self.served = Served(name, model, text, own, numerics, now)
                 return model
         finally:
             models.close()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import Any
 
 from engine.composed import ComposedModel
@@ -23,6 +23,7 @@ from engine.errors import BadInput, Cancelled, ParetoscopeError, first_line
 from engine.scoring.stops import StopWatch
 from engine.serving.asking import Ask
 from engine.serving.refused import Refused, failed
+from engine.serving.served import Rows
 from engine.serving.token_bytes import TokenBytes
 from engine.serving.writing import Done, Piece, Writing
 from engine.worker.messages import is_out_of_memory
@@ -104,20 +105,16 @@ class Turns:
             self._taken.add(work)
             return work
 
-    def start(self, work: Work, ask: Ask, rows: Sequence[Sequence[int]], limit: int) -> None:
-        """Have a request's rows written, unless it was left.
-
-        Args:
-            rows: ids of a prompt a row.
-            limit: new tokens a row.
-        """
+    def start(self, work: Work, ask: Ask, rows: Rows) -> None:
+        """Have a request's rows written, unless it was left."""
         model = self.wait()
         text, stops = model.text, ask.stops
-        work.writing = Writing(ask, len(rows), text, self._spell, work.hear)
+        work.writing = Writing(ask, len(rows.ids), text, self._spell, work.hear)
         work.loop = steps(
             model,
-            rows,
-            max_new_tokens=limit,
+            rows.ids,
+            own=rows.own,
+            max_new_tokens=rows.limit,
             end_ids=text.end_ids,
             sampling=ask.sampling,
             stopped=StopWatch(stops, text.decode) if stops else None,

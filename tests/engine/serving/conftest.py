@@ -23,6 +23,11 @@ from tests.families import FamilyFiles, build_tied_family
 RECIPES: dict[str, dict[str, Any]] = {
     "logit": {"method": "proxy_tuning", "coefficients": {"helpful": 0.8, "terse": 0.4}},
     "weight": {"method": "task_arithmetic", "coefficients": {"helpful": 0.7}},
+    "guided": {
+        "method": "guidance",
+        "coefficients": {"scale": 0.5, "negative": 0.8},
+        "parameters": {"expert": "helpful", "negative_prompt": "be rude"},
+    },
 }
 OBJECTIVES = [{"name": "cost", "scorer": "cost"}]
 QUESTION = "who jumps over the dog?"
@@ -116,13 +121,19 @@ def weight(serve: Serve) -> Running:
     return serve("weight")
 
 
+@pytest.fixture(scope="session")
+def guided(serve: Serve) -> Running:
+    """Its passes read different prompts."""
+    return serve("guided")
+
+
 @pytest.fixture
 def generated(home: Path, study: Path, files: FamilyFiles) -> Callable[..., list[dict[str, Any]]]:
     """What `engine generate` answers."""
 
     def outputs(recipe: str, *words: object) -> list[dict[str, Any]]:
         given = RECIPES[recipe]
-        file = files.recipe(given["method"], **given["coefficients"])
+        file = files.recipe(given["method"], given.get("parameters"), **given["coefficients"])
         ran = headless.run(home, "generate", study, "--recipe", file, "--device", "cpu", *words)
         assert ran.code == 0, ran.err
         found: list[dict[str, Any]] = ran.document["outputs"]

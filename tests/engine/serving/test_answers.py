@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import openai
 import pytest
 import torch
 
@@ -19,7 +20,7 @@ from tests.engine.serving.conftest import QUESTION, Running
 Generated = Callable[..., list[dict[str, Any]]]
 
 
-@pytest.fixture(params=["logit", "weight"])
+@pytest.fixture(params=["logit", "weight", "guided"])
 def server(request: pytest.FixtureRequest) -> tuple[str, Running]:
     return request.param, request.getfixturevalue(request.param)
 
@@ -69,8 +70,12 @@ def test_a_text_is_continued_as_generate_does(
     texts = [each["text"] for each in want]
     assert [each.text for each in found.choices] == [text for text in texts for _ in range(2)]
     ids = running.served.text.encode(prompts[0])
-    [alone] = complete(model=running.served.name, prompt=ids).choices
-    assert alone.text == texts[0]
+    if running.served.own:
+        with pytest.raises(openai.BadRequestError, match="words"):
+            complete(model=running.served.name, prompt=ids)
+    else:
+        [alone] = complete(model=running.served.name, prompt=ids).choices
+        assert alone.text == texts[0]
     parts: dict[int, str] = {}
     for chunk in complete(model=running.served.name, prompt=prompts, stream=True):
         [choice] = chunk.choices
@@ -150,10 +155,9 @@ def test_probabilities_are_of_the_mixture_before_sampling(
     content = choice.logprobs.content
     spelled = b"".join(bytes(each.bytes or []) for each in content)
     assert spelled.decode("utf-8", "replace") == choice.message.content
-    prompt = running.served.text.encode_messages(running.ask["messages"])
-    ids = list(prompt)
+    written: list[int] = []
     for each in content:
-        logprobs = fused(running, ids)
+        logprobs = fused(running, written)
         best = logprobs.topk(3)
         assert [one.logprob for one in each.top_logprobs] == pytest.approx(
             best.values.tolist(), abs=1e-4
@@ -163,13 +167,16 @@ def test_probabilities_are_of_the_mixture_before_sampling(
         if temperature == 0:
             assert each.token == each.top_logprobs[0].token
             assert math.isclose(each.logprob, each.top_logprobs[0].logprob)
-        ids.append(token)
-    assert running.served.text.decode(ids[len(prompt) :]) == choice.message.content
+        written.append(token)
+    assert running.served.text.decode(written) == choice.message.content
 
 
-def fused(running: Running, ids: list[int]) -> torch.Tensor:
-    """ln p of every token behind these ids, read anew: float32 [vocabulary rows]."""
-    batch = Batch(running.served.model, [ids], CANONICAL, no_tick)
+def fused(running: Running, written: list[int]) -> torch.Tensor:
+    """ln p of every token behind what is written, read anew: float32 [vocabulary rows]."""
+    served, messages = running.served, running.ask["messages"]
+    ids = [*served.text.encode_messages(messages), *written]
+    own = {n: [[*text.encode_messages(messages), *written]] for n, text in served.own.items()}
+    batch = Batch(served.model, [ids], CANONICAL, no_tick, own=own)
     _, logits = list(batch.read())[-1]
     return logits[0, -1].log_softmax(-1)
 
