@@ -23,6 +23,7 @@ from engine.decoding.fed import feed_as
 from engine.decoding.feeding import PLAIN
 from engine.decoding.fusion import Mixture
 from engine.decoding.opening import feedings
+from engine.decoding.prefixes import Prefixes
 from engine.decoding.projection import logit_rows
 from engine.family.compatibility import Family
 from engine.family.device import pick_device, pick_dtype
@@ -73,17 +74,16 @@ class Composer:
         self.dtype = pick_dtype(compute_dtype, self.device, family)
         self._feedings = feedings(family, workspace)
         plain = all(each == PLAIN for each in self._feedings.values())
-        dtype = str(self.dtype).removeprefix("torch.")
         several = sum(each.kind == "lora" for each in family.experts.values()) > 1
         buckets = (BUCKETS if plain else FED_BUCKETS) + (STACKED if several else 0)
-        self.numerics = Numerics(self.device.type, dtype, buckets)
+        self.numerics = Numerics(self.device.type, str(self.dtype).removeprefix("torch."), buckets)
         self.live: ComposedModel | None = None
         self._tick: Callable[[], None] = nothing
         self._modules: dict[str, PreTrainedModel] = {}
         self._texts = Texts(family)
         self._merged: MergedModel | None = None
         self._adapters: AdapterModel | None = None
-        self.pruner = Pruner()
+        self.pruner, self.prefixes = Pruner(), Prefixes()
 
     # ---- doors -------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class Batch:
     Attributes:
         feeding: what all modules allow.
         width: columns of the padded prompts, the widest of any module.
+        known: place of a module that is not run -> what it gives instead, [rows, keep, …].
         strengths: float64 [rows, keep, n], of `Mixture.chosen`, those of the last `feed`; None
             where none are chosen.
     """
@@ -78,6 +79,7 @@ class Batch:
         self.width = max(each.width for each in self.readings)
         self.strengths: Tensor | None = None
         self.owners = None if owners is None else torch.tensor(owners, device=self.device)
+        self.known: dict[int, Tensor] = {}
 
     def _reading(self, prompts: Sequence[Sequence[int]], bucket: Bucket) -> Reading:
         longest = max(len(ids) for ids in prompts)
@@ -127,8 +129,11 @@ class Batch:
         for reading, ids in zip(self.readings, columns, strict=True):
             reading.advance(ids.shape[1])
         logits = []
-        for stage, place in zip(self.stages, self.reads, strict=True):
+        for at, (stage, place) in enumerate(zip(self.stages, self.reads, strict=True)):
             ids, reading = columns[place], self.readings[place]
+            if at in self.known:
+                logits.append(self.known[at].clone())
+                continue
             if not ids.shape[1]:
                 continue
             self.tick()  # outside of inference mode: it may run work of its own that writes weights
@@ -215,6 +220,27 @@ class Batch:
             if stop > first:
                 yield stop - keep, logits
             start = stop
+
+    def keep(self, on: bool) -> None:
+        """Whether `kept` is wanted."""
+        for stage in self.stages:
+            stage.keeping = on
+
+    @property
+    def kept(self) -> tuple[Tensor, ...]:
+        """[rows, width] of each module: what gives its logits of the last column again."""
+        return tuple(cast("Tensor", each.kept) for each in self.stages)
+
+    def extend(self, texts: Sequence[Sequence[int]]) -> None:
+        """Append to each row a text of its own, some of them empty; their logits are not wanted."""
+        longest = max(map(len, texts))
+        if not longest:
+            return
+        spare = [longest - len(each) for each in texts]
+        ids = [[*each, *[0] * more] for each, more in zip(texts, spare, strict=True)]
+        self._run([torch.tensor(ids, device=self.device)] * len(self.readings), 1)
+        for each in self.readings:
+            each.leave_out(spare)
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows only, in this order."""

@@ -5,6 +5,8 @@
     row 1        p p p p p p p p  | n n n
 
 Modules that read the same prompts share one. What comes after the prompts is the same for all.
+Texts of different lengths may be fed at once behind them: the columns that a shorter one leaves
+empty count as padding.
 """
 
 from __future__ import annotations
@@ -44,12 +46,26 @@ class Reading:
         self.pads = torch.tensor([width - len(ids) for ids in prompts], device=device)
         self.padded = any(len(ids) < width for ids in prompts)
         self.column = 0
+        self._gap: tuple[int, Tensor] | None = None
         self._reserve(width)
 
     def _reserve(self, columns: int) -> None:
         columns += BLOCK
         self._positions = positions(self.pads, columns)
-        self._real = torch.arange(columns, device=self.pads.device) >= self.pads[:, None]
+        places = torch.arange(columns, device=self.pads.device)
+        self._real = places >= self.pads[:, None]
+        if self._gap is not None:
+            stop, counts = self._gap
+            self._positions -= torch.where(places >= stop, counts[:, None], 0)
+            self._real &= (places >= stop) | (places < stop - counts[:, None])
+
+    def leave_out(self, counts: Sequence[int]) -> None:
+        """The last so many columns of each row that were fed hold nothing; once, and no more than
+        were fed behind the prompts."""
+        if any(counts):
+            self.padded = True
+            self._gap = self.column, torch.tensor(counts, device=self.pads.device)
+            self._reserve(self.column)
 
     def advance(self, columns: int) -> None:
         """So many columns more are to be fed."""
@@ -74,4 +90,6 @@ class Reading:
         other.pads = self.pads.index_select(0, rows)
         other._positions = self._positions.index_select(0, rows)
         other._real = self._real.index_select(0, rows)
+        if self._gap is not None:
+            other._gap = self._gap[0], self._gap[1].index_select(0, rows)
         return other

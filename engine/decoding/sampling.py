@@ -75,18 +75,21 @@ def row_keys(seed: int, indices: Sequence[int], device: torch.device | str = "cp
     )
 
 
-def gumbel(keys: Tensor, position: int, vocabulary: int) -> Tensor:
-    """Standard Gumbel noise of one position.
+def gumbel(keys: Tensor, position: int | Tensor, vocabulary: int) -> Tensor:
+    """Standard Gumbel noise of one position a row.
 
     Args:
         keys: int64 [rows], from `row_keys`.
-        position: of the new token, from 0.
+        position: of the new token, from 0; of each row's own, int64 [rows].
 
     Returns:
         float32 [rows, vocabulary], all finite; each value depends on its own key, position and
         token id only.
     """
-    place = _scramble(keys + _signed((position + 1) * 0x9E3779B97F4A7C15))
+    if isinstance(position, Tensor):
+        place = _scramble(keys + (position + 1) * _signed(0x9E3779B97F4A7C15))  # wraps
+    else:
+        place = _scramble(keys + _signed((position + 1) * 0x9E3779B97F4A7C15))
     tokens = torch.arange(vocabulary, device=keys.device)
     bits = _shift(_scramble(place[:, None] + _scramble(tokens + 1)), 11)
     # 53 bits, of which float32 keeps the leading 24: exact near 0, where the large noise comes from
@@ -111,18 +114,26 @@ def warp(logits: Tensor, sampling: Sampling) -> Tensor:
     return logits
 
 
-def choose(logits: Tensor, sampling: Sampling, keys: Tensor, position: int) -> Tensor:
-    """The next ids.
+def chances(logits: Tensor, sampling: Sampling, keys: Tensor, position: int | Tensor) -> Tensor:
+    """What the next ids are the largest of: the logits, or what they are warped to, with noise.
 
     Args:
         logits: float32 [rows, vocabulary]; −inf where an id is out.
         keys: int64 [rows], from `row_keys`; greedy does not read it.
-        position: of the new token, from 0.
+        position: of the new token, from 0; of each row's own, int64 [rows].
 
     Returns:
-        int64 [rows]. `torch.argmax` gives the first of equal maxima.
+        float32 [rows, vocabulary].
     """
     if sampling.greedy:
-        return logits.argmax(-1)
+        return logits
     warped = warp(logits, sampling)
-    return (warped + gumbel(keys, position, warped.shape[-1])).argmax(-1)
+    return warped + gumbel(keys, position, warped.shape[-1])
+
+
+def choose(logits: Tensor, sampling: Sampling, keys: Tensor, position: int | Tensor) -> Tensor:
+    """The next ids, int64 [rows], of what `chances` takes.
+
+    `torch.argmax` gives the first of equal maxima.
+    """
+    return chances(logits, sampling, keys, position).argmax(-1)

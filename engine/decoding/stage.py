@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import copy
 import inspect
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from engine.decoding.fed import feeding_of, unwrapped
 from engine.decoding.growing_cache import growing_cache, only_grows
+from engine.decoding.hidden import kept_of, overheard
 from engine.decoding.lean import Lean, lean_of
 from engine.decoding.projection import float32_logits
 from engine.decoding.state import taken, tensors_of
@@ -36,6 +38,8 @@ class Stage:
 
     Attributes:
         feeding: how the module's class is fed.
+        keeping: whether `kept` is wanted.
+        kept: [rows, width], of the last column that was run, see `engine.decoding.hidden`.
     """
 
     def __init__(self, module: PreTrainedModel, widen: bool) -> None:
@@ -47,6 +51,8 @@ class Stage:
         self.ready_mask = self.feeding.ready_mask and one_mask_serves(inner)
         self.state: Any = growing_cache(inner.config) if self.feeding.memory == "growing" else None
         self.fed: list[Tensor] = []
+        self.keeping = False
+        self.kept: Tensor | None = None
         self._lean: Lean | None = None
         self._sought = False
 
@@ -62,8 +68,9 @@ class Stage:
         lean = self._lean_step(ids)
         if lean is not None:
             mask = None if real is None else real[:, None, None, :]
-            with self._widened():
-                return lean(ids, positions[:, -1:], mask, self.state)
+            with self._heard() as heard:
+                logits = lean(ids, positions[:, -1:], mask, self.state)
+            return self._said(logits, heard)
         feeding, again = self.feeding, self._reads_again(positions)
         if feeding.memory == "none" or feeding.horizon is not None:
             self.fed = [torch.cat([*self.fed, ids], 1)]
@@ -83,14 +90,25 @@ class Stage:
             arguments["logits_to_keep"] = keep
         if self.state is not None:
             arguments[feeding.argument] = self.state
-        with self._widened():
+        with self._heard() as heard:
             out = self.module(**arguments)
         if not again and feeding.memory == "own":
             self.state = getattr(out, feeding.argument)
-        return cast("Tensor", out.logits[:, -keep:])
+        return self._said(out.logits, heard)[:, -keep:]
 
-    def _widened(self) -> AbstractContextManager[None]:
-        return float32_logits(self.module) if self.widen else nullcontext()
+    @contextmanager
+    def _heard(self) -> Iterator[list[Tensor]]:
+        """Runs the module's output projection as is wanted, and takes its inputs."""
+        with (
+            float32_logits(self.module) if self.widen else nullcontext(),
+            overheard(self.module) if self.keeping else nullcontext(list[Tensor]()) as heard,
+        ):
+            yield heard
+
+    def _said(self, logits: Tensor, heard: list[Tensor]) -> Tensor:
+        if self.keeping:
+            self.kept = kept_of(self.module, heard, logits)
+        return logits
 
     def _lean_step(self, ids: Tensor) -> Lean | None:
         """What runs these columns instead of the module, if they are one."""
@@ -120,6 +138,10 @@ class Stage:
         else:
             other = self.take(rows, count)
             self.state, self.fed = other.state, other.fed
+
+    def go_on(self, other: Stage) -> None:
+        """Continue from where another stage of the module is, which is not used any more."""
+        self.state, self.fed, self.kept = other.state, other.fed, other.kept
 
     def take(self, rows: Tensor, count: int) -> Stage:
         """A stage that continues from these of `count` rows (repeats allowed); this one is

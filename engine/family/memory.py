@@ -22,6 +22,9 @@ _TAKEN_APART = 24
 """Bytes of each element of the largest tensor, while one expert's is taken apart: float32 of it,
 and of the factors of all experts, before they are turned, while and after."""
 
+PREFIX_BYTES = 256 << 20
+"""Of what models said, at most, so that a slider's move need not run them again; fixed."""
+
 _BESIDE = 16 << 20
 """Bytes beside these: chunks, samples, buffers of files, what allocators round up."""
 
@@ -143,15 +146,15 @@ def memory_needed(family: Family, compute_bytes: int = 4) -> dict[str, int]:
         weight_space_bytes: the live merged model and the largest basis, while it is made;
         live_bytes and basis_bytes are its parts. A live model is moved into one buffer, tensor by
         tensor, when it has been loaded: the largest one is there twice. logit_space_bytes: every
-        model at once; a LoRA shares the base's tensors, any other adapter has a copy of them.
-        available_bytes: what can be taken now.
+        model at once, and what they said; a LoRA shares the base's tensors, any other adapter has a
+        copy of them. available_bytes: what can be taken now.
     """
     extra = extra_elements(family)
     largest = max((each.count for each in family.base.tensors.values()), default=0)
     live = (family.base.parameters + extra + largest) * compute_bytes + _BESIDE
     basis = basis_bytes(family)
     logit = sum(_running(each, family.base) for each in family.models.values()) * compute_bytes
-    logit += _BESIDE
+    logit += PREFIX_BYTES + _BESIDE
     return {
         "weight_space_bytes": live + basis,
         "live_bytes": live,

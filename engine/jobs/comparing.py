@@ -28,7 +28,7 @@ from typing import Any, Literal
 from engine.compose import Composer
 from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
-from engine.decoding.loop import Generation, steps
+from engine.decoding.loop import Generation, Kept, steps
 from engine.errors import BadInput, Cancelled, ParetoscopeError, bad
 from engine.jobs.evaluating import reason
 from engine.jobs.generating import Request, Stream, request_of, strengths_of
@@ -267,6 +267,7 @@ class _Columns:
             on_tokens=partial(self._take, writer),
             owners=[n for n in range(count) for _ in ids] if count > 1 else None,
             own={place: each * count for place, each in own.items()},
+            kept=Kept(self._composer.prefixes, exact=False),
         )
         return writer.loop
 

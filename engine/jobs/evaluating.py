@@ -20,6 +20,7 @@ from typing import Any
 from cache.blobs import Blobs
 from cache.rows import score_id
 from engine.decoding.inputs import Tick
+from engine.decoding.loop import Kept
 from engine.errors import BadInput, ParetoscopeError, Problem, bad
 from engine.jobs.models import Models, study_of
 from engine.jobs.opened import OpenFamily
@@ -142,6 +143,7 @@ class Evaluation:
             base=lambda: composer.module("base"),
             tick=tick,
             progress=progress,
+            kept=Kept(composer.prefixes),
         ):
             lost, parked = self.opened.parked_seconds - parked, self.opened.parked_seconds
             yield self._row(recipe, point, objective, score, metadata, lost)

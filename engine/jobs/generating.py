@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
-from engine.decoding.loop import Generation, generate
+from engine.decoding.loop import Generation, Kept, generate
 from engine.decoding.sampling import Sampling
 from engine.errors import bad
 from engine.family.text import Text
@@ -163,6 +163,7 @@ def generate_texts(
             tick=tick,
             on_tokens=Stream(emit, text, stops),
             own=own,
+            kept=Kept(opened.composer.prefixes, exact=False),
         )
         texts = [cut(text.decode(each.token_ids), stops) for each in generations]
         emit("text", {"texts": {str(index): each for index, each in enumerate(texts)}})

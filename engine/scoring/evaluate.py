@@ -18,15 +18,8 @@ from functools import partial
 from typing import Any
 
 from engine.decoding.divergence import kl_to
-from engine.decoding.inputs import (
-    CANONICAL,
-    Bucket,
-    Tick,
-    columns_of,
-    no_tick,
-    rows_of,
-)
-from engine.decoding.loop import generate
+from engine.decoding.inputs import CANONICAL, Bucket, Tick, columns_of, no_tick, rows_of
+from engine.decoding.loop import Kept, generate
 from engine.decoding.memory import within_memory
 from engine.decoding.sampling import GREEDY, Sampling
 from engine.decoding.soundness import Unsound, check_every, check_sound
@@ -59,6 +52,7 @@ class _Run:
     measured: dict[Any, list[list[float]]] = field(default_factory=dict)
     unsound: Unsound | None = None
     near: bool | None = None
+    kept: Kept | None = None
 
     def watch(self, task: Task) -> None:
         """Raise `Unsound` where the model's numbers overflow: looked at once, on the first rows."""
@@ -109,6 +103,7 @@ class _Run:
             tick=self.tick,
             on_tokens=RowsWritten(self.meter, batches),
             own=task.own,
+            kept=self.kept,
         )
         texts = [
             cut(decode(found.token_ids), each.stop, each.answer_after) for found in generations
@@ -275,6 +270,7 @@ def evaluate(
     bucket: Bucket = CANONICAL,
     tick: Tick = no_tick,
     progress: Callable[[ProgressNote], None] | None = None,
+    kept: Kept | None = None,
 ) -> Iterator[tuple[Objective, Score, Metadata]]:
     """Score a composed model on objectives, in their order; each comes as soon as it is there.
 
@@ -284,6 +280,7 @@ def evaluate(
         tick: called before each forward; what it raises ends the evaluation, and the objectives
             that came before stand.
         progress: called at most ten times a second.
+        kept: what fused models said before, which no score depends on.
 
     Yields:
         (objective as it was given, score, metadata).
@@ -292,7 +289,7 @@ def evaluate(
         BadInput: anything wrong with any objective or row, with its file and line, at the first
             step and before any forward.
     """
-    run = _Run(model, base, within_memory(bucket, model), tick, Meter(progress))
+    run = _Run(model, base, within_memory(bucket, model), tick, Meter(progress), kept=kept)
     for objective, task in zip(objectives, tasks(model, objectives, split), strict=True):
         score, metadata = run.score(task)
         yield objective, score, metadata

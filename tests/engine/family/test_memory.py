@@ -20,7 +20,7 @@ def test_counts_models_and_bytes(pristine: FamilyFiles) -> None:
     assert found["live_bytes"] == 2 * (base + largest) + (16 << 20)
     assert found["weight_space_bytes"] == found["live_bytes"] + found["basis_bytes"]
     terse = family.experts["terse"].parameters
-    assert found["logit_space_bytes"] == 2 * (base + target + base + terse) + (16 << 20)
+    assert found["logit_space_bytes"] == 2 * (base + target + base + terse) + (272 << 20)
     assert found["available_bytes"] > 0
 
 
