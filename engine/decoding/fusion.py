@@ -55,6 +55,13 @@ class Mixture:
         return tuple(zip(self.models, instead, strict=True))
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Of each pass a name of its own: the model's, and what else it reads."""
+        return tuple(
+            name if other is None else f"{name} (negative prompt)" for name, other in self.passes
+        )
+
+    @property
     def chosen(self) -> tuple[str, ...]:
         """What has a strength chosen anew at every token: experts, or their sum; mostly nothing."""
         options = dict(self.options)

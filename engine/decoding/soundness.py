@@ -166,7 +166,7 @@ def check_every(model: Fused, texts: Iterable[Sequence[int]], tick: Tick) -> Non
 
 
 def _named(model: Fused) -> Iterable[tuple[str, PreTrainedModel]]:
-    names = ("the model",) if model.mixture is None else model.mixture.models
+    names = ("the model",) if model.mixture is None else model.mixture.labels
     return zip(names, model.modules, strict=True)
 
 

@@ -222,20 +222,34 @@ def manifest_text(papers: Papers) -> str:
     return text + "\n"
 
 
-def usage(first: str, others: Sequence[str], name: str) -> str:
-    """The call that decodes with a folder, for its card."""
+def usage(first: str, others: Sequence[str], name: str, asked: bool = False) -> str:
+    """The call that decodes with a folder, for its card.
+
+    Args:
+        asked: models read words of their own, so that the folder has to write their prompts.
+    """
     given = ", ".join(f'"{each}": {each}' for each in others)
+    inputs = 'inputs = tokenizer(prompts, padding=True, return_tensors="pt")\n'
+    if asked:
+        inputs = 'inputs = {"asked": prompts, "tokenizer": tokenizer}\n'
+    words = (
+        "Models read words of their own around a prompt: `asked` takes texts, which are fed as "
+        'they are, or conversations, [{"role": "user", "content": …}], and `template_kwargs` what '
+        "templates may look at.\n\n"
+    )
     return (
         "No single checkpoint can hold this mixture: several models run at every token. "
         f"`custom_generate/generate.py` decodes with plain transformers: load {first} as the "
         "model and pass the others by name.\n\n"
         "```python\n"
         f'tokenizer = AutoTokenizer.from_pretrained("{name}", padding_side="left")\n'
-        'inputs = tokenizer(prompts, padding=True, return_tensors="pt")\n'
+        f"{inputs}"
         f'{first}.generate(**inputs, custom_generate="{name}", trust_remote_code=True,\n'
         f"    models={{{given}}}, max_new_tokens=64)\n"
         "```\n\n"
-        "`trust_remote_code=True` is required even for a local directory: "
+        + words
+        * asked
+        + "`trust_remote_code=True` is required even for a local directory: "
         "without it transformers 5 asks on the terminal. All arguments of `generate` mean what "
         "they always do, its defaults and the model's generation_config included; what several "
         "models cannot do is refused by name. The texts that were scored are those of "

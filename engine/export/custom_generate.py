@@ -6,6 +6,8 @@ Shipped as custom_generate/generate.py of an exported folder:
                    models={"base": base, "helpful": helpful})
 
 `model` is the one named by SETTINGS["model"]; `models` passes the other loaded models by name.
+Where models read words of their own, `asked`, a list of texts or conversations, and `tokenizer`
+stand in for the inputs; or `prompts` gives the inputs of each such pass by its name.
 transformers' own `generate` runs, with its arguments, processors, criteria, beams and streamers; at
 every step each model runs in the way of its own class, with its own cache, and `generate` sees one
 model whose logits are combined in float32, cut to the rows that all models have, and masked beyond
@@ -25,7 +27,8 @@ from transformers.generation.configuration_utils import GenerationMode
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from engine.decoding.rules import combined
-from engine.export.turning import turned, turned_back
+from engine.export.own_prompts import Read, inputs_of
+from engine.export.turning import check_rows, turned, turned_back
 
 SETTINGS: dict[str, Any] = {}
 
@@ -87,9 +90,12 @@ class Fused(GenerationMixin):
     """Several models that transformers' `generate` takes for one; what this class does not say
     itself, the leading model answers."""
 
-    def __init__(self, models: dict[str, Any]) -> None:
-        self.models = {name: unwrapped(models[name]) for name in SETTINGS["models"]}
-        self.leading = self.models[SETTINGS["model"]]
+    def __init__(self, models: dict[str, Any], read: Read, width: int) -> None:
+        passes = SETTINGS["passes"]
+        self.models = {name: unwrapped(models[each]) for name, each in passes.items()}
+        self.read = read
+        self.width = width
+        self.leading = unwrapped(models[SETTINGS["model"]])
         self.config = copy.deepcopy(self.leading.config)
         self.config.get_text_config(decoder=True).vocab_size = SETTINGS["rows"]
         self.generation_config = copy.deepcopy(self.leading.generation_config)
@@ -130,18 +136,26 @@ class Fused(GenerationMixin):
     ) -> bool:
         """Give every model what `generate` would have prepared for it alone."""
         expanded = rows * max(settings.num_beams, settings.num_return_sequences)
-        check_rows(given.get("attention_mask"), expanded, settings.max_length)
+        wider = max([0, *(len(ids[0]) - self.width for ids, _ in self.read.values())])
+        for mask in (given.get("attention_mask"), *(mask for _, mask in self.read.values())):
+            check_rows(SETTINGS["feeding"], mask, expanded, settings.max_length + wider)
+        self.read = {
+            name: (ids.repeat_interleave(expanded // rows, 0), mask)
+            for name, (ids, mask) in self.read.items()
+        }
         self.arguments = []
         for name, model in self.models.items():
             own, takes = dict(given), inspect.signature(model.forward).parameters
+            if name in self.read:
+                own["attention_mask"] = self.read[name][1].repeat_interleave(expanded // rows, 0)
             if "attention_mask" not in takes:
                 own.pop("attention_mask", None)
             if "logits_to_keep" in takes:
                 own["logits_to_keep"] = 1
             mine = copy.copy(settings)
-            if SETTINGS["feeding"][name]["memory"] == "none":
+            if SETTINGS["feeding"][SETTINGS["passes"][name]]["memory"] == "none":
                 mine.use_cache = False
-            model._prepare_cache_for_generation(mine, own, mode, rows, length)
+            model._prepare_cache_for_generation(mine, own, mode, rows, length + wider)
             own["use_cache"] = mine.use_cache
             self.arguments.append(own)
         if settings.use_cache:
@@ -156,23 +170,28 @@ class Fused(GenerationMixin):
         is_first_iteration: bool = True,
     ) -> Any:
         outputs = []
-        for model, own in zip(self.models.values(), self.arguments, strict=True):
+        for (name, model), own in zip(self.models.items(), self.arguments, strict=True):
+            ids = self.ids(name, input_ids)
             if "position_ids" in inspect.signature(model.forward).parameters and not self.placed:
-                own["position_ids"] = model._prepare_position_ids_for_generation(input_ids, own)
+                own["position_ids"] = model._prepare_position_ids_for_generation(ids, own)
             with self.widened(model):
-                outputs.append(
-                    model._prefill(input_ids, generation_config, own, is_first_iteration)
-                )
+                outputs.append(model._prefill(ids, generation_config, own, is_first_iteration))
         return self.fused(outputs, model_kwargs)
+
+    def ids(self, name: str, input_ids: torch.Tensor) -> torch.Tensor:
+        """What a pass reads: its own prompts, if it has any, and what was written since."""
+        if name not in self.read:
+            return input_ids
+        return torch.cat([self.read[name][0], input_ids[:, self.width :]], 1)
 
     def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids: torch.Tensor, **given: Any
     ) -> dict[str, Any]:
         inputs = []
-        for model, own in zip(self.models.values(), self.arguments, strict=True):
-            length = 1 if own["use_cache"] else None
+        for (name, model), own in zip(self.models.items(), self.arguments, strict=True):
+            length, ids = 1 if own["use_cache"] else None, self.ids(name, input_ids)
             inputs.append(
-                model.prepare_inputs_for_generation(input_ids, next_sequence_length=length, **own)
+                model.prepare_inputs_for_generation(ids, next_sequence_length=length, **own)
             )
         return {"inputs": inputs, "memory": given.get("past_key_values")}
 
@@ -239,30 +258,21 @@ def refuse(given: dict[str, Any]) -> None:
         raise ValueError(f"{name}: {why}")
 
 
-def check_rows(mask: torch.Tensor | None, rows: int, longest: int) -> None:
-    """Raise for what a model would not read row by row as it reads a row alone."""
-    for name, each in SETTINGS["feeding"].items():
-        if each["horizon"] is not None and longest > each["horizon"]:
-            raise ValueError(
-                f"max_new_tokens, max_length: {name} reads texts longer than {each['horizon']} "
-                f"tokens differently; {longest} were requested"
-            )
-    kinds = {name: each["rows"] for name, each in SETTINGS["feeding"].items()}
-    alone = [name for name, each in kinds.items() if each == "alone"]
-    if rows > 1 and alone:
-        raise ValueError(f"input_ids: {', '.join(alone)} can only run one row at a time")
-    if mask is None:
-        return
-    reading = [name for name, each in kinds.items() if each != "mixed"]
-    if reading and bool((mask == 0).any()):
-        raise ValueError(
-            f"attention_mask: {', '.join(reading)} would read the padding; use rows of one length"
-        )
-
-
 @torch.no_grad()
-def generate(model: Any, models: dict[str, Any] | None = None, **given: Any) -> Any:
+def generate(
+    model: Any,
+    models: dict[str, Any] | None = None,
+    prompts: dict[str, Any] | None = None,
+    asked: list[Any] | None = None,
+    template_kwargs: dict[str, Any] | None = None,
+    **given: Any,
+) -> Any:
     """What `model.generate(**given)` returns, of the mixture; `models` are the others by name.
+
+    Args:
+        prompts: pass -> the inputs of one that reads words of its own.
+        asked: texts or conversations, from which `tokenizer` makes the inputs of all passes.
+        template_kwargs: what chat templates may look at beside the messages.
 
     Raises:
         ValueError: a model is missing, or an argument cannot be honoured; it is named.
@@ -278,8 +288,11 @@ def generate(model: Any, models: dict[str, Any] | None = None, **given: Any) -> 
     if given.get("cache_implementation") == "paged":
         raise ValueError("cache_implementation: fused models have no paged cache")
     refuse(given)
+    given, read, width = inputs_of(
+        given, SETTINGS, prompts, asked, template_kwargs, getattr(model, "device", None)
+    )
     left = turned(given)
-    found = Fused(others | {SETTINGS["model"]: model}).generate(**left)
+    found = Fused(others | {SETTINGS["model"]: model}, read, width).generate(**left)
     if isinstance(found, torch.Tensor):
         return found if left is given else turned_back(found, given)
     if left is not given:

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import engine.decoding
+import engine.family
 
 _IMPORTS = (
     "from engine.decoding.rules import combined\n"
-    "from engine.export.turning import turned, turned_back\n\n"
+    "from engine.export.own_prompts import Read, inputs_of\n"
+    "from engine.export.turning import check_rows, turned, turned_back\n\n"
 )
 _EMPTY = "SETTINGS: dict[str, Any] = {}\n"
 _BEGINS = "\nOptions = "
 _TURNING = "\nGiven = "
+_READ = "\nRead = "
+_SPEAKING = "\nMessages = "
 
 
 def generate_code(settings: Mapping[str, Any]) -> str:
@@ -29,7 +33,10 @@ def generate_code(settings: Mapping[str, Any]) -> str:
     code = Path(__file__).with_name("custom_generate.py").read_text(encoding="utf-8")
     rules = Path(engine.decoding.__file__).with_name("rules.py").read_text(encoding="utf-8")
     turning = Path(__file__).with_name("turning.py").read_text(encoding="utf-8")
-    before = f"{_body(rules, _BEGINS)}\n\n{_body(turning, _TURNING)}"
+    own = Path(__file__).with_name("own_prompts.py").read_text(encoding="utf-8")
+    speaking = Path(engine.family.__file__).with_name("speaking.py").read_text(encoding="utf-8")
+    parts = ((rules, _BEGINS), (speaking, _SPEAKING), (own, _READ), (turning, _TURNING))
+    before = "\n\n".join(_body(*each) for each in parts)
     more = "from collections.abc import Callable, Mapping, Sequence\n"
     for old, new in (
         ("import inspect\n", "import inspect\nimport math\n" + more),

@@ -20,14 +20,17 @@ from engine.compose import Composer
 from engine.composed import ComposedModel
 from engine.decoding.fed import feeding_of, unwrapped
 from engine.decoding.feeding import Feeding
-from engine.decoding.fusion import Mixture
+from engine.decoding.fusion import Mixture, combine
+from engine.decoding.inputs import Own, Prompts, rows_of
 from engine.decoding.loop import Generation, generate
 from engine.export.card import Papers, hub_id, usage, write_papers
 from engine.export.checkpoint import copy_side_files
 from engine.export.decoding_code import generate_code
 from engine.export.directory import new_directory
-from engine.export.plan import GENERATE, leading
-from engine.export.verify import NOTHING_KEPT, NotWhatWasScored, probe, rounding
+from engine.export.plan import GENERATE, leading, reads_own_words
+from engine.export.verify import NOTHING_KEPT, NotWhatWasScored, rounding
+from engine.family.dated import uses_date
+from engine.family.text import Text
 
 LENGTHS = (3, 17, 8)
 """Tokens of the probe prompts."""
@@ -48,7 +51,8 @@ def settings_of(composer: Composer, model: ComposedModel, mixture: Mixture) -> d
     own = unwrapped(named[first]).generation_config
     return {
         "model": first,
-        "models": list(mixture.models),
+        "models": list(dict.fromkeys(mixture.models)),
+        "passes": dict(zip(mixture.labels, mixture.models, strict=True)),
         "weights": list(mixture.weights),
         "kind": mixture.kind,
         "options": dict(mixture.options),
@@ -60,8 +64,25 @@ def settings_of(composer: Composer, model: ComposedModel, mixture: Mixture) -> d
             name: {key: each[key] for key in ("rows", "memory", "horizon")}
             for name, each in feeding.items()
         },
+        "words": {
+            name: _words(text) for name, text in {"": model.text, **_own(mixture, model)}.items()
+        },
+        "opening": list(composer.text.opening),
         "hub_ids": {name: hub_id(composer.family.spec.path_of(name)) for name in mixture.models},
     }
+
+
+def _words(text: Text) -> dict[str, Any]:
+    """What a pass reads around a prompt; a template that writes the date as it was scored."""
+    found = text.words.as_dict() | {"alone": text.words.alone}
+    if found["template"] is None and uses_date(text.files.chat_template):
+        found["template"] = text.tokenizer.get_chat_template()
+    return found
+
+
+def _own(mixture: Mixture, model: ComposedModel) -> dict[str, Text]:
+    """Passes that read other words than the rest, by their labels."""
+    return {mixture.labels[place]: text for place, text in model.own.items()}
 
 
 def write_folder(
@@ -76,8 +97,8 @@ def write_folder(
     assert mixture is not None
     settings = settings_of(composer, model, mixture)
     first = settings["model"]
-    others = [name for name in mixture.models if name != first]
-    note = usage(first, others, out.name)
+    others = [name for name in settings["models"] if name != first]
+    note = usage(first, others, out.name, asked=reads_own_words(composer.family, mixture))
     mine = replace(papers, kind="decoding", notes=(*papers.notes, note))
     with new_directory(out) as partial:
         (partial / GENERATE).parent.mkdir()
@@ -90,10 +111,16 @@ def write_folder(
     return names, found
 
 
-def _prompts(composer: Composer) -> list[list[int]]:
+def _prompts(composer: Composer, model: ComposedModel) -> tuple[list[list[int]], Own]:
+    """Probe prompts, and what passes read instead of them."""
     generator = torch.Generator().manual_seed(1)
     size = min(composer.text.size, composer.family.rows)
-    return [torch.randint(0, size, (n,), generator=generator).tolist() for n in LENGTHS]
+
+    def some(more: int) -> list[list[int]]:
+        lengths = [n + more for n in LENGTHS]
+        return [torch.randint(0, size, (n,), generator=generator).tolist() for n in lengths]
+
+    return some(0), {place: some(1 + place) for place in model.own}
 
 
 def _batches(feeding: Feeding, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -113,15 +140,16 @@ def verify_folder(composer: Composer, model: ComposedModel, partial: Path, out: 
     mixture = model.mixture
     assert mixture is not None
     named = dict(zip(mixture.models, model.modules, strict=True))
-    prompts = _prompts(composer)
+    prompts, own = _prompts(composer, model)
     feeding = feeding_of(model.modules[0])
     for module in model.modules[1:]:
         feeding = feeding & feeding_of(module)
-    ours = generate(model, prompts, max_new_tokens=STEPS, end_ids=composer.text.end_ids)
+    ours = generate(model, prompts, max_new_tokens=STEPS, end_ids=composer.text.end_ids, own=own)
     largest = 0.0
     for together in _batches(feeding, prompts):
         try:
-            said = _said(written["generate"], named, read, [prompts[each] for each in together])
+            rows, theirs = [prompts[each] for each in together], rows_of(own, together)
+            said = _said(written["generate"], named, read, rows, theirs)
         except Exception as error:  # whatever the code of a class raises, the folder is no use
             what = f"{type(error).__name__}: {str(error)[:300]}"
             raise NotWhatWasScored(
@@ -129,9 +157,8 @@ def verify_folder(composer: Composer, model: ComposedModel, partial: Path, out: 
             ) from error
         for row, index in enumerate(together):
             ids, logits = said.row(row)
-            largest = max(
-                largest, _row(composer, model, out, prompts[index], ids, logits, ours[index])
-            )
+            read_first = [own.get(place, prompts)[index] for place in range(len(model.modules))]
+            largest = max(largest, _row(composer, model, out, read_first, ids, logits, ours[index]))
     return largest
 
 
@@ -149,19 +176,28 @@ class _Said:
 
 
 def _said(
-    run: Writer, named: Mapping[str, Any], read: Mapping[str, Any], rows: Sequence[Sequence[int]]
+    run: Writer, named: Mapping[str, Any], read: Mapping[str, Any], rows: Prompts, own: Own
 ) -> _Said:
     """Generate greedily with the folder's code from a left-padded batch."""
     width = max(len(each) for each in rows)
     device = named[read["model"]].device
-    ids = torch.tensor([[0] * (width - len(each)) + list(each) for each in rows], device=device)
-    mask = torch.tensor(
-        [[0] * (width - len(each)) + [1] * len(each) for each in rows], device=device
-    )
+
+    def padded(rows: Prompts) -> dict[str, Tensor]:
+        width = max(len(each) for each in rows)
+        pads = [width - len(each) for each in rows]
+        ids = [[0] * pad + list(each) for pad, each in zip(pads, rows, strict=True)]
+        mask = [[0] * pad + [1] * (width - pad) for pad in pads]
+        return {
+            "input_ids": torch.tensor(ids, device=device),
+            "attention_mask": torch.tensor(mask, device=device),
+        }
+
+    labels = list(read["passes"])
+    prompts = {labels[place]: padded(each) for place, each in own.items()}
     ends = read["end_ids"]
     others = {name: each for name, each in named.items() if name != read["model"]}
     found = run(
-        named[read["model"]], models=others, input_ids=ids, attention_mask=mask,
+        named[read["model"]], models=others, prompts=prompts, **padded(rows),
         max_new_tokens=STEPS, do_sample=False, num_beams=1, eos_token_id=ends or None,
         pad_token_id=ends[0] if ends else 0, repetition_penalty=1.0, return_dict_in_generate=True,
         output_logits=True,
@@ -188,22 +224,30 @@ def apart(logits: Tensor, kept: Tensor, first: Tensor, allowed: float) -> Tensor
 
 
 def _row(
-    composer: Composer, model: ComposedModel, out: Path, prompt: Sequence[int], ids: Sequence[int],
+    composer: Composer, model: ComposedModel, out: Path, prompts: Prompts, ids: Sequence[int],
     logits: Tensor, ours: Generation,
 ) -> float:  # fmt: skip
-    """The largest difference of a row's logits from the live mixture's on the same text."""
-    text = torch.tensor([[*prompt, *ids]], device=composer.device)
-    wanted = probe(model, text)[0, len(prompt) - 1 : -1]
+    """The largest difference of a row's logits from the live mixture's on the same text.
+
+    Args:
+        prompts: what each module reads before the ids.
+    """
+    mixture, prompt = model.mixture, prompts[0]
+    assert mixture is not None
+    found_parts = [
+        module(input_ids=torch.tensor([[*each, *ids]], device=composer.device)).logits.float()
+        for module, each in zip(model.modules, prompts, strict=True)
+    ]
+    parts = [each.abs().max() for each in found_parts]
+    last = [each[:, -len(ids) - 1 : -1, : model.rows] for each in found_parts]
+    wanted = combine(mixture, [each.clone() for each in last], model.vocabulary)[0]
     size = model.vocabulary or wanted.shape[-1]
     kept = wanted[:, :size].to(logits.device)
-    parts = [each(input_ids=text).logits.float().abs().max() for each in model.modules]
-    mixture = model.mixture
-    assert mixture is not None
     scale = sum(abs(w) * float(p) for w, p in zip(mixture.weights, parts, strict=True))
     allowed = rounding(composer.dtype, scale)
     if mixture.kind == "dynamic":  # of strengths that are as good as each other either is right
         allowed += 2 * dict(mixture.options)["step"] * scale
-    first = model.modules[0](input_ids=text).logits[0, len(prompt) - 1 : -1, :size].float()
+    first = last[0][0, :, :size]
     found = float(apart(logits[:, :size], kept, first.to(logits.device), allowed))
     if not found <= allowed:
         raise NotWhatWasScored(

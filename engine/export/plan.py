@@ -37,15 +37,14 @@ from engine.export.layout import (
 from engine.export.mergekit import mergekit_text
 from engine.family.adapter import LoraPair
 from engine.family.compatibility import Family
-from engine.family.words import Words
 from engine.method import find_method
 from engine.recipe import Recipe
 
 GENERATE = "custom_generate/generate.py"
-_SETTINGS = 150
+_SETTINGS = 250
 """About how many bytes the settings of a decoding folder take."""
 
-_MODEL = 120
+_MODEL = 145
 """Those of each of its models, about."""
 
 _DIGEST = "0" * 64
@@ -75,12 +74,14 @@ class Plan:
         beside: names of the family's models that it does not hold and cannot run without, the one
             to load first in front.
         rank: of the adapter written; 0 if none is.
+        asked: whether models of a decoding folder read words of their own around a prompt.
     """
 
     kind: str
     files: tuple[File, ...]
     beside: tuple[str, ...] = ()
     rank: int = 0
+    asked: bool = False
 
     @property
     def bytes(self) -> int:
@@ -105,7 +106,8 @@ def plan_export(
     """
     kind = papers_kind(recipe, adapter)
     beside: tuple[str, ...] = ()
-    rank = 0
+    notes: tuple[str, ...] = ()
+    rank, asked = 0, False
     if kind == "copy":
         model = family.checkpoint(str(recipe.parameters["model"]))
         files = [
@@ -119,7 +121,10 @@ def plan_export(
         beside = ("base",)
     elif kind == "decoding":
         beside = runs(family, recipe)
-        files = _decoding(family, recipe, len(beside))
+        mixture = _mixture(family, recipe)
+        files = _decoding(family, recipe, mixture)
+        asked = reads_own_words(family, mixture)
+        notes = (usage(beside[0], beside[1:], study, asked=asked),)
     else:
         files = _merged(family, recipe, shard)
     papers = Papers(
@@ -131,13 +136,13 @@ def plan_export(
         point="0" * 12,
         fingerprints=dict.fromkeys(family.models, _DIGEST),
         scores=scores,
-        notes=(usage(beside[0], beside[1:], study),) if kind == "decoding" else (),
+        notes=notes,
     )
     files += [
         File("README.md", _size(readme(papers, study)), about=True),
         File(MANIFEST, _size(manifest_text(papers)), about=True),
     ]
-    return Plan(kind, tuple(sorted(files, key=lambda each: each.name)), beside, rank)
+    return Plan(kind, tuple(sorted(files, key=lambda each: each.name)), beside, rank, asked)
 
 
 def runs(family: Family, recipe: Recipe) -> tuple[str, ...]:
@@ -147,16 +152,9 @@ def runs(family: Family, recipe: Recipe) -> tuple[str, ...]:
     return (first, *(name for name in models if name != first))
 
 
-def read_otherwise(family: Family, recipe: Recipe) -> tuple[str, ...]:
-    """Models of a logit-space recipe that read other prompts than its first one; none elsewhere."""
-    if find_method(recipe.method).space != "logit":
-        return ()
-    passes = _mixture(family, recipe).passes
-    plain = {name: family.words.get(name, Words(name)) for name, _ in passes}
-    read = [
-        (name, plain[name].as_dict() if other is None else (name, other)) for name, other in passes
-    ]
-    return tuple(dict.fromkeys(name for name, said in read if said != read[0][1]))
+def reads_own_words(family: Family, mixture: Mixture) -> bool:
+    """Whether a model of a mixture reads other words than the family's."""
+    return any(name in family.words or other is not None for name, other in mixture.passes)
 
 
 def _mixture(family: Family, recipe: Recipe) -> Mixture:
@@ -237,10 +235,13 @@ def _largest(ranks: Iterable[int]) -> int:
     return max(ranks, default=0)
 
 
-def _decoding(family: Family, recipe: Recipe, models: int) -> list[File]:
+def _decoding(family: Family, recipe: Recipe, mixture: Mixture) -> list[File]:
     code = len(generate_code({}).encode())
+    words = [family.words[name].as_dict() for name, _ in mixture.passes if name in family.words]
+    said = sum(map(len, map(repr, words))) + sum(len(each or "") for each in mixture.instead)
+    models = len(mixture.models)
     return [
-        File(GENERATE, code + _SETTINGS + models * _MODEL, about=True),
+        File(GENERATE, code + said + _SETTINGS + models * _MODEL, about=True),
         File("recipe.yaml", _size(recipe.to_yaml())),
         *_side(family),
     ]

@@ -24,7 +24,7 @@ from engine.export.checkpoint import copy_model, merge_to, planned
 from engine.export.directory import check_output, new_directory
 from engine.export.folder import write_folder
 from engine.export.mergekit import mergekit_text
-from engine.export.plan import plan_export, read_otherwise
+from engine.export.plan import plan_export
 from engine.export.unmerged import verify_rounded
 from engine.export.verify import (
     TOLERANCE,
@@ -45,6 +45,11 @@ from engine.merging.adapters import runs_unmerged
 from engine.merging.basis import nothing
 from engine.merging.peft_layers import resized_rows
 from engine.recipe import Recipe
+
+OWN_WORDS = (
+    "It was scored with words of its own around each prompt (`templates:` of the study), which are "
+    "not among these files."
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,7 @@ def check_export(recipe: Recipe, family: Family, out: Path, *, adapter: bool = F
         recipe: resolved on the family.
 
     Raises:
-        BadInput: the recipe has no adapter, or its models read different prompts; the output is
-            not empty or has no room.
+        BadInput: the recipe has no adapter; the output is not empty or has no room.
     """
     if adapter and recipe.prune is not None:
         what = f"{recipe} is a merge whose weights are zeroed, and no adapter says which"
@@ -77,10 +81,6 @@ def check_export(recipe: Recipe, family: Family, out: Path, *, adapter: bool = F
     if adapter and not runs_unmerged(recipe, family):
         what = f"{recipe} is not task arithmetic over LoRA experts only"
         raise bad("--adapter", what, "Export a merged checkpoint instead.")
-    if several := read_otherwise(family, recipe):
-        fix = "Leave `templates:` or the negative prompt out, or generate with Paretoscope."
-        what = f"{', '.join(several)} read other prompts than the rest, and a folder has but one"
-        raise bad(str(recipe), what, fix)
     check_output(out, plan_export(family, recipe, adapter=adapter).bytes)
 
 
@@ -184,12 +184,14 @@ def _copy(composer: Composer, papers: Papers, live: Live, tick: Callable[[], Non
 
     def finish(partial: Path) -> list[str]:
         nonlocal found
-        mine = papers
+        notes: tuple[str, ...] = ()
         if source.is_adapter:
             found, notes = _copied_adapter(composer, source, partial, live)
-            mine = replace(papers, notes=(*papers.notes, *notes))
         else:
             found = _same(composer, partial, live)
+        if source.name in composer.family.words:
+            notes = (*notes, OWN_WORDS)
+        mine = replace(papers, notes=(*papers.notes, *notes))
         return write_papers(mine, partial, live.out.name)
 
     files = copy_model(source.path, live.out, finish, tick)

@@ -9,18 +9,17 @@ and rendered as the family's is (`engine.family.templates`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput, Problem
 from engine.family.dated import pinned
+from engine.family.speaking import Messages, spoken
 from engine.family.tokenizer import MAX_TEMPLATE
 from engine.plain_file import read_plain
 from engine.study_family import FamilySpec
-
-SYSTEM = "system"
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,9 @@ class Words:
         under chat, its prefix without; an empty one puts nothing there."""
         return replace(self, system=text, prefix=text, alone=True)
 
-    def spoken(self, messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    def spoken(self, messages: Messages) -> list[Mapping[str, Any]]:
         """A conversation with the model's own system message first."""
-        own = bool(messages) and messages[0].get("role") == SYSTEM
-        before = [str(messages[0]["content"])] if own and not self.alone else []
-        rest = list(messages[1:] if own else messages)
-        if not own and not self.system:
-            return rest
-        said = [each for each in (self.system, *before) if each]
-        return [{"role": SYSTEM, "content": "\n\n".join(said)}, *rest] if said else rest
+        return spoken(messages, self.system, self.alone)
 
     def as_dict(self) -> dict[str, Any]:
         """What texts depend on."""

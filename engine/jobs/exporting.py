@@ -104,6 +104,7 @@ def _record(papers: Papers, family: str, result: Mapping[str, Any]) -> dict[str,
         "form": papers.kind,
         "bytes": sum((out / name).stat().st_size for name in result["files"]),
         "rank": plan.rank,
+        "asked": plan.asked,
         "beside": [
             {
                 "name": name,

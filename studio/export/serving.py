@@ -38,12 +38,13 @@ def serving(record: Mapping[str, Any]) -> list[Line]:
     """The lines for an export as the journal has it.
 
     Args:
-        record: `form`, `out`, `point`, `rank`, `beside`: the models it needs (name, path, and the
-            base of one that is an adapter).
+        record: `form`, `out`, `point`, `rank`, `asked`, `beside`: the models it needs (name, path,
+            and the base of one that is an adapter).
     """
     out, beside = str(record["out"]), record.get("beside") or ()
     if record.get("form") == "decoding":
-        return [Line("Decode it with plain transformers:", _decoding(out, beside), "python")]
+        code = _decoding(out, beside, bool(record.get("asked")))
+        return [Line("Decode it with plain transformers:", code, "python")]
     if beside:
         return _adapter(out, str(beside[0]["path"]), record)
     return [
@@ -92,7 +93,7 @@ def _adapter(out: str, base: str, record: Mapping[str, Any]) -> list[Line]:
     return [Line(f"Serve it on its base, as the model {name}:", serve), *lines]
 
 
-def _decoding(out: str, beside: Sequence[Mapping[str, Any]]) -> str:
+def _decoding(out: str, beside: Sequence[Mapping[str, Any]], asked: bool) -> str:
     lines = [_AUTO]
     if any(each.get("base") for each in beside):
         lines.append(_PEFT)
@@ -111,7 +112,9 @@ def _decoding(out: str, beside: Sequence[Mapping[str, Any]]) -> str:
         "}",
         f"model = models.pop({first!r})",
         _tokenizer(out),
-        'inputs = tokenizer("Who wrote Hamlet?", return_tensors="pt")',
+        'inputs = {"asked": ["Who wrote Hamlet?"], "tokenizer": tokenizer}'
+        if asked
+        else 'inputs = tokenizer("Who wrote Hamlet?", return_tensors="pt")',
         "ids = model.generate(",
         "    **inputs,",
         f"    custom_generate={out!r},",

@@ -241,13 +241,13 @@ def test_a_template_of_its_own_cannot_leave_its_sandbox(write: Write, files: Fam
         composer.module("helpful").text.encode("a", chat=True)
 
 
-def test_a_folder_cannot_write_to_each_model(
-    study: Study, files: FamilyFiles, tmp_path: Path
+def test_a_copy_says_that_its_words_are_elsewhere(
+    write: Write, files: FamilyFiles, tmp_path: Path
 ) -> None:
-    recipe = files.recipe("proxy_tuning", helpful=1.5)
-    out = tmp_path / "out"
-    ran = headless.run(tmp_path, "export", study.path, "--recipe", recipe, out)
-    assert ran.code == 2 and "helpful" in ran.err and not out.exists()
+    recipe = files.recipe("single", {"model": "helpful"})
+    ran = headless.run(tmp_path, "export", write(WORDS), "--recipe", recipe, tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert "words of its own" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
 def test_system_messages_follow_the_models_own() -> None:

@@ -152,14 +152,3 @@ def test_rows_are_the_same_alone_and_together(composer: Composer):
         theirs = {place: [each[row]] for place, each in own.items()}
         [alone] = generate(model, [ids[row]], max_new_tokens=12, end_ids=ENDS, own=theirs)
         assert alone == found
-
-
-def test_a_third_pass_cannot_be_exported_and_two_can(files: FamilyFiles, tmp_path: Path):
-    plain = files.study("helpful", "padded", name="plain")
-    place = files.root / "exported.yaml"
-    place.write_text(recipe(0.8, 0.6, negative_prompt=RUDE).to_yaml(), encoding="utf-8")
-    ran = headless.run(tmp_path, "export", plain, "--recipe", place, tmp_path / "three")
-    assert ran.code == 2 and "negative prompt" in ran.err and not (tmp_path / "three").exists()
-    place.write_text(recipe(0.8, 0.0, negative_prompt=RUDE).to_yaml(), encoding="utf-8")
-    ran = headless.run(tmp_path, "export", plain, "--recipe", place, tmp_path / "two")
-    assert ran.code == 0 and ran.document["verified"], ran.err

@@ -28,6 +28,9 @@ END = 2
 HALVES: dict[str, Any] = {
     "model": "base",
     "models": ["base", "other"],
+    "passes": {"base": "base", "other": "other"},
+    "words": {"": {"template": None, "system": "", "prefix": "", "alone": False}},
+    "opening": [],
     "weights": [0.5, 0.5],
     "kind": "linear",
     "options": {},
@@ -40,7 +43,10 @@ HALVES: dict[str, Any] = {
     },
     "hub_ids": {},
 }
-ONE = HALVES | {"models": ["base"], "weights": [1.0]}
+OWN = HALVES | {"words": HALVES["words"] | {"other": HALVES["words"][""]}}
+"""The other half reads prompts of its own: the same ones, with more padding."""
+
+ONE = HALVES | {"models": ["base"], "passes": {"base": "base"}, "weights": [1.0]}
 
 
 def folder(**settings: Any) -> Any:
@@ -131,7 +137,9 @@ def both(
     """(what the folder returns, what plain `generate` does), from the same seed."""
     torch.manual_seed(3)
     others = {name: model for name in settings["models"] if name != "base"}
-    found = folder(**settings).generate(model, models=others, **inputs, **given)
+    wider = {name: torch.nn.functional.pad(each, (3, 0)) for name, each in inputs.items()}
+    own = {"prompts": {"other": wider}} if settings is OWN else {}
+    found = folder(**settings).generate(model, models=others, **inputs, **given, **own)
     torch.manual_seed(3)
     return found, model.generate(**inputs, **given)
 
@@ -139,8 +147,28 @@ def both(
 @pytest.mark.filterwarnings("ignore:Using the model-agnostic default `max_length`:UserWarning")
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [*((name, HALVES) for name in CALLS), ("sampling", ONE), ("beams", ONE), ("output", ONE)],
-    ids=lambda each: each if isinstance(each, str) else f"{len(each['models'])}",
+    [
+        *((name, HALVES) for name in CALLS),
+        ("sampling", ONE),
+        ("beams", ONE),
+        ("output", ONE),
+        *(
+            (name, OWN)
+            for name in (
+                "max_length",
+                "sampling",
+                "num_return_sequences",
+                "num_beams",
+                "beams",
+                "beam_sample",
+                "use_cache",
+                "output",
+            )
+        ),
+    ],
+    ids=lambda each: (
+        each if isinstance(each, str) else "own" if each is OWN else f"{len(each['models'])}"
+    ),
 )
 def test_an_argument_means_what_it_means_to_generate(
     model: Any, inputs: dict[str, torch.Tensor], name: str, settings: dict[str, Any]

@@ -56,6 +56,13 @@ def test_a_decoding_folder_is_not_served_by_vllm() -> None:
     assert "vLLM cannot serve it" in limits(record("decoding", beside=beside))
 
 
+def test_a_folder_that_writes_each_models_prompt_is_asked() -> None:
+    given = record("decoding", beside=[model("base", "/b")], asked=True)
+    [line] = serving(given)
+    compiled(line.code)
+    assert '"asked": ["Who wrote Hamlet?"], "tokenizer": tokenizer' in line.code
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["merged", "adapter", "decoding"])
 def test_the_python_lines_run(
