@@ -151,6 +151,10 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
                 type=whole, default=0, metavar="K"),
         _option("--seed", "Random seed for sampling.", type=whole, default=0, metavar="S"),
         Several("--stop", metavar="TEXT", help="Strings that end an answer."),
+        _option("--map", "Slider to map: every answer along it, and where each begins.",
+                metavar="NAME"),
+        _option("--map-range", "From where to where. Default: the slider's own range.",
+                type=numbers, metavar="LOW,HIGH"),
         several=False,
     )  # fmt: skip
     add(

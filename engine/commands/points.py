@@ -27,12 +27,16 @@ END_SECONDS = 3.0
 
 
 def generate(args: SimpleNamespace) -> dict[str, Any]:
-    """Answers of one recipe to prompts."""
+    """Answers of one recipe to prompts; with --map all of them along one of its sliders."""
+    if args.map is None and args.map_range is not None:
+        raise bad("--map-range", "no slider is mapped", "Add --map NAME.")
     with Session(args) as session:
         (recipe,) = session.recipes()
+        mapped = args.map is not None
         result = session.run(
-            "generate",
+            "map" if mapped else "generate",
             {
+                **({"slider": args.map, "range": args.map_range} if mapped else {}),
                 "recipe": recipe.as_dict(),
                 "prompts": args.prompt,
                 "chat": args.chat,
@@ -45,7 +49,8 @@ def generate(args: SimpleNamespace) -> dict[str, Any]:
                 "template_kwargs": _variables(args),
             },
         )
-        return {"recipe": result["recipe"], "outputs": result["outputs"]}
+        kept = ("recipe", "slider", "range", "outputs") if mapped else ("recipe", "outputs")
+        return {name: result[name] for name in kept}
 
 
 def _variables(args: SimpleNamespace) -> Mapping[str, Any]:

@@ -49,10 +49,16 @@ def points(document: Document) -> str:
 
 
 def outputs(document: Document) -> str:
-    """Prompts and answers."""
+    """Prompts and answers; along a slider each with the values that give it."""
     lines = [_recipe(document["recipe"])]
     for each in document["outputs"]:
-        lines += ["", f"> {each['prompt']}", each["text"]]
+        lines += ["", f"> {each['prompt']}"]
+        if "slider" not in document:
+            lines.append(each["text"])
+            continue
+        for part in each["intervals"]:
+            ends = f"{number(part['from'], 6)} to {number(part['to'], 6)}"
+            lines += [f"[{document['slider']} {ends}]", part["text"]]
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@
     evaluate   recipes × objectives → rows       measuring.evaluate_recipes    (sweep: the same)
     generate   prompts → texts                   generating.generate_texts
     compare    prompts × recipes → texts         comparing.compare_texts
+    map        a slider's values → texts         mapping.map_texts
     export     recipe → directory                exporting.export_recipe
     design     designs → recipes                 designing.design_recipes
     estimate   a recipe a group → seconds        designing.estimate_recipes
@@ -27,6 +28,7 @@ from engine.jobs.evaluating import open_study
 from engine.jobs.exporting import export_recipe
 from engine.jobs.generating import generate_texts
 from engine.jobs.geometry import measure_geometry
+from engine.jobs.mapping import map_texts
 from engine.jobs.measuring import evaluate_recipes
 from engine.jobs.models import Models
 from engine.jobs.previewing import preview_objective
@@ -43,6 +45,7 @@ KINDS: dict[str, Run] = {
     "sweep": evaluate_recipes,
     "generate": generate_texts,
     "compare": compare_texts,
+    "map": map_texts,
     "export": export_recipe,
     "design": design_recipes,
     "estimate": estimate_recipes,
