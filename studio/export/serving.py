@@ -4,6 +4,7 @@ merged, copy   an ordinary checkpoint: vLLM and transformers take the directory
 adapter        a LoRA adapter: its base, and the adapter on it
 decoding       no weights: plain transformers runs several models a token with the folder's own
                code. vLLM has no such place
+no export      `engine serve` answers with any point of the study
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -32,6 +34,16 @@ class Line:
     what: str
     code: str
     language: str = "bash"
+
+
+def without_export(study: Path, point: str, workspace: Path) -> Line:
+    """The line that serves a point as it is, run where the app is installed.
+
+    It names the workspace: a shell's own may be another than the app's.
+    """
+    words = [".venv/bin/python", "-m", "engine", "serve", str(study), "--point", point]
+    words += ["--workspace", str(workspace)]
+    return Line("Serve it without an export:", shlex.join(words))
 
 
 def serving(record: Mapping[str, Any]) -> list[Line]:
@@ -59,7 +71,8 @@ def limits(record: Mapping[str, Any]) -> str:
         names = ", ".join(each["name"] for each in record.get("beside") or ())
         return (
             f"It contains the recipe and code but no weights: {names} must stay where they are. "
-            "All of them run at every token, and vLLM cannot serve it. Read "
+            "All of them run at every token, and vLLM cannot serve it; `engine serve` serves the "
+            "point itself. Read "
             "custom_generate/generate.py "
             "before you trust it."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_the_point_handed_over_is_shown_with_recipe_and_scores(bench: Workbench)
     assert scores["explored"][0] == "0.800 ± 0.020 [0.751, 0.841]"
     assert set(scores["held back"]) == {"not measured yet"}
     assert "scored once, at export" in texts(at)
+
+
+def test_a_measured_point_can_be_served_without_an_export(bench: Workbench) -> None:
+    point = bench.measured().ids[2]
+    at = opened(bench, point)
+    [line] = [each.value for each in at.code if "engine serve" in each.value]
+    words = ["serve", str(bench.study.path), "--point", point, "--workspace", str(bench.workspace)]
+    assert shlex.split(line)[-6:] == words
 
 
 def test_any_measured_point_by_its_id(bench: Workbench) -> None:

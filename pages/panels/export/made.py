@@ -12,11 +12,25 @@ import streamlit as st
 from engine import unfinished
 from engine.recipe import Recipe
 from studio.export import history
-from studio.export.serving import limits, serving
+from studio.export.model import Model
+from studio.export.serving import limits, serving, without_export
 from studio.points.remarks import names_of
 from studio.task import Task
 from studio.workbench import Workbench
 from ui import jobs
+
+
+def live(bench: Workbench, model: Model) -> None:
+    """How to serve a measured point as it is."""
+    if model.point is None:
+        return
+    line = without_export(bench.study.path, model.point, bench.workspace)
+    with st.expander("Serve it without an export"):
+        st.text(
+            "On this machine, to any OpenAI client, in logit space too. Run it where the app is "
+            "installed; docs/serve.md says what requests may ask."
+        )
+        st.code(line.code, language=line.language, wrap_lines=True)
 
 
 def activity(bench: Workbench, recipe: Recipe, job: str, evaluation: str) -> None:

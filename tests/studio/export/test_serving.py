@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from studio.export.serving import limits, serving
+from engine.commands.line import NAME, build_app
+from studio.export.serving import limits, serving, without_export
 
 
 def record(form: str, out: str = "/data/my mixture", **more: Any) -> dict[str, Any]:
@@ -46,6 +47,20 @@ def test_an_adapter_is_served_on_its_base() -> None:
 def test_a_rank_that_vllm_does_not_take_is_said() -> None:
     [line] = serving(record("adapter", rank=600, beside=[model("base", "/b")]))
     assert line.language == "python" and "600" in line.what
+
+
+def test_a_point_is_served_as_it_is() -> None:
+    study, home = Path("/data/my study.yaml"), Path("/data/my workspace")
+    line = without_export(study, "0123456789ab", home)
+    words = shlex.split(line.code)
+    assert words[:3] == [".venv/bin/python", "-m", "engine"]
+    found = []
+    app = build_app(lambda name, args: found.append((name, args)) or 0)
+    with app.make_context(NAME, words[3:]) as context:
+        app.invoke(context)
+    [(name, args)] = found
+    assert (name, args.study, args.wanted) == ("serve", str(study), [("point", "0123456789ab")])
+    assert args.workspace == home
 
 
 def test_a_decoding_folder_is_not_served_by_vllm() -> None:
