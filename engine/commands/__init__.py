@@ -17,6 +17,7 @@ _MODULES = {
     "generate": "points",
     "evaluate": "points",
     "sweep": "points",
+    "best": "best",
     "front": "fronts",
     "recommend": "fronts",
     "export": "files",

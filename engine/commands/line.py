@@ -185,6 +185,15 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
             type=click.Choice(("local", "inline")), default="local",
         ),
     )  # fmt: skip
+    add(
+        "best", "Compute the best recipe of a logit-space method on an nll or perplexity, and "
+        "score it.",
+        study,
+        _option("--method", "proxy_tuning, arm_guidance or logit_fusion.", required=True,
+                metavar="METHOD"),
+        _option("--objective", "Objective to make best.", required=True, metavar="NAME"),
+        objectives,
+    )  # fmt: skip
     points = (
         click.Argument(["study"], metavar="[STUDY]", required=False),
         _option("--csv", "Table of points to use instead of a study.", type=Path, metavar="FILE"),

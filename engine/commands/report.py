@@ -48,6 +48,12 @@ def points(document: Document) -> str:
     return "\n".join(point(each) for each in document["points"])
 
 
+def best(document: Document) -> str:
+    """The best point, and how it was found."""
+    steps, value = counted(document["steps"], "step"), number(document["value"], 6)
+    return f"{point(document['point'])}\nfound in {steps}, {value} nats per token"
+
+
 def outputs(document: Document) -> str:
     """Prompts and answers; along a slider each with the values that give it."""
     lines = [_recipe(document["recipe"])]
@@ -135,6 +141,7 @@ REPORTS: dict[str, Callable[[Document], str]] = {
     "generate": outputs,
     "evaluate": points,
     "sweep": point,
+    "best": best,
     "front": front,
     "recommend": recommendation,
     "export": written,

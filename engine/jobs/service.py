@@ -8,6 +8,7 @@
     export     recipe → directory                exporting.export_recipe
     design     designs → recipes                 designing.design_recipes
     estimate   a recipe a group → seconds        designing.estimate_recipes
+    best       method × likelihood → its best recipe  optimising.find_best
     geometry   norms and angles of task vectors  geometry.measure_geometry
     preview    examples of a new objective       previewing.preview_objective
 
@@ -31,6 +32,7 @@ from engine.jobs.geometry import measure_geometry
 from engine.jobs.mapping import map_texts
 from engine.jobs.measuring import evaluate_recipes
 from engine.jobs.models import Models
+from engine.jobs.optimising import find_best
 from engine.jobs.previewing import preview_objective
 from engine.jobs.served import Emit
 from engine.worker.messages import Job
@@ -49,6 +51,7 @@ KINDS: dict[str, Run] = {
     "export": export_recipe,
     "design": design_recipes,
     "estimate": estimate_recipes,
+    "best": find_best,
     "geometry": measure_geometry,
     "preview": preview_objective,
 }
