@@ -242,6 +242,14 @@ class Batch:
         for each in self.readings:
             each.leave_out(spare)
 
+    def crop(self, columns: int) -> None:
+        """Drop the last columns, of caches that only grow."""
+        for stage in self.stages:
+            for layer in stage.state.layers:
+                layer.crop(-columns)
+        for each in self.readings:
+            each.column -= columns
+
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows only, in this order."""
         chosen, count = torch.tensor(rows, device=self.device), len(self)

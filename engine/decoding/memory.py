@@ -62,10 +62,11 @@ class MemoryBytes:
 
 def memory_bytes(module: PreTrainedModel) -> MemoryBytes:
     """From the configuration for plain attention; measured for any other cache."""
-    size = cache_bytes(module) if replace(feeding_of(module), horizon=None) == PLAIN else None
-    if size is not None:
-        return MemoryBytes(0, size)
-    return _measured(module)
+    inner = unwrapped(module)
+    if inner not in _FOUND:
+        size = cache_bytes(module) if replace(feeding_of(module), horizon=None) == PLAIN else None
+        _FOUND[inner] = _measured(module) if size is None else MemoryBytes(0, size)
+    return _FOUND[inner]
 
 
 def cache_bytes(module: PreTrainedModel) -> int | None:
@@ -87,12 +88,9 @@ _FOUND: WeakKeyDictionary[PreTrainedModel, MemoryBytes] = WeakKeyDictionary()
 @torch.inference_mode()
 def _measured(module: PreTrainedModel) -> MemoryBytes:
     """By letting it read a text of 1 token and one of 9; the same whatever its weights are."""
-    inner = unwrapped(module)
-    if inner not in _FOUND:
-        short, long = (_bytes(module, columns) for columns in (_SHORT, _LONG))
-        token = max(0, long - short) // (_LONG - _SHORT)
-        _FOUND[inner] = MemoryBytes(max(0, short - _SHORT * token), token)
-    return _FOUND[inner]
+    short, long = (_bytes(module, columns) for columns in (_SHORT, _LONG))
+    token = max(0, long - short) // (_LONG - _SHORT)
+    return MemoryBytes(max(0, short - _SHORT * token), token)
 
 
 def _bytes(module: PreTrainedModel, columns: int) -> int:

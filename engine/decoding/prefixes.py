@@ -6,8 +6,9 @@
 
 At a fixed place of a fixed text no model's output depends on the coefficients, so a recipe over
 the same models is decided there without running any of them (`engine.decoding.replay`). Beside the
-runs, each module's memory of prompts that were read as a batch. All of it lies on the models'
-device and goes with them, or beyond the limit the least recently used first.
+runs, each module's memory of prompts that were read as a batch, and of the last text of a prompt
+that was read alone. All of it lies on the models' device and goes with them, or beyond the limit
+the least recently used first.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from engine.decoding.growing_cache import only_grows
 from engine.decoding.stage import Stage
 from engine.decoding.state import tensors_of
 from engine.family.memory import PREFIX_BYTES
@@ -51,6 +53,8 @@ class Run:
     Attributes:
         tokens: chosen one after the other; the last may be an end token.
         kept: of each pass [tokens, width]: its place n is where token n was chosen.
+        logits: of each pass float32 [tokens, vocabulary], where they are small enough to be kept
+            beside it once they were asked for.
         after: other texts that part from it, and what follows its last token.
         anchor: where it begins.
     """
@@ -58,6 +62,7 @@ class Run:
     tokens: list[int]
     kept: tuple[Tensor, ...]
     anchor: Anchor
+    logits: tuple[Tensor, ...] = ()
     after: Branches = field(default_factory=dict)
 
 
@@ -72,6 +77,28 @@ class Read:
 
     stage: Stage
     logits: Tensor
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Where the last text of a prompt ended.
+
+    Attributes:
+        batch: of this one row; not to be fed, `Batch.branch` gives one that may be.
+        tokens: fed to it behind the prompt.
+    """
+
+    batch: Batch
+    tokens: tuple[int, ...]
+
+    def until(self, text: Sequence[int]) -> tuple[Batch, int]:
+        """A batch that has read as much of a text as both begin with, and how much that is."""
+        pairs = zip(self.tokens, text, strict=False)
+        same = next((n for n, (a, b) in enumerate(pairs) if a != b), None)
+        same = min(len(self.tokens), len(text)) if same is None else same
+        batch = self.batch.branch([0])
+        batch.crop(len(self.tokens) - same)
+        return batch, same
 
 
 class Prefixes:
@@ -90,6 +117,7 @@ class Prefixes:
         self._roots: dict[tuple[Pass, ...], Run] = {}
         self._used: OrderedDict[object, int] = OrderedDict()  # run or key of prompts -> bytes
         self._read: dict[object, Read] = {}
+        self._tails: dict[object, Tail] = {}
 
     # ---- texts -------------------------------------------------------------------------------
 
@@ -118,6 +146,15 @@ class Prefixes:
                 self._used.move_to_end(each)
             each = each.anchor[0]
 
+    def say(self, run: Run, logits: tuple[Tensor, ...]) -> None:
+        """Keep a run's logits beside it."""
+        if run in self._used:
+            size = sum(map(_bytes, logits))
+            run.logits = logits
+            self._used[run] += size
+            self.bytes += size
+            self._shrink()
+
     # ---- prompts -----------------------------------------------------------------------------
 
     def prompts(self, key: object) -> Read | None:
@@ -137,11 +174,31 @@ class Prefixes:
         self._read[key] = Read(copy, logits.clone())
         self._put(key, size)
 
+    def tail(self, key: object) -> Tail | None:
+        """Where the last text ended that is of this key."""
+        found = self._tails.get(key)
+        if found is not None:
+            self._used.move_to_end(key)
+        return found
+
+    def keep_tail(self, key: object, tail: Tail) -> None:
+        """Keep it, in place of the one before."""
+        if key in self._tails:
+            self._forget(key)
+        states = [each.state for each in tail.batch.stages]
+        size = sum(_bytes(each) for state in states for each in tensors_of(state))
+        if size * LARGEST <= self.limit and all(map(only_grows, states)):
+            self._tails[key] = tail
+            self._put(key, size)
+
     # ---- inside ------------------------------------------------------------------------------
 
     def _put(self, what: object, size: int) -> None:
         self._used[what] = size
         self.bytes += size
+        self._shrink()
+
+    def _shrink(self) -> None:
         while self.bytes > self.limit:
             self._forget(next(iter(self._used)))
 
@@ -153,103 +210,8 @@ class Prefixes:
             for each in list(what.after.values()):
                 self._forget(each)
         else:
-            del self._read[what]
-
-
-def begin(batch: Batch, prefixes: Prefixes) -> Tensor:
-    """Read a batch's prompts, where a module's memory of just this batch is kept from there.
-
-    Returns:
-        float32 [rows, 1, vocabulary rows] of their last column, as `Batch.read` gives it.
-    """
-    count = len(batch)
-    branches = batch.feeding.branches
-    for at, stage in enumerate(batch.stages):
-        found = prefixes.prompts(_key(batch, at)) if branches else None
-        if found is not None:
-            stage.go_on(found.stage.take(torch.arange(count, device=batch.device), count))
-            batch.known[at] = found.logits
-    batch.keep(on=True)
-    *_, (_, logits) = batch.read_apart()
-    for at, stage in enumerate(batch.stages):
-        if branches and at not in batch.known:
-            prefixes.keep(_key(batch, at), stage, count, logits[at])
-    batch.known.clear()
-    batch.keep(on=False)
-    return batch.combined(logits)
-
-
-def resumes(batch: Batch, prefixes: Prefixes, more: Sequence[int]) -> bool:
-    """Whether `begin` runs no module, and rows can be given texts of these lengths at once."""
-    able = batch.feeding
-    plain = able.rows == "mixed" and able.chunks and able.leaves and able.horizon is None
-    even = min(more) == max(more) or all(each.ready_mask for each in batch.stages)
-    places = range(len(batch.stages))
-    return plain and even and all(prefixes.prompts(_key(batch, at)) for at in places)
-
-
-def _key(batch: Batch, at: int) -> object:
-    """What a module's memory of the prompts depends on."""
-    reading = batch.readings[batch.reads[at]]
-    ids, pads = (each.cpu().numpy().tobytes() for each in (reading.prompts, reading.pads))
-    return batch.stages[at].module, ids, pads, batch.width, batch.whole
-
-
-class Recorder:
-    """Takes down what a batch's rows say, for as long as that is not too much.
-
-    Args:
-        anchors: where the text of each row goes on from.
-        order: of the passes, as runs keep them.
-    """
-
-    def __init__(
-        self, prefixes: Prefixes, batch: Batch, anchors: Sequence[Anchor], order: Sequence[int]
-    ) -> None:
-        self._prefixes = prefixes
-        self._batch = batch
-        self._anchors = anchors
-        self._order = order
-        self._tokens: list[list[int]] = [[] for _ in anchors]
-        self._places: list[list[int]] = [[] for _ in anchors]
-        self._steps: list[tuple[Tensor, ...]] = []
-        self._rows = 0
-        self._bytes = 0
-        self._running = True
-        batch.keep(on=True)
-
-    def step(self, chosen: Sequence[tuple[int, int] | None]) -> None:
-        """After the batch's last feed, each of its rows was of this slot and was given this token;
-        None for one that has ended."""
-        kept = self._batch.kept
-        self._bytes += sum(each.numel() * each.element_size() for each in kept)
-        if self._bytes * LARGEST > self._prefixes.limit:
-            self._steps.clear()
-            self._running = False
-            self._batch.keep(on=False)
-            return
-        for row, each in enumerate(chosen):
-            if each is not None:
-                self._tokens[each[0]].append(each[1])
-                self._places[each[0]].append(self._rows + row)
-        self._steps.append(kept)
-        self._rows += len(chosen)
-
-    @property
-    def running(self) -> bool:
-        """Whether it takes down what comes."""
-        return self._running
-
-    @torch.inference_mode()
-    def store(self) -> None:
-        """Keep what was taken down."""
-        if not self._steps:
-            return
-        whole = [torch.cat([each[place] for each in self._steps]) for place in self._order]
-        for anchor, tokens, places in zip(self._anchors, self._tokens, self._places, strict=True):
-            rows = torch.tensor(places, device=whole[0].device)
-            kept = tuple(each.index_select(0, rows) for each in whole)
-            self._prefixes.add(anchor, tokens, kept)
+            self._read.pop(what, None)
+            self._tails.pop(what, None)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -30,24 +30,21 @@ from engine.decoding.inputs import (
     Tick,
     embedded,
     followed,
+    no_tick,
     readings,
     rows_of,
 )
-from engine.decoding.prefixes import Anchor, Prefixes, Recorder, Run, begin, resumes
-from engine.decoding.sampling import Sampling, chances
+from engine.decoding.margin import CONTINUOUS, Margin
+from engine.decoding.prefixes import Anchor, Prefixes, Run, Tail
+from engine.decoding.recording import Recorder, begin, resumes
+from engine.decoding.sampling import chances
 from engine.decoding.writing import Decided, Line, Undecided, Writing, write
-
-MARGIN = 1e-4
-"""Between the best two logits, beyond which no make-up of a batch chooses another in float32."""
-
-ROUNDING = 2.0**-18
-"""The same as a share of the numbers that are summed up; 32 times float32's unit."""
 
 VALUES = 1 << 24
 """Logits that are projected at a time, of each model."""
 
-CONTINUOUS = frozenset(("linear", "forward_kl", "alpha"))
-"""Kinds whose results are as close as the logits are."""
+SMALL = 1 << 18
+"""Logits of a run, of one model, up to which they are kept beside it once they were asked for."""
 
 REPLAYED = CONTINUOUS | {"nucleus", "plausible", "dynamic"}
 """Kinds that have every model run at every place."""
@@ -116,11 +113,12 @@ class Replay:
         self._bucket = bucket
         self._tick = tick
         self._writing = writing
-        self._scale = 0.0
-        self._tells = _margin_tells(model, mixture, writing.sampling)
+        self._vocabulary = model.rows or embedded(model.modules[0])
+        dtypes = [module.dtype for module in model.modules]
+        self._margin = Margin(mixture, writing.sampling, dtypes)
         self._order = sorted(range(len(model.modules)), key=lambda at: id(model.modules[at]))
         self._roots: list[Anchor] = []
-        if mixture.kind in REPLAYED and (self._tells or not kept.exact):
+        if mixture.kind in REPLAYED and (self._margin.tells or not kept.exact):
             said, reads = readings(model, prompts, own)
             passes = [(model.modules[at], said[reads[at]]) for at in self._order]
             for row in range(len(prompts)):
@@ -158,9 +156,23 @@ class Replay:
         recorder = Recorder(self._prefixes, batch, anchors, self._order) if anchors else None
         try:
             yield from write(batch, logits, lines, self._writing, recorder, decided)
+            self._end(batch, lines)
         finally:  # of a text that is given up too: a slider that moves on leaves many
             if recorder is not None:
                 recorder.store()
+
+    def _end(self, batch: Batch, lines: Sequence[Line]) -> None:
+        """Keep where a prompt's text ended that was written alone."""
+        if not self._roots or len(self._prompts) > 1:
+            return
+        [line] = lines
+        [behind] = {each.column - each.width for each in batch.readings}
+        if behind == len(line.written) - (line.ended != "end"):  # not in the prompt, if it went on
+            batch.tick = no_tick
+            self._prefixes.keep_tail(self._alone(), Tail(batch, tuple(line.written[:behind])))
+
+    def _alone(self) -> object:
+        return "tail", self._roots[0][1], tuple(self._model.modules)
 
     # ---- what is known -----------------------------------------------------------------------
 
@@ -177,11 +189,11 @@ class Replay:
         if rows:
             batch, logits = self._going_on(rows, [lines[row].written for row in rows])
             left, anchors = [lines[row] for row in rows], [walks[row].anchor for row in rows]
-            yield from self._recorded(batch, logits, left, anchors, self._decided)
+            yield from self._recorded(batch, logits, left, anchors, self._margin.decided)
 
     def _parts(self, walks: Sequence[_Walk]) -> list[list[_Walk]]:
         """The walks, those together whose next stretches are projected together."""
-        most = max(1, VALUES // (self._model.rows or embedded(self._model.modules[0])))
+        most = max(1, VALUES // self._vocabulary)
         parts: list[list[_Walk]] = []
         total = 0
         for each in walks:
@@ -224,37 +236,52 @@ class Replay:
     @torch.inference_mode()
     def _chosen(self, walks: Sequence[_Walk]) -> list[_Chosen]:
         """The choice at every place of the next stretches, one after the other."""
-        logits: dict[int, Tensor] = {}
-        for n, at in enumerate(self._order):
-            kept = [each.run.kept[n][each.place :][: each.count] for each in walks if each.run]
-            found = logits_of(self._model.modules[at], torch.cat(kept))
-            logits[at] = found[:, : self._model.rows]
-        each_model = [logits[at] for at in range(len(logits))]
-        if self._tells:
-            total = max(1.0, sum(map(abs, self._mixture.weights)))
-            self._scale = max(self._scale, total * max(float(e.abs().max()) for e in each_model))
+        logits = [each[:, : self._model.rows] for each in self._logits(walks)]
+        self._margin.see(logits)
         said: list[Tensor] = []
-        fused = combine(self._mixture, each_model, self._model.vocabulary, said)
-        places = [
-            (each.line.key, len(each.line.written) + n) for each in walks for n in range(each.count)
-        ]
-        keys, positions = torch.tensor(places, device=fused.device).unbind(1)
-        found = chances(fused, self._writing.sampling, keys, positions)
-        tokens, clear = found.argmax(-1).tolist(), self._decided(found).tolist()
+        found = combine(self._mixture, logits, self._model.vocabulary, said)
+        if not self._writing.sampling.greedy:
+            count = [(each, n) for each in walks for n in range(each.count)]
+            places = [(each.line.key, len(each.line.written) + n) for each, n in count]
+            keys, positions = torch.tensor(places, device=found.device).unbind(1)
+            found = chances(found, self._writing.sampling, keys, positions)
+        tokens, clear = self._margin.choices(found)
         steered = [[tuple(each)] for each in said[0].tolist()] if said else [[]] * len(tokens)
         return list(zip(tokens, clear, steered, strict=True))
+
+    def _logits(self, walks: Sequence[_Walk]) -> list[Tensor]:
+        """Of each module at every place of the next stretches, float32 [places, vocabulary]."""
+        modules = [self._model.modules[at] for at in self._order]
+        runs = [
+            (each.run, slice(each.place, each.place + each.count)) for each in walks if each.run
+        ]
+        (run, places), *others = runs
+        small = len(run.tokens) * self._vocabulary <= SMALL
+        if not others and small and len(modules) > 1:
+            if not run.logits:
+                found = map(logits_of, modules, run.kept)
+                self._prefixes.say(run, tuple(found))
+            said = [each[places] for each in run.logits]
+        else:
+            kept = (torch.cat([run.kept[n][at] for run, at in runs]) for n in range(len(modules)))
+            said = list(map(logits_of, modules, kept))
+        return [said[self._order.index(at)] for at in range(len(modules))]
 
     # ---- what is not -------------------------------------------------------------------------
 
     def _going_on(self, rows: list[int], texts: Prompts) -> tuple[Batch, Tensor]:
         """A batch of these rows that has read what is written of each, and its last logits."""
+        tail = self._prefixes.tail(self._alone()) if len(self._prompts) == 1 else None
+        if tail is not None:
+            [text] = texts
+            batch, same = tail.until(text[:-1])
+            batch.model, batch.tick = self._model, self._tick
+            return self._fed(batch, [text[same:]])
         batch = self._batch(self._prompts, self._own)
         if resumes(batch, self._prefixes, [len(each) for each in texts]):
             begin(batch, self._prefixes)
             batch.select(rows)
-            batch.extend([each[:-1] for each in texts])
-            batch.keep(on=True)
-            return batch, batch.feed(torch.tensor([each[-1:] for each in texts]).to(batch.device))
+            return self._fed(batch, texts)
         if batch.feeding.rows != "mixed" and len(rows) > 1:
             raise Undecided  # rows of several lengths by now
         prompts = [[*self._prompts[row], *text] for row, text in zip(rows, texts, strict=True)]
@@ -262,21 +289,12 @@ class Replay:
         batch.keep(on=True)
         return batch, list(batch.read())[-1][1]
 
-    def _decided(self, found: Tensor) -> Tensor:
-        """bool [rows] of `chances` [rows, vocabulary]: whether the largest is clearly that."""
-        best = found.topk(min(2, found.shape[-1])).values
-        least = max(MARGIN, ROUNDING * self._scale) if self._tells else 0.0
-        if not self._writing.sampling.greedy:
-            least /= self._writing.sampling.temperature
-        return (best[:, 0] - best[:, -1] > least) & best[:, 0].isfinite()
+    def _fed(self, batch: Batch, texts: Prompts) -> tuple[Batch, Tensor]:
+        """The batch with these texts, none empty, and its last logits."""
+        batch.extend([each[:-1] for each in texts])
+        batch.keep(on=True)
+        return batch, batch.feed(torch.tensor([each[-1:] for each in texts], device=batch.device))
 
 
 _Chosen = tuple[int, bool, list[tuple[float, ...]]]
 """A token, whether it is clearly the one, and the strengths that it was chosen with, if any."""
-
-
-def _margin_tells(model: Fused, mixture: Mixture, sampling: Sampling) -> bool:
-    """Whether a margin says that another make-up of the batch chooses the same."""
-    warped = not sampling.greedy and (sampling.top_p < 1.0 or sampling.top_k > 0)
-    exact = all(module.dtype == torch.float32 for module in model.modules)
-    return exact and mixture.kind in CONTINUOUS and not warped

@@ -17,7 +17,7 @@ from engine.decoding.soundness import NOT_FINITE, Unsound, alike, refuse_alike
 
 if TYPE_CHECKING:
     from engine.decoding.batch import Batch
-    from engine.decoding.prefixes import Recorder
+    from engine.decoding.recording import Recorder
 
 Ended = Literal["end", "stop", "length"]
 

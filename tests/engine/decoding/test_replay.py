@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from engine.decoding import margin as margin_module
 from engine.decoding import reading as reading_module
-from engine.decoding import replay as replay_module
 from engine.decoding.fusion import Mixture
 from engine.decoding.inputs import Bucket
 from engine.decoding.loop import Kept, Sampling, generate, steps
@@ -120,7 +120,7 @@ def test_a_move_that_changes_nothing_runs_no_model(fused, prompts, forwards):
     assert forwards() == [[], [], []]
 
 
-def test_a_late_change_feeds_what_was_replayed_and_the_rest(fused, prompts, forwards):
+def test_a_late_change_feeds_the_rest(fused, prompts, forwards):
     kept, prompt = Kept(Prefixes()), prompts[3:4]
     first = texts(fused(0.8, -0.8), prompt, kept=kept, end_ids=frozenset())[0].token_ids
     forwards()
@@ -137,8 +137,20 @@ def test_a_late_change_feeds_what_was_replayed_and_the_rest(fused, prompts, forw
             break
         first = said
     assert parted > 1
-    # the tokens before the one that is new, as one chunk; it; then one a step: no prompt
-    assert ran == [[parted, *[1] * (NEW - parted - 1)]] * 3
+    assert ran == [[1] * (NEW - parted - 1)] * 3  # the token that is new, then one a step
+
+
+def test_one_prompt_goes_on_from_where_its_last_text_ended(fused, prompts):
+    dice, kept = random.Random(2), Kept(Prefixes())
+    for turn in range(40):
+        model = fused(dice.uniform(0, 1.2), -dice.uniform(0, 1.2))
+        options = {
+            "max_new_tokens": dice.randint(1, NEW),
+            "sampling": (Sampling(), SAMPLED)[turn % 2],
+        }
+        found = texts(model, prompts[5:6], kept=kept, **options)
+        assert found == texts(model, prompts[5:6], **options)
+    assert kept.prefixes._tails
 
 
 def test_rows_of_several_depths_go_on_together(fused, prompts, forwards):
@@ -205,7 +217,7 @@ def test_close_ids_are_decided_by_the_whole_batch(fused, prompts, forwards, monk
     kept, model = Kept(Prefixes()), fused(0.8, -0.8)
     first = texts(model, prompts[:8], kept=kept)
     forwards()
-    monkeypatch.setattr(replay_module, "MARGIN", 100.0)
+    monkeypatch.setattr(margin_module, "LEAST", 100.0)
     told: list[tuple[int, int]] = []
     again = texts(model, prompts[:8], kept=kept, on_tokens=lambda *each: told.append(each))
     assert again == first
