@@ -169,11 +169,14 @@ def _templates(family: Family, tokenizers: dict[str, TokenizerFiles]) -> Check:
     if chosen is None:
         text = f"{owner} has none: objectives with chat or messages cannot be measured."
         return Check("Chat template", (text,), good=False)
-    results = [f"{owner} has one; it is used for every model."]
+    own = [name for name, each in family.words.items() if each.template is not None]
+    rest = f" but {', '.join(own)}, which has its own" if len(own) == 1 else ""
+    rest = f" but {', '.join(own)}, which have their own" if len(own) > 1 else rest
+    results = [f"{owner} has one; it is used for every model{rest}."]
     other = [
         name
         for name, each in tokenizers.items()
-        if each.chat_template is not None and each.chat_template != chosen
+        if name not in own and each.chat_template is not None and each.chat_template != chosen
     ]
     if other:
         results.append(

@@ -218,6 +218,7 @@ class _Inspection:
             return None
         if chosen is not None:
             self.notes += tokenizer_notes(tokenizers, self.spec.tokenizer, words)
+            self.notes += [each.note for each in words.values()]
         found = self._family(base, experts, target, chosen, structure, merged_rows)
         return replace(found, words=FrozenDict(words))
 

@@ -51,6 +51,16 @@ class Words:
         """A conversation with the model's own system message first."""
         return spoken(messages, self.system, self.alone)
 
+    @property
+    def note(self) -> str:
+        """What there is of its own, as a sentence."""
+        parts = [f"the chat template {self.file.name}"] if self.file else []
+        parts += ["a system message"] * bool(self.system) + ["a prefix"] * bool(self.prefix)
+        return (
+            f"{self.model}: it reads {' and '.join(parts)} of its own, alone and in logit space; "
+            "merged weights read the family's words."
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """What texts depend on."""
         template = None if self.template is None else pinned(self.template)

@@ -19,9 +19,13 @@ from engine.family.compatibility import open_family
 from engine.family.fingerprint import family_fingerprint
 from engine.family.words import Words
 from engine.recipe import Names, Recipe, resolve
+from engine.scoring.data import Row
+from engine.scoring.encoding import encoder
 from engine.scoring.evaluate import evaluate
 from engine.scoring.objectives import prepare
-from engine.study import Study, load_study
+from engine.scoring.own_words import shared_space
+from engine.study import Objective, Study, load_study
+from studio.modelling import checks
 from studio.points.predicting import anchor
 from tests import headless
 from tests.families import FamilyFiles, build_tied_family
@@ -258,3 +262,41 @@ def test_system_messages_follow_the_models_own() -> None:
     assert words.instead("").spoken(said) == said[1:]
     assert words.spoken(said[1:]) == [{"role": "system", "content": "be kind"}, said[1]]
     assert Words().spoken(said) == said
+
+
+ENDS = ("", " ", "\n", "\n\n", " \n", "\n ")
+
+
+@pytest.mark.parametrize("ours", ENDS)
+@pytest.mark.parametrize("theirs", ENDS)
+def test_what_follows_is_one_text_behind_every_prompt(
+    composer: Composer, ours: str, theirs: str
+) -> None:
+    """Behind each prompt stands what it ends with and the target, once, wherever they are cut."""
+    texts = [
+        composer.text.worded(
+            Words(name, f"{name}: {{{{ messages[0].content + {end!r} }}}}", Path("x"))
+        )
+        for name, end in (("one", ours), ("two", theirs))
+    ]
+    codecs = [encoder(each) for each in texts]
+    objective = Objective("loss", "nll", chat=True)
+    row = Row(0, 1, f"{ours!r}{theirs!r}", prompt="the sea", targets=("stones",))
+    space = shared_space(row, objective, codecs[0], {1: codecs[1]})
+    assert space is not None and ours[len(ours) - space :] == theirs[len(theirs) - space :]
+    prompt, target = codecs[0].target(row, objective, space)
+    other = codecs[1].before(row, objective, space)
+    for name, read, end in (("one", prompt, ours), ("two", other, theirs)):
+        said = composer.text.decode((*read, *target))
+        assert said.replace(" ", "") == f"{name}: the sea{end}stones".replace(" ", "")
+    alone = codecs[0].target(row, objective)
+    assert shared_space(row, objective, codecs[0], {}) is None
+    assert (prompt, target) == alone or space < len(ours)
+
+
+def test_the_family_says_whose_words_are_its_own(composer: Composer) -> None:
+    notes = [each for each in composer.family.notes if "of its own" in each]
+    assert [each.partition(":")[0] for each in notes] == ["base", "helpful"]
+    assert "the chat template own.jinja and a system message" in notes[1]
+    [found] = [each for each in checks(composer.family) if each.name == "Chat template"]
+    assert "every model but helpful, which has its own" in found.results[0]

@@ -41,6 +41,8 @@ STUDIES = {
     "  pattern: |\n    x\n    y\n\n# end\n",
     "a list at the end": HEAD + "objectives:\n- name: a\n  scorer: nll\n  data: d.jsonl\n"
     "  stop: [\"a\",\n    'b']  # two\n",
+    "words of its own": HEAD + "  templates:  # how each is written to\n"
+    "    a: {prefix: 'Q: '}\n" + INDENTED,
     "Windows": (HEAD + INDENTED + RANGES).replace("\n", "\r\n"),
 }  # fmt: skip
 

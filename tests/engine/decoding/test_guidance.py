@@ -9,6 +9,8 @@ import yaml
 from engine.compose import Composer
 from engine.decoding.fusion import Mixture, combine
 from engine.decoding.loop import generate
+from engine.decoding.prefixes import Prefixes
+from engine.decoding.replay import Kept
 from engine.errors import BadInput
 from engine.family.compatibility import open_family
 from engine.method import METHODS, Names
@@ -152,3 +154,18 @@ def test_rows_are_the_same_alone_and_together(composer: Composer):
         theirs = {place: [each[row]] for place, each in own.items()}
         [alone] = generate(model, [ids[row]], max_new_tokens=12, end_ids=ENDS, own=theirs)
         assert alone == found
+
+
+def test_texts_are_replayed_with_the_words_that_were_read(composer: Composer):
+    prefixes = Prefixes()
+    prompts = ["the red stones", "why is the sea", "a"]
+    for scale, negative, prompt in ((0.8, 0.6, RUDE), (0.7, 0.6, RUDE), (0.7, 0.6, "be brief")):
+        model = composer.compose(recipe(scale, negative, negative_prompt=prompt))
+        ids = [model.text.encode(each) for each in prompts]
+        own = {place: [text.encode(each) for each in prompts] for place, text in model.own.items()}
+        plain = generate(model, ids, max_new_tokens=12, end_ids=ENDS, own=own)
+        for _ in range(2):  # the second time from what is kept
+            found = generate(
+                model, ids, max_new_tokens=12, end_ids=ENDS, own=own, kept=Kept(prefixes)
+            )
+            assert found == plain
