@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from engine.errors import BadInput
+from engine.recipe import Recipe
 from engine.scoring.data import read_rows
-from pages.panels.compare import answers, asking, columns, examples
+from pages.panels.compare import along, answers, asking, columns, examples
 from pages.panels.compare.asking import TYPED, Ask
+from studio.compare import ribbon
 from studio.compare.comparing import DEFAULT_ROWS
 from studio.compare.filters import first_rows
 from studio.compare.questions import payload_of, refusal_of, with_next_seed
@@ -39,6 +42,13 @@ def again(task: Task) -> None:
     if ask.settings.temperature > 0:
         ask.seeded(replace(ask.settings, seed=payload["seed"]))
     answers.keep(bench.submit("Answering", "compare", payload, job))
+
+
+def asked_along(recipe: Recipe, slider: str, ends: ribbon.Range) -> dict[str, Any]:
+    """The same prompts along a slider."""
+    prompts = asking.prompts_of(ask, source, rows)
+    typed = source == TYPED
+    return ribbon.map_payload(recipe, slider, ends, prompts, ask.settings, objective, typed=typed)
 
 
 measured = bench.measured()
@@ -76,6 +86,13 @@ if task is not None:
         steps.take(bench, "compare")
 else:
     st.text("Press Answer: every column answers the same prompts.")
+along.panel(
+    bench,
+    f"{opened.session()}:map",
+    refusal_of(asking.prompts_of(ask, source, rows))
+    or ribbon.unmapped(ask.settings, objective, source == TYPED),
+    asked_along,
+)
 jobs.endings(bench, (evaluation,))
 if found is not None:
     examples.panel(bench, measured, objective, found, by_rows, evaluation)

@@ -176,6 +176,24 @@ class Service:
             columns.append({"recipe": recipe, "outputs": outputs, "error": error})
         return {"columns": columns}
 
+    def map(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        """Two texts for each prompt, the second of them `HOSTILE`; halves of the range."""
+        tick()
+        low, high = payload["range"]
+        ends = [low, (low + high) / 2, high]
+        outputs = [
+            {"prompt": prompt, "intervals": [
+                {"from": ends[n], "to": ends[n + 1], "text": text, "token_ids": [n]}
+                for n, text in enumerate(("one", HOSTILE))
+            ]}
+            for prompt in payload["prompts"]
+        ]  # fmt: skip
+        if payload["recipe"]["coefficients"][payload["slider"]] == REFUSED:
+            raise ParetoscopeError("the logits are not finite")
+        return {name: payload[name] for name in ("recipe", "slider", "range")} | {
+            "outputs": outputs
+        }
+
     def export(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
         out = Path(payload["out"])
         if out.name == "full":
