@@ -278,8 +278,7 @@ class Composer:
 
     def _fused(self, recipe: Recipe, mixture: Mixture) -> ComposedModel:
         modules = tuple(self._plain(name) for name in mixture.models)
-        pairs = zip(mixture.models, modules, strict=True)
-        counts = [running_elements(self.family.models[name], module) for name, module in pairs]
+        counts = [running_elements(self.family.models[m], self._plain(m)) for m in mixture.models]
         alone = recipe.unmerged is not None
         text, own = self._texts.of_passes(mixture.passes)
         return ComposedModel(
@@ -291,6 +290,7 @@ class Composer:
             cost=math.fsum(counts) / self.family.base.parameters,
             text=text,
             own=own,
+            shares=tuple(count / self.family.base.parameters for count in counts),
         )
 
 

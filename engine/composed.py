@@ -25,7 +25,8 @@ class ComposedModel:
         mixture: how their logits are combined; None for one module whose logits stay untouched.
         vocabulary: ids from here on are masked after combining; None masks nothing.
         rows: logits of every module are cut to these common rows; None cuts nothing.
-        cost: parameters run per generated token ÷ the base's.
+        cost: parameters run per generated token ÷ the base's, where every module runs at each.
+        shares: of that, each module's, where there are several.
         text: the family's tokenizer, template and end tokens; of one model, with its own words.
         own: place of a module -> the same with the words that it reads instead.
         coefficients: of weight space, times the strength.
@@ -44,3 +45,4 @@ class ComposedModel:
     coefficients: Mapping[str, float] = field(default_factory=dict)
     mixtures: tuple[Mapping[str, float], ...] = ()
     route: Callable[[Tensor], None] | None = None
+    shares: tuple[float, ...] = ()

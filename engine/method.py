@@ -119,6 +119,7 @@ class Method:
         corners: which unmerged models lie on its surface.
         names_base: whether `base` is a coefficient beside the experts.
         sliders: the coefficients of a method that has its own, rather than one a model.
+        beside: the coefficients that it has beside those of the models; no expert may be called so.
         takes_coefficients: whether there is anything to mix.
         unmerged: the parameter that names the model, where the method is one model, unmerged.
         first: whether it is the method to begin with.
@@ -146,6 +147,7 @@ class Method:
     corners: Corners
     names_base: bool = False
     sliders: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     takes_coefficients: bool = True
     unmerged: str = ""
     first: bool = False
@@ -168,7 +170,8 @@ class Method:
         """The models that have coefficients, or the method's own sliders."""
         if not self.takes_coefficients or self.sliders:
             return self.sliders
-        return ("base", *names.experts) if self.names_base else names.experts
+        models = ("base", *names.experts) if self.names_base else names.experts
+        return tuple(dict.fromkeys((*models, *self.beside)))
 
     def coefficient_names(
         self, names: Names, parameters: Mapping[str, Any] | None = None
@@ -237,6 +240,7 @@ def method(
     strength: bool = False,
     names_base: bool = False,
     sliders: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
     takes_coefficients: bool = True,
     unmerged: str = "",
     first: bool = False,
@@ -262,10 +266,10 @@ def method(
     """
     facts: dict[str, Any] = dict(
         space=space, summary=summary, source=source, slider=slider, mark=mark, corners=corners,
-        names_base=names_base, sliders=sliders, takes_coefficients=takes_coefficients,
-        unmerged=unmerged, first=first, simplex=simplex, matrices=matrices, by_depth=by_depth,
-        passes=passes, linear=linear, additive=additive, mergekit=mergekit,
-        default_range=default_range, check=check,
+        names_base=names_base, sliders=sliders, beside=beside,
+        takes_coefficients=takes_coefficients, unmerged=unmerged, first=first, simplex=simplex,
+        matrices=matrices, by_depth=by_depth, passes=passes, linear=linear, additive=additive,
+        mergekit=mergekit, default_range=default_range, check=check,
     )  # fmt: skip
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -171,6 +171,9 @@ def resolve(recipe: Recipe, names: Names, where: str = "recipe") -> Recipe:
             raise unknown(f"{where}: parameter {name}", "model in this family", value, names.models)
     parameters = {name: each for name, each in parameters.items() if known[name].counts(parameters)}
     groups = _groups(parameters, names, where)
+    for name in set(spec.beside) & set(names.experts):
+        what = f"{spec.name} has a slider of the name {name}, and so has an expert"
+        raise bad(f"{where}: coefficients", what, "Call the expert otherwise in the study file.")
     allowed = spec.mixed_names(names)
     own = spec.coefficient_names(names, parameters)
     for name, value in recipe.coefficients.items():

@@ -67,7 +67,7 @@ def _others(document: Mapping[str, Any], path: Path) -> list[Problem]:
     except BadInput as error:
         found += error.problems
     typed = document.get("data")
-    if scorer.kind == "none" or not isinstance(typed, str) or not typed:
+    if not isinstance(typed, str) or not typed:
         return found
     try:
         read_bytes(place_of(typed, path.parent, f"{where}.data"), f"objective {name}")

@@ -81,8 +81,9 @@ def kept_of(item: Mapping[str, Any], scorer: Scorer) -> dict[str, Any]:
 
 
 def generates(scorer: Scorer) -> bool:
-    """Whether the model writes an answer, so that its length and stops matter."""
-    return scorer.generates
+    """Whether the model writes an answer, so that its length and stops matter; so it does for a
+    cost that is counted over data."""
+    return scorer.generates or scorer.kind == "none"
 
 
 def document_of(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def document_of(values: Mapping[str, Any]) -> dict[str, Any]:
     scorer = find_scorer(str(values["scorer"]))
     options = {each.name: each.default for each in scorer.options}
     found: dict[str, Any] = {"name": str(values["name"]).strip()}
-    if scorer.kind != "none":
+    if scorer.kind != "none" or values.get("data"):
         found["data"] = str(values.get("data") or "").strip()
     found["scorer"] = scorer.name
     for name, value in values.items():

@@ -154,6 +154,11 @@ class Batch:
         self.strengths = said[0] if said else None
         return fused
 
+    def run_of(self, row: int) -> tuple[int, ...]:
+        """Of each module, the columns that were run from the prompt's last one on, those whose
+        logits choose tokens; nothing where every module runs at every column."""
+        return ()
+
     def beyond_horizon(self, columns: int) -> bool:
         """Whether texts of this many columns are beyond the horizon of a module."""
         return self.feeding.horizon is not None and columns > self.feeding.horizon

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["linear", "forward_kl", "alpha", "nucleus", "plausible", "dynamic"]
+Kind = Literal["linear", "forward_kl", "alpha", "nucleus", "plausible", "dynamic", "gated"]
 
 POSITIVE = frozenset(("forward_kl", "alpha"))
 """Kinds that take the logarithm of their weights."""
 
 FILTERING = frozenset(("nucleus", "plausible"))
-"""Kinds whose first model rules tokens out: its own weight may be 0."""
+"""Kinds whose first model rules tokens out."""
+
+LEADING = FILTERING | {"gated"}
+"""Kinds whose first model decides something: its own weight may be 0."""
 
 NOTHING = 1e-12
 """A weight below this is rounding: 1 − 0.1 − 0.2 − 0.7 is −3e-17, not worth a model's forward."""
@@ -34,8 +37,8 @@ class Mixture:
     Attributes:
         models: names of the family; logits are accumulated in this order. One may stand there
             twice where it reads other words the second time.
-        weights: one per model, none of them 0 but that of a model which only filters; above 0 for
-            a kind that takes their logarithm.
+        weights: one per model, none of them 0 but that of a first model which only decides; above
+            0 for a kind that takes their logarithm.
         kind: how the logits are combined, see `engine.decoding.rules`.
         options: of the kind, each a name and a number.
         instead: for each model what it reads in place of its own system message, under chat, or of
@@ -69,12 +72,17 @@ class Mixture:
             return ()
         return ("strength",) if options["directed"] else self.models[1 + int(options["target"]) :]
 
+    @property
+    def rests(self) -> bool:
+        """Whether all models but the first run only where its logits ask for them."""
+        return self.kind == "gated" and len(self.models) > 1
+
     def __post_init__(self) -> None:
         if not self.models or len(self.models) != len(self.weights):
             raise ValueError(f"a mixture needs one weight per model: {self.models}, {self.weights}")
         if len(set(self.passes)) != len(self.models):
             raise ValueError(f"a model is listed twice: {self.models}")
-        needed = self.weights[1:] if self.kind in FILTERING else self.weights
+        needed = self.weights[1:] if self.kind in LEADING else self.weights
         if not all(map(math.isfinite, self.weights)) or 0.0 in needed:
             raise ValueError(f"weights must be finite and non-zero: {self.weights}")
         if self.kind in POSITIVE and min(self.weights) < 0.0:
@@ -95,7 +103,7 @@ def mix(terms: Iterable[tuple[Said, float]], kind: Kind = "linear", **options: f
     kept = {
         model: weight if abs(weight) > NOTHING else 0.0
         for place, (model, weight) in enumerate(totals.items())
-        if abs(weight) > NOTHING or (kind in FILTERING and not place)
+        if abs(weight) > NOTHING or (kind in LEADING and not place)
     }
     pairs = [(each, None) if isinstance(each, str) else each for each in kept]
     instead = tuple(other for _, other in pairs) if any(o is not None for _, o in pairs) else ()

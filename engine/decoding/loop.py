@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 import engine.decoding.trial
-from engine.decoding.batch import Batch
 from engine.decoding.inputs import (
     CANONICAL,
     NONE_OWN,
@@ -28,6 +27,7 @@ from engine.decoding.inputs import (
     no_tick,
     rows_of,
 )
+from engine.decoding.lazy import batch_of
 from engine.decoding.memory import within_memory
 from engine.decoding.replay import Kept, Replay
 from engine.decoding.sampling import GREEDY, Sampling, row_keys
@@ -136,12 +136,13 @@ def steps(
         rows, theirs = [prompts[index] for index in indices], rows_of(own, indices)
         keys = row_keys(sampling.seed, [numbers[index] for index in indices]).tolist()
         lines = [Line(*each) for each in zip(indices, keys, strict=True)]
-        if kept and model.mixture is not None and owners is None and on_logits is None:
-            replay = Replay(kept, model, model.mixture, rows, theirs, bucket, tick, writing)
+        mixture = None if owners is not None or on_logits is not None else model.mixture
+        if kept and mixture is not None and not mixture.rests:
+            replay = Replay(kept, model, mixture, rows, theirs, bucket, tick, writing)
             lines = yield from replay.write(lines)
         else:
             of = None if owners is None else [owners[index] for index in indices]
-            batch = Batch(model, rows, bucket, tick, owners=of, own=theirs)
+            batch = batch_of(model, rows, bucket, tick, of, theirs)
             *_, (_, logits) = batch.read()
             yield from write(batch, logits, lines, writing)
         results |= {each.index: each.generation for each in lines}

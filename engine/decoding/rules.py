@@ -5,6 +5,7 @@
     alpha        l = −1/α logsumexp_m(log w_m − α log p_m)                w > 0
     nucleus      Σ_m w_m l_m where the first model's token is in its nucleus, else −inf
     plausible    Σ_m w_m l_m where p_first ≥ share · max p_first, else −inf
+    gated        the first model alone where its entropy is below `threshold`, else Σ_m w_m l_m
     dynamic      target + α (expert − base), α anew at every token
 
 Imports torch alone: an exported decoding folder ships this text. Nothing depends on what else is in
@@ -79,6 +80,19 @@ def plausible(logits: Sequence[Tensor], weights: Sequence[float], options: Optio
         return linear(logits, weights, options)
     least = logits[0].amax(-1, keepdim=True) + math.log(options["share"])
     return _without(linear(logits, weights, options), logits[0] < least, logits)
+
+
+def gated(logits: Sequence[Tensor], weights: Sequence[float], options: Options) -> Tensor:
+    """The first model where it is sure; each place is decided by itself."""
+    doubted = in_doubt(logits[0], options)[..., None]
+    return torch.where(doubted, linear(logits, weights, options), logits[0])
+
+
+def in_doubt(logits: Tensor, options: Options) -> Tensor:
+    """bool [...]: where the entropy, in nats, of logits [..., ids] is `threshold` or more."""
+    spread = logits.log_softmax(-1)
+    entropy = -(spread.exp() * spread).nan_to_num_(0.0).sum(-1)
+    return entropy >= options["threshold"]
 
 
 def _without(fused: Tensor, out: Tensor, logits: Sequence[Tensor]) -> Tensor:
@@ -192,6 +206,7 @@ RULES: dict[str, Rule] = {
     "alpha": alpha,
     "nucleus": nucleus,
     "plausible": plausible,
+    "gated": gated,
 }
 
 

@@ -31,11 +31,13 @@ class Generation:
         ended: by an end token, by `stopped`, or by max_new_tokens.
         strengths: of `Mixture.chosen`, those that each of the tokens was chosen with, then the end
             token, where it was.
+        runs: how many tokens each module ran for; nothing where all of them ran for every one.
     """
 
     token_ids: tuple[int, ...]
     ended: Ended
     strengths: tuple[tuple[float, ...], ...] = ()
+    runs: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -52,12 +54,13 @@ class Line:
     key: int
     written: list[int] = field(default_factory=list)
     strengths: list[tuple[float, ...]] = field(default_factory=list)
+    runs: tuple[int, ...] = ()
     ended: Ended | None = None
 
     @property
     def generation(self) -> Generation:
         assert self.ended is not None
-        return Generation(tuple(self.written), self.ended, tuple(self.strengths))
+        return Generation(tuple(self.written), self.ended, tuple(self.strengths), self.runs)
 
 
 class Writing:
@@ -157,6 +160,9 @@ def write(
         if recorder is not None and recorder.running:
             said = zip(slots, alive, tokens, strict=True)
             recorder.step([(n, token) if e.ended is None else None for n, e, token in said])
+        for row, line in enumerate(alive):
+            if line.ended is None:
+                line.runs = batch.run_of(row)
         if writing.on_logits is not None:
             writing.on_logits([line.index for line in alive], last)
         staying = [

@@ -22,6 +22,7 @@ from engine.decoding.fed import feeding_of, unwrapped
 from engine.decoding.feeding import Feeding
 from engine.decoding.fusion import Mixture, combine
 from engine.decoding.inputs import Own, Prompts, rows_of
+from engine.decoding.lazy import decided
 from engine.decoding.loop import Generation, generate
 from engine.export.card import Papers, hub_id, usage, write_papers
 from engine.export.checkpoint import copy_side_files
@@ -37,6 +38,11 @@ LENGTHS = (3, 17, 8)
 
 STEPS = 8
 """Tokens that are generated from each."""
+
+RUNS_ALL = (
+    "Here every model runs at every token: texts are those that were scored, the models that rest "
+    "where they are not needed do so in Paretoscope alone."
+)
 
 Writer = Callable[..., Any]
 
@@ -99,7 +105,8 @@ def write_folder(
     first = settings["model"]
     others = [name for name in settings["models"] if name != first]
     note = usage(first, others, out.name, asked=reads_own_words(composer.family, mixture))
-    mine = replace(papers, kind="decoding", notes=(*papers.notes, note))
+    notes = (*papers.notes, note, RUNS_ALL) if mixture.rests else (*papers.notes, note)
+    mine = replace(papers, kind="decoding", notes=notes)
     with new_directory(out) as partial:
         (partial / GENERATE).parent.mkdir()
         (partial / GENERATE).write_text(generate_code(settings), encoding="utf-8")
@@ -248,7 +255,13 @@ def _row(
     if mixture.kind == "dynamic":  # of strengths that are as good as each other either is right
         allowed += 2 * dict(mixture.options)["step"] * scale
     first = last[0][0, :, :size]
-    found = float(apart(logits[:, :size], kept, first.to(logits.device), allowed))
+    sure = torch.full((len(ids),), True, device=logits.device)
+    if mixture.rests:  # rounding may tell whether the other models are asked
+        sure = decided(first, mixture, allowed).to(logits.device)
+    found = 0.0
+    if bool(sure.any()):
+        there = first.to(logits.device)[sure]
+        found = float(apart(logits[sure, :size], kept[sure], there, allowed))
     if not found <= allowed:
         raise NotWhatWasScored(
             f"{out}: the folder's logits differ by {found:.3g} after {len(prompt)} tokens, where "
@@ -259,6 +272,8 @@ def _row(
         pairs = enumerate(zip(said, ours.token_ids, strict=False))
         short = min(len(said), len(ours.token_ids))
         step = next((at for at, (one, other) in pairs if one != other), short)
+        if not bool(sure[: step + 1].all()):
+            return found
         top = kept[min(step, len(kept) - 1)].topk(2).values
         if float(top[0] - top[1]) > 2 * allowed:  # not a tie
             raise NotWhatWasScored(

@@ -25,6 +25,7 @@ from engine.decoding.sampling import GREEDY, Sampling
 from engine.decoding.soundness import Unsound, check_every, check_sound
 from engine.decoding.teacher_forced import log_probs
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common
+from engine.scoring.costs import Uncounted, observed_cost
 from engine.scoring.encoding import Ids
 from engine.scoring.fed_texts import fed, spoken
 from engine.scoring.observed import Generated, Metadata, Observed
@@ -209,7 +210,7 @@ class _Run:
         return Observed(seen, found.tokens, generated=found)
 
     def cost(self, task: Task) -> Observed:
-        return Observed([float(self.model.cost)])
+        return observed_cost(self.model, task, self.generate)
 
     def judged(
         self, scorer: Scorer, answers: Sequence[str | None], rows: Any, options: Mapping[str, Any]
@@ -227,7 +228,7 @@ class _Run:
             if task.rows:
                 self.watch(task)
             return self._score(task)
-        except Unsound as error:
+        except (Unsound, Uncounted) as error:
             n = max(1, len(task.rows))
             seconds = time.perf_counter() - start
             metadata = Metadata(seconds=seconds, tokens=None, tokens_per_second=None, texts=None)

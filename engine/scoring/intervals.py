@@ -75,8 +75,8 @@ def student(degrees: int) -> float:
 def interval(
     scorer: Scorer, mean: float | None, stderr: float | None, n: int | None
 ) -> tuple[float | None, float | None]:
-    """(low, high) of a score; None if there is none: an exact score, a mean of one example."""
-    if mean is None or not n or not math.isfinite(mean) or scorer.exact:
+    """(low, high) of a score; None if there is none: of one example, or without data."""
+    if mean is None or not n or not math.isfinite(mean):
         return None, None
     if scorer.proportion:
         return wilson(min(max(mean, 0.0), 1.0) * n, n)
@@ -130,8 +130,6 @@ def interval_columns(
     for column, name in enumerate(scorers):
         scorer = SCORERS[name]
         m, error, count = mean[:, column], stderr[:, column], np.nan_to_num(n[:, column])
-        if scorer.exact:
-            continue
         if scorer.proportion:
             low[:, column], high[:, column] = _wilsons(m, count)
             continue

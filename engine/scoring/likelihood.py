@@ -150,7 +150,8 @@ def kl_to_base(divergences: Sequence[float], row: Row) -> float:
     direction="minimize",
     mean="mean",
     needs="nothing",
-    summary="parameters run per generated token ÷ the base's; counted, not estimated",
+    summary="parameters run per generated token ÷ the base's; counted, not estimated: of what does "
+    "not depend on the text without data, else on average over its answers",
     unit="× the base's parameters",
     least=0.0,
 )

@@ -60,7 +60,8 @@ class Task:
 
     @property
     def generates(self) -> bool:
-        return self.scorer.generates
+        """Whether prompts are continued; what a text costs is counted as it is written."""
+        return self.scorer.generates or (self.scorer.kind == "none" and bool(self.rows))
 
 
 def _problems(model: Fused, task: Task, split: Split) -> list[Problem]:

@@ -15,6 +15,7 @@ What the observation is depends on the kind:
     kl          KL(composed ‖ base) at each generated position         sequence of floats
     strength    strengths chosen for each of its tokens, summed         sequence of floats
     none        parameters run per generated token ÷ the base's        float
+                (with data: for each row's tokens, where a mixture's models may rest)
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Scorer:
 
     @property
     def exact(self) -> bool:
-        """Whether the score is counted and not estimated from examples."""
+        """Whether the score is counted and not estimated from examples, where it has no data."""
         return self.kind == "none"
 
     def needs_of(self, options: Mapping[str, Any]) -> Needs:
@@ -211,10 +212,9 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
     found = find_scorer(objective.scorer, where)
     problems: list[Problem] = []
     if found.kind == "none":
-        for key in ("data", "report_data"):
-            if getattr(objective, key) is not None:
-                what = f"{found.name} uses no data"
-                problems.append(Problem(f"{where}: {key}", what, f"Remove {key}."))
+        if objective.report_data is not None and objective.data is None:
+            what = f"{found.name} is given data for the report alone"
+            problems.append(Problem(f"{where}: report_data", what, "Give data too, or neither."))
     elif objective.data is None:
         what = f"{found.name} needs data"
         problems.append(Problem(f"{where}: data", what, "Give data: a file of rows."))

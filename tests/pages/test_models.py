@@ -427,7 +427,10 @@ def test_fields_follow_the_scorer(bench: Workbench) -> None:
     assert "Higher is better" in texts(at)
     scorer.set_value("cost").run()
     keys = [each.key for each in (*at.text_input, *at.number_input) if each.key]
-    assert "objective:0:data" not in keys and "objective:0:limit" not in keys
+    assert "objective:0:data" in keys and "objective:0:limit" not in keys
+    at.text_input(key="objective:0:data").set_value("over.jsonl").run()  # counted over answers
+    keys = [each.key for each in (*at.text_input, *at.number_input) if each.key]
+    assert "objective:0:limit" in keys and "objective:0:max_new_tokens" in keys
     at.selectbox(key="objective:0:scorer").set_value("nll").run()
     keys = [each.key for each in (*at.text_input, *at.number_input) if each.key]
     assert "objective:0:limit" in keys and "objective:0:max_new_tokens" not in keys

@@ -28,6 +28,16 @@ from ui.parameter import ESCAPED, parameter_field
 
 NEW: Mapping[str, Any] = {}
 
+FORMATS = (
+    "JSON Lines, JSON, CSV, TSV or Parquet, also gzipped, on this server; a relative path is "
+    "relative to the study file"
+)
+
+OVER = (
+    "Prompts over which the cost is counted: needed for gated, whose models run only where they "
+    f"are asked, as the answers say. {FORMATS}"
+)
+
 Places = dict[str, DeltaGenerator]
 """Field -> where what is wrong with it is said."""
 
@@ -108,14 +118,14 @@ def fields(
     kept, own = kept_of(start, scorer), start if start.get("scorer") == name else NEW
     values["scorer"] = name
     st.text(scorer_text(name))
-    if scorer.kind != "none":
-        values["data"] = browse.field(
-            "Data file", f"{key}:data", endings=DATA, value=start.get("data", ""),
-            placeholder="/data/questions.jsonl",
-            help="JSON Lines, JSON, CSV, TSV or Parquet, also gzipped, on this server; a relative "
-            "path is relative to the study file",
-        )  # fmt: skip
-        places["data"] = st.container()
+    without = scorer.kind == "none"
+    values["data"] = browse.field(
+        "Data file (optional)" if without else "Data file", f"{key}:data", endings=DATA,
+        value=start.get("data", ""), placeholder="/data/questions.jsonl",
+        help=OVER if without else FORMATS,
+    )  # fmt: skip
+    places["data"] = st.container()
+    asked = not without or bool(values["data"].strip())
     place = st.container()
     for each in scorer.options:
         texts = each.kind == "texts"
@@ -125,7 +135,7 @@ def fields(
             each, value, (), f"{key}:{name}:{each.name}", "session", lines=lines
         )
         places[each.name] = st.container()
-    if scorer.kind != "none":
+    if asked:
         with place:
             known = {**kept, **document_of(values)}
             values |= data_form.show(known, f"{key}:{name}", beside)
@@ -137,7 +147,7 @@ def fields(
         key=f"{key}:{name}:direction", persist_state="session",
     )  # fmt: skip
     places["direction"] = st.container()
-    if scorer.kind != "none":
+    if asked:
         values |= _common(scorer, key, start, places)
     if kept:
         st.text(f"Kept as in the study file: {', '.join(kept)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import warnings
 from itertools import takewhile
@@ -16,6 +17,8 @@ from transformers.generation.streamers import BaseStreamer
 
 import engine
 from engine.compose import Composer
+from engine.decoding.fusion import Mixture
+from engine.decoding.lazy import decided
 from engine.decoding.loop import generate
 from engine.errors import BadInput, ParetoscopeError
 from engine.export.card import CardScore, Papers, hub_id, papers_kind
@@ -249,6 +252,7 @@ class TestDecoding:
             Recipe("arm_guidance", {"helpful": 0.8, "terse": 0.5}),
             Recipe("dexperts", {"helpful": 0.8}, {"anti": "terse"}),
             Recipe("contrastive", {"contrast": 0.5}, {"strong": "helpful"}),
+            Recipe("gated", {"helpful": 0.8, "threshold": 3.0}),
             Recipe("dynamic_fusion", {"helpful": 1.0, "terse": 1.0}),
             Recipe("dynamic_fusion", {"helpful": 0.8, "terse": 0.3}, {"mode": "directed"}),
         ],
@@ -310,6 +314,17 @@ class TestDecoding:
         assert again == resolve(recipe, composer.family.names).as_dict()
         assert "No single checkpoint" in card(tmp_path / "out")[1]
         assert manifest(tmp_path / "out")["kind"] == "decoding"
+
+    def test_one_whose_models_rest_says_that_there_they_do_not(
+        self, composer: Composer, tmp_path: Path
+    ) -> None:
+        export(composer, Recipe("gated", {"helpful": 0.8, "threshold": 3.0}), tmp_path / "out")
+        assert "every model runs at every token" in card(tmp_path / "out")[1]
+
+    def test_where_rounding_tells_who_is_asked_nothing_is_compared(self) -> None:
+        mixture = Mixture(("a", "b"), (0.0, 1.0), "gated", (("threshold", math.log(2)),))
+        even = torch.tensor([[0.0, 0.0, -99.0], [0.0, 0.0, 0.0], [9.0, 0.0, 0.0]])
+        assert decided(even, mixture, 1e-3).tolist() == [False, True, True]
 
     def test_a_model_that_is_not_given_is_named(
         self, composer: Composer, root: Path, tmp_path: Path

@@ -68,6 +68,7 @@ class Tiny:
     vocabulary: int | None = None
     rows: int | None = None
     own: Mapping[int, Any] = field(default_factory=dict)
+    shares: tuple[float, ...] = ()
     forwards: list[int] = field(default_factory=list)
 
 

@@ -84,7 +84,7 @@ def test_defaults_are_filled_in_and_checking_twice_changes_nothing() -> None:
             "expected a list of non-blank strings",
         ),
         ({"data": None}, "needs data"),
-        ({"scorer": "cost"}, "uses no data"),
+        ({"scorer": "cost", "data": None, "report_data": DATA}, "for the report alone"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_place(keys: dict[str, Any], said: str) -> None:
