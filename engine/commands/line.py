@@ -155,6 +155,8 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
                 metavar="NAME"),
         _option("--map-range", "From where to where. Default: the slider's own range.",
                 type=numbers, metavar="LOW,HIGH"),
+        _option("--attribute", "Say which model moved each token: its probability with and without "
+                "each coefficient.", is_flag=True),
         several=False,
     )  # fmt: skip
     add(

@@ -11,6 +11,7 @@ from typing import Any
 from cache.point import Point
 from cache.rows import score_id
 from engine.bands import GROUPS
+from engine.commands.attributing import with_attribution
 from engine.commands.session import Session, progress
 from engine.errors import bad
 from engine.front.table import point_document
@@ -30,6 +31,8 @@ def generate(args: SimpleNamespace) -> dict[str, Any]:
     """Answers of one recipe to prompts; with --map all of them along one of its sliders."""
     if args.map is None and args.map_range is not None:
         raise bad("--map-range", "no slider is mapped", "Add --map NAME.")
+    if args.map is not None and args.attribute:
+        raise bad("--attribute", "a map has many answers", "Leave one of the two out.")
     with Session(args) as session:
         (recipe,) = session.recipes()
         mapped = args.map is not None
@@ -50,7 +53,10 @@ def generate(args: SimpleNamespace) -> dict[str, Any]:
             },
         )
         kept = ("recipe", "slider", "range", "outputs") if mapped else ("recipe", "outputs")
-        return {name: result[name] for name in kept}
+        found = {name: result[name] for name in kept}
+        if args.attribute:
+            found["outputs"] = with_attribution(session, args, _variables(args), result)
+        return found
 
 
 def _variables(args: SimpleNamespace) -> Mapping[str, Any]:

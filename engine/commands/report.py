@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from engine.counted import counted, size_text
@@ -60,12 +60,33 @@ def outputs(document: Document) -> str:
     for each in document["outputs"]:
         lines += ["", f"> {each['prompt']}"]
         if "slider" not in document:
-            lines.append(each["text"])
+            lines += [each["text"], *_attribution(each)]
             continue
         for part in each["intervals"]:
             ends = f"{number(part['from'], 6)} to {number(part['to'], 6)}"
             lines += [f"[{document['slider']} {ends}]", part["text"]]
     return "\n".join(lines)
+
+
+def _attribution(output: Document) -> Iterator[str]:
+    """A line a token: its text, its probability, and that without each coefficient."""
+    if "attribution" not in output:
+        return
+    found = output["attribution"]
+    if found is None:
+        yield "(one model, merged or as it is: there is nothing to attribute)"
+        return
+    without = {name: each for name, each in found["without"].items() if each is not None}
+    missing = [name for name in found["without"] if name not in without]
+    yield "probability of each token, with all and without one (before temperature, top p, top k):"
+    if missing:
+        yield f"(not defined without: {', '.join(missing)})"
+    shown = [repr(each) for each in found["tokens"]]
+    width = max(map(len, shown), default=0)
+    for place, (token, value) in enumerate(zip(shown, found["probability"], strict=True)):
+        parts = [f"{name} {each[place]:.3f}" for name, each in without.items()]
+        said = f"  without {', '.join(parts)}" if parts else ""
+        yield f"  {token:<{width}}  {value:.3f}{said}"
 
 
 def front(document: Document) -> str:

@@ -5,6 +5,7 @@
     generate   prompts → texts                   generating.generate_texts
     compare    prompts × recipes → texts         comparing.compare_texts
     map        a slider's values → texts         mapping.map_texts
+    attribute  texts → what moved each token     attributing.attribute_texts
     export     recipe → directory                exporting.export_recipe
     design     designs → recipes                 designing.design_recipes
     estimate   a recipe a group → seconds        designing.estimate_recipes
@@ -23,6 +24,7 @@ from typing import Any
 import engine
 from engine.decoding.inputs import Tick
 from engine.errors import unknown
+from engine.jobs.attributing import attribute_texts
 from engine.jobs.comparing import compare_texts
 from engine.jobs.designing import design_recipes, estimate_recipes
 from engine.jobs.evaluating import open_study
@@ -48,6 +50,7 @@ KINDS: dict[str, Run] = {
     "generate": generate_texts,
     "compare": compare_texts,
     "map": map_texts,
+    "attribute": attribute_texts,
     "export": export_recipe,
     "design": design_recipes,
     "estimate": estimate_recipes,
