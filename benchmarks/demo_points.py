@@ -58,7 +58,12 @@ class Measured:
 
         recipe = Recipe(method, dict(zip(EXPERTS, coefficients, strict=True)))
         model = composer.compose(resolve(recipe, self.family.names))
-        [(_, score, _)] = evaluate(model, [self.objective], base=lambda: composer.module("base"))
+        options: dict[str, Any] = {"base": lambda: composer.module("base")}
+        if hasattr(composer, "prefixes"):  # as a job does
+            from engine.decoding.loop import Kept
+
+            options["kept"] = Kept(composer.prefixes)
+        [(_, score, _)] = evaluate(model, [self.objective], **options)
         return list(score.values)
 
     def sweep(self) -> dict[str, Any]:

@@ -126,17 +126,18 @@ class Prefixes:
         before, key = anchor
         return self._roots.get(key) if before is None else before.after.get(key)
 
-    def add(self, anchor: Anchor, tokens: Sequence[int], kept: tuple[Tensor, ...]) -> None:
-        """Keep a run, unless there is one at this place or the one before it is gone."""
+    def add(self, anchor: Anchor, tokens: Sequence[int], kept: tuple[Tensor, ...]) -> Run | None:
+        """Keep a run, unless there is one at this place or the one before it is gone: None then."""
         before, key = anchor
         held = before is None or before in self._used
         size = sum(map(_bytes, kept))
         if not held or not tokens or size * LARGEST > self.limit or self.at(anchor) is not None:
-            return
+            return None
         run = Run(list(tokens), kept, anchor)
         (self._roots if before is None else before.after)[key] = run
         self._put(run, size)
         self.touch(run)
+        return run
 
     def touch(self, run: Run) -> None:
         """A text that ends in this run was used. What leads to it goes no earlier than it."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from engine.decoding.batch import Batch
-from engine.decoding.prefixes import LARGEST, Anchor, Prefixes
+from engine.decoding.inputs import Fused, Own, Prompts, readings
+from engine.decoding.prefixes import LARGEST, Anchor, Prefixes, Run
 
 
-def begin(batch: Batch, prefixes: Prefixes) -> Tensor:
+def begin(batch: Batch, prefixes: Prefixes) -> list[Tensor]:
     """Read a batch's prompts, where a module's memory of just this batch is kept from there.
 
     Returns:
-        float32 [rows, 1, vocabulary rows] of their last column, as `Batch.read` gives it.
+        float32 [rows, 1, vocabulary rows] of each module, of their last column.
     """
     count = len(batch)
     branches = batch.feeding.branches
@@ -31,7 +33,22 @@ def begin(batch: Batch, prefixes: Prefixes) -> Tensor:
             prefixes.keep(_key(batch, at), stage, count, logits[at])
     batch.known.clear()
     batch.keep(on=False)
-    return batch.combined(logits)
+    return logits
+
+
+def order_of(model: Fused) -> list[int]:
+    """Places of a model's modules in the order that runs have them, whatever method it is of."""
+    return sorted(range(len(model.modules)), key=lambda at: id(model.modules[at]))
+
+
+def anchors_of(model: Fused, prompts: Prompts, own: Own) -> list[Anchor]:
+    """Where the texts of each prompt begin."""
+    said, reads = readings(model, prompts, own)
+    passes = [(model.modules[at], said[reads[at]]) for at in order_of(model)]
+    return [
+        (None, tuple((module, tuple(each[row])) for module, each in passes))
+        for row in range(len(prompts))
+    ]
 
 
 def resumes(batch: Batch, prefixes: Prefixes, more: Sequence[int]) -> bool:
@@ -50,6 +67,14 @@ def _key(batch: Batch, at: int) -> object:
     return batch.stages[at].module, ids, pads, batch.width, batch.whole
 
 
+@dataclass(frozen=True)
+class _Parted:
+    """Where a text begins that parts from a slot's."""
+
+    slot: int
+    key: tuple[int, int]
+
+
 class Recorder:
     """Takes down what a batch's rows say, for as long as that is not too much.
 
@@ -63,7 +88,7 @@ class Recorder:
     ) -> None:
         self._prefixes = prefixes
         self._batch = batch
-        self._anchors = anchors
+        self._anchors: list[Anchor | _Parted] = list(anchors)
         self._order = order
         self._tokens: list[list[int]] = [[] for _ in anchors]
         self._places: list[list[int]] = [[] for _ in anchors]
@@ -90,6 +115,13 @@ class Recorder:
         self._steps.append(kept)
         self._rows += len(chosen)
 
+    def part(self, slot: int, token: int) -> int:
+        """Let a row part from this slot's text, with this token in place of its last; its slot."""
+        self._anchors.append(_Parted(slot, (len(self._tokens[slot]) - 1, token)))
+        self._tokens.append([])
+        self._places.append([])
+        return len(self._anchors) - 1
+
     @property
     def running(self) -> bool:
         """Whether it takes down what comes."""
@@ -101,7 +133,14 @@ class Recorder:
         if not self._steps:
             return
         whole = [torch.cat([each[place] for each in self._steps]) for place in self._order]
+        runs: list[Run | None] = []
         for anchor, tokens, places in zip(self._anchors, self._tokens, self._places, strict=True):
+            if isinstance(anchor, _Parted):
+                before = runs[anchor.slot]
+                if before is None:
+                    runs.append(None)
+                    continue
+                anchor = before, anchor.key
             rows = torch.tensor(places, device=whole[0].device)
             kept = tuple(each.index_select(0, rows) for each in whole)
-            self._prefixes.add(anchor, tokens, kept)
+            runs.append(self._prefixes.add(anchor, tokens, kept))

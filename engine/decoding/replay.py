@@ -31,12 +31,11 @@ from engine.decoding.inputs import (
     embedded,
     followed,
     no_tick,
-    readings,
     rows_of,
 )
 from engine.decoding.margin import CONTINUOUS, Margin
 from engine.decoding.prefixes import Anchor, Prefixes, Run, Tail
-from engine.decoding.recording import Recorder, begin, resumes
+from engine.decoding.recording import Recorder, anchors_of, begin, order_of, resumes
 from engine.decoding.sampling import chances
 from engine.decoding.writing import Decided, Line, Undecided, Writing, write
 
@@ -116,14 +115,9 @@ class Replay:
         self._vocabulary = model.rows or embedded(model.modules[0])
         dtypes = [module.dtype for module in model.modules]
         self._margin = Margin(mixture, writing.sampling, dtypes)
-        self._order = sorted(range(len(model.modules)), key=lambda at: id(model.modules[at]))
-        self._roots: list[Anchor] = []
-        if mixture.kind in REPLAYED and (self._margin.tells or not kept.exact):
-            said, reads = readings(model, prompts, own)
-            passes = [(model.modules[at], said[reads[at]]) for at in self._order]
-            for row in range(len(prompts)):
-                key = tuple((module, tuple(each[row])) for module, each in passes)
-                self._roots.append((None, key))
+        self._order = order_of(model)
+        allowed = mixture.kind in REPLAYED and (self._margin.tells or not kept.exact)
+        self._roots = anchors_of(model, prompts, own) if allowed else []
 
     def write(self, lines: list[Line]) -> Generator[None, None, list[Line]]:
         """Write every text to its end.
@@ -138,7 +132,7 @@ class Replay:
             except Undecided:
                 lines = [Line(each.index, each.key) for each in lines]
         batch = self._batch(self._prompts, self._own)
-        logits = begin(batch, self._prefixes)
+        logits = batch.combined(begin(batch, self._prefixes))
         yield from self._recorded(batch, logits, lines, self._roots)
         return lines
 
