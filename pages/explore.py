@@ -15,7 +15,7 @@ from studio.at_work import is_measured_now
 from studio.charts import live
 from studio.decide.bounds import within
 from studio.decide.preference import from_text, to_text
-from studio.points import predicting
+from studio.points import filling, predicting
 from studio.points.view import Measured, axes_of
 from studio.points.words import readout
 from ui import address, components, jobs, opened, pruning, tray, undo
@@ -28,6 +28,7 @@ from ui.front import choose_front, front_axes
 bench = state.enter("Explore")
 axes = axes_of(bench.objectives)
 evaluation = f"{opened.session()}:evaluate"
+filled = f"{opened.session()}:fill"
 
 
 def restore(measured: Measured) -> None:
@@ -147,6 +148,38 @@ def offer_missing(recipe: Recipe, few: tuple[int, int] | None) -> None:
         )  # fmt: skip
 
 
+def offer_surface(measured: Measured, recipe: Recipe) -> None:
+    """Offer to measure a logit method's surface where the models run once for all of it, and to
+    load the best recipe on it."""
+    names = filling.objectives_of(bench, recipe)
+    if not names or bench.opened is None:
+        return
+    filling.take(bench, filled)
+    task = bench.task(filled)
+    running = task is not None and not task.status.over
+    if not filling.is_filled(bench, measured, recipe) or running:
+        st.button(
+            f"Measure the surface: about {filling.count(recipe)} points", key="fill",
+            width="stretch", disabled=running, on_click=fill,
+            help=f"On {', '.join(names)}: these texts are given, so the models run once for all "
+            "points, in about the time of one evaluation",
+        )  # fmt: skip
+    for name, row in filling.best_of(bench, measured, recipe).items():
+        st.button(
+            f"Load the best for {name}", key=f"best:{name}", width="stretch",
+            help=f"{measured.recipes[row]}: computed, then measured",
+            on_click=taken, args=(measured.ids[row],),
+        )  # fmt: skip
+
+
+def fill() -> None:
+    """Measure the surface around the current recipe."""
+    recipe = at_the_press()
+    if recipe is not None:
+        filling.start(bench, recipe, filled)
+        st.rerun()
+
+
 def failure_of(measured: Measured, recipe: Recipe) -> str | None:
     """Why the recipe's point has no score at all, where it was tried."""
     return measured.failures.get(bench.point_id(recipe)) if measured.failures else None
@@ -196,6 +229,7 @@ def recipe_panel() -> None:
         controls.STEP,
     )
     offer_missing(recipe, few)
+    offer_surface(measured, recipe)
     if tight := fitting.warning(bench, controls.find_method(recipe.method)):
         st.text(tight)
 
@@ -233,7 +267,7 @@ with narrow:
     with recipe_tab:
         recipe_panel()
         with st.container(key="explore_activity", gap="xsmall"):
-            jobs.endings(bench, (evaluation, "singles"))
+            jobs.endings(bench, (evaluation, filled, "singles"))
     with preference_tab:
         preference_panel()
 with wide:

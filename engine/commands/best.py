@@ -9,6 +9,7 @@ from typing import Any
 from engine.commands.points import evaluated
 from engine.commands.session import Session
 from engine.recipe import recipe_from_dict
+from studio.points.filling import say_best
 
 
 def best(args: SimpleNamespace) -> dict[str, Any]:
@@ -18,4 +19,5 @@ def best(args: SimpleNamespace) -> dict[str, Any]:
         found = session.run("best", {"method": args.method, "objective": args.objective})
         recipe = recipe_from_dict(found["recipe"])
         [point] = evaluated(session, [recipe], "explore", session.chosen())["points"]
+        say_best(session, {args.objective: point["id"]})
         return {"point": point, "steps": found["steps"], "value": found["value"]}

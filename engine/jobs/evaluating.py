@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -210,7 +211,7 @@ class Evaluation:
             "tokens": metadata["tokens"],
             "texts": self._keep(name, metadata["texts"]),
             "at": time.time(),
-            "versions": {name: version(name) for name in ("torch", "transformers")},
+            "versions": dict(_versions()),
         }
 
     def failure(self, recipe: Recipe, error: Exception) -> dict[str, Any]:
@@ -239,6 +240,12 @@ class Evaluation:
         if texts is None or not self._blobs.put_text(key, json.dumps(list(texts))):
             return None
         return key
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    """What every row says it was measured with; looked up once, as it takes longer than a row."""
+    return tuple((name, version(name)) for name in ("torch", "transformers"))
 
 
 def checked_objectives(study: Study, names: Sequence[str] | None) -> list[Objective]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.decoding.fusion import Mixture
 from engine.decoding.inputs import Tick
 from engine.decoding.newton import Likelihood, Quadratic, Region, minimise
-from engine.errors import bad
+from engine.errors import BadInput, bad
 from engine.jobs.evaluating import checked_objectives
 from engine.jobs.models import Models, study_of
 from engine.jobs.preparing import telling
@@ -24,7 +24,7 @@ from engine.method import Method
 from engine.recipe import Recipe, find_method, resolve
 from engine.scoring.plan import tasks
 from engine.search.designs import DIGITS
-from engine.study import Study
+from engine.study import Objective, Study
 
 SCORERS = ("nll", "perplexity")
 
@@ -86,6 +86,24 @@ def find_best(
         found = minimise(function, region, said)
         best = recipe([round(each, DIGITS) + 0.0 for each in found.coefficients])
         return {"recipe": best.as_dict(), "steps": found.steps, "value": found.value}
+
+
+def has_optimum(study: Study, recipe: Recipe, objective: Objective) -> bool:
+    """Whether the best recipe of a recipe's method and parameters can be computed."""
+    if objective.scorer not in SCORERS or objective.direction != "minimize":
+        return False
+    method, names = find_method(recipe.method), study.family.names
+
+    def made(values: Sequence[float]) -> Recipe:
+        coefficients = dict(zip(recipe.coefficients, values, strict=True))
+        return resolve(Recipe(method.name, coefficients, recipe.parameters), names)
+
+    try:
+        region_of(study, method, list(recipe.coefficients))
+        linear_weights(method, made, len(recipe.coefficients), names)
+    except BadInput:
+        return False
+    return True
 
 
 def region_of(study: Study, method: Method, names: Sequence[str]) -> Region:

@@ -10,6 +10,7 @@
     design     designs → recipes                 designing.design_recipes
     estimate   a recipe a group → seconds        designing.estimate_recipes
     best       method × likelihood → its best recipe  optimising.find_best
+    fill       a method's surface at once        filling.fill_surface
     geometry   norms and angles of task vectors  geometry.measure_geometry
     preview    examples of a new objective       previewing.preview_objective
 
@@ -29,6 +30,7 @@ from engine.jobs.comparing import compare_texts
 from engine.jobs.designing import design_recipes, estimate_recipes
 from engine.jobs.evaluating import open_study
 from engine.jobs.exporting import export_recipe
+from engine.jobs.filling import fill_surface
 from engine.jobs.generating import generate_texts
 from engine.jobs.geometry import measure_geometry
 from engine.jobs.mapping import map_texts
@@ -55,6 +57,7 @@ KINDS: dict[str, Run] = {
     "design": design_recipes,
     "estimate": estimate_recipes,
     "best": find_best,
+    "fill": fill_surface,
     "geometry": measure_geometry,
     "preview": preview_objective,
 }

@@ -16,7 +16,7 @@ from engine.jobs.claiming import Hold, TakenOver
 from engine.jobs.evaluating import Evaluation, Progress
 from engine.jobs.served import Emit
 from engine.recipe import Recipe, find_method
-from engine.scoring.sweeping import qualifies
+from engine.scoring.registry import find_scorer
 from engine.worker.messages import is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def _sharing(
         if find_method(recipe.method).space != "logit" or recipe.unmerged is not None:
             continue
         ids = evaluation.ids(recipe)
-        names = [name for name in missing[place] if qualifies(ids[name])]
+        names = [name for name in missing[place] if find_scorer(ids[name].scorer).given]
         if names and seen.isdisjoint(names):  # a recipe that is given twice is measured once
             found[place] = names
             seen.update(names)

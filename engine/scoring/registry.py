@@ -101,6 +101,11 @@ class Scorer:
         return self.kind in ("text", "kl", "strength")
 
     @property
+    def given(self) -> bool:
+        """Whether it is measured on texts that are given, and so for many mixtures at once."""
+        return self.kind in ("likelihood", "choice")
+
+    @property
     def exact(self) -> bool:
         """Whether the score is counted and not estimated from examples, where it has no data."""
         return self.kind == "none"

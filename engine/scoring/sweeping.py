@@ -32,7 +32,6 @@ from engine.scoring.encoding import TextCodec
 from engine.scoring.fed_texts import fed
 from engine.scoring.plan import Scored, Task, tasks
 from engine.scoring.progress import Meter, ProgressNote
-from engine.scoring.registry import find_scorer
 from engine.scoring.scores import Score, summarise
 from engine.study import Objective, Split
 
@@ -41,11 +40,6 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 1 << 25
 """Log-probabilities of one objective kept at once: 128 MB."""
-
-
-def qualifies(objective: Objective) -> bool:
-    """Whether an objective is measured on given texts alone."""
-    return find_scorer(objective.scorer).kind in ("likelihood", "choice")
 
 
 @dataclass(frozen=True)

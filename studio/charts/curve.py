@@ -135,6 +135,25 @@ def _points(
     return trace
 
 
+def _best(measured: Measured, row: int, x: float, axis: Axis) -> dict[str, Any]:
+    """The mark of the optimum, on the line or not: its own coefficient and its score."""
+    trace = marks.points(
+        measured, np.array([row]), [axis],
+        name="computed best", colour=TEXT, kind="scatter", with_bars=False,
+        marker={"symbol": "star-open", "size": 18, "color": TEXT, "line": {"width": 2}},
+        cliponaxis=False,
+    )  # fmt: skip
+    trace["y"] = trace.pop("x")  # `points` puts the first axis across
+    trace["x"] = rounded(np.array([x]))
+    trace["hovertemplate"] = trace["hovertemplate"].replace("%{x:", "%{y:")
+    return trace | {
+        "mode": "markers+text",
+        "text": ["best"],
+        "textposition": "top center",
+        "textfont": {"color": TEXT, "size": 12},
+    }
+
+
 def _words(
     name: str, others: Mapping[str, float], simplex: bool, on: int, near: int, few: str
 ) -> str:
@@ -162,6 +181,7 @@ def curve(
     *,
     simplex: bool = False,
     few: str = "",
+    optimum: int | None = None,
 ) -> dict[str, Any]:
     """One objective along one coefficient.
 
@@ -176,6 +196,7 @@ def curve(
         best: bool [points], those on the front.
         simplex: whether only proportions matter.
         few: why nothing is predicted, for the small print.
+        optimum: the point that is computed to be this surface's best.
 
     Returns:
         {"data", "layout"} of plotly; `layout.meta["curve"]` says what the axes show, so that the
@@ -199,6 +220,9 @@ def curve(
             values = np.stack([at[some], measured.mean[rows[some], measured.column(axis.name)]], 1)
             some = some[thinned(values, MOST)]
             data.append(_points(measured, rows[some], at[some], axis, best, beside))
+    if optimum in rows.tolist():
+        where = int(np.flatnonzero(rows == optimum)[0])
+        data.append(_best(measured, int(rows[where]), float(at[where]), axis))
     revision = f"curve/{axis.name}/{name}"
     meta = {"curve": {"name": name, "share": simplex, "objective": axis.name}}
     layout = marks.frame(revision, meta)

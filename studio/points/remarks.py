@@ -29,6 +29,7 @@ class Remark:
 
     Attributes:
         asked: whether a user had it measured by itself, not a sweep.
+        best: the objective on which it was computed to be its method's best.
     """
 
     name: str = ""
@@ -36,6 +37,7 @@ class Remark:
     star: bool = False
     hidden: bool = False
     asked: bool = False
+    best: str = ""
 
     @property
     def mine(self) -> bool:
@@ -96,11 +98,10 @@ class Remarks:
 
 def _remark(row: Mapping[str, Any]) -> Remark:
     """A row's remark; what has not its type is left out."""
-    name, note = (
-        value if isinstance(value, str) else "" for value in (row.get("name"), row.get("note"))
-    )
+    texts = (row.get(each) for each in ("name", "note", "best"))
+    name, note, best = (value if isinstance(value, str) else "" for value in texts)
     star, hidden, asked = (row.get(each) is True for each in ("star", "hidden", "asked"))
-    return Remark(name, note, star, hidden, asked)
+    return Remark(name, note, star, hidden, asked, best)
 
 
 def names_of(remarks: Mapping[str, Remark]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from engine.recipe import find_method
 from engine.search.surrogate import TooFew
 from pages.panels.explore import showing
 from studio.charts import curve
-from studio.points import predicting
+from studio.points import filling, predicting
 from studio.points.view import Axis, Measured
 from studio.workbench import Workbench
 from ui import recipe as controls
@@ -51,14 +51,16 @@ def panel(
     fixed = {name: value for name, value in recipe.coefficients.items() if name != across}
     axis = next(each for each in axes if each.name == objective)
     limits = controls.span(*bench.study.slider_range(method, across), recipe.coefficients[across])
+    optimum = filling.best_of(bench, measured, recipe).get(objective)
     key = (objective, limits, across, recipe.method, tuple(recipe.parameters.items()),
-           tuple(fixed.items()), colour, showing.on_log([axis]))  # fmt: skip
+           tuple(fixed.items()), colour, showing.on_log([axis]), optimum)  # fmt: skip
 
     def make() -> dict[str, Any]:
         rows, places = predicting.on_surface(measured, recipe, bench.names)
         figure = curve.curve(
             measured, axis, surrogate, names, across, fixed, limits, rows, places, best,
             simplex=predicting.sums_of(recipe) == 1, few=few,
+            optimum=optimum,
         )  # fmt: skip
         chosen = [Axis(across, True), axis]
         return showing.finished(figure, measured, axes, chosen, colour)
