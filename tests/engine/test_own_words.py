@@ -19,6 +19,7 @@ from engine.family.compatibility import open_family
 from engine.family.fingerprint import family_fingerprint
 from engine.family.words import Words
 from engine.recipe import Names, Recipe, resolve
+from engine.scoring.choices import choice_sums
 from engine.scoring.data import Row
 from engine.scoring.encoding import encoder
 from engine.scoring.evaluate import evaluate
@@ -181,6 +182,28 @@ def test_scores_are_those_of_models_that_read_their_own(write: Write, composer: 
         assert value is not None and min(abs(value - each) for each in wanted.values()) < 1e-4
     assert all(score.error is None and score.mean is not None for score, _ in found.values())
     assert found["drift"][0].mean > 0.0
+
+
+def test_choices_are_those_of_models_that_read_their_own(composer: Composer) -> None:
+    """Where a token across the boundary parts the prompts of one row too."""
+    model = composed(composer, PROXY)
+    rows = [
+        [((5, 6, 7), (8, 9)), ((5, 6, 7), (10,))],
+        [((11, 12, 13), (14,)), ((11, 12), (15, 16))],
+        [((17,), (18,)), ((19, 20), (21, 22, 23))],
+    ]
+    own = {place: [[30 + place, 40 + row] for row in range(3)] for place in model.own}
+    found = choice_sums(model, rows, own=own)
+    assert model.mixture is not None
+    for row, (pairs, sums) in enumerate(zip(rows, found, strict=True)):
+        for (prompt, ids), value in zip(pairs, sums, strict=True):
+            reads = {
+                name: own[place][row] if place in own else list(prompt)
+                for place, name in enumerate(model.mixture.models)
+            }
+            logs = logits(model, reads, list(ids))[:-1].log_softmax(-1)
+            wanted = float(logs.gather(1, torch.tensor(ids)[:, None]).sum())
+            assert value == pytest.approx(wanted, abs=1e-4)
 
 
 def test_the_base_is_no_way_from_itself_in_its_own_words(write: Write, composer: Composer) -> None:
