@@ -37,6 +37,10 @@ AT_ONCE = 8
 WAITING = 32
 
 
+def _ended() -> Refused:
+    return Refused(503, "the server ends", kind="server_error", code="server_error")
+
+
 class Work:
     """One request's place.
 
@@ -96,6 +100,8 @@ class Turns:
     def admit(self, hear: Callable[[Heard], None]) -> Work:
         """A place for a request; raises `Refused` (429) where none is free."""
         with self._changed:
+            if self._closing:
+                raise _ended()
             if len(self._taken) >= self._places:
                 raise Refused(
                     429, f"{len(self._taken)} requests are being answered or wait; try again soon",
@@ -123,7 +129,7 @@ class Turns:
             on_logits=work.writing.on_logits,
         )
         with self._changed:
-            if not work.left:
+            if not (work.left or self._closing):  # who is there at the end was told of it
                 self._waiting.append(work)
                 self._changed.notify()
 
@@ -146,8 +152,6 @@ class Turns:
         """End the thread after the step that it is at."""
         with self._changed:
             self._closing = True
-            for work in self._taken:
-                work.left = True
             self._changed.notify()
         self._thread.join()
 
@@ -162,10 +166,18 @@ class Turns:
             return
         finally:
             self._ready.set()
-        while self._admit():
-            for work in list(self._writing):
-                if work in self._writing:  # a turn within another's has not ended it
-                    self._turn(work)
+        try:
+            while self._admit():
+                for work in list(self._writing):
+                    if work in self._writing:  # a turn within another's has not ended it
+                        self._turn(work)
+        except Exception:
+            log.exception("the model thread ends")
+        finally:
+            with self._changed:
+                self._closing = True
+                for work in self._taken:
+                    work.hear(_ended())
 
     def _while_open(self) -> None:
         if self._closing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import openai
@@ -16,6 +16,7 @@ from engine.decoding.batch import Batch
 from engine.decoding.inputs import CANONICAL, no_tick
 from engine.decoding.loop import generate
 from tests.engine.serving.conftest import QUESTION, Running
+from tests.families import SENTENCES
 
 Generated = Callable[..., list[dict[str, Any]]]
 
@@ -129,6 +130,8 @@ def test_a_seed_repeats_and_samples_differ(server: tuple[str, Running]) -> None:
     assert first.usage.prompt_tokens == said(running, max_tokens=1).usage.prompt_tokens
     others = [said(running, **ask).choices[0].message.content for _ in range(3)]
     assert len({*others, texts[0]}) > 1  # without a seed each request draws its own
+    alone = said(running, seed=7, **ask | {"n": 1}).choices[0]
+    assert alone.message.content == texts[0]  # whatever n is
     assert first.system_fingerprint == again.system_fingerprint
 
 
@@ -210,30 +213,38 @@ def test_completions_tell_probabilities_in_their_own_form(logit: Running) -> Non
         assert top[token] == value == max(top.values())
 
 
-def test_eight_clients_grow_together(logit: Running) -> None:
-    want = said(logit, max_tokens=60).choices[0].message.content
-    texts: dict[int, str] = {}
-    arrived: list[int] = []
+def test_eight_clients_get_what_each_gets_alone(server: tuple[str, Running]) -> None:
+    """Each has a prompt, a length and a sampling of its own."""
+    _, running = server
+    words = SENTENCES[0].split()
+    asks: list[dict[str, Any]] = [
+        {
+            "prompt": " ".join(words[: number + 1]),
+            "max_tokens": 30 + number,
+            "temperature": 1.5 * (number % 2),
+            "seed": number,
+            "logprobs": number % 3 or None,
+            "n": 1 + number // 6,
+        }
+        for number in range(8)
+    ]
+    complete = partial(running.client.completions.create, model=running.served.name)
+    want = [{each.index: each.text for each in complete(**ask).choices} for ask in asks]
+    texts: list[dict[int, str]] = [{} for _ in asks]
     together = threading.Barrier(8)
 
-    def ask(number: int) -> None:
+    def client(number: int) -> None:
         together.wait()
-        for chunk in said(logit, max_tokens=60, stream=True):
+        for chunk in complete(**asks[number], stream=True):
             for choice in chunk.choices:
-                texts[number] = texts.get(number, "") + (choice.delta.content or "")
-                if choice.delta.content:
-                    arrived.append(number)
+                texts[number][choice.index] = texts[number].get(choice.index, "") + choice.text
 
-    clients = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    clients = [threading.Thread(target=client, args=(number,)) for number in range(8)]
     for each in clients:
         each.start()
     for each in clients:
         each.join()
-    assert texts == dict.fromkeys(range(8), want)
-    last = {number: len(arrived) - arrived[::-1].index(number) for number in range(8)}
-    first = {number: arrived.index(number) for number in range(8)}
-    assert max(first.values()) < min(last.values())  # each began before any ended
-    assert sum(a != b for a, b in pairwise(arrived)) > len(arrived) / 2  # and all went in turns
+    assert texts == want
 
 
 def test_the_model_is_listed_with_its_recipe(logit: Running) -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import openai
@@ -131,6 +132,31 @@ def test_others_go_on_while_a_prompt_is_read(
     assert within.count(("ends", writer)) >= 4
 
 
+def test_eight_requests_take_a_step_in_turn(
+    logit: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[int] = []
+    turn = serving_turns.Turns._turn
+
+    def watched(turns: serving_turns.Turns, work: Work) -> None:
+        if not order:
+            until(lambda: len(turns._waiting) + len(turns._writing) == 8)
+        turn(turns, work)
+        order.append(id(work))
+
+    monkeypatch.setattr(serving_turns.Turns, "_turn", watched)
+    ask = partial(logit.client.chat.completions.create, **logit.ask, max_tokens=100)
+    clients = [threading.Thread(target=ask) for _ in range(8)]
+    for each in clients:
+        each.start()
+    for each in clients:
+        each.join()
+    begun = max(order.index(each) for each in set(order)) + 1
+    assert len(set(order)) == 8
+    for start in range(begun, begun + 400, 8):
+        assert len({*order[start : start + 8]}) == 8
+
+
 def test_a_fault_fails_its_request_alone(
     logit: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -157,6 +183,23 @@ def test_numbers_that_overflow_are_no_answer(
     monkeypatch.setattr(Batch, "feed", lambda *given, **more: feed(*given, **more) * torch.nan)
     with pytest.raises(openai.InternalServerError, match="logits"):
         logit.client.chat.completions.create(**logit.ask, max_tokens=4)
+
+
+def test_a_model_thread_that_ends_leaves_nobody_waiting(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve("logit")
+
+    def broken(*_: object) -> None:
+        raise AssertionError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serving_turns.Turns, "_turn", broken)
+        with pytest.raises(openai.InternalServerError, match="ends"):
+            server.client.chat.completions.create(**server.ask)
+    assert "planted" in caplog.text
+    with pytest.raises(openai.InternalServerError, match="ends"):
+        server.client.chat.completions.create(**server.ask)
 
 
 def test_an_interrupt_while_the_model_is_made() -> None:
