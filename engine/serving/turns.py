@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
@@ -35,6 +36,9 @@ Heard = Piece | Done | Refused
 
 AT_ONCE = 8
 WAITING = 32
+
+READING_SECONDS = 0.03
+"""How long a prompt is read until the others get a turn between two of its chunks."""
 
 
 def _ended() -> Refused:
@@ -82,6 +86,7 @@ class Turns:
         self._fault: BaseException | None = None
         self._closing = False
         self._nested = False
+        self._since = 0.0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
@@ -198,6 +203,8 @@ class Turns:
         try:
             if work.left:
                 raise Cancelled("the client has gone")
+            if not self._nested:
+                self._since = time.monotonic()
             next(work.loop)
             work.begun = True
             work.writing.rest()
@@ -226,7 +233,8 @@ class Turns:
             self._while_open()
             if work.left:
                 raise Cancelled("the client has gone")
-            if work.begun or self._nested:
+            now = time.monotonic()
+            if work.begun or self._nested or now - self._since < READING_SECONDS:
                 return
             self._nested = True
             try:
@@ -234,6 +242,7 @@ class Turns:
                     self._turn(other)
             finally:
                 self._nested = False
+                self._since = time.monotonic()
 
         return tick
 

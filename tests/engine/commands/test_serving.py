@@ -38,6 +38,8 @@ def test_it_serves_until_it_is_interrupted(study: Path, mixture: Path, tmp_path:
         [sys.executable, "-m", "engine", *map(str, words)], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "PARETOSCOPE_API_KEY": ""},
+        # ignored where the tests run in a shell's background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -108,6 +108,7 @@ def test_others_go_on_while_a_prompt_is_read(
 ) -> None:
     """A prompt of four chunks: between them a request that writes takes steps."""
     monkeypatch.setattr("engine.decoding.batch.PREFILL_TOKENS", 64)
+    monkeypatch.setattr(serving_turns, "READING_SECONDS", 0.0)
     order: list[tuple[str, int]] = []
     turn = serving_turns.Turns._turn
 
