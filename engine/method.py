@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from engine.bands import GROUPS, banded, groups_of
-from engine.parameter import EXPERT, Limits, Parameter, parameters_of
+from engine.parameter import EXPERT, SECOND, Limits, Parameter, parameters_of
 from engine.prune import Rows
 from engine.registry import Registry
 
@@ -62,8 +62,8 @@ class Names:
 
     def default_of(self, parameter: Parameter) -> Any:
         """What a parameter that is not given is: of models the base where there is no target."""
-        if parameter.kind == "model" and parameter.default == EXPERT:
-            return next(iter(self.experts), "base")
+        if parameter.kind == "model" and parameter.default in (EXPERT, SECOND):
+            return [*self.experts, "base", "base"][parameter.default == SECOND]
         model = parameter.kind == "model" and parameter.default == "target"
         return self.steered if model else parameter.default
 

@@ -27,8 +27,8 @@ ModelName = NewType("ModelName", str)
 BASE, TARGET = ModelName("base"), ModelName("target")
 """Defaults of one; of a family without a target the base stands for it."""
 
-EXPERT = ModelName("the first expert")
-"""A default too: the expert that the family names first."""
+EXPERT, SECOND = ModelName("the first expert"), ModelName("the second expert")
+"""Defaults too: experts in the order of the family; the base stands for one that it lacks."""
 
 
 @dataclass(frozen=True)

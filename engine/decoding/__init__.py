@@ -14,6 +14,7 @@ from engine.decoding import arm_guidance as arm_guidance
 from engine.decoding import contrastive as contrastive
 from engine.decoding import dexperts as dexperts
 from engine.decoding import dynamic_fusion as dynamic_fusion
+from engine.decoding import eft as eft
 from engine.decoding import gated as gated
 from engine.decoding import guidance as guidance
 from engine.decoding import logit_fusion as logit_fusion
