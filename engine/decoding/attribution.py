@@ -37,13 +37,14 @@ from engine.decoding.inputs import (
     no_tick,
 )
 from engine.decoding.memory import within_memory
+from engine.decoding.rules import in_doubt
 from engine.decoding.soundness import alike, refuse_alike, refuse_infinite
 from engine.decoding.teacher_forced import batches_of, check_pairs, read_columns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-SUMS = frozenset(("linear", "nucleus", "plausible", "dynamic"))
+SUMS = frozenset(("linear", "nucleus", "plausible", "gated", "dynamic"))
 """Kinds whose logits are a sum over the models, where a token is not ruled out."""
 
 Pass = tuple[str, str | None]
@@ -190,7 +191,8 @@ def _moved(
     first = models[0].mixture
     assert first is not None
     q, size = log_q.exp(), log_q.shape[-1]
-    for weight, each in zip(_weights(first, said), shares[0], strict=True):
+    lead = shares[0][0][..., : models[0].rows][..., : models[0].vocabulary]
+    for weight, each in zip(_weights(first, said, lead), shares[0], strict=True):
         if first.kind not in SUMS:
             found.append(torch.zeros_like(found[0]))
             continue
@@ -209,12 +211,24 @@ def _mean(q: Tensor, values: Tensor) -> Tensor:
     return (q * values).masked_fill_(q == 0.0, 0.0).sum(-1)
 
 
-def _weights(mixture: Mixture, said: Sequence[Tensor]) -> Iterator[Tensor | float]:
-    """What each pass's logits are multiplied by; a number, or float32 [rows, columns]."""
+def _weights(mixture: Mixture, said: Sequence[Tensor], lead: Tensor) -> Iterator[Tensor | float]:
+    """What each pass's logits are multiplied by: a number, or float32 [rows, columns].
+
+    Args:
+        said: strengths that were chosen.
+        lead: the first pass's logits, which may decide.
+    """
+    options = dict(mixture.options)
+    if mixture.kind == "gated":
+        asked = in_doubt(lead, options).float()
+        first, *others = mixture.weights
+        yield 1.0 - asked + asked * first
+        yield from (asked * weight for weight in others)
+        return
     if mixture.kind != "dynamic":
         yield from mixture.weights
         return
-    options, found = dict(mixture.options), said[0].float()
+    found = said[0].float()
     front = 2 if options["target"] else 1
     weights = mixture.weights[front:]
     experts: list[Tensor] = [

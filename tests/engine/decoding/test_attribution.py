@@ -34,6 +34,8 @@ CASES = {
     "guided": (PAIR, "arm_guidance", {"a": 0.8, "b": 0.3}, {}),
     "dexperts": (LARGE, "dexperts", {"a": 0.6, "b": 0.5}, {}),
     "contrastive": (LARGE, "contrastive", {"contrast": 0.8}, {}),
+    "gated": (LARGE, "gated", {"a": 0.7, "b": 0.4, "threshold": 2.8}, {}),
+    "gated, always the base": (PAIR, "gated", {"a": 0.7, "threshold": 9.0}, {}),
     "away from the base": (PAIR, "guidance", {"scale": -1.0}, {"expert": "a"}),
 }
 
