@@ -16,7 +16,9 @@ from engine.compose import Composer
 from engine.composed import ComposedModel
 from engine.decoding import reading, rules
 from engine.decoding.divergence import kl_to
-from engine.decoding.loop import Sampling, generate, steps
+from engine.decoding.grid import write_ahead
+from engine.decoding.loop import Kept, Sampling, generate, steps
+from engine.decoding.prefixes import Prefixes
 from engine.decoding.teacher_forced import choice_log_probs, log_probs
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, resolve
@@ -147,6 +149,29 @@ def test_adapters_by_rows(here: Composer, there: Composer) -> None:
 
     wanted = texts(here)
     assert len(set(wanted)) == 4
+    with accelerator():
+        assert texts(there) == wanted
+
+
+def test_texts_from_what_is_kept(here: Composer, there: Composer) -> None:
+    prompts = [[7, 8, 9], [200, 11], [30, 31, 32, 33]]
+    settings: dict[str, Any] = {"max_new_tokens": 6, "end_ids": frozenset(range(100, 140))}
+
+    def texts(composer: Composer) -> list[Any]:
+        kept, names = Kept(Prefixes(), exact=False), composer.family.names
+        recipes = [Recipe("proxy_tuning", {"helpful": each}) for each in (0.8, 0.81, 1.9, 0.2)]
+        models = [composer.compose(resolve(each, names)) for each in recipes]
+        found: list[Any] = []
+        for model in models:
+            found += generate(model, prompts, kept=kept, **settings)
+            found += generate(model, prompts[:1], kept=kept, sampling=SAMPLED, **settings)
+        mixtures = [each.mixture for each in models if each.mixture is not None]
+        kept = Kept(Prefixes(), exact=False)
+        write_ahead(kept.prefixes, models[0], mixtures, prompts, **settings)
+        found += [generate(each, prompts, kept=kept, **settings) for each in models]
+        return [*found, kept.prefixes.bytes > 0]
+
+    wanted = texts(here)
     with accelerator():
         assert texts(there) == wanted
 
