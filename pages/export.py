@@ -35,6 +35,6 @@ else:
         scores.panel(bench, measured, model, evaluation)
     with right:
         writing.ask(bench, model, job)
-        made.live(bench, model)
         made.activity(bench, model.recipe, job, evaluation)
+        made.live(bench, model)
 made.earlier(bench)
