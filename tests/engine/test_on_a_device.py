@@ -53,6 +53,7 @@ LOGITS = (
     Recipe("contrastive", {"contrast": 0.5}),
     Recipe("guidance", {"scale": 0.5, "negative": 0.5}, {"negative_prompt": "the sea "}),
     Recipe("gated", {"helpful": 0.8, "threshold": 2.5}),
+    Recipe("eft", {"lambda": 0.4}),
     Recipe("dynamic_fusion", {"helpful": 1.0, "padded": 1.0}, {"step": 0.5}),
     Recipe("dynamic_fusion", {"helpful": 1.0}, {"mode": "directed", "step": 0.5}),
 )

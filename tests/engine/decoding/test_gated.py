@@ -180,3 +180,24 @@ def test_scores_of_given_texts_run_every_model(model, prompts):
         logits = [each(input_ids=ids, use_cache=False).logits[0, :, :128] for each in model.modules]
         fused = combine(model.mixture, logits, 120).log_softmax(-1)[len(prompt) - 1 : -1]
         assert torch.allclose(values, fused.gather(1, torch.tensor(text)[:, None])[:, 0], atol=1e-3)
+
+
+def test_models_that_read_prompts_of_their_own(model, prompts):
+    own = {2: [[5, 6, *each] for each in prompts[:6]], 3: [each[-2:] for each in prompts[:6]]}
+    found = generate(model, prompts[:6], max_new_tokens=NEW, end_ids=ENDS, own=own)
+    for row, each in enumerate(found):
+        written: list[int] = []
+        while len(written) < NEW:
+            logits = [
+                module(
+                    input_ids=torch.tensor([[*own.get(place, prompts)[row], *written]]),
+                    use_cache=False,
+                ).logits[:, -1, : model.rows]
+                for place, module in enumerate(model.modules)
+            ]
+            token = int(combine(model.mixture, logits, model.vocabulary).argmax())
+            if token in ENDS:
+                break
+            written.append(token)
+        assert list(each.token_ids) == written
+        assert len(set(each.runs[1:])) == 1  # prompts of other lengths count once all the same
