@@ -12,6 +12,7 @@ from engine.recipe import Recipe
 from engine.scoring.data import read_rows
 from pages.panels.compare import along, answers, asking, columns, examples
 from pages.panels.compare.asking import TYPED, Ask
+from pages.panels.compare.who import Who
 from studio.compare import ribbon
 from studio.compare.comparing import DEFAULT_ROWS
 from studio.compare.filters import first_rows
@@ -81,7 +82,8 @@ columns.heads(bench, measured, objective)
 task = bench.task(job) or answers.kept(str(bench.study.path))
 if task is not None:
     names = [name_of(bench, each) for each in tray.tray()]
-    answers.show(task, list(tray.tray()), names, found, again)
+    teller = Who(bench, f"{opened.session()}:attribute")
+    answers.show(task, list(tray.tray()), names, found, again, teller)
     if len(tray.tray()) > 1 and task.status.state == "done":
         steps.take(bench, "compare")
 else:

@@ -2,6 +2,64 @@
 // that a selection in one lives on while its neighbour still grows.
 const KINDS = { same: "span", new: "ins", gone: "del" };
 
+let tips = 0;
+
+// Beside the token that is pointed at, or has the focus, its numbers. The arrow keys go from token to token of
+// the answer that has the focus, Escape takes the numbers away. Returns what is to be called once tokens are drawn.
+function withTip(root, make) {
+  const tip = make("div", "", "answers-tip");
+  tip.id = `answers-tip-${++tips}`;
+  tip.setAttribute("role", "tooltip");
+  tip.hidden = true;
+  const hide = () => {
+    tip.hidden = true;
+    tip.of?.removeAttribute("aria-describedby");
+  };
+  const show = (token) => {
+    hide();
+    tip.of = token;
+    tip.textContent = token.dataset.tip;
+    tip.hidden = false;
+    token.setAttribute("aria-describedby", tip.id);
+    const [at, own] = [token.getClientRects()[0], tip.getBoundingClientRect()];
+    const below = at.bottom + 4 + own.height < innerHeight;
+    tip.style.left = `${Math.max(4, Math.min(at.left, innerWidth - own.width - 4))}px`;
+    tip.style.top = `${below ? at.bottom + 4 : at.top - own.height - 4}px`;
+  };
+  const look = ({ target }) => (target.dataset.tip ? show(target) : hide());
+  root.addEventListener("mouseover", look);
+  root.addEventListener("focusin", look);
+  root.addEventListener("mouseleave", hide);
+  root.addEventListener("focusout", hide);
+  document.addEventListener("scroll", () => (document.activeElement === tip.of && !tip.hidden ? show(tip.of) : hide()), true);
+  root.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hide();
+    const tokens = [...(event.target.closest(".text")?.querySelectorAll(".token") ?? [])];
+    const [now, last] = [tokens.indexOf(event.target), tokens.length - 1];
+    const to = { ArrowRight: now + 1, ArrowLeft: Math.max(0, now - 1), Home: 0, End: last }[event.key];
+    if (to === undefined || last < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    tokens[Math.min(to, last)].focus();
+  });
+  root.after(tip);
+  return (kept) => (kept && tip.of?.isConnected) || hide();
+}
+
+// Above the answers what the colours say.
+function tell(root, who, make) {
+  root.keepTip ??= withTip(root, make);
+  if (!who) {
+    root.deleteCaption();
+    return;
+  }
+  const said = JSON.stringify(who);
+  const caption = root.createCaption();
+  if (caption.dataset.said === said) return;
+  caption.dataset.said = said;
+  const names = who.names.flatMap((name, place) => [make("span", name, `who who-${place % 5}`), " "]);
+  caption.replaceChildren(...names, make("span", who.words));
+}
+
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".answers");
   const make = (tag, text, name) => {
@@ -10,12 +68,22 @@ export default function ({ data, parentElement }) {
     if (name) made.className = name;
     return made;
   };
+  // a token that somebody raised has that name's colour and line, and its numbers as a tip
+  const piece = ([kind, text, mark]) => {
+    const made = make(KINDS[kind], text);
+    if (!mark) return made;
+    made.className = mark.who === null ? "token" : `token who who-${mark.who % 5}`;
+    made.style.setProperty("--size", mark.size);
+    made.dataset.tip = mark.words;
+    made.tabIndex = -1;
+    return made;
+  };
   const write = (cell, pieces) => {
     const now = JSON.stringify(pieces);
     if (cell.dataset.now === now) return;
     const atEnd = cell.scrollTop + cell.clientHeight >= cell.scrollHeight - 4;
     cell.dataset.now = now;
-    cell.replaceChildren(...pieces.map(([kind, text]) => make(KINDS[kind], text)));
+    cell.replaceChildren(...pieces.map(piece));
     if (data.writing && atEnd) cell.scrollTop = cell.scrollHeight;
   };
   const say = (element, text) => {
@@ -88,6 +156,7 @@ export default function ({ data, parentElement }) {
     root.shape = shape;
     build();
   }
+  tell(root, data.who, make);
   root.style.setProperty("--lines", data.lines);
   root.dataset.writing = data.writing;
   data.heads.forEach(([, state], column) => say(root.heads[column].lastChild, state));
@@ -100,4 +169,5 @@ export default function ({ data, parentElement }) {
       say(cell.rest, verdict && note ? ` · ${note}` : note);
     })
   );
+  root.keepTip(data.who);
 }

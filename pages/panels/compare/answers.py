@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine.jobs.executor import Status
 from engine.recipe import Recipe
+from pages.panels.compare.who import Who
 from studio.compare.comparing import Asked, grid, title
 from studio.compare.slices import Examples
 from studio.compare.verdicts import with_verdicts
@@ -73,6 +74,7 @@ def show(
     names: Sequence[str],
     examples: Examples | None,
     again: Callable[[Task], None],
+    who: Who,
 ) -> None:
     """Draw a comparison, and redraw it as it progresses.
 
@@ -80,18 +82,20 @@ def show(
         names: that a user gave the columns' points; "" for none.
         examples: of the objective, under the tray's columns.
         again: starts it with another seed.
+        who: tells who said what.
     """
     running = not task.status.over
     drawn: list[bool] = []
 
     @st.fragment(key="comparison")
     def draw() -> None:
-        news.listen("comparison", lambda: _seen(task), LOOK_SECONDS)
+        news.listen("comparison", lambda: (_seen(task), who.seen), LOOK_SECONDS)
         status = task.status if drawn else task.handle.first_text(FIRST_TEXT_SECONDS)
         drawn.append(True)
         asked = Asked.of(task.handle.job.payload)
         with st.container(horizontal=True, vertical_alignment="center", key="answers_line"):
             st.text(words(status), width="stretch")
+            telling = who.switch(tray)
             against = _against(tray, names)
             sampled = asked.settings.temperature > 0
             if st.button("Stop", key="stop", disabled=status.over):
@@ -106,8 +110,12 @@ def show(
         if status.state == "failed" and status.failure != "cancelled":
             st.error("The worker could not answer.", icon=":material/error:")
             st.code(status.reason or "no reason was given", language=None, wrap_lines=True)
-        data = grid(tray, asked, status, result_of(task), against, names)
-        _answers(key="answers", data=with_verdicts(data, tray, asked, status, examples))
+        result = result_of(task)
+        data = grid(tray, asked, status, result, against, names)
+        data = with_verdicts(data, tray, asked, status, examples)
+        if telling:
+            data = who.said(data, tray, task, result)
+        _answers(key="answers", data=data)
         if running and status.over:
             st.rerun()
 
