@@ -15,6 +15,7 @@ import torch
 from engine.compose import Composer
 from engine.composed import ComposedModel
 from engine.decoding import reading, rules
+from engine.decoding.attribution import attribute
 from engine.decoding.divergence import kl_to
 from engine.decoding.grid import write_ahead
 from engine.decoding.loop import Kept, Sampling, generate, steps
@@ -104,7 +105,11 @@ def found(composer: Composer, model: ComposedModel) -> dict[str, Any]:
     chosen = choice_log_probs(model, prompts, choices, own=own)
     base = composer.module("base") if model.mixture else None
     apart = kl_to(model, base or model, prompts, more, own=own)
+    moved = attribute(model, [model], [(prompts, own)] * 2, more) if model.mixture else ()
+    who = [[each.probability, each.entropy, *each.without, *(each.contributions or ())]
+           for each in moved]  # fmt: skip
     return {
+        "who": [value for parts in who for part in parts for value in part.tolist()],
         "texts": texts,
         "likely": [value for each in likely for value in each],
         "choices": [value for row in chosen for each in row for value in each.tolist()],
@@ -114,7 +119,7 @@ def found(composer: Composer, model: ComposedModel) -> dict[str, Any]:
 
 def same(ours: dict[str, Any], wanted: dict[str, Any], within: float) -> None:
     assert ours["texts"] == wanted["texts"]
-    for each in ("likely", "choices", "kl"):
+    for each in ("likely", "choices", "kl", "who"):
         assert ours[each] == pytest.approx(wanted[each], abs=within), each
 
 
