@@ -185,10 +185,7 @@ def _followed(
             repeats = len(set(parents)) < len(parents)
             if not (batch.feeding.branches if repeats else batch.feeding.leaves):
                 return [*waiting, children]
-            if repeats:
-                batch = batch.branch(parents)
-            else:
-                batch.select(parents)
+            batch.select(parents)
         leaves = children
         chosen = torch.tensor([each.written[-1] for each in leaves], device=batch.device)
         logits = batch.feed_apart(chosen[:, None])
