@@ -47,7 +47,7 @@ from engine.decoding.slider_line import Line
 from engine.decoding.soundness import alike, refuse_alike, refuse_infinite
 from engine.errors import bad
 
-ROWS = 256
+ROWS = 1024
 """Prefixes of one batch at most; fewer where their logits would be more than `SCORED_VALUES`."""
 
 VALUES = 1 << 24
@@ -171,6 +171,7 @@ def _followed(
         parents: list[int] = []
         children: list[_Leaf] = []
         for row, (leaf, parts) in enumerate(zip(leaves, pieces, strict=True)):
+            batch.tick()
             for token, low, high in parts:
                 child = ends(_Leaf(leaf.prompt, low, high, leaf.written), token)
                 if child is not None:

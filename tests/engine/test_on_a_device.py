@@ -20,6 +20,8 @@ from engine.decoding.divergence import kl_to
 from engine.decoding.grid import write_ahead
 from engine.decoding.loop import Kept, Sampling, generate, steps
 from engine.decoding.prefixes import Prefixes
+from engine.decoding.slider_line import line_of
+from engine.decoding.slider_map import slider_map
 from engine.decoding.teacher_forced import choice_log_probs, log_probs
 from engine.family.compatibility import open_family
 from engine.recipe import Recipe, resolve
@@ -134,6 +136,24 @@ def test_every_method(here: Composer, there: Composer, recipe: Recipe) -> None:
     assert all(isinstance(each, There) for each in parts) and device.operations > 100
     # on a device the spectrum comes of another algorithm: some weights are rounded otherwise
     same(ours, wanted, within=5e-3 if recipe.method == "tsv" else 2e-4)
+
+
+@pytest.mark.parametrize("recipe", [LOGITS[2], LOGITS[3], LOGITS[7]], ids=str)
+def test_the_map_of_a_slider(here: Composer, there: Composer, recipe: Recipe) -> None:
+    resolved = resolve(recipe, here.family.names)
+    line = line_of(resolved, "helpful", here.family.names, 0.0, 2.0)
+
+    def mapped(composer: Composer, sampling: Sampling) -> list[Any]:
+        maps = slider_map(
+            composer.compose(line.recipe), line, [[7, 8], [9]], 0.0, 2.0, max_new_tokens=3,
+            end_ids=composer.text.end_ids, sampling=sampling,
+        )  # fmt: skip
+        return [[each.token_ids for each in intervals] for intervals in maps]
+
+    for sampling in (Sampling(), Sampling(temperature=0.8, seed=3)):
+        wanted = mapped(here, sampling)
+        with accelerator():
+            assert mapped(there, sampling) == wanted
 
 
 def test_adapters_by_rows(here: Composer, there: Composer) -> None:

@@ -241,6 +241,8 @@ def test_it_ends_at_a_tick(family, runs, prompts):
             "kind", (0.5, 1), "it combines by alpha",
         ),
         (Recipe("dynamic_fusion", {"terse": 1.0}), "kind", (0, 1), "it combines by dynamic"),
+        (Recipe("gated", {"terse": 1.0}), "threshold", (0, 1), "not affine in threshold"),
+        (Recipe("gated", {"threshold": 1.0}), "kind", (0, 1), "it combines by gated"),
     ],
 )  # fmt: skip
 def test_what_has_no_lines_is_refused(recipe, slider, ends, match):
