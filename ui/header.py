@@ -113,6 +113,8 @@ def _damages(store: Store) -> None:
 
 def header(bench: Workbench, title: str) -> None:
     """Draw it on the page of this title."""
+    # outside of any fragment: a server that was restarted knows none, and runs the whole page
+    news.listen("page", tuple)
     _draw(bench, Pulse(bench, session(), title, tray.tray()), [])
 
 
