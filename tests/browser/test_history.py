@@ -43,6 +43,7 @@ def test_back_from_a_measured_point_leaves_it(shipped: Served, chrome: Browser) 
     page.wait_for_function("location.search.includes('point=')")
     page.get_by_role("button", name="Reset", exact=True).click()
     page.wait_for_function("location.search.includes('harmless%3A0.5%2C')")
+    expect(slider(page, "harmless")).to_have_value("0.5")  # the slider that Reset put there
     press(slider(page, "harmless"), "ArrowRight", 1)
     page.wait_for_function("location.search.includes('point=')")
 
