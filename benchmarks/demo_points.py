@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -96,37 +94,11 @@ def work(study: Path, threads: int) -> None:
         print(json.dumps(getattr(measured, line.strip())()), flush=True)
 
 
-class Worker:
-    """A process of one checkout."""
-
-    def __init__(self, checkout: Path, study: Path, threads: int) -> None:
-        arguments = [sys.executable, str(Path(__file__).resolve()), str(study), "--work"]
-        self.process = subprocess.Popen(
-            [*arguments, "--threads", str(threads)],
-            cwd=checkout,
-            env={**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, what: str) -> Any:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(what + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{what}: {self.process.args} ended")
-        return json.loads(line)
-
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def compare(earlier: Path, study: Path, threads: int, pairs: int) -> dict[str, Any]:
-    workers = {"ours": Worker(HERE, study, threads), "earlier": Worker(earlier, study, threads)}
+    from benchmarks.asked import Worker  # not in a worker: its benchmarks are those of its checkout
+
+    builds = {"ours": HERE, "earlier": earlier}
+    workers = {name: Worker(__file__, each, study, threads) for name, each in builds.items()}
     found: dict[str, Any] = {"benchmark": "demo_points", "threads": threads, "pairs": pairs}
     try:
         for what in ("sweep", "point"):

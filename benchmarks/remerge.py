@@ -19,9 +19,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -159,41 +157,11 @@ def work(folder: Path, threads: int) -> None:
         print(json.dumps(answers[line.strip()]()), flush=True)
 
 
-class Worker:
-    """A process of one checkout."""
-
-    def __init__(self, checkout: Path, folder: Path, threads: int) -> None:
-        arguments = [sys.executable, str(Path(__file__).resolve()), str(folder)]
-        self.process = subprocess.Popen(
-            [*arguments, "--threads", str(threads), "--work"],
-            cwd=checkout,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(checkout),
-                "OMP_NUM_THREADS": str(threads),
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, what: str) -> Any:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(what + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{what}: {self.process.args} ended")
-        return json.loads(line)
-
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def compare(earlier: Path, folder: Path, threads: int, pairs: int) -> dict[str, Any]:
-    workers = {"ours": Worker(HERE, folder, threads), "earlier": Worker(earlier, folder, threads)}
+    from benchmarks.asked import Worker  # not in a worker: its benchmarks are those of its checkout
+
+    builds = {"ours": HERE, "earlier": earlier}
+    workers = {name: Worker(__file__, each, folder, threads) for name, each in builds.items()}
     try:
         times: dict[str, list[dict[str, float]]] = {each: [] for each in workers}
         copies = []
