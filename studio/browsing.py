@@ -19,6 +19,7 @@ MOST = 2000
 
 DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz")
 STUDIES = (".yaml", ".yml")
+TEMPLATES = (".jinja", ".jinja2", ".j2")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from engine.errors import BadInput, Problem, bad
 from engine.family.checkpoint import open_checkpoint
 from engine.family.compatibility import Family, inspect_family
 from engine.study import FamilySpec, Study, study_of_document
+from engine.study_family import WORDING_KEYS
 from engine.study_file import model_of
 from engine.yaml_writing import dumped
 from studio.objective_fields import field_of, problems_of
@@ -40,6 +41,7 @@ class Draft:
         place: the file to write, or a directory for study.yaml.
         experts: (name, directory) a row; rows that are blank throughout do not count.
         objectives: as in a study file.
+        words: "base", "target" or "expert:ROW" -> what it reads of its own, of `WORDING_KEYS`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Draft:
     objectives: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     target: str = ""
     tokenizer: str = "base"
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def rows(self) -> dict[int, tuple[str, str]]:
@@ -75,20 +78,35 @@ class Draft:
         """What the study file will hold; where a name or the base is missing, what is there can be
         checked under another."""
         experts: dict[str, str] = {}
+        models = {"base": "base"}
+        if self.target.strip():
+            models["target"] = "target"
         for row, (name, place) in self.rows.items():
             shown = name if name and name not in experts else f"expert {row + 1}"
             if place:
                 experts[shown] = place
+                models[f"expert:{row}"] = shown
         family: dict[str, Any] = {"base": self.base.strip() or ".", "experts": experts}
         if self.target.strip():
             family["target"] = self.target.strip()
         if self.tokenizer != "base":
             family["tokenizer"] = self.tokenizer
+        said = {name: self._words(model) for model, name in models.items()}
+        if templates := {name: each for name, each in said.items() if each}:
+            family["templates"] = templates
         return {
             "study": self.name.strip() or "draft",
             "family": family,
             "objectives": [dict(each) for each in self.objectives],
         }
+
+    def _words(self, model: str) -> str | dict[str, str]:
+        """A model's item of `templates:`; empty if it has none."""
+        typed = self.words.get(model, {})
+        found = {key: typed[key] for key in WORDING_KEYS if typed.get(key)}
+        if file := found.pop("template", "").strip():
+            found = {"template": file, **found}
+        return file if [*found] == ["template"] else found
 
     def problems(self) -> Iterator[Problem]:
         """What is missing or duplicated, apart from what the study file's own check finds."""
@@ -157,7 +175,8 @@ def _models(draft: Draft) -> list[Problem]:
 
 def fields_of(draft: Draft, problems: Sequence[Problem]) -> dict[str, list[Problem]]:
     """Field -> its problems: name, place, base, target, tokenizer, objective, a field of it as
-    objective:FIELD, experts, one expert as expert:ROW; what belongs to none of them is under "".
+    objective:FIELD, experts, one expert as expert:ROW, the words of a model as words:base,
+    words:target or words:expert:ROW; what belongs to none of them is under "".
 
     A study file's problem names a key, a model's its name or where it lies.
     """
@@ -166,12 +185,27 @@ def fields_of(draft: Draft, problems: Sequence[Problem]) -> dict[str, list[Probl
     models = [("base", draft.base.strip()), ("target", draft.target.strip())]
     models += [(f"expert:{row}", place) for row, (_, place) in draft.rows.items()]
     names = {name: f"expert:{row}" for row, (name, _) in draft.rows.items() if name}
+    worded = {name: f"words:{field}" for name, field in names.items()}
+    worded |= {"base": "words:base", "target": "words:target"}
     found: dict[str, list[Problem]] = {}
     for each in problems:
-        field = _of_objective(draft, each)
+        field = _of_words(each, worded)
+        field = _of_objective(draft, each) if field is None else field
         field = _field(each, named, models, names) if field is None else field
         found.setdefault(field, []).append(each)
     return found
+
+
+_WORDS = re.compile(r"(?:.*: family\.templates\.|template of )(.+)", re.DOTALL)
+
+
+def _of_words(problem: Problem, worded: Mapping[str, str]) -> str | None:
+    """The words that a problem belongs to: it names their key, or the model and their file."""
+    if (said := _WORDS.fullmatch(problem.where)) is None:
+        return None
+    longest = sorted(worded, key=len, reverse=True)  # a name may begin as another does
+    ends = (name for name in longest if re.match(rf"{re.escape(name)}(?=[.: ]|$)", said[1]))
+    return worded.get(next(ends, ""))
 
 
 def _of_objective(draft: Draft, problem: Problem) -> str | None:

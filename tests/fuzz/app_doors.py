@@ -15,6 +15,7 @@ from cache.blobs import Blobs
 from engine.errors import BadInput
 from engine.recipe import METHODS, Names, recipe_from_dict, resolve
 from engine.study import load_study
+from engine.study_family import WORDING_KEYS
 from studio.data_preview import see
 from studio.decide.bounds import from_text as bounds_from_text
 from studio.decide.preference import from_text
@@ -87,7 +88,9 @@ def study_of_address(text: str) -> None:
 
 def draft(text: str) -> None:
     fields = json.loads(text)
-    check_draft(Draft(**{**fields, "experts": [tuple(each) for each in fields["experts"]]}))
+    words = {"base": {key: fields.pop(key) for key in WORDING_KEYS}}
+    experts = [tuple(each) for each in fields.pop("experts")]
+    check_draft(Draft(**fields, experts=experts, words=words))
 
 
 def objective(study: str, text: str) -> None:
@@ -130,6 +133,7 @@ def pages(corpus: Corpus) -> Inputs:
     typed = {
         "name": "s", "place": str(corpus["new"]), "base": str(corpus["base"]),
         "experts": [["helpful", str(corpus["helpful"])]], "target": "", "tokenizer": "base",
+        "template": "", "system": "", "prefix": "",
     }  # fmt: skip
     fields = [{"name": "new", "data": name, **objective} for name, objective in DATA.items()]
     trees = st.sampled_from(fields).flatmap(lambda each: in_values(each))

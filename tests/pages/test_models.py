@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
 from engine.study import load_study
+from engine.study_family import Wording
 from studio.workbench import Workbench
 from tests.app_fixtures import OBJECTIVES, page, texts, until, widget
 from tests.engine.scoring.published import write
@@ -160,6 +161,14 @@ def test_directories_become_a_study(bench: Workbench, family: FamilyFiles, tmp_p
     at.text_input(key="expert_place:2").set_value(str(family.experts["formal"]))
     at.text_input(key="new_target").set_value(str(family.target)).run()
     at.selectbox(key="new_tokenizer").set_value("one")
+    at.text_area(key="words_system:expert:1").set_value("be short")
+    press(at, "expert_out:0")  # each keeps its own
+    assert at.text_area(key="words_system:expert:1").label == "System prompt of two"
+    press(at, "expert_more")
+    at.text_input(key="expert_name:3").set_value("one")
+    at.text_input(key="expert_place:3").set_value(str(family.experts["helpful"])).run()
+    at.selectbox(key="new_tokenizer").set_value("one")
+    at.text_area(key="words_prefix:target").set_value("Q: ")
     press(at, "write_study")
     assert not at.exception
     written = load_study(place / "study.yaml")
@@ -170,6 +179,9 @@ def test_directories_become_a_study(bench: Workbench, family: FamilyFiles, tmp_p
         "three": family.experts["formal"],
     }  # fmt: skip
     assert written.family.target == family.target
+    assert written.family.templates == {
+        "target": Wording(prefix="Q: "), "two": Wording(system="be short"),
+    }  # fmt: skip
     assert [each.scorer for each in written.objectives] == ["cost"]
 
 

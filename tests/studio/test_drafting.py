@@ -10,7 +10,9 @@ import pytest
 
 from engine.errors import BadInput
 from engine.study import load_study
+from engine.study_family import Wording
 from studio.drafting import Draft, check_draft, fields_of, write_study
+from studio.study_text import add_objective, remove_objective
 from tests.families import FamilyFiles
 
 COST = ({"name": "cost", "scorer": "cost"},)
@@ -138,3 +140,57 @@ def test_a_draft_with_one_expert_and_one_objective_is_a_study(
     study, found = check_draft(one)
     write_study(one, study.path)
     assert load_study(study.path) == study and list(found.experts) == ["the only one"]
+
+
+WORDS = {
+    "base": {"template": "", "system": "", "prefix": "Question:\n "},
+    "target": {"template": "{own}", "system": "", "prefix": ""},
+    "expert:0": {"template": "{own}", "system": "Be: kind # 1\n", "prefix": ""},
+    "expert:1": {"system": "for a row that is blank"},
+    "expert:2": {"template": " ", "system": "", "prefix": ""},
+}
+
+
+def test_what_models_read_of_their_own_is_written_and_stays(
+    draft: Draft, family: FamilyFiles, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.jinja"
+    own.write_text("{% for each in messages %}{{ each['content'] }}{% endfor %}")
+    words = {
+        model: {key: text.replace("{own}", str(own)) for key, text in each.items()}
+        for model, each in WORDS.items()
+    }
+    more = dataclasses.replace(draft, target=str(family.target), words=words)
+    study, found = check_draft(more)
+    assert study.family.templates == {
+        "base": Wording(prefix="Question:\n "),
+        "target": Wording(own),
+        "a": Wording(own, system="Be: kind # 1\n"),
+    }
+    assert found.words["a"].system == "Be: kind # 1\n"
+    write_study(more, study.path)
+    assert load_study(study.path) == study
+    add_objective(study.path, {"name": "another", "scorer": "cost"})
+    remove_objective(study.path, "cost")
+    changed = load_study(study.path)
+    assert changed.family == study.family and changed.objective("another").scorer == "cost"
+
+
+def test_what_is_wrong_with_words_belongs_to_their_model(draft: Draft, tmp_path: Path) -> None:
+    (tmp_path / "bad.jinja").write_text("{% for %}")
+    words = {
+        "base": {"template": str(tmp_path / "gone.jinja")},
+        "expert:0": {"template": str(tmp_path / "bad.jinja")},
+        "expert:2": {"template": "\0"},
+    }
+    told = dataclasses.replace(draft, experts=(("a", draft.experts[0][1]), *draft.experts[1:]))
+    for model, what in (("base", "no such file"), ("expert:2", "is not a path")):
+        wrong = dataclasses.replace(told, words={model: words[model]})
+        with pytest.raises(BadInput) as found:
+            check_draft(wrong)
+        fields = fields_of(wrong, found.value.problems)
+        assert [*fields] == [f"words:{model}"] and what in str(fields[f"words:{model}"][0])
+    wrong = dataclasses.replace(told, words={"expert:0": words["expert:0"]})
+    with pytest.raises(BadInput) as found:
+        check_draft(wrong)
+    assert [*fields_of(wrong, found.value.problems)] == ["words:expert:0"]

@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.errors import BadInput
 from engine.family.compatibility import Family
-from pages.panels.models import objective_form, objective_inputs, wrong
+from pages.panels.models import model_words, objective_form, objective_inputs, wrong
 from studio import modelling
 from studio.browsing import STUDIES
 from studio.drafting import Draft, check_draft, fields_of, write_study
@@ -154,6 +154,7 @@ def _draft() -> Draft:
             help="Whose tokenizer, chat template and end tokens are used",
         )  # fmt: skip
         _wrong("tokenizer", tokenizer)
+    words = model_words.fields(FORM, st.session_state["expert_rows"], experts, bool(target.strip()))
     first = st.radio(
         "First objective", ["cost", OWN], key="new_first", persist_state="session", horizontal=True,
         help="cost needs no data: it counts parameters run per token. You can add more "
@@ -167,7 +168,7 @@ def _draft() -> Draft:
         objectives = [objective_inputs.fields(key, beside_it, FORM, within="objective:")]
     _wrong("objective", objectives)
     where = place.strip() or str(shown)
-    return Draft(name, where, base, experts, objectives, target, str(tokenizer or "base"))
+    return Draft(name, where, base, experts, objectives, target, str(tokenizer or "base"), words)
 
 
 def _values(draft: Draft) -> dict[str, Any]:
@@ -178,6 +179,7 @@ def _values(draft: Draft) -> dict[str, Any]:
         "name": draft.name, "place": place, "base": draft.base, "target": draft.target,
         "tokenizer": draft.tokenizer, "objective": draft.objectives, "experts": draft.experts,
         **experts,
+        **{f"words:{model}": each for model, each in draft.words.items()},
         **{f"objective:{field}": each for field, each in held_of(draft.objectives[0]).items()},
     }  # fmt: skip
 
