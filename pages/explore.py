@@ -210,10 +210,10 @@ def recipe_panel() -> None:
     exact = found is not None and found.exact
     whole = found is not None and exact and measured.complete(found.row)
     now = not whole and is_measured_now(bench, recipe)
-    predicted, few = {}, None
+    predicted, few, trust = {}, None, {}
     if not whole and recipe.coefficients:
         asked = (measured, bench.objectives, recipe, bench.names)
-        predicted = predicting.predict(*asked)
+        predicted, trust = predicting.predict(*asked), predicting.trust(*asked)
         few = None if exact else predicting.too_few(*asked)
     point = measured.ids[found.row] if found is not None and exact else None
     if "restored" in st.session_state:
@@ -221,10 +221,10 @@ def recipe_panel() -> None:
     actions(recipe, point, whole, now)
     known = predicting.surfaces(measured, bench.objectives, recipe, bench.names)
     numerics = bench.known.numerics if bench.known is not None else ""
+    failed = failure_of(measured, recipe)
+    said = readout(measured, axes, recipe, predicted, few, failed, numerics, now, trust)
     components.readout(
-        readout(
-            measured, axes, recipe, predicted, few, failure_of(measured, recipe), numerics, now
-        ),
+        said,
         live.packed(measured, axes, known),
         controls.STEP,
     )

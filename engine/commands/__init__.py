@@ -18,6 +18,7 @@ _MODULES = {
     "evaluate": "points",
     "sweep": "points",
     "best": "best",
+    "predict": "predicting",
     "front": "fronts",
     "recommend": "fronts",
     "export": "files",

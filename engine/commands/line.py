@@ -169,6 +169,10 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         several=True,
     )  # fmt: skip
     add(
+        "predict", "Predict recipes or points from the points measured; nothing is run.",
+        study, *_wanted(Several), objectives, several=True,
+    )  # fmt: skip
+    add(
         "sweep", "Score many points of one or more methods, placed by a design.",
         study,
         Several("--method", required=True, metavar="METHOD", help="Method, as in a recipe."),

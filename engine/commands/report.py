@@ -8,6 +8,7 @@ from typing import Any
 from engine.counted import counted, size_text
 from engine.front.bounds import Unmet
 from engine.recipe import recipe_from_dict
+from studio.points.words import caught_text
 
 Document = Mapping[str, Any]
 
@@ -89,6 +90,24 @@ def _attribution(output: Document) -> Iterator[str]:
         yield f"  {token:<{width}}  {value:.3f}{said}"
 
 
+def predicted(document: Document) -> str:
+    """Every recipe with the value, band, calibration and reach of each objective's surface."""
+    blocks = []
+    for each in document["points"]:
+        lines = [f"{_recipe(each['recipe'])}: predicted, not measured"]
+        if each["measured"]:
+            lines = [f"{_recipe(each['recipe'])}: predicted; its measured scores: evaluate"]
+        for name, found in each["predicted"].items():
+            band = " … ".join(number(found[end]) for end in ("low", "high"))
+            far = ", outside the points measured: extrapolated" if found["outside"] else ""
+            caught = caught_text(found["calibration"])
+            lines.append(f"  {name} {number(found['mean'])}, {band}{caught}{far}")
+        if each["few"]:
+            lines.append("  too few points to predict: {have} of {need}".format(**each["few"]))
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
+
+
 def front(document: Document) -> str:
     """The front's ids and what it is worth."""
     names = ", ".join(document["objectives"])
@@ -163,6 +182,7 @@ REPORTS: dict[str, Callable[[Document], str]] = {
     "evaluate": points,
     "sweep": point,
     "best": best,
+    "predict": predicted,
     "front": front,
     "recommend": recommendation,
     "export": written,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from engine.search.least_squares import orthonormal, solve, student, unexplained
 from engine.search.links import LINKS, Link, bernoulli, floored, linked, unlinked
@@ -60,6 +60,9 @@ ROUNDS = 3
 SAME_PLACE = 6
 """Decimals to which two positions are the same."""
 
+SLACK = 1e-6
+"""A position this far beyond the points is not outside yet: what rounding leaves."""
+
 
 @dataclass(frozen=True)
 class Predicted:
@@ -68,11 +71,13 @@ class Predicted:
     Attributes:
         mean: the surface.
         low, high: the 95 % model band.
+        outside: bool; whether no measured point stands by it there (`Surrogate.outside`).
     """
 
     mean: Floats
     low: Floats
     high: Floats
+    outside: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +101,8 @@ class Surrogate:
             no point can be left out.
         least: no prediction is below this.
         inside: whether it holds only where no coefficient is 0.
+        box: float64 [2, K], least and most of each coefficient (share) fitted; None: anywhere.
+        reach: largest variance of the surface itself at a fitted position.
     """
 
     names: tuple[str, ...]
@@ -112,6 +119,8 @@ class Surrogate:
     least: float = -math.inf
     basis: str = "quadratic"
     inside: bool = False
+    box: Floats | None = None
+    reach: float = math.inf
 
     def predict(self, positions: ArrayLike) -> Predicted:
         """The surface and its band at positions [n, K]; coefficients, never pre-scaled."""
@@ -119,13 +128,29 @@ class Surrogate:
         centre = rows @ self.beta
         noise = self.noise / bernoulli(centre, self.count) if self.link == "logit" else self.noise
         # squares are added, so that what large terms leave of each other stays exact, never below 0
-        variance = ((rows @ self.factor) ** 2).sum(axis=1) + self.scatter + noise
+        own = ((rows @ self.factor) ** 2).sum(axis=1)
+        variance = own + self.scatter + noise
         half = student(self.freedom) * np.sqrt(variance)
         mean, low, high = (
             unlinked(each, self.link, self.count, self.least)
             for each in (centre, centre - half, centre + half)
         )
-        return Predicted(mean, low, high)
+        return Predicted(mean, low, high, self._outside(positions, own))
+
+    def outside(self, positions: ArrayLike) -> NDArray[np.bool_]:
+        """bool [n]: which positions [n, K] extrapolate: outside the box of the points fitted, or
+        less certain than any of them, beyond the independent variable hull (Cook 1977)."""
+        own = ((features(positions, self.simplex) @ self.factor) ** 2).sum(axis=1)
+        return self._outside(positions, own)
+
+    def _outside(self, positions: ArrayLike, own: Floats) -> NDArray[np.bool_]:
+        found = np.asarray(own > self.reach * (1.0 + SLACK))
+        if self.box is not None:
+            places = np.asarray(positions, dtype=np.float64)
+            places = shares(places, self.simplex) if self.simplex else places
+            low, high = self.box
+            found |= ((places < low - SLACK) | (places > high + SLACK)).any(axis=1)
+        return found
 
     def document(self) -> dict[str, Any]:
         """For JSON: what is needed to draw or explain the surface."""
@@ -133,6 +158,7 @@ class Surrogate:
             "names": list(self.names), "link": self.link, "basis": self.basis,
             "simplex": bool(self.simplex), "beta": self.beta.tolist(), "n": self.n,
             "calibration": self.calibration,
+            "box": None if self.box is None else self.box.T.tolist(),
         }  # fmt: skip
 
 
@@ -216,12 +242,14 @@ def fit(
     h = ((rows @ factor) ** 2).sum(axis=1) / (variance + missed)
     freedom = PRIOR + left
     scale = float(PRIOR + w.sum()) / freedom
+    reach = scale * float(((rows @ factor) ** 2).sum(axis=1).max())
     beta, factor = back @ beta, back @ factor
     typical = float(np.median(spread)) if link == "logit" else 0.0
     noise = 1.0 / (typical + 1.0) if link == "logit" else float(np.median(variance))
     return Surrogate(
         tuple(names), link, simplex, beta, math.sqrt(scale) * factor, scale * noise,
         scale * missed, typical, freedom, len(values), _caught(w, h, left), least,
+        box=np.array([places.min(axis=0), places.max(axis=0)]), reach=reach,
     )  # fmt: skip
 
 

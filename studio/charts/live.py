@@ -19,9 +19,17 @@ import numpy as np
 from engine.search.least_squares import student
 from engine.search.links import HALF, LARGEST
 from engine.search.quadratic import NOTHING
-from engine.search.surrogate import Surrogate, TooFew
+from engine.search.surrogate import SLACK, Surrogate, TooFew
 from studio.points.view import Axis, Measured
-from studio.points.words import PREDICTED, PREDICTED_DIGITS, PREDICTED_NOTE
+from studio.points.words import (
+    EXTRAPOLATED,
+    OUTSIDE,
+    PREDICTED,
+    PREDICTED_DIGITS,
+    PREDICTED_LABEL,
+    PREDICTED_NOTE,
+    caught_text,
+)
 from studio.shared import once
 
 RULES = {
@@ -29,6 +37,7 @@ RULES = {
     "largest": LARGEST,
     "nothing": NOTHING,
     "digits": PREDICTED_DIGITS,
+    "slack": SLACK,
 }
 
 
@@ -49,6 +58,9 @@ def surface(found: Surrogate) -> dict[str, Any]:
         "student": student(found.freedom),
         "least": found.least if math.isfinite(found.least) else None,
         "inside": found.inside,
+        "box": None if found.box is None else [_numbers(each) for each in found.box],
+        "reach": found.reach if math.isfinite(found.reach) else None,
+        "caught": caught_text(found.calibration),
     }
 
 
@@ -71,6 +83,8 @@ def packed(
             "axes": [[axis.name, axis.label] for axis in axes],
             "title": PREDICTED,
             "note": PREDICTED_NOTE,
+            "outside": OUTSIDE,
+            "labels": [PREDICTED_LABEL, EXTRAPOLATED],
             "rules": RULES,
             "surfaces": {name: surface(each) for name, each in known.items()},
         }

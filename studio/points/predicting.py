@@ -156,6 +156,19 @@ def predict(
     return found
 
 
+def trust(
+    measured: Measured, objectives: Iterable[Objective], recipe: Recipe, names: Names | None = None
+) -> dict[str, tuple[float | None, bool]]:
+    """Objective -> (share of the points that a band without them caught, None if none can be left
+    out; whether the recipe lies outside the points), of what `predict` predicts."""
+    place = [list(recipe.coefficients.values())]
+    return {
+        name: (surface.calibration, bool(surface.outside(place)[0]))
+        for name, surface in surfaces(measured, objectives, recipe, names).items()
+        if isinstance(surface, Surrogate) and not (surface.inside and 0.0 in place[0])
+    }
+
+
 def too_few(
     measured: Measured, objectives: Iterable[Objective], recipe: Recipe, names: Names | None = None
 ) -> tuple[int, int] | None:

@@ -14,7 +14,9 @@ from studio.points.view import Axis, Measured
 
 PREDICTED = "Predicted, not measured"
 MEASURING = "Being measured"
-PREDICTED_NOTE = "Value and 95 % model band, from this method's points."
+PREDICTED_LABEL, EXTRAPOLATED = "predicted", "predicted, extrapolated"
+PREDICTED_NOTE = "Value and 95 % model band. LOO: share of points that it holds when left out."
+OUTSIDE = "Outside the points measured: extrapolated. "
 PREDICTED_DIGITS = 3
 """After the point."""
 
@@ -49,6 +51,7 @@ def readout(
     failure: str | None = None,
     numerics: str = "",
     now: bool = False,
+    trust: Mapping[str, tuple[float | None, bool]] | None = None,
 ) -> dict[str, Any]:
     """What stands beside the sliders, and the mark of the current recipe on the chart.
 
@@ -58,6 +61,7 @@ def readout(
         failure: why the recipe has no score, where it was tried.
         numerics: as scores are keyed; with them a measured point says where it was measured.
         now: whether the recipe is being measured, or waits for it.
+        trust: objective -> (leave-one-out calibration, whether the recipe is outside the points).
 
     Returns:
         {"title", "note", "lines": [[objective, text]], "whole", "recipe", "coefficients",
@@ -88,20 +92,22 @@ def readout(
     if failure is not None:
         return answer
     if predicted:
+        trust = trust or {}
+        outside = any(each for _, each in trust.values())
         lines = [
-            [axis.label, _predicted_text(*predicted[axis.name])]
+            [axis.label, _predicted_text(predicted[axis.name], trust.get(axis.name, (None,))[0])]
             if axis.name in predicted
             else [axis.label, "not predicted"]
             for axis in axes
         ]
         return answer | {
             "title": PREDICTED,
-            "note": PREDICTED_NOTE,
+            "note": f"{OUTSIDE}{PREDICTED_NOTE}" if outside else PREDICTED_NOTE,
             "lines": lines,
             "mark": mark
             | {
                 "kind": "predicted",
-                "label": "predicted",
+                "label": EXTRAPOLATED if outside else PREDICTED_LABEL,
                 "values": {name: each[0] for name, each in predicted.items()},
                 "bands": {name: list(each[1:]) for name, each in predicted.items()},
             },
@@ -134,7 +140,7 @@ def _mark_of(
         if filled:
             return {
                 "kind": "predicted",
-                "label": "predicted",
+                "label": PREDICTED_LABEL,
                 "values": values | {name: each[0] for name, each in filled.items()},
                 "bands": {name: list(each[1:]) for name, each in filled.items()},
             }
@@ -147,10 +153,15 @@ def _mark_of(
     return {"kind": "measured", "label": "this recipe", "values": values}
 
 
-def _predicted_text(*numbers: float) -> str:
+def caught_text(calibration: float | None) -> str:
+    """After a band: how many points it catches that it was fitted without."""
+    return "" if calibration is None else f" (LOO {100 * calibration:.0f} %)"
+
+
+def _predicted_text(numbers: Sequence[float], calibration: float | None) -> str:
     """Value and band, as the browser writes them too while a slider moves."""
     mean, low, high = (f"{each:.{PREDICTED_DIGITS}f}" for each in numbers)
-    return f"{mean}, {low} … {high}"
+    return f"{mean}, {low} … {high}{caught_text(calibration)}"
 
 
 def _lines(measured: Measured, axes: Sequence[Axis], row: int) -> list[list[str]]:

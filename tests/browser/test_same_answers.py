@@ -164,6 +164,8 @@ def predictions(rng: np.random.Generator) -> Iterator[tuple[str, list[Any], list
             place = rng.uniform(0.05, 1.2, len(labels)).round(2).tolist()
             return resolve(Recipe(method, dict(zip(labels, place, strict=True)), bands), names)
 
+        far = mixture()
+        far = Recipe(method, {name: 3.0 * (name == labels[0]) or 0.1 for name in labels}, bands)
         recipes = tuple(mixture() for _ in range(int(rng.integers(12, 60))))
         places = np.array([list(each.coefficients.values()) for each in recipes])
         bent = places @ rng.normal(size=len(labels)) - 0.8 * (places**2).sum(axis=1)
@@ -179,7 +181,7 @@ def predictions(rng: np.random.Generator) -> Iterator[tuple[str, list[Any], list
         )  # fmt: skip
         asked: list[Any] = []
         found: list[Any] = []
-        for each in (*(mixture() for _ in range(8)), blank):
+        for each in (*(mixture() for _ in range(8)), far, blank):
             here = dict(each.coefficients)
             if rng.random() < 0.3:
                 here[labels[0]] = 0.0  # on the edge, where what is counted jumps
@@ -187,8 +189,10 @@ def predictions(rng: np.random.Generator) -> Iterator[tuple[str, list[Any], list
             told = predicting.predict(measured, OBJECTIVES, recipe, names)
             near = measured.nearest(recipe)
             if told and near is not None and not near.exact:
+                trust = predicting.trust(measured, OBJECTIVES, recipe, names)
+                shown = readout(measured, axes, recipe, told, trust=trust)
                 asked.append(here)
-                found.append([told, readout(measured, axes, recipe, told)["lines"]])
+                found.append([told, shown["lines"], shown["note"], shown["mark"]["label"]])
         known = predicting.surfaces(measured, OBJECTIVES, blank, names)
         if found:
             yield live.packed(measured, axes, known).decode(), asked, found
@@ -213,10 +217,12 @@ def test_the_browser_answers_as_python_does(chrome: Browser) -> None:
     page.close()
     assert answer["picks"] == [ids for *_, ids in picked]
     assert answer["moves"] == [found for _, found in moved]
-    same = 0
+    same = outside = 0
     for (_, places, said), heard in zip(foretold, answer["predictions"], strict=True):
-        for place, (told, lines), mark in zip(places, said, heard, strict=True):
+        for place, (told, lines, note, label), mark in zip(places, said, heard, strict=True):
             assert mark["mark"]["coefficients"] == place
+            assert (mark["note"], mark["mark"]["label"]) == (note, label)
+            outside += label == "predicted, extrapolated"
             if max(abs(each) for numbers in told.values() for each in numbers) < 1e6:
                 assert mark["lines"] == lines
                 same += 1
@@ -225,4 +231,4 @@ def test_the_browser_answers_as_python_does(chrome: Browser) -> None:
             for name, numbers in told.items():
                 here = [float(each) for each in (values[name], *bands[name])]
                 np.testing.assert_allclose(here, numbers, rtol=1e-12, atol=1e-12)
-    assert same > 100
+    assert same > 100 and 30 < outside < sum(len(places) for _, places, _ in foretold)

@@ -26,7 +26,16 @@ const features = (coefficients, simplex, { nothing }) => {
   return row;
 };
 
-// Mean, and the ends of its band.
+// Each coefficient's share in its sum, on a simplex.
+const shares = (c, simplex) =>
+  c.map((each, i) => each / c.reduce((sum, other, j) => sum + (j % simplex === i % simplex ? other : 0), 0));
+
+// Whether the position lies outside the points that were fitted: of their box, or less certain than any of them.
+const outside = (c, own, { box, reach }, { slack }) =>
+  (reach !== null && own > reach * (1 + slack)) ||
+  (box !== null && c.some((each, i) => each < box[0][i] - slack || each > box[1][i] + slack));
+
+// Mean, the ends of its band, and the variance of the surface itself.
 const predict = (row, surface, rules) => {
   const { link, beta, factor, noise, scatter, count, student } = surface;
   const centre = row.reduce((sum, each, i) => sum + each * beta[i], 0);
@@ -36,14 +45,15 @@ const predict = (row, surface, rules) => {
     for (let i = 0; i < row.length; i++, k++) along += row[i] * factor[k];
     variance += along * along;
   }
-  let own = noise;
+  let sampling = noise;
   if (link === "logit") {
     const edge = rules.half / (count + 1);
     const p = clip(sigmoid(centre), edge, 1 - edge);
-    own = noise / (p * (1 - p));
+    sampling = noise / (p * (1 - p));
   }
-  const width = student * Math.sqrt(variance + scatter + own);
-  return [centre, centre - width, centre + width].map((each) => unlinked(each, surface, rules));
+  const width = student * Math.sqrt(variance + scatter + sampling);
+  const ends = [centre, centre - width, centre + width].map((each) => unlinked(each, surface, rules));
+  return { ends, own: variance };
 };
 
 // As Python writes it: halfway between two, the even one, where toFixed takes the larger.
@@ -60,26 +70,38 @@ const numbers = (text) => new Float64Array(Uint8Array.from(atob(text), (each) =>
 // The surfaces as `predicted` takes them, from what Python sends.
 export const unpacked = (text) => {
   const found = JSON.parse(text);
-  for (const each of Object.values(found.surfaces))
+  for (const each of Object.values(found.surfaces)) {
     for (const name of ["beta", "factor"]) each[name] = numbers(each[name]);
+    each.box = each.box?.map(numbers) ?? null;
+  }
   return found;
 };
 
 // Lines and mark at these coefficients, name -> value; null where there is no surface.
-export const predicted = ({ names, simplex, axes, title, note, surfaces, rules }, values) => {
+export const predicted = (model, values) => {
+  const { names, simplex, axes, title, note, labels, surfaces, rules } = model;
   if (!names.length || names.some((name) => values[name] === undefined)) return null;
-  const row = features(names.map((name) => values[name]), simplex, rules);
+  const here = names.map((name) => values[name]);
+  const row = features(here, simplex, rules);
   if (row === null) return null;
   const out = names.some((name) => values[name] === 0);
   const known = Object.entries(surfaces).filter(([, surface]) => !(out && surface.inside));
-  const found = known.map(([name, surface]) => [name, predict(row, surface, rules)]);
+  const place = simplex ? shares(here, simplex) : here;
+  let far = false;
+  const found = known.map(([name, surface]) => {
+    const { ends, own } = predict(row, surface, rules);
+    far ||= outside(place, own, surface, rules);
+    return [name, ends];
+  });
   const said = new Map(found.map(([name, each]) => [name, each.map((value) => fixed(value, rules.digits))]));
-  const words = ([mean, low, high]) => `${mean}, ${low} … ${high}`;
+  const words = ([mean, low, high], { caught }) => `${mean}, ${low} … ${high}${caught}`;
   return {
-    title, note, whole: false, recipe: "",
-    lines: axes.map(([name, label]) => [label, said.has(name) ? words(said.get(name)) : "not predicted"]),
+    title, note: far ? model.outside + note : note, whole: false, recipe: "",
+    lines: axes.map(([name, label]) => [
+      label, said.has(name) ? words(said.get(name), surfaces[name]) : "not predicted",
+    ]),
     mark: {
-      kind: "predicted", label: "predicted",
+      kind: "predicted", label: labels[Number(far)],
       values: Object.fromEntries(found.map(([name, [mean]]) => [name, mean])),
       bands: Object.fromEntries(found.map(([name, [, low, high]]) => [name, [low, high]])),
       coefficients: Object.fromEntries(names.map((name) => [name, values[name]])),

@@ -13,6 +13,7 @@ from engine.search.surrogate import parameters_needed as needed
 
 RNG = np.random.default_rng
 AB = ("a", "b")
+ABC = ("a", "b", "c")
 
 
 def places(n: int, k: int, seed: int = 0) -> np.ndarray:
@@ -195,6 +196,34 @@ def test_as_many_points_as_parameters_go_through_and_promise_nothing() -> None:
     np.testing.assert_allclose(found.predict(positions).mean, mean, atol=1e-9)
     assert found.calibration is None
     assert found.predict([[0.5, 0.5]]).high[0] - found.predict([[0.5, 0.5]]).low[0] > 0.05
+
+
+def test_few_examples_pull_less_than_many() -> None:
+    """The same outlying proportion, of 4 rows and of 4000."""
+    positions = np.linspace(0.0, 1.5, 12)[:, None]
+    mean = np.full(12, 0.5)
+    mean[6] = 0.9
+    pulled = []
+    for n in (4, 4000):
+        count = np.full(12, 400)
+        count[6] = n
+        found = fit("a", positions, mean, count=count, link="logit")
+        pulled.append(float(found.predict(positions[6:7]).mean[0]) - 0.5)
+    assert 0.0 < pulled[0] < 0.01 and pulled[1] > 5 * pulled[0]
+
+
+def test_outside_the_points_is_said() -> None:
+    """Beyond the box, and beside a diagonal on which all points lie but a few near it."""
+    t = np.linspace(0.2, 1.2, 20)
+    positions = np.column_stack([t, t + 0.05 * np.sin(9 * t)])
+    found = fit(AB, positions, 0.3 * t, link="identity")
+    asked = [[0.7, 0.7], [1.3, 0.7], [0.19, 0.5], [1.1, 0.3], [0.3, 1.1]]
+    assert found.predict(asked).outside.tolist() == [False, True, True, True, True]
+    assert not found.outside(positions).any()
+    assert found.document()["box"] == found.box.T.tolist()  # type: ignore[union-attr]
+    shared = fit(ABC, np.abs(places(30, 3)) + 0.5, np.ones(30), link="identity", simplex=1)
+    near, far = shared.outside([[5.0, 5.0, 5.0], [1.0, 0.0, 0.0]])
+    assert not near and far, "of shares, whatever the sum"
 
 
 def test_points_without_a_score_or_a_place_are_set_aside() -> None:

@@ -42,8 +42,11 @@ def test_a_surface_is_sent_to_the_last_bit(link: str, simplex: bool) -> None:
     factor = numbers(sent["factor"]).reshape(found.factor.shape)  # a row is a column
     assert factor.T.tolist() == found.factor.tolist()
     assert sent["student"] == student(found.freedom)
-    for name in ("noise", "scatter", "count", "link"):
+    for name in ("noise", "scatter", "count", "link", "reach"):
         assert sent[name] == getattr(found, name)
+    assert found.box is not None and found.calibration is not None
+    assert [numbers(each).tolist() for each in sent["box"]] == found.box.tolist()
+    assert sent["caught"] == f" (LOO {100 * found.calibration:.0f} %)"
 
 
 def test_a_least_value_is_sent_and_none_is_null() -> None:
@@ -60,6 +63,12 @@ def test_surfaces_are_packed_once_and_what_has_none_is_left_out() -> None:
     sent = json.loads(data)
     assert list(sent["surfaces"]) == ["facts"] and sent["names"] == list(NAMES)
     assert sent["axes"] == [["facts", "facts ↑"], ["loss", "loss ↓"]]
-    assert sent["rules"] == {"half": 0.5, "largest": 700.0, "nothing": 1e-12, "digits": 3}
+    assert sent["rules"] == {
+        "half": 0.5,
+        "largest": 700.0,
+        "nothing": 1e-12,
+        "digits": 3,
+        "slack": 1e-6,
+    }
     nothing = json.loads(live.packed(measured, axes, {"facts": TooFew(2, 10)}))
     assert nothing["names"] == [] and nothing["surfaces"] == {}

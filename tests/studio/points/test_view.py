@@ -142,6 +142,12 @@ def test_a_prediction_is_called_one_and_carries_its_band(measured: Measured) -> 
     assert shown["mark"]["values"] == {"facts": 0.7}
     assert shown["mark"]["bands"] == {"facts": [0.6, 0.8]}
     assert shown["mark"]["coefficients"]["helpful"] == 0.9
+    assert not shown["note"].startswith("Outside") and shown["mark"]["label"] == "predicted"
+    told = {"facts": (0.7, 0.6, 0.8)}
+    far = readout(measured, AXES, mix(0.9, 0.0), told, trust={"facts": (0.938, True)})
+    assert far["lines"][0] == ["facts ↑", "0.700, 0.600 … 0.800 (LOO 94 %)"]
+    assert far["note"].startswith("Outside the points measured: extrapolated.")
+    assert far["mark"]["label"] == "predicted, extrapolated"
     measured_one = readout(measured, AXES, mix(0.5, 0.5), {"facts": (0.7, 0.6, 0.8)})
     assert measured_one["mark"]["kind"] == "measured", "a measured point is never shown predicted"
 
