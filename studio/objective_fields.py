@@ -25,7 +25,7 @@ UNNAMED = "new"
 
 FORM = (
     "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
-    "report_fraction",
+    "report_fraction", "temperature",
 )  # fmt: skip
 """Keys of an objective that the form has a field for, beside the scorer's options."""
 

@@ -28,6 +28,8 @@ MEANS = {
     "proportion": "each example counts 1 or 0; the score is their share",
     "mean": "the score is the mean over the examples",
     "perplexity": "the score is the exponential of the mean over all tokens",
+    "balanced": "each example counts 1 or 0; the score is the mean of the two sides' shares",
+    "calibration": "the score is of all examples together, its error by the bootstrap",
 }
 BETTER = {"maximize": "Higher is better", "minimize": "Lower is better"}
 READS = {
@@ -40,9 +42,13 @@ READS = {
 
 def scorers() -> list[str]:
     """Names to choose from: those that read an answer, then probabilities, then what needs no
-    data."""
-    order = ("text", "choice", "likelihood", "kl", "strength", "none")
-    return sorted(SCORERS, key=lambda name: order.index(SCORERS[name].kind))
+    data; of each the shares of examples first."""
+    order = ("text", "samples", "choice", "likelihood", "kl", "strength", "none")
+
+    def place(name: str) -> tuple[int, bool]:
+        return order.index(SCORERS[name].kind), not SCORERS[name].proportion
+
+    return sorted(SCORERS, key=place)
 
 
 def scorer_text(name: str) -> str:

@@ -8,6 +8,9 @@ Importing this registers every scorer. Only `engine.scoring.evaluate` needs torc
 
 from __future__ import annotations
 
+from engine.scoring import abstaining as abstaining
+from engine.scoring import calibration as calibration
+from engine.scoring import diversity as diversity
 from engine.scoring import likelihood as likelihood
 from engine.scoring import steering as steering
 from engine.scoring import text_scorers as text_scorers

@@ -245,4 +245,14 @@ def read_rows(objective: Objective, split: Split) -> tuple[Row, ...]:
         )
         fix = "Add rows, change report_fraction, or set report_data to another file."
         raise bad(f"{path}: objective {objective.name}: report_fraction", what, fix)
+    scorer, where = find_scorer(objective.scorer), f"{path}: objective {objective.name}"
+    if scorer.refuse is not None:
+        found = scorer.refuse(kept, scorer.resolve(objective.options, where))
+        if found:
+            raise BadInput(
+                *(
+                    Problem(where if row is None else row.place(path), what, fix)
+                    for row, what, fix in found[:SHOWN]
+                )
+            )
     return kept

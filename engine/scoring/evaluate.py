@@ -33,6 +33,7 @@ from engine.scoring.own_words import prompts_of
 from engine.scoring.plan import Scored, Task, tasks
 from engine.scoring.progress import Meter, ProgressNote, RowsWritten
 from engine.scoring.registry import Scorer
+from engine.scoring.sampled import observed_samples
 from engine.scoring.scores import Score, summarise, unmeasured
 from engine.scoring.stops import StopWatch, answer_in, cut
 from engine.study import Objective, Split
@@ -240,6 +241,7 @@ class _Run:
         self.meter.begin(task.objective.name, max(1, len(task.rows)))
         observe = {
             "text": self.text,
+            "samples": lambda task: observed_samples(self.model.text, task, self.generate),
             "kl": self.kl,
             "strength": self.strength,
             "likelihood": self.likelihood,
@@ -253,7 +255,8 @@ class _Run:
             0.0 if observation is None else scorer.function(observation, row, **options)
             for observation, row in zip(seen.observations, rows, strict=True)
         ]
-        score, made = summarise(scorer, values, seen.weights), seen.generated
+        score = summarise(scorer, values, seen.weights, task.rows, options)
+        made = seen.generated
         return score, Metadata(
             seconds=time.perf_counter() - start,
             tokens=seen.tokens,

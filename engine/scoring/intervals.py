@@ -1,7 +1,8 @@
 """95 % intervals of scores, from mean, standard error and number of examples.
 
 proportion   Wilson (1927): inside [0, 1], and not empty at 0 and 1
-mean         Student's t with n − 1 degrees of freedom, cut at the least value that is possible
+mean, and    Student's t with n − 1 degrees of freedom, cut at the least and the largest value
+pooled       that are possible
 perplexity   the same on the logarithmic scale, whose standard error is stderr / mean
 cost         exact: none
 
@@ -89,7 +90,7 @@ def interval(
             return max(least, mean / factor), _finite(mean * factor)
         except (OverflowError, ZeroDivisionError):
             return least, None
-    return max(least, mean - reach), _finite(mean + reach)
+    return max(least, mean - reach), _finite(min(scorer.most, mean + reach))
 
 
 def _finite(value: float) -> float | None:
@@ -141,7 +142,7 @@ def interval_columns(
                 factor = np.exp(reach / m[known])
                 down, up = m[known] / factor, m[known] * factor
             else:
-                down, up = m[known] - reach, m[known] + reach
+                down, up = m[known] - reach, np.minimum(scorer.most, m[known] + reach)
         low[known, column] = np.maximum(down, scorer.least)
         high[known, column] = np.where(np.isfinite(up), up, np.nan)
     return low, high

@@ -31,6 +31,45 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values)
 
 
+Normalize = Annotated[
+    Literal["none", "chars", "bytes", "tokens", "unconditional"],
+    Says(
+        "How choices of different lengths are made comparable.",
+        none="the plain sum over the choice's tokens",
+        chars="divided by its number of characters (lm-eval's acc_norm)",
+        bytes="divided by its number of UTF-8 bytes (lm-eval's acc_bytes)",
+        tokens="divided by its number of tokens",
+        unconditional="minus its log-likelihood without the prompt (lm-eval's acc_mutual_info)",
+    ),
+]
+
+
+def choice_scores(seen: Choices, row: Row, normalize: str) -> list[float] | None:
+    """The score of each choice; None where there is none to compare.
+
+    normalize: none; ÷ the characters (lm-eval's acc_norm) or UTF-8 bytes (acc_bytes) of the choice
+    without its delimiter; ÷ its tokens; − Σ log p without the prompt (acc_mutual_info).
+    """
+    if any(map(math.isnan, (*seen.sums, *(seen.alone or ())))):
+        return None
+    sizes: Sequence[int] = [1] * len(seen.sums)
+    if normalize == "chars":
+        sizes = [len(each) for each in row.choices]
+    elif normalize == "bytes":
+        sizes = [len(each.encode()) for each in row.choices]
+    elif normalize == "tokens":
+        sizes = seen.tokens
+    alone = seen.alone or [0.0] * len(seen.sums)
+    if not all(sizes):
+        return None  # an empty choice has no mean
+    scores = [(a - b) / n for a, b, n in zip(seen.sums, alone, sizes, strict=True)]
+    # equal texts are equal choices, whatever the rounding of the rows of a batch
+    scores = [scores[row.choices.index(choice)] for choice in row.choices]
+    if any(map(math.isnan, scores)) or max(scores) == -math.inf:
+        return None  # −∞ − (−∞), and choices none of which can be said
+    return scores
+
+
 @scorer(
     kind="choice",
     direction="maximize",
@@ -44,42 +83,14 @@ def choice(
     seen: Choices,
     row: Row,
     *,
-    normalize: Annotated[
-        Literal["none", "chars", "bytes", "tokens", "unconditional"],
-        Says(
-            "How choices of different lengths are made comparable.",
-            none="the plain sum over the choice's tokens",
-            chars="divided by its number of characters (lm-eval's acc_norm)",
-            bytes="divided by its number of UTF-8 bytes (lm-eval's acc_bytes)",
-            tokens="divided by its number of tokens",
-            unconditional="minus its log-likelihood without the prompt (lm-eval's acc_mutual_info)",
-        ),
-    ] = "none",
+    normalize: Normalize = "none",
     delimiter: Delimiter = None,
 ) -> float:
-    """Of k choices that share the largest score each is chosen with 1/k.
-
-    normalize: none; ÷ the characters (lm-eval's acc_norm) or UTF-8 bytes (acc_bytes) of the choice
-    without its delimiter; ÷ its tokens; − Σ log p without the prompt (acc_mutual_info).
-    """
-    if any(map(math.isnan, (*seen.sums, *(seen.alone or ())))):
+    """Of k choices that share the largest score each is chosen with 1/k."""
+    scores = choice_scores(seen, row, normalize)
+    if row.answer is None or scores is None:
         return math.nan
-    sizes: Sequence[int] = [1] * len(seen.sums)
-    if normalize == "chars":
-        sizes = [len(each) for each in row.choices]
-    elif normalize == "bytes":
-        sizes = [len(each.encode()) for each in row.choices]
-    elif normalize == "tokens":
-        sizes = seen.tokens
-    alone = seen.alone or [0.0] * len(seen.sums)
-    if not all(sizes):
-        return math.nan  # an empty choice has no mean
-    scores = [(a - b) / n for a, b, n in zip(seen.sums, alone, sizes, strict=True)]
-    # equal texts are equal choices, whatever the rounding of the rows of a batch
-    scores = [scores[row.choices.index(choice)] for choice in row.choices]
     best = max(scores)
-    if row.answer is None or any(map(math.isnan, scores)) or best == -math.inf:
-        return math.nan  # −∞ − (−∞), and choices none of which can be said
     return (scores[row.answer] == best) / scores.count(best)
 
 

@@ -12,6 +12,7 @@ What the observation is depends on the kind:
     text        the generated text, cut at the first stop              str
     likelihood  log p of each of the target's tokens                   sequence of floats
     choice      Σ log p of each choice, its tokens                     choices.Choices
+    samples     answers to one prompt, as many as its option `samples`  sampled.Samples
     kl          KL(composed ‖ base) at each generated position         sequence of floats
     strength    strengths chosen for each of its tokens, summed         sequence of floats
     none        parameters run per generated token ÷ the base's        float
@@ -33,8 +34,8 @@ from engine.recipe import FrozenDict
 from engine.registry import Registry
 from engine.study import OBJECTIVE_KEYS, Direction, Objective
 
-Kind = Literal["text", "likelihood", "choice", "kl", "strength", "none"]
-Mean = Literal["proportion", "mean", "perplexity"]
+Kind = Literal["text", "likelihood", "choice", "samples", "kl", "strength", "none"]
+Mean = Literal["proportion", "mean", "perplexity", "balanced", "calibration"]
 Needs = Literal["nothing", "prompt", "target", "choices"]
 
 Link = Literal["logit", "log", "identity"]
@@ -47,6 +48,12 @@ Judge = Callable[
     Sequence[float] | None,
 ]
 
+Pooled = Callable[
+    [Sequence[float], Sequence[Any], Mapping[str, Any]], tuple[list[float], float | None]
+]
+
+Refuse = Callable[[Sequence[Any], Mapping[str, Any]], list[tuple[Any, str, str]]]
+
 
 @dataclass(frozen=True)
 class Scorer:
@@ -56,16 +63,20 @@ class Scorer:
         direction: the natural one; an objective may turn it around.
         summary: what it measures, one plain sentence.
         mean: how values become the score: a proportion of zeros and ones, a mean of examples, or
-            the exponential of a token-weighted mean.
+            the exponential of a token-weighted mean; "balanced" and "calibration" by `pooled`.
         needs: what a row must hold; a function of the options where it depends on them.
         empty_target: whether a row's target may be the empty text.
         function: (observation, row, **options) -> value of one example.
         check: refuses options that fit their kinds and still cannot be used.
         judge: values of all answers at once (answers, None if there is none; rows, options,
             device, tick), for options under which the function is not asked; None if it is.
+        pooled: (values, rows, options) -> (values whose mean is the score, its standard error),
+            where the score is no mean of what each example gives by itself.
+        refuse: (rows of a split, options) -> what is wrong with them beyond what `needs` says, as
+            (row, or None for all of them; what; fix).
         version: counted up when the same observation gets another value; part of an objective's
             fingerprint.
-        least: no value is below it; −∞ if none is too low.
+        least, most: no value is below or above; −∞ or ∞ if none is.
         unit: of the score, in words; that of a proportion is `SHARE`.
         link: on which scale the score is about quadratic in the coefficients: "logit" for a
             proportion, "log" for what is above 0 and spans factors, else "identity".
@@ -90,15 +101,23 @@ class Scorer:
     source: str = OURS
     least: float = -math.inf
     log_axis: bool = False
+    pooled: Pooled | None = None
+    refuse: Refuse | None = None
+    most: float = math.inf
 
     @property
     def proportion(self) -> bool:
         return self.mean == "proportion"
 
     @property
+    def right_or_wrong(self) -> bool:
+        """Whether an example is right or wrong: its value above ½, or not."""
+        return self.mean in ("proportion", "balanced")
+
+    @property
     def generates(self) -> bool:
         """Whether the model writes an answer."""
-        return self.kind in ("text", "kl", "strength")
+        return self.kind in ("text", "samples", "kl", "strength")
 
     @property
     def given(self) -> bool:
@@ -162,6 +181,9 @@ def scorer(
     version: int = 1,
     source: str = OURS,
     least: float = -math.inf,
+    most: float = math.inf,
+    pooled: Pooled | None = None,
+    refuse: Refuse | None = None,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Register the decorated function as a scorer under its name; see `Scorer` for the arguments.
 
@@ -188,7 +210,7 @@ def scorer(
         found = Scorer(
             name, kind, direction, mean, needs, options, function, summary, said["unit"],
             link or ("logit" if share else "identity"), empty_target, check, judge, version,
-            source, least, log_axis,
+            source, least, log_axis, pooled, refuse, most,
         )  # fmt: skip
         SCORERS.add(name, found)
         return function
@@ -231,6 +253,9 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
         options = found.resolve(objective.options, where)
     except BadInput as error:
         problems.extend(error.problems)
+    if options.get("samples", 1) > 1 and objective.temperature == 0.0:
+        what = f"{options['samples']} samples of a prompt are all the same without a temperature"
+        problems.append(Problem(f"{where}: temperature", what, "Set temperature, to 1 say."))
     if problems:
         raise BadInput(*problems)
     direction = objective.direction or found.direction

@@ -2,6 +2,8 @@
 
 proportion   mean of values from 0 to 1
 mean         mean of examples
+balanced,    mean of the values that all examples together give each, with the error that the
+calibration  scorer says (`Scorer.pooled`)
 perplexity   exp(Σ t_i v_i / Σ t_i), examples of t_i tokens and mean loss v_i; the error of the
              ratio by linearisation (delta method)
 
@@ -11,7 +13,7 @@ The intervals are those of `engine.scoring.intervals`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,13 +85,18 @@ def unmeasured(n: int, error: str, values: Sequence[float | None] = ()) -> Score
 
 
 def summarise(
-    scorer: Scorer, values: Sequence[float], weights: Sequence[float] | None = None
+    scorer: Scorer,
+    values: Sequence[float],
+    weights: Sequence[float] | None = None,
+    rows: Sequence[Any] = (),
+    options: Mapping[str, Any] | None = None,
 ) -> Score:
     """The score of per-example values.
 
     Args:
         values: one an example, at least one; for perplexity the example's mean loss.
         weights: tokens an example, > 0; only perplexity uses them (default: all equal).
+        rows, options: of the scorer; only one that pools its values needs them.
 
     Raises:
         ValueError: no values at all, or not as many weights.
@@ -113,11 +120,15 @@ def summarise(
         return unmeasured(n, error, kept)
     if perplexity:
         mean, stderr = _perplexity(finite, weights if weights is not None else [1.0] * n)
+    elif scorer.pooled is not None:
+        finite, stderr = scorer.pooled(finite, rows, options or {})
+        kept, mean = tuple(finite), math.fsum(finite) / n
     else:
         mean, stderr = _mean_and_error(finite)
     if not math.isfinite(mean):
         return unmeasured(n, f"its {scorer.name} exceeds the range of a float", kept)
-    mean, stderr = max(mean + 0.0, scorer.least), _finite(stderr)  # not below it by rounding
+    # not beyond what is possible by rounding
+    mean, stderr = min(max(mean + 0.0, scorer.least), scorer.most), _finite(stderr)
     return Score(mean, stderr, n, *interval(scorer, mean, stderr, n), kept)
 
 

@@ -182,7 +182,7 @@ class _Run:
         scorer, options = task.scorer, task.objective.options
         pairs = zip(observations, task.rows, strict=True)
         values = [scorer.function(seen, row, **options) for seen, row in pairs]
-        return summarise(scorer, values, weights)
+        return summarise(scorer, values, weights, task.rows, options)
 
     def _likelihood(
         self, task: Task, reader: Reader, start: int

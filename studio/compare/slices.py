@@ -40,7 +40,7 @@ class Examples:
         measured: whether each column has a score.
         texts: each column's answers, None if none are kept.
         maximize: whether a larger value is better.
-        proportion: whether values are 0 or 1.
+        proportion: whether an example is right or wrong: above ½, or not.
     """
 
     rows: tuple[Row, ...]
@@ -185,7 +185,7 @@ def load(
         tuple(measured),
         tuple(texts),
         objective.direction == "maximize",
-        scorer.proportion,
+        scorer.right_or_wrong,
     )
 
 

@@ -69,6 +69,12 @@ def _common(scorer: Scorer, key: str, start: Mapping[str, Any], places: Places) 
         )  # fmt: skip
         values["stop"] = texts_of(stop)
         places["stop"] = right.container()
+        values["temperature"] = left.number_input(
+            "Temperature", min_value=0.0, value=float(start.get("temperature", 0.0)), step=0.1,
+            key=f"{key}:temperature", persist_state="session", format="%.2f",
+            help="0 always takes the likeliest token; several samples of a prompt need more",
+        )  # fmt: skip
+        places["temperature"] = left.container()
     values["limit"] = left.number_input(
         "Max examples", min_value=1, value=start.get("limit"), key=f"{key}:limit",
         persist_state="session", placeholder="all",

@@ -26,7 +26,7 @@ def test_every_scorer_of_the_interface_is_registered() -> None:
     assert engine.scoring
     assert set(SCORERS) == {
         "exact_match", "contains", "regex", "refusal", "choice", "nll", "perplexity", "kl_to_base",
-        "strength", "cost",
+        "strength", "cost", "length", "distinct_n", "self_bleu", "ece", "abstention",
     }  # fmt: skip
 
 
@@ -43,7 +43,8 @@ def test_the_registry_and_the_checks_need_no_torch() -> None:
     [
         ("exact_match", "maximize"), ("contains", "maximize"), ("refusal", "maximize"),
         ("choice", "maximize"), ("nll", "minimize"), ("perplexity", "minimize"),
-        ("kl_to_base", "minimize"), ("strength", "minimize"),
+        ("kl_to_base", "minimize"), ("strength", "minimize"), ("length", "minimize"),
+        ("distinct_n", "maximize"), ("ece", "minimize"), ("abstention", "maximize"),
     ],
 )  # fmt: skip
 def test_the_direction_is_the_scorers_own_unless_given(name: str, direction: str) -> None:
@@ -84,6 +85,9 @@ def test_defaults_are_filled_in_and_checking_twice_changes_nothing() -> None:
             "expected a list of non-blank strings",
         ),
         ({"data": None}, "needs data"),
+        ({"scorer": "self_bleu"}, "5 samples of a prompt are all the same without a temperature"),
+        ({"scorer": "self_bleu", "options": {"samples": 1}}, "out of range"),
+        ({"scorer": "distinct_n", "options": {"samples": 3}}, "Set temperature"),
         ({"scorer": "cost", "data": None, "report_data": DATA}, "for the report alone"),
     ],
 )
