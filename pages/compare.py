@@ -12,6 +12,7 @@ from engine.recipe import Recipe
 from engine.scoring.data import read_rows
 from pages.panels.compare import along, answers, asking, columns, examples
 from pages.panels.compare.asking import TYPED, Ask
+from pages.panels.compare.kept import keep, kept
 from pages.panels.compare.who import Who
 from studio.compare import ribbon
 from studio.compare.comparing import DEFAULT_ROWS
@@ -34,7 +35,7 @@ def ask_all(ask: Ask) -> None:
     ask.refusal = refusal_of(prompts)
     if not ask.refusal:
         payload = payload_of(tray.tray(), prompts, ask.settings, objective, typed=source == TYPED)
-        answers.keep(bench.submit("Answering", "compare", payload, job))
+        keep("answers", bench.submit("Answering", "compare", payload, job))
 
 
 def again(task: Task) -> None:
@@ -42,7 +43,7 @@ def again(task: Task) -> None:
     payload = with_next_seed(task.handle.job.payload)
     if ask.settings.temperature > 0:
         ask.seeded(replace(ask.settings, seed=payload["seed"]))
-    answers.keep(bench.submit("Answering", "compare", payload, job))
+    keep("answers", bench.submit("Answering", "compare", payload, job))
 
 
 def asked_along(recipe: Recipe, slider: str, ends: ribbon.Range) -> dict[str, Any]:
@@ -79,7 +80,7 @@ if found is not None:
     by_rows.begin_with(first_rows(found, DEFAULT_ROWS))
 ask = asking.form(objective, source, rows, template, ask_all)
 columns.heads(bench, measured, objective)
-task = bench.task(job) or answers.kept(str(bench.study.path))
+task = bench.task(job) or kept("answers", "compare", str(bench.study.path))
 if task is not None:
     names = [name_of(bench, each) for each in tray.tray()]
     teller = Who(bench, f"{opened.session()}:attribute")

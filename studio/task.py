@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,8 +34,11 @@ class Task:
 
 
 def fraction(status: Status, objectives: Sequence[str]) -> float:
-    """How much of a job is done, from 0 to 1: recipes, then objectives, then rows."""
+    """How much of a job is done, from 0 to 1: what it says itself, or recipes, then objectives,
+    then rows."""
     progress = status.progress
+    if "part" in progress:
+        return float(progress["part"])
     total = progress.get("total")
     if not total:
         return 0.0
@@ -52,6 +56,9 @@ def words(status: Status) -> str:
     if status.state == "parked":
         return "paused while another job runs"
     total = status.progress.get("total")
+    if "part" in status.progress:
+        texts = counted(status.progress.get("texts", 0), "text")
+        return f"{math.floor(100 * status.progress['part'])} % done, {texts} so far"
     if not total:
         return str(status.progress.get("stage", "running"))
     text = f"{status.progress.get('done', 0)} of {total} done"

@@ -50,6 +50,9 @@ from engine.errors import bad
 ROWS = 1024
 """Prefixes of one batch at most; fewer where their logits would be more than `SCORED_VALUES`."""
 
+Told = Callable[[float, int], None]
+"""What hears how much of a map is known, from 0 to 1, and how many texts have ended."""
+
 VALUES = 1 << 24
 """Scores that are held at once to find an envelope: 128 MB in float64."""
 
@@ -92,6 +95,7 @@ def slider_map(
     rows: int = ROWS,
     tick: Tick = no_tick,
     own: Own = NONE_OWN,
+    told: Told = lambda part, texts: None,
 ) -> list[list[Interval]]:
     """For every prompt the intervals from `low` to `high`, in order, without gaps.
 
@@ -100,6 +104,7 @@ def slider_map(
         rows: prefixes of one batch at most.
         prompts, max_new_tokens, end_ids, sampling, stopped, tick, own: as of
             `engine.decoding.loop.generate`.
+        told: is called after each step of a batch.
 
     Raises:
         BadInput: as `generate`; or top_p or top_k with a temperature.
@@ -114,15 +119,23 @@ def slider_map(
     bucket = within_memory(Bucket(rows), model)
     longest, sizes = columns_of(model, prompts, own)
     found: list[list[Interval]] = [[] for _ in prompts]
+    behind = 0.0  # of the values' widths, each weighed by the tokens that are written there
 
     def ends(leaf: _Leaf, token: int) -> _Leaf | None:
         """The leaf with its next token; None where its text has ended, which is kept."""
+        nonlocal behind
         written = leaf.written if token in end_ids else (*leaf.written, token)
         ended = token in end_ids or len(written) >= max_new_tokens
-        if ended or (stopped is not None and stopped(leaf.prompt, list(written))):
+        ended = ended or (stopped is not None and stopped(leaf.prompt, list(written)))
+        behind += (leaf.high - leaf.low) * (max_new_tokens - len(leaf.written) if ended else 1)
+        if ended:
             found[leaf.prompt].append(Interval(leaf.low, leaf.high, written))
             return None
         return _Leaf(leaf.prompt, leaf.low, leaf.high, written)
+
+    def stepped() -> None:
+        whole = (high - low) * max_new_tokens * len(prompts)
+        told(min(1.0, behind / whole), sum(map(len, found)))
 
     waiting = [[_Leaf(index, low, high, ()) for index in range(len(prompts))]]
     while waiting:
@@ -136,7 +149,7 @@ def slider_map(
             text = [[*prompts[each.prompt], *each.written] for each in chosen]
             said = followed(rows_of(own, theirs), [each.written for each in chosen])
             batch = Batch(model, text, bucket, tick, own=said)
-            waiting += _followed(batch, line, chosen, sampling, ends, room)
+            waiting += _followed(batch, line, chosen, sampling, ends, room, stepped)
     return [_joined(sorted(each, key=lambda part: part.low)) for each in found]
 
 
@@ -157,6 +170,7 @@ def _followed(
     sampling: Sampling,
     ends: Callable[[_Leaf, int], _Leaf | None],
     room: int,
+    stepped: Callable[[], None],
 ) -> list[list[_Leaf]]:
     """Follow leaves of equal length to their ends; those that there is no room for, or whose class
     cannot go on from copies of its rows, are handed back, to be read anew."""
@@ -177,6 +191,7 @@ def _followed(
                 if child is not None:
                     parents.append(row)
                     children.append(child)
+        stepped()
         if len(children) > room:
             waiting.append(children[room:])
             del children[room:], parents[room:]

@@ -65,6 +65,7 @@ def map_texts(
             stopped=StopWatch(stops, text.decode) if stops else None,
             tick=tick,
             own=own,
+            told=lambda part, texts: emit("progress", {"part": part, "texts": texts}),
         )
         outputs = [
             {

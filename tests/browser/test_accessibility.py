@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
@@ -89,6 +89,22 @@ def others(page: Page) -> Iterator[str]:
     yield "Export, done"
 
 
+def mixtures(page: Page) -> Iterator[str]:
+    """Compare of a mixture: who said it, with the numbers of a token, and its ribbon."""
+    answer(page)
+    page.get_by_text("Who said it").click()
+    page.locator(".answers .text .who").first.wait_for()
+    text = page.locator(".answers .text").first
+    text.focus()
+    text.press("ArrowRight")
+    page.get_by_role("tooltip").filter(has_text="probability").wait_for()
+    yield "Compare, who said it"
+    page.get_by_role("button", name="Map", exact=True).click()
+    page.locator(".ribbon input").wait_for()
+    page.locator(".ribbon input").press("ArrowRight")
+    yield "Compare, ribbon"
+
+
 def wear(page: Page, scheme: Literal["light", "dark"]) -> None:
     """Change the theme as the system's settings would, until the page has followed."""
     page.emulate_media(color_scheme=scheme)
@@ -99,16 +115,32 @@ def wear(page: Page, scheme: Literal["light", "dark"]) -> None:
     )
 
 
-def test_nothing_serious_is_wrong(shipped: Served, chrome: Browser) -> None:
-    page = shipped.open(
-        chrome, "/?y=refusals&z=fluency&over=facts,refusals,fluency"
-    )  # a scene, and the pad
+def wrong(page: Page, *walks: Callable[[Page], Iterator[str]]) -> list[str]:
+    """What is serious in any state of the walks, in both themes."""
     found = []
-    for walk in (explore, others):
+    for walk in walks:
         for where in walk(page):
             for scheme, options in SCHEMES.items():
                 wear(page, scheme)
                 found += inspect(page, f"{where}, {scheme}", options)
+    return found
+
+
+def test_nothing_serious_is_wrong(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(
+        chrome, "/?y=refusals&z=fluency&over=facts,refusals,fluency"
+    )  # a scene, and the pad
+    found = wrong(page, explore, others)
+    assert not found, "\n".join(found)
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_nothing_serious_is_wrong_with_mixtures(shipped: Served, chrome: Browser) -> None:
+    columns = "proxy_tuning(helpful:0.5;harmless:0),dynamic_fusion(helpful:1;harmless:1),base"
+    page = shipped.open(chrome, f"/compare?points={columns}&objective=refusals")
+    page.get_by_text("worker ready").wait_for()
+    found = wrong(page, mixtures)
     assert not found, "\n".join(found)
     assert page.complaints == []
     page.context.close()

@@ -19,6 +19,7 @@ NAMES = ("facts", "loss")
         ({"done": 1, "total": 2}, 0.5),
         ({"done": 0, "total": 1, "objective": "loss", "rows": 5, "of_rows": 10}, 0.75),
         ({"done": 2, "total": 2}, 1.0),
+        ({"part": 0.25, "texts": 3}, 0.25),
         ({"done": 0, "total": 1, "objective": "gone", "rows": 1, "of_rows": 0}, 0.0),
     ],
 )
@@ -34,6 +35,8 @@ def test_words_say_where_a_job_stands() -> None:
     preparing = {"done": 1, "total": 4, "stage": "preparing pcb: 40 %"}
     assert words(Status("running", preparing)) == "1 of 4 done, preparing pcb: 40 %"
     assert words(Status("running", {"stage": "preparing pcb: 40 %"})) == "preparing pcb: 40 %"
+    mapping = {"part": 0.999, "texts": 1}
+    assert words(Status("running", mapping)) == "99 % done, 1 text so far"
     waiting = {"done": 3, "total": 4, "waiting": 1}
     said = "3 of 4 done, the rest is being measured by other processes"
     assert words(Status("running", waiting)) == said

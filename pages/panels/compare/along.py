@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from engine.recipe import Recipe
+from pages.panels.compare.kept import keep, kept
 from studio.compare import ribbon
 from studio.compare.comparing import title
 from studio.points.titles import name_of
@@ -40,35 +41,41 @@ def panel(
     places = [place for place, each in enumerate(found) if each]
     if not places:
         return
+    task = bench.task(job) or kept("map", "map", str(bench.study.path))
     st.subheader(
         "Along a slider", anchor=False,
         help="All answers of one column as one of its sliders moves, and the values at which they "
         "change: computed exactly, for methods that add up logits",
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom", key="along_line"):
+        shown = {} if task is None else task.handle.job.payload
         titles = [title(n, recipes[n], name_of(bench, recipes[n])) for n in places]
-        at = _choose("Column", titles)
+        asked_of = [recipes[n].as_dict() for n in places]
+        at = _choose("Column", titles, asked_of, shown.get("recipe"))
         sliders = found[places[at]]
         names = list(sliders)
-        slider = names[_choose("Slider", names)]
+        slider = names[_choose("Slider", names, names, shown.get("slider"))]
         if st.button("Map", key="map", disabled=bool(refused), help=refused or None):
             ends = sliders[slider]
             what = f"Mapping {slider}"
             st.session_state.pop("along_used", None)
-            bench.submit(what, "map", payload(recipes[places[at]], slider, ends), job)
+            asked = payload(recipes[places[at]], slider, ends)
+            task = bench.submit(what, "map", asked, job)
+            keep("map", task)
     if refused:
         st.text(refused)
-    task = bench.task(job)
     if task is not None:
         _show(bench, task)
     else:
         st.text("Press Map: the prompts above are answered for every value of the slider.")
 
 
-def _choose(label: str, options: Sequence[str]) -> int:
-    kept = st.session_state.get(f"along_{label}")
+def _choose(label: str, options: Sequence[str], values: Sequence[Any], shown: Any) -> int:
+    """Draw a selectbox, which begins with the value of the map that is shown."""
+    before = st.session_state.get(f"along_{label}")
+    first = values.index(shown) if shown in values else 0
     key = f"along:{label}:{hash(tuple(options))}"
-    at = anchored(key, options.index(kept) if kept in options else 0)
+    at = anchored(key, options.index(before) if before in options else first)
     chosen = st.selectbox(label, options, index=at, key=key, width=360)
     st.session_state[f"along_{label}"] = chosen
     return options.index(chosen)
@@ -80,7 +87,7 @@ def _show(bench: Workbench, task: Task) -> None:
 
     @st.fragment(key="along")
     def draw() -> None:
-        news.listen("along", lambda: task.status.state, LOOK_SECONDS)
+        news.listen("along", lambda: (task.status.state, task.status.progress), LOOK_SECONDS)
         status = task.status
         if st.session_state.pop("along_rerun", False) or (running and status.over):
             st.rerun()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,31 +21,9 @@ from ui.recipe import anchored
 LOOK_SECONDS = 0.12
 FIRST_TEXT_SECONDS = 0.3
 """How long the first drawing waits for a text: most are there sooner than the next look."""
-KEPT = 32
 NONE = "no differences marked"
 
 _answers = declare("answers", '<table class="answers"></table>')
-
-
-@st.cache_resource(show_spinner=False)
-def _kept() -> OrderedDict[str, Task]:
-    """Job id -> comparison, the latest of all sessions: a reloaded page finds its answers again."""
-    return OrderedDict()
-
-
-def keep(task: Task) -> None:
-    """Remember a comparison for a reload; the address holds its job's id."""
-    kept = _kept()
-    kept[task.handle.id] = task
-    while len(kept) > KEPT:
-        kept.popitem(last=False)
-    st.query_params["answers"] = task.handle.id
-
-
-def kept(study: str) -> Task | None:
-    """The comparison that the address names, where this server still has it."""
-    task = _kept().get(st.query_params.get("answers", ""))
-    return task if task is not None and task.handle.job.payload["study"] == study else None
 
 
 def result_of(task: Task) -> Mapping[str, Any] | None:

@@ -108,6 +108,17 @@ def test_it_is_what_decoding_gives(family, runs, prompts, case, sampling):
     assert compared >= 44
 
 
+@pytest.mark.parametrize("rows", [2, 1024])
+def test_it_tells_how_much_is_known(family, runs, prompts, rows):
+    """What is handed back to be read anew counts once."""
+    heard: list[tuple[float, int]] = []
+    options = {"rows": rows, "told": lambda *said: heard.append(said)}
+    found = mapped(family, runs, CASES[0], prompts[:3], **options)
+    parts = [part for part, _ in heard]
+    assert parts == sorted(parts) and 0.0 < parts[0] < 0.5
+    assert parts[-1] == pytest.approx(1.0) and heard[-1][1] >= sum(map(len, found))
+
+
 def test_a_fault_in_the_envelope_is_seen(family, runs, prompts, monkeypatch):
     """The line that is on top between two others is left out."""
     case = CASES[0]

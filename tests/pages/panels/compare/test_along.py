@@ -57,6 +57,22 @@ def test_the_prompts_of_the_answers_are_mapped(bench: Workbench) -> None:
     assert toy.HOSTILE not in texts(at)
 
 
+def test_a_reloaded_page_finds_its_map_again(bench: Workbench) -> None:
+    at = opened("proxy_tuning(helpful:1)", STEERED)
+    boxes = {each.label: each for each in at.selectbox}
+    boxes["Column"].select_index(1).run()
+    {each.label: each for each in at.selectbox}["Slider"].select_index(1).run()
+    before = ribbon(at := mapped(at, bench))
+    assert before["slider"] == "terse"
+    again = opened("proxy_tuning(helpful:1)", STEERED, map=at.query_params["map"])
+    assert ribbon(again) == before
+    chosen = {each.label: each.value for each in again.selectbox}
+    assert chosen["Slider"] == "terse" and chosen["Column"].startswith("B ·")
+    another = opened(STEERED, map=at.query_params["map"][:-1])
+    assert not [each for each in another.get("bidi_component") if "ribbon" in each.proto.json]
+    assert "Press Map" in texts(another)
+
+
 def test_a_map_that_fails_says_why(bench: Workbench) -> None:
     at = mapped(opened(f"proxy_tuning(helpful:{toy.REFUSED})"), bench)
     assert "There is no map." in [each.value for each in at.error]
