@@ -2,7 +2,8 @@
 
     study.yaml ──► Study ─┬─ FamilySpec   base, experts, target: paths only
                           ├─ Objective …  data + scorer + options + direction
-                          └─ ranges       method -> coefficient -> (low, high)
+                          ├─ ranges       method -> coefficient -> (low, high)
+                          └─ criteria     constraints, accepted trades, a utility
 
 Relative paths are relative to the file. Scorer options are every objective key that is not listed
 here; `engine.scoring` checks them against the scorer.
@@ -10,10 +11,10 @@ here; `engine.scoring` checks them against the scorer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.bands import plain
 from engine.errors import BadInput, bad, kind_of, unknown
@@ -21,6 +22,9 @@ from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
 from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options, data_place
 from engine.study_family import FAMILY_KEYS, RESERVED_NAMES, TOWERS, FamilySpec, wordings
 from engine.study_file import CHAT_KEYS, Reader, frozen, study_file
+
+if TYPE_CHECKING:
+    from engine.front.criteria import Criteria
 
 __all__ = [
     "Direction",
@@ -36,7 +40,8 @@ __all__ = [
 Direction = Literal["maximize", "minimize"]
 Split = Literal["explore", "report"]
 
-STUDY_KEYS = ("study", "family", "objectives", "ranges")
+CRITERIA_KEYS = ("constraints", "cone", "utility")
+STUDY_KEYS = ("study", "family", "objectives", "ranges", *CRITERIA_KEYS)
 OBJECTIVE_KEYS = (
     "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
     "report_fraction", "report_data", "temperature", "top_p", "top_k", "seed", *DATA_KEYS,
@@ -85,13 +90,18 @@ class Objective:
 
 @dataclass(frozen=True)
 class Study:
-    """A named, resumable study; identified by its file's resolved path."""
+    """A named, resumable study; identified by its file's resolved path.
+
+    Attributes:
+        criteria: constraints, accepted trades and utility; None without any.
+    """
 
     name: str
     path: Path
     family: FamilySpec
     objectives: tuple[Objective, ...]
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=FrozenDict)
+    criteria: Criteria | None = None
 
     def objective(self, name: str) -> Objective:
         for each in self.objectives:
@@ -215,6 +225,22 @@ class _StudyReader(Reader):
             found[method] = FrozenDict(kept)
         return found
 
+    def criteria(self, data: Mapping[str, Any], names: Sequence[str]) -> Criteria | None:
+        if all(data.get(key) is None for key in CRITERIA_KEYS):
+            return None
+        from engine.front.criteria import criteria  # needs libraries that a plain study does not
+
+        constraints, cone = (self.texts(data, key, key) for key in CRITERIA_KEYS[:2])
+        where = {"constraint": "constraints", "cone": "cone", "utility": "utility"}
+        try:
+            return criteria(
+                names, constraints, cone, data.get("utility"),
+                {key: f"{self.path}: {value}" for key, value in where.items()},
+            )  # fmt: skip
+        except BadInput as error:
+            self.problems.extend(error.problems)
+            return None
+
 
 def load_study(path: str | Path) -> Study:
     """Read a study file.
@@ -252,9 +278,10 @@ def study_of_document(data: Any, path: Path) -> Study:
             reader.problem(f"objective {each.name}", "two objectives have this name", "Rename one.")
         seen.add(each.name)
     ranges = reader.ranges(data.get("ranges"), family.names)
+    wanted = reader.criteria(data, [each.name for each in objectives])
     if reader.problems:
         raise BadInput(*reader.problems)
-    return Study(str(name), path, family, tuple(objectives), FrozenDict(ranges))
+    return Study(str(name), path, family, tuple(objectives), FrozenDict(ranges), wanted)
 
 
 def objective_of_document(data: Any, path: Path) -> Objective:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from engine.commands.session import Session
 from engine.errors import bad
 from engine.front.bounds import bounds_of
+from engine.front.criteria import NONE, Criteria, criteria
 from engine.front.csv_file import read_csv
 from engine.front.pareto import as_maximize
 from engine.front.preference import Range, frozen_ranges
@@ -28,12 +29,14 @@ from engine.scoring.intervals import with_intervals
 @contextlib.contextmanager
 def _opened(
     args: SimpleNamespace,
-) -> Iterator[tuple[Table, Mapping[str, Range] | None, Mapping[str, str]]]:
-    """The points asked for, and the frozen ranges and scorers where they are a study's."""
+) -> Iterator[tuple[Table, Mapping[str, Range] | None, Criteria]]:
+    """The points asked for, the frozen ranges where they are a study's, and what is
+    asked of a point beside weights and bounds: by the study and by the options."""
     if args.csv is not None:
         if args.study is not None:
             raise bad("front", "both a study and --csv were given", "Give exactly one.")
-        yield read_csv(args.csv, args.directions or (), args.objectives), None, {}
+        table = read_csv(args.csv, args.directions or (), args.objectives)
+        yield table, None, _criteria(args, table.names)
         return
     if args.study is None:
         raise bad("front", "neither a study nor --csv was given", "Give exactly one.")
@@ -43,7 +46,13 @@ def _opened(
     with Session(args) as session:
         session.tell_earlier()
         table, ranges = _measured(session)
-        yield table, ranges, session.scorers
+        asked = _criteria(args, table.names)
+        yield table, ranges, (session.study.criteria or NONE).joined(asked)
+
+
+def _criteria(args: SimpleNamespace, names: Sequence[str]) -> Criteria:
+    """What --constraint, --cone and --utility say."""
+    return criteria(names, args.constraint, args.cone, args.utility)
 
 
 def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
@@ -56,7 +65,8 @@ def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
 
     def document(row: int) -> dict[str, Any]:
         (point,) = session.points([ids[row]])
-        return point_document(point)
+        found = point_document(point)
+        return {**found, "scores": with_intervals(found["scores"], session.scorers)}
 
     ids = found.ids.tolist()
     failed = np.zeros(len(ids), dtype=bool)
@@ -64,7 +74,6 @@ def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
         failed = np.fromiter(map(found.errors.__contains__, ids), bool, len(ids))
     maximize = as_maximize(tuple(directions.values()))
     table = Table(tuple(directions), maximize, ids, found.table[0], failed, document)
-    table = table.select(session.args.objectives)
     models = session.singles
     singles = session.points([session.point_id(each) for each in models])
     alone = table_of(singles, directions).select(session.args.objectives)
@@ -73,8 +82,8 @@ def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
 
 def front(args: SimpleNamespace) -> dict[str, Any]:
     """The non-dominated points."""
-    with _opened(args) as (table, ranges, _):
-        return front_report(table, args.objectives, args.reference, ranges)
+    with _opened(args) as (table, ranges, asked):
+        return front_report(table, args.objectives, args.reference, ranges, asked)
 
 
 def _weights(given: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -91,11 +100,12 @@ def _weights(given: Iterable[tuple[str, float]]) -> dict[str, float]:
 def recommend(args: SimpleNamespace) -> dict[str, Any]:
     """The front point that serves a preference best."""
     weights = _weights(args.weight)
+    if weights and args.utility is not None:
+        raise bad("recommend", "both --weight and --utility were given", "Give one of them.")
     bounds = bounds_of(args.at_least, args.at_most)
-    with _opened(args) as (table, ranges, scorers):
-        document = recommend_report(table, weights, bounds, args.objectives, ranges)
-    point = document["point"]
-    return {
-        **document,
-        "point": {**point, "scores": with_intervals(point["scores"], scorers)},
-    }
+    with _opened(args) as (table, ranges, asked):
+        if weights:
+            asked = asked.without_utility()
+        elif asked.utility is None:
+            raise bad("recommend", "neither --weight nor --utility was given", "Give one.")
+        return recommend_report(table, weights, bounds, args.objectives, ranges, asked)

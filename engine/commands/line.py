@@ -205,7 +205,13 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         _option("--csv", "Table of points to use instead of a study.", type=Path, metavar="FILE"),
         _option("--directions", "max or min, one per objective.", type=names, metavar="NAMES"),
         objectives,
-    )
+        Several("--constraint", metavar="TEXT",
+                help="What a point must meet: 2*facts - refusals >= 0.5."),
+        Several("--cone", metavar="TEXT",
+                help="A trade that you accept: 1 facts for 0.4 refusals."),
+        _option("--utility", "What is to be large: facts - max(0, 0.3 - refusals).",
+                metavar="TEXT"),
+    )  # fmt: skip
     add(
         "front", "List the non-dominated points (the Pareto front).", *points,
         _option("--reference", "Reference point of the hypervolume, one value per objective.",
@@ -215,7 +221,7 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
     limit: dict[str, Any] = {"type": pair, "metavar": "name=value"}
     add(
         "recommend", "Recommend the point of the front that fits a preference best.", *points,
-        Several("--weight", required=True, help="Weight of each objective.", **limit),
+        Several("--weight", help="Weight of each objective.", **limit),
         Several("--at-least", help="Lower bound on an objective's mean.", **limit),
         Several("--at-most", help="Upper bound on an objective's mean.", **limit),
     )  # fmt: skip

@@ -114,7 +114,16 @@ def front(document: Document) -> str:
     lines = [
         f"front over {names}: {len(document['front'])} of {counted(document['points'], 'point')}"
     ]
-    lines += [f"  {each}" for each in document["front"]]
+    useful = document.get("utility", {})
+    lines += [
+        f"  {each}  utility {number(useful[each])}" if each in useful else f"  {each}"
+        for each in document["front"]
+    ]
+    if document.get("cone"):
+        lines.append(f"accepted: {', '.join(document['cone'])}")
+    if "excluded" in document:
+        asked = ", ".join(document["constraints"])
+        lines.append(f"{counted(document['excluded'], 'point')} set aside by {asked}")
     if not document["front"]:
         lines.append("No point has a score for each of them: evaluate or sweep first.")
     if document["hypervolume"] is not None:
@@ -128,10 +137,16 @@ def front(document: Document) -> str:
 
 
 def recommendation(document: Document) -> str:
-    """The recommended point and the bounds that nothing meets."""
+    """The recommended point, its utility, and the bounds and constraints that nothing meets."""
     chosen = document["point"]
     shown = point(chosen) if chosen.get("recipe") else str(chosen["id"])
     lines = [shown]
+    if "utility" in document:
+        value = document["utility"]
+        error = value["stderr"]
+        lines.append(
+            f"utility {number(value['mean'])}" + (f" ± {number(error, 2)}" if error else "")
+        )
     lines += [
         f"no point has {each['name']} {Unmet(**each).words} {number(each['bound'])}; "
         f"the closest has {number(each['closest'])}"

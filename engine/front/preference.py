@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import bad, unknown
 from engine.front.bounds import Bounds, Unmet, check_bounds, sides_of, unmet
+from engine.front.cone import front_under
+from engine.front.criteria import NONE, Criteria
 from engine.front.pareto import MARGIN, Bools, Floats, front_mask, to_minimize
 
 RHO = 1e-6
@@ -44,10 +46,12 @@ class Range:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Index of the recommended point among `values`, and the bounds that it does not meet."""
+    """Index of the recommended point among `values`, and what it does not meet: bounds first, then
+    constraints; its utility where that was asked for."""
 
     index: int
     unmet: tuple[Unmet, ...]
+    utility: float | None = None
 
 
 def ranges_of(names: Sequence[str], values: ArrayLike, maximize: ArrayLike) -> dict[str, Range]:
@@ -133,20 +137,30 @@ def nearest_to_bounds(
     values: ArrayLike,
     bounds: Bounds,
     ranges: Mapping[str, Range],
+    beside: Floats | None = None,
 ) -> NDArray[np.intp]:
     """Rows of `values` [n, m] that meet every bound; where none does, those of least violation,
     summed over the bounds, each in units of its objective's range.
+
+    Args:
+        beside: float64 [n], by how much each row violates what else is asked of it.
 
     Raises:
         BadInput: a bound on an unknown objective, or one that is not finite.
     """
     check_bounds(names, bounds)
     points = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
-    violation = np.zeros(len(points))
+    violation = np.zeros(len(points)) if beside is None else beside.copy()
     for name, side in sides_of(bounds):
         spread = abs(ranges[name].nadir - ranges[name].ideal) or 1.0
         violation += side.violation(points[:, names.index(name)]) / spread
     least = violation.min(initial=np.inf)
+    if len(points) and math.isinf(least):
+        raise bad(
+            "constraint",
+            "no point of the front has a score for each objective that it names",
+            "Evaluate the missing ones first.",
+        )
     return np.flatnonzero(violation <= (least + TIE if least else 0.0))
 
 
@@ -161,6 +175,39 @@ def choose(scaled: Floats, weights: Floats, candidates: NDArray[np.intp]) -> int
     return int(candidates[total <= total.min() + TIE][0])
 
 
+def spreads_of(
+    names: Sequence[str], values: ArrayLike, ranges: Mapping[str, Range]
+) -> dict[str, float]:
+    """What a violation counts in, for each objective: its range, else what `values` [n, m] span,
+    NaN passed over; 1 where that is nothing."""
+    points = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
+    found = {}
+    for name, column in zip(names, points.T, strict=True):
+        known = column[np.isfinite(column)]
+        own = float(np.ptp(known)) if len(known) else 0.0
+        each = ranges.get(name)
+        found[name] = (own if each is None else abs(each.nadir - each.ideal)) or 1.0
+    return found
+
+
+def most_useful(
+    criteria: Criteria, names: Sequence[str], values: ArrayLike, candidates: NDArray[np.intp]
+) -> int:
+    """The candidate, a row of `values` [n, m], of largest utility; the earlier one among equals.
+
+    Raises:
+        BadInput: it has no value at any of them.
+    """
+    assert criteria.utility is not None
+    points = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
+    found = criteria.utility.at(names, points[candidates])
+    if np.isnan(found).all():
+        what = f"{criteria.utility.text!r} has no value at any point that is left"
+        fix = "It may divide by 0, take a logarithm of 0, or need a score that is missing."
+        raise bad("utility", what, fix)
+    return int(candidates[int(np.nanargmax(found))])
+
+
 def recommend(
     names: Sequence[str],
     values: ArrayLike,
@@ -168,30 +215,47 @@ def recommend(
     weights: Mapping[str, float],
     bounds: Bounds | None = None,
     ranges: Mapping[str, Range] | None = None,
+    criteria: Criteria = NONE,
+    whole: tuple[Sequence[str], ArrayLike] | None = None,
 ) -> Recommendation:
-    """The point of the front that suits the weights best among those that meet every bound.
+    """The point of the front that suits the weights best, or has the largest utility, among those
+    that meet every bound and constraint.
 
     Ties go to the smaller weighted sum, then to the earlier point. Where no point of the front
-    meets every bound, the one of least violation is taken (summed over the bounds, each in units of
-    its objective's range), and the bounds it misses are returned with its value: bounds moved there
-    would be met.
+    meets all of them, the one of least violation is taken (summed, each in units of its objective's
+    range), and what it misses is returned with its value: moved there it would be met. Accepted
+    trades leave fewer points on the front; they do not change the ranges.
 
     Args:
         values: float64 [n ≥ 1, m], finite.
+        weights: not looked at where the criteria have a utility.
         ranges: frozen ranges; by default those of the front.
+        whole: the objectives, and [n, ·] their values, NaN for a missing one, that constraints and
+            utility may name; by default `names` and `values`.
 
     Raises:
-        BadInput: weights or bounds that cannot be used.
+        BadInput: weights, bounds or criteria that cannot be used.
     """
     flip = np.asarray(maximize, dtype=bool)
     points = np.asarray(values, dtype=np.float64).reshape(-1, len(flip))
-    bounds, scaled_weights = bounds or {}, scale_weights(names, weights)
-    front = np.flatnonzero(front_mask(points, flip))
+    bounds = bounds or {}
+    scaled_weights = None if criteria.utility else scale_weights(names, weights)
+    mask = front_mask(points, flip)
+    ranges = ranges if ranges is not None else ranges_of(names, points[mask], flip)
+    front = np.flatnonzero(mask)
+    front = front[front_under(names, points[front], flip, criteria.trades)]
     members = points[front]
-    ranges = ranges if ranges is not None else ranges_of(names, members, flip)
-    scaled = terms(names, members, flip, ranges)
+    known, every = whole if whole is not None else (names, points)
+    rows = np.asarray(every, dtype=np.float64).reshape(-1, len(known))[front]
 
-    candidates = nearest_to_bounds(names, members, bounds, ranges)
-    chosen = choose(scaled, scaled_weights, candidates)
-    missed = unmet(names, members[chosen], bounds)
-    return Recommendation(int(front[chosen]), missed)
+    beside = criteria.violation(known, rows, spreads_of(known, rows, ranges))
+    candidates = nearest_to_bounds(names, members, bounds, ranges, beside)
+    utility = None
+    if scaled_weights is None:
+        chosen = most_useful(criteria, known, rows, candidates)
+        assert criteria.utility is not None
+        utility = float(criteria.utility.at(known, rows[chosen])[0])
+    else:
+        chosen = choose(terms(names, members, flip, ranges), scaled_weights, candidates)
+    missed = (*unmet(names, members[chosen], bounds), *criteria.unmet(known, rows[chosen]))
+    return Recommendation(int(front[chosen]), missed, utility)

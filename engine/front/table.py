@@ -6,6 +6,7 @@ points of a study ──► Table ┴──► front_report, recommend_report �
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +16,9 @@ import numpy as np
 from engine.counted import counted
 from engine.errors import bad, unknown
 from engine.front.bounds import Bounds
+from engine.front.cone import ordered
+from engine.front.criteria import NONE, Criteria
+from engine.front.expression import Expression
 from engine.front.pareto import (
     Bools,
     Floats,
@@ -24,6 +28,9 @@ from engine.front.pareto import (
     reference_point,
 )
 from engine.front.preference import Range, recommend
+
+SURE = 1.96
+"""Standard errors on either side of a mean in its 95 % interval."""
 
 
 class ScoredPoint(Protocol):
@@ -119,18 +126,21 @@ def front_report(
     objectives: Sequence[str] | None = None,
     reference: Sequence[float] | None = None,
     ranges: Mapping[str, Range] | None = None,
+    criteria: Criteria = NONE,
 ) -> dict[str, Any]:
     """The document of the command `front`.
 
     Args:
         objectives: those of the front; default all.
+        criteria: points that miss a constraint are set aside, accepted trades decide what is
+            better, and the front comes in the order of its utility.
         reference: of the hypervolume, one value per objective; default that of `ranges`, else
             `pareto.reference_point` of the front. Without a complete point there is none.
 
     Raises:
         BadInput: an unknown objective, a reference of another length or not finite.
     """
-    table = table.select(objectives)
+    whole, table = table, table.select(objectives)
     if reference is not None and len(reference) != len(table.names):
         raise bad(
             "reference",
@@ -140,27 +150,46 @@ def front_report(
     if reference is not None and not np.isfinite(reference).all():
         raise bad("reference", "a value is not finite", "Give numbers.")
     kept = np.flatnonzero(table.complete)
+    ones = {name: 1.0 for name in whole.names}
+    met = criteria.violation(whole.names, whole.values[kept], ones) == 0.0
+    excluded, kept = int((~met).sum()), kept[met]
     values = table.values[kept]
-    order = ranks(values, table.maximize)
+    better = ordered(table.names, values, table.maximize, criteria.trades)
+    order = ranks(better, np.zeros(better.shape[1], dtype=bool))
     mask = order == 1
     corner: Floats | None = None
     if reference is not None:
         corner = np.asarray(reference, dtype=np.float64)
     elif ranges is not None:
         corner = np.array([ranges[name].reference for name in table.names])
-    elif len(kept):
+    elif mask.any():
         corner = reference_point(values[mask], table.maximize)
     volume = None if corner is None else hypervolume(values[mask], table.maximize, corner)
     ids = [table.ids[row] for row in kept.tolist()]
+    more: dict[str, Any] = {}
+    members = np.flatnonzero(mask)
+    if criteria.constraints:
+        more |= {"constraints": list(map(str, criteria.constraints)), "excluded": excluded}
+    if criteria.trades:
+        more["cone"] = list(map(str, criteria.trades))
+    if criteria.utility is not None:
+        useful = criteria.utility.at(whole.names, whole.values[kept[members]])
+        best = np.argsort(-useful, kind="stable")
+        members = members[best]
+        more["utility"] = {
+            ids[row]: None if math.isnan(value) else value
+            for row, value in zip(members.tolist(), useful[best].tolist(), strict=True)
+        }
     return {
         "objectives": list(table.names),
-        "front": [ids[row] for row in np.flatnonzero(mask).tolist()],
+        "front": [ids[row] for row in members.tolist()],
         "ranks": dict(zip(ids, order.tolist(), strict=True)),
         "hypervolume": volume,
         "reference": None if corner is None else corner.tolist(),
         "points": len(table.ids),
         "failed": int((table.failed & ~table.complete).sum()),
         "incomplete": int((~table.failed & ~table.complete).sum()),
+        **more,
     }
 
 
@@ -170,14 +199,16 @@ def recommend_report(
     bounds: Bounds | None = None,
     objectives: Sequence[str] | None = None,
     ranges: Mapping[str, Range] | None = None,
+    criteria: Criteria = NONE,
 ) -> dict[str, Any]:
-    """The document of the command `recommend`.
+    """The document of the command `recommend`; with a utility its value at the point, and its
+    standard error to first order, the objectives' errors independent.
 
     Raises:
-        BadInput: no point has a score for every objective, or weights and bounds that cannot be
-            used.
+        BadInput: no point has a score for every objective, or weights, bounds and criteria that
+            cannot be used.
     """
-    table = table.select(objectives)
+    whole, table = table, table.select(objectives)
     kept = np.flatnonzero(table.complete)
     if not len(kept):
         raise bad(
@@ -186,11 +217,38 @@ def recommend_report(
             f" {', '.join(table.names)}",
             "Evaluate some points first, or select fewer objectives.",
         )
-    found = recommend(table.names, table.values[kept], table.maximize, weights, bounds, ranges)
+    found = recommend(
+        table.names, table.values[kept], table.maximize, weights, bounds, ranges, criteria,
+        (whole.names, whole.values[kept]),
+    )  # fmt: skip
+    row = int(kept[found.index])
+    point = dict(table.document(row))
+    more: dict[str, Any] = {}
+    if criteria.utility is not None:
+        error = _utility_error(criteria.utility, whole, row, point["scores"])
+        more["utility"] = {"mean": found.utility, "stderr": error}
     return {
-        "point": dict(table.document(int(kept[found.index]))),
+        "point": point,
         "unmet": [
             {"name": each.name, "bound": each.bound, "closest": each.closest}
             for each in found.unmet
         ],
+        **more,
     }
+
+
+def _utility_error(
+    utility: Expression, table: Table, row: int, scores: Mapping[str, Mapping[str, Any]]
+) -> float | None:
+    """Standard error of a utility at a row of the table; None where a score has none."""
+    slope = utility.slopes(table.names, table.values[row])[1][0]
+    parts = []
+    for name in utility.names:
+        error, low, high = (scores[name].get(key) for key in ("stderr", "low", "high"))
+        if error is None:
+            return None
+        if error == 0 and low is not None and high is not None:  # a proportion of 0 or 1
+            error = (high - low) / (2 * SURE)
+        parts.append(float(slope[table.names.index(name)]) * float(error))
+    found = math.hypot(*parts)
+    return found if math.isfinite(found) else None

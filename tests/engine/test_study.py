@@ -301,3 +301,34 @@ def test_a_name_may_have_spaces_and_letters_of_any_script(tmp_path: Path, name: 
 )  # fmt: skip
 def test_why_a_name_cannot_be_is_said(name: object, why: str) -> None:
     assert why in name_problem(name, ("base", "target"))
+
+
+def test_what_is_asked_of_points_is_read(tmp_path: Path) -> None:
+    assert load_study(write(tmp_path, GOOD)).criteria is None
+    asked = {
+        "constraints": ["2*facts - size >= 0.5", "size <= 3"],
+        "cone": ["1 facts for 2 size"],
+        "utility": "facts / size",
+    }
+    found = load_study(write(tmp_path, {**GOOD, **asked})).criteria
+    assert found is not None and found.utility is not None and found.utility.text == "facts / size"
+    assert [str(each) for each in found.constraints] == asked["constraints"]
+    assert [str(each) for each in found.trades] == asked["cone"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("constraints", ["facts*size >= 1"], "not linear"),
+        ("constraints", ["fact >= 1"], "facts"),
+        ("constraints", 3, "list of strings"),
+        ("cone", ["facts to size"], "no trade"),
+        ("utility", "open('x')", "open"),
+        ("utility", 3, "no expression"),
+    ],
+)
+def test_what_cannot_be_asked_of_points_is_named(
+    tmp_path: Path, key: str, value: Any, said: str
+) -> None:
+    error = refusal(tmp_path, changed(key, value=value))
+    assert said in str(error) and f": {key}" in str(error)
