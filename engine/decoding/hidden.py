@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from engine.decoding.inputs import embedded
 from engine.decoding.projection import float32_logits
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ def kept_of(module: PreTrainedModel, heard: list[Tensor], logits: Tensor) -> Ten
         return last.clone()
     assert hidden is not None
     return hidden.clone()
+
+
+def kept_bytes(module: PreTrainedModel) -> int:
+    """Bytes that are kept of a module at one place, at most."""
+    head = module.get_output_embeddings()
+    rows = embedded(module) * 4
+    width = getattr(head, "in_features", None)
+    return rows if width is None else min(rows, int(width) * module.dtype.itemsize)
 
 
 def logits_of(module: PreTrainedModel, kept: Tensor) -> Tensor:

@@ -67,6 +67,15 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Of a text the tokens that a run has, and the place of the first of them in that."""
+
+    tokens: range
+    run: Run
+    place: int
+
+
+@dataclass(frozen=True)
 class Read:
     """A module's memory of a batch of prompts.
 
@@ -125,6 +134,35 @@ class Prefixes:
         """The run that begins there."""
         before, key = anchor
         return self._roots.get(key) if before is None else before.after.get(key)
+
+    def along(self, anchor: Anchor, tokens: Sequence[int]) -> tuple[list[Stretch], Anchor, int]:
+        """What is kept of a text that begins at an anchor.
+
+        Returns:
+            its stretches; where it goes on behind them; and how many tokens they hold.
+        """
+        found: list[Stretch] = []
+        done = 0
+        while done < len(tokens):
+            run, place = self._entered(anchor)
+            if run is None:
+                break
+            first, start, inside = done, place, True
+            while inside and done < len(tokens):
+                anchor = run, (place, tokens[done])
+                inside = tokens[done] == run.tokens[place] and place + 1 < len(run.tokens)
+                done, place = done + 1, place + 1
+            found.append(Stretch(range(first, done), run, start))
+        return found, anchor, done
+
+    def _entered(self, anchor: Anchor) -> tuple[Run | None, int]:
+        """The run that a text is in behind an anchor, if one is kept, and the place in it."""
+        before, key = anchor
+        if before is not None:
+            place, token = key
+            if token == before.tokens[place] and place + 1 < len(before.tokens):
+                return before, place + 1
+        return self.at(anchor), 0
 
     def add(self, anchor: Anchor, tokens: Sequence[int], kept: tuple[Tensor, ...]) -> Run | None:
         """Keep a run, unless there is one at this place or the one before it is gone: None then."""

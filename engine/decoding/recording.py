@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.decoding.batch import Batch
 from engine.decoding.inputs import Fused, Own, Prompts, readings
-from engine.decoding.prefixes import LARGEST, Anchor, Prefixes, Run
+from engine.decoding.prefixes import LARGEST, Anchor, Prefixes, Stretch
 
 
 def begin(batch: Batch, prefixes: Prefixes) -> list[Tensor]:
@@ -133,14 +133,30 @@ class Recorder:
         if not self._steps:
             return
         whole = [torch.cat([each[place] for each in self._steps]) for place in self._order]
-        runs: list[Run | None] = []
+        trails: list[list[Stretch]] = []
         for anchor, tokens, places in zip(self._anchors, self._tokens, self._places, strict=True):
             if isinstance(anchor, _Parted):
-                before = runs[anchor.slot]
-                if before is None:
-                    runs.append(None)
+                found = behind(trails[anchor.slot], *anchor.key)
+                if found is None:
+                    trails.append([])
                     continue
-                anchor = before, anchor.key
-            rows = torch.tensor(places, device=whole[0].device)
+                anchor = found
+            trail, anchor, there = self._prefixes.along(anchor, tokens)
+            trails.append(trail)
+            if trail:
+                self._prefixes.touch(trail[-1].run)
+            if there == len(tokens):
+                continue
+            rows = torch.tensor(places[there:], device=whole[0].device)
             kept = tuple(each.index_select(0, rows) for each in whole)
-            runs.append(self._prefixes.add(anchor, tokens, kept))
+            run = self._prefixes.add(anchor, tokens[there:], kept)
+            if run is not None:
+                trail.append(Stretch(range(there, len(tokens)), run, 0))
+
+
+def behind(trail: Sequence[Stretch], number: int, token: int) -> Anchor | None:
+    """Where a text goes on that has this token in place of another text's; None if that is gone."""
+    for each in trail:
+        if number in each.tokens:
+            return each.run, (each.place + number - each.tokens.start, token)
+    return None

@@ -6,7 +6,8 @@
 
 A recipe is asked for when its turn has come, so a job holds one at a time; where recipes take
 milliseconds it holds as many as fit into `HOLD_SECONDS`, since a question costs some too, and lets
-go of those that do not fit after all. What others measure is asked for again together with what
+go of those that do not fit after all. Those that are prepared together it holds until each is
+measured. What others measure is asked for again together with what
 comes next, and once nothing else is left every `POLL_SECONDS`; should its owner die, it is granted
 here.
 """
@@ -15,8 +16,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Protocol
 
 from engine.decoding.inputs import Tick
 from engine.errors import Cancelled
@@ -99,6 +101,16 @@ class Turn:
         self._hold.left -= self.left
 
 
+class Together(Protocol):
+    """What prepares recipes together that are granted at once: `engine.jobs.ahead.Ahead`."""
+
+    def count(self, keys: Sequence[int], seconds: float) -> int:
+        """How many of the next recipes to ask for at once; 1 leaves it to how long they take."""
+
+    def begin(self, turns: Sequence[Turn]) -> int:
+        """Called before the first of them; how many are prepared, and stay held until measured."""
+
+
 class Turns:
     """The recipes of a job in the order in which they can be measured. Iterate once.
 
@@ -107,6 +119,7 @@ class Turns:
         elsewhere: called with the place of a recipe that is complete, and in part or whole
             because another process measured it.
         waiting: called when nothing is left but what other processes measure now.
+        together: prepares several.
     """
 
     def __init__(
@@ -116,6 +129,7 @@ class Turns:
         tick: Tick,
         elsewhere: Callable[[int], None] = lambda key: None,
         waiting: Callable[[], None] = lambda: None,
+        together: Together | None = None,
     ) -> None:
         self._missing = {key: set(ids) for key, ids in missing.items() if ids}
         self._fresh = dict.fromkeys(self._missing)
@@ -126,6 +140,7 @@ class Turns:
         self._tick = tick
         self._elsewhere = elsewhere
         self._waiting = waiting
+        self._together = together
 
     def __iter__(self) -> Iterator[Turn]:
         while self._missing:
@@ -133,12 +148,15 @@ class Turns:
             before = len(self._missing), len(self._fresh)
             hold, turns = self._ask()
             start = time.monotonic()
+            ready = self._together.begin(turns) if self._together is not None else 0
             for done, turn in enumerate(turns, 1):
+                if hold.lost:
+                    break
                 yield turn
                 self._after(turn)
                 spent = time.monotonic() - start
                 self._seconds = spent / done
-                if hold.lost or spent > HOLD_SECONDS:
+                if hold.lost or (done >= ready and (ready or spent > HOLD_SECONDS)):
                     break  # what is left of them is asked for again
             if not turns and before == (len(self._missing), len(self._fresh)):
                 self._waiting()
@@ -152,6 +170,9 @@ class Turns:
     def _ask(self) -> tuple[Hold, list[Turn]]:
         """What is granted, if anything is."""
         many = max(1, min(MOST, int(HOLD_SECONDS / max(self._seconds, 1e-9))))
+        if self._together is not None:
+            several = self._together.count(list(islice(self._fresh, MOST)), self._seconds)
+            many = several if several > 1 else many
         later = list(islice(self._later, WINDOW))
         fresh = list(islice(self._fresh, max(WINDOW, many)))
         groups = [*([key] for key in later), fresh[:many], *([key] for key in fresh[many:])]

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
 from cache.blobs import Blobs
@@ -126,9 +127,18 @@ class Evaluation:
         return [each for each in ids if each not in self.have]
 
     def rows(
-        self, recipe: Recipe, progress: Progress, tick: Tick, only: Collection[str]
+        self,
+        recipe: Recipe,
+        progress: Progress,
+        tick: Tick,
+        only: Collection[str],
+        before: Mapping[str, float] = MappingProxyType({}),
     ) -> Iterator[dict[str, Any]]:
-        """A score row for each id in `only`, as soon as it is there."""
+        """A score row for each id in `only`, as soon as it is there.
+
+        Args:
+            before: objective -> seconds that were spent for it before.
+        """
         point = self.point(recipe)
         found = self.ids(recipe)
         missing = [each for name, each in reversed(found.items()) if name in only]
@@ -147,6 +157,7 @@ class Evaluation:
             kept=Kept(composer.prefixes),
         ):
             lost, parked = self.opened.parked_seconds - parked, self.opened.parked_seconds
+            lost -= before.get(objective.name, 0.0)
             yield self._row(recipe, point, objective, score, metadata, lost)
 
     def ids(self, recipe: Recipe) -> dict[str, Objective]:

@@ -2,6 +2,7 @@
 whoever else wants it.
 
     logit space, given texts ── all at once ──► rows         (engine.jobs.together)
+    logit space, own texts ── written together, then each in its turn  (engine.jobs.ahead)
     recipe ── turn ── compose ── evaluate ──► row ──► emit, as soon as it is there
                  │        └─ fails ──► failure row, and the next recipe
                  └─ another process measured it ──► "there", which counts as done
@@ -14,6 +15,7 @@ from typing import Any
 
 from engine.decoding.inputs import Tick
 from engine.errors import BadInput, Cancelled, bad
+from engine.jobs.ahead import Ahead
 from engine.jobs.claiming import TakenOver, Turn, Turns
 from engine.jobs.evaluating import Evaluation, Progress, checked_objectives, reason, split_of
 from engine.jobs.models import Models, recipe_of, study_of
@@ -107,23 +109,26 @@ class Recipes:
             index: set(self._evaluation.missing(recipe)) for index, recipe in self._resolved.items()
         }
         measure_together(self._evaluation, self._resolved, missing, self.total, emit, tick)
+        ahead = Ahead(self._evaluation, self._resolved, tell)
         turns = Turns(
             missing,
             emit,
             tick,
             elsewhere,
             lambda: tell(waiting=turns.left),
+            ahead,
         )
         tell()
         for turn in turns:
             tell(index=turn.key)
-            self._measure(turn, Progress(emit, self.total - turns.left, self.total, turn.key))
+            progress = Progress(emit, self.total - turns.left, self.total, turn.key)
+            self._measure(turn, progress, ahead.seconds(turn.key))
         emit("progress", {"done": self.total, "total": self.total})
 
-    def _measure(self, turn: Turn, progress: Progress) -> None:
+    def _measure(self, turn: Turn, progress: Progress, before: Mapping[str, float]) -> None:
         recipe = self._resolved[turn.key]
         try:
-            for row in self._evaluation.rows(recipe, progress, turn.tick, turn.granted):
+            for row in self._evaluation.rows(recipe, progress, turn.tick, turn.granted, before):
                 progress.emit("result", {"row": row})
                 turn.measured(row["id"])
         except TakenOver:

@@ -14,14 +14,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from engine.decoding.divergence import kl_to
 from engine.decoding.inputs import CANONICAL, Bucket, Tick, columns_of, no_tick, rows_of
 from engine.decoding.loop import Kept, generate
 from engine.decoding.memory import within_memory
-from engine.decoding.sampling import GREEDY, Sampling
 from engine.decoding.soundness import Unsound, check_every, check_sound
 from engine.decoding.teacher_forced import log_probs
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common
@@ -35,7 +33,8 @@ from engine.scoring.progress import Meter, ProgressNote, RowsWritten
 from engine.scoring.registry import Scorer
 from engine.scoring.sampled import observed_samples
 from engine.scoring.scores import Score, summarise, unmeasured
-from engine.scoring.stops import StopWatch, answer_in, cut
+from engine.scoring.settings import settings_of
+from engine.scoring.stops import answer_in, cut
 from engine.study import Objective, Split
 
 __all__ = ["Metadata", "ProgressNote", "evaluate"]
@@ -81,26 +80,16 @@ class _Run:
             self.meter.at(done)
 
     def generate(self, task: Task) -> Generated:
-        each, text = task.objective, self.model.text
-        sampling = GREEDY
-        if each.temperature > 0.0:
-            sampling = Sampling(each.temperature, each.top_p, each.top_k, each.seed)
-        prompts = (task.prompts, *task.own.items())
-        key = (prompts, each.max_new_tokens, each.stop, each.answer_after, sampling)
-        if key in self.generations:
-            return self.generations[key]
+        each, found = task.objective, settings_of(task, self.model.text)
+        if found.key in self.generations:
+            return self.generations[found.key]
         start = time.perf_counter()
-        decode = partial(text.decode, marker=each.answer_after)
-        watch = StopWatch(each.stop, decode, each.answer_after) if each.stop else None
         longest, sizes = columns_of(self.model, task.prompts, task.own)
         batches = self.bucket.batches([size + each.max_new_tokens for size in longest], sizes)
         generations = generate(
             self.model,
             task.prompts,
-            max_new_tokens=each.max_new_tokens,
-            end_ids=text.end_ids,
-            sampling=sampling,
-            stopped=watch,
+            **found.arguments,
             bucket=self.bucket,
             tick=self.tick,
             on_tokens=RowsWritten(self.meter, batches),
@@ -108,15 +97,15 @@ class _Run:
             kept=self.kept,
         )
         texts = [
-            cut(decode(found.token_ids), each.stop, each.answer_after) for found in generations
+            cut(found.decode(one.token_ids), each.stop, each.answer_after) for one in generations
         ]
         said = spoken(generations, self.model)
         for read in (task.prompts, *task.own.values()):
             self.watch_all(fed(zip(read, said, strict=True)))
-        tokens = sum(len(found.token_ids) + (found.ended == "end") for found in generations)
+        tokens = sum(len(one.token_ids) + (one.ended == "end") for one in generations)
         seconds = time.perf_counter() - start
-        self.generations[key] = Generated(generations, texts, tokens, seconds)
-        return self.generations[key]
+        self.generations[found.key] = Generated(generations, texts, tokens, seconds)
+        return self.generations[found.key]
 
     def text(self, task: Task) -> Observed:
         found = self.generate(task)

@@ -26,21 +26,31 @@ class Pace:
         self._measured: dict[str, tuple[int, float]] = {}
         self._last, self._running = now, False
         self._done, self._open = 0, 0.0
+        self._ahead, self._ready = 0.0, 0
         self.active = 0.0
         """Seconds that the job has had the device."""
 
-    def saw(self, state: str, done: int, now: float) -> None:
-        """Look at the job: its state (`executor.JobState`) and how many recipes are done."""
+    def saw(self, state: str, done: int, now: float, ahead: int = 0) -> None:
+        """Look at the job: its state (`executor.JobState`) and how many recipes are done.
+
+        Args:
+            ahead: recipes that it works on together now, before each is measured.
+        """
         running = state == "running"
         if self._running:
             spent = now - self._last
             self.active += spent
-            self._open += spent
+            if ahead:
+                self._ahead, self._ready = self._ahead + spent, ahead
+            else:
+                self._open += spent
         self._last, self._running = now, running
         finished = self._methods[self._done : done]
         for method in finished:  # several between two looks: each an equal part
             count, seconds = self._measured.get(method, (0, 0.0))
-            self._measured[method] = (count + 1, seconds + self._open / len(finished))
+            part = self._ahead / self._ready if self._ready else 0.0
+            self._ahead, self._ready = self._ahead - part, max(0, self._ready - 1)
+            self._measured[method] = (count + 1, seconds + part + self._open / len(finished))
         if finished:
             self._done, self._open = done, 0.0
 
@@ -58,7 +68,12 @@ class Pace:
         if any(method not in points for method in waiting):
             return None
         whole = sum(points[method] * count for method, count in Counter(waiting).items())
-        return whole - min(self._open, points[waiting[0]]) if waiting else 0.0
+        if not waiting:
+            return 0.0
+        ready = sum(points[method] for method in waiting[: self._ready])
+        return whole - max(
+            min(self._open, points[waiting[0]]), min(self._ahead + self._open, ready)
+        )
 
 
 def duration(seconds: float) -> str:

@@ -244,9 +244,9 @@ def advance(bench: Workbench) -> None:
 
 def _look(sweep: Sweep, run: Run) -> bool:
     """Whether the job is over; keeps its pace."""
-    status = run.task.status
-    before = run.pace.active
-    run.pace.saw(status.state, int(status.progress.get("done", 0)), time.monotonic())
+    status, before = run.task.status, run.pace.active
+    done, ahead = (int(status.progress.get(name, 0)) for name in ("done", "ahead"))
+    run.pace.saw(status.state, done, time.monotonic(), ahead)
     sweep.seconds += run.pace.active - before
     return status.over
 

@@ -33,6 +33,23 @@ def test_several_points_between_two_looks_share_the_time() -> None:
     assert pace.points == {"a": 3.0, "b": 3.0} and pace.left == 3.0
 
 
+def test_time_spent_on_several_before_their_turn_is_shared_by_them() -> None:
+    pace = Pace(["a"] * 6, {}, 0.0)
+    pace.saw("running", 0, 0.0)
+    pace.saw("running", 1, 3.0)
+    assert pace.left == 15.0
+    pace.saw("running", 1, 5.0, ahead=4)
+    assert pace.left == 13.0
+    pace.saw("running", 1, 7.0, ahead=4)
+    pace.saw("running", 2, 8.0)
+    assert pace.points == {"a": pytest.approx((3.0 + 1.0 + 1.0) / 2)}
+    pace.saw("running", 5, 11.0)
+    assert pace.points == {"a": pytest.approx((3.0 + 4.0 + 4.0) / 5)}
+    assert pace.left == pytest.approx(2.2)
+    pace.saw("running", 6, 14.0)
+    assert pace.points == {"a": pytest.approx(14.0 / 6)}
+
+
 def test_time_while_parked_or_waiting_does_not_count() -> None:
     pace = Pace(["a", "a"], {}, 0.0)
     pace.saw("queued", 0, 50.0)
