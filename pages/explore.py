@@ -157,13 +157,20 @@ def offer_surface(measured: Measured, recipe: Recipe) -> None:
     filling.take(bench, filled)
     task = bench.task(filled)
     running = task is not None and not task.status.over
+    others = ", ".join(each for each in bench.objective_names if each not in names)
     if not filling.is_filled(bench, measured, recipe) or running:
+        left = f". They get no score on {others}" if others else ""
         st.button(
             f"Measure the surface: about {filling.count(recipe)} points", key="fill",
             width="stretch", disabled=running, on_click=fill,
             help=f"On {', '.join(names)}: these texts are given, so the models run once for all "
-            "points, in about the time of one evaluation",
+            f"points, in about the time of one evaluation{left}",
         )  # fmt: skip
+    elif others:
+        st.text(
+            f"The surface is measured on {', '.join(names)} alone: its points are not on charts "
+            f"of {others}, until you evaluate them."
+        )
     for name, row in filling.best_of(bench, measured, recipe).items():
         st.button(
             f"Load the best for {name}", key=f"best:{name}", width="stretch",

@@ -110,7 +110,8 @@ def show_lacking() -> None:
     task = bench.task(measuring)
     if bench.opened is not None and every and (task is None or task.status.over):
         many = len(every)
-        st.text(f"{counted(many, 'point lacks', 'points lack')} a score on some objective.")
+        said = ", ".join(adding.lacked(measured, every))
+        st.text(f"{counted(many, 'point lacks', 'points lack')} a score: on {said}.")
         asked = None
         with st.container(horizontal=True):
             few = "one" if len(front) == 1 else str(len(front))

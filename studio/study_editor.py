@@ -180,6 +180,12 @@ def lacking(measured: Measured, *, singles: bool = True) -> list[int]:
     return [row for row in rows if singles or not measured.singles[row]]
 
 
+def lacked(measured: Measured, rows: Sequence[int]) -> list[str]:
+    """The objectives on which any of these points has no score."""
+    there = np.isfinite(measured.mean[list(rows)])
+    return [name for name, each in zip(measured.names, there.T, strict=True) if not each.all()]
+
+
 def on_front(measured: Measured, axes: tuple[Axis, ...], rows: list[int]) -> list[int]:
     """Those of some rows that are on the front over the objectives that every point has."""
     if not rows:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from studio.charts.marks import FRONT, MEASURED, TEXT, shortened
+from studio.charts.optima import NAME as OPTIMUM
 from studio.charts.surface import SCALE
 from studio.points.view import Axis, Measured
 
@@ -96,7 +97,7 @@ def _coloured(
     trace: dict[str, Any], measured: Measured, by: Colouring, low: float, high: float
 ) -> dict[str, Any]:
     ids: Sequence[Any] = trace.get("customdata") or ()
-    if not ids or "marker" not in trace:
+    if not ids or "marker" not in trace or trace.get("name") == OPTIMUM:
         return trace
     rows = [measured.row_of[each[0]] for each in ids]
     values = by.values[rows]

@@ -20,6 +20,7 @@ import numpy as np
 
 from studio.charts import marks
 from studio.charts.marks import EDGE, FRONT, MEASURED, SINGLE, TEXT, rounded
+from studio.charts.optima import optimum as optimum_mark
 from studio.charts.surface import MOST, NEAR, ON, WIDE, SurrogateLike
 from studio.charts.thinning import thinned
 from studio.points.view import Axis, Measured
@@ -137,21 +138,11 @@ def _points(
 
 def _best(measured: Measured, row: int, x: float, axis: Axis) -> dict[str, Any]:
     """The mark of the optimum, on the line or not: its own coefficient and its score."""
-    trace = marks.points(
-        measured, np.array([row]), [axis],
-        name="computed best", colour=TEXT, kind="scatter", with_bars=False,
-        marker={"symbol": "star-open", "size": 18, "color": TEXT, "line": {"width": 2}},
-        cliponaxis=False,
-    )  # fmt: skip
+    trace = optimum_mark(measured, np.array([row]), [axis], ["best"], "scatter")
     trace["y"] = trace.pop("x")  # `points` puts the first axis across
     trace["x"] = rounded(np.array([x]))
     trace["hovertemplate"] = trace["hovertemplate"].replace("%{x:", "%{y:")
-    return trace | {
-        "mode": "markers+text",
-        "text": ["best"],
-        "textposition": "top center",
-        "textfont": {"color": TEXT, "size": 12},
-    }
+    return trace
 
 
 def _words(

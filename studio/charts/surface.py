@@ -19,6 +19,7 @@ import numpy as np
 from engine.search.quadratic import shares
 from studio.charts import marks
 from studio.charts.marks import TEXT, rounded
+from studio.charts.optima import INK, on_slice, upright
 from studio.charts.thinning import thinned
 from studio.points.places import position_of
 from studio.points.view import Axis, Measured
@@ -45,7 +46,6 @@ WIDE = 120
 BAND = "#8a8f9c"
 """Of the sheets of the band: apart from both ends of the scale, in both themes."""
 
-INK = "#0b0d12"
 PAPER = "#ffffff"
 
 
@@ -132,20 +132,12 @@ def _points(
             "opacity": 0.55 if near else 1.0,
         },
     )  # fmt: skip
-    # the score, which `points` puts across, stands upright here
-    old, new = "%{x:.3f}%{customdata[1]}", "%{customdata[1]}"
-    trace["hovertemplate"] = trace["hovertemplate"].replace(old, new)
-    trace["customdata"] = [
-        (point, f"{mean:.3f}{error}", *rest)
-        for (point, error, *rest), mean in zip(trace["customdata"], trace["x"], strict=True)
-    ]
     if deep:
-        trace["z"] = trace["x"]
         bars = marks.bars(measured, rows, measured.column(axis.name), TEXT)
         trace["error_z"] = bars | {"thickness": marks.DEEP_BARS}
     else:  # a coefficient of 0 lies on the edge
         trace["cliponaxis"] = False
-    return trace | {"x": rounded(at[:, 0]), "y": rounded(at[:, 1])}
+    return upright(trace, at, deep)
 
 
 def _sheets(x: np.ndarray, y: np.ndarray, ends: Sequence[np.ndarray]) -> list[dict[str, Any]]:
@@ -184,6 +176,7 @@ def surface(
     kind: Literal["map", "3d"] = "map",
     *,
     rows: np.ndarray | None = None,
+    optimum: int | None = None,
 ) -> dict[str, Any]:
     """Predicted scores on one objective over two coefficients, the others held.
 
@@ -194,6 +187,7 @@ def surface(
         ranges: of the two, as the sliders have them.
         rows: int [k], the points that this method's surface goes through; None takes those whose
             recipes have exactly the surrogate's coefficients.
+        optimum: the point that is computed to be this surface's best.
 
     Returns:
         {"data", "layout"} of plotly; `layout.meta` holds the coefficients of the axes and the
@@ -253,6 +247,9 @@ def surface(
         some = some[thinned(at[some], MOST)] if len(some) else some
         if len(some):
             data.append(_points(measured, rows[some], at[some], axis, beside, deep))
+    for place in np.flatnonzero((rows == optimum) & inside):
+        said = "best" if on[place] else "best, off this slice"
+        data.append(on_slice(measured, rows[[place]], at[[place]], axis, said, deep))
 
     others = [name for name in surrogate.names if name not in (x_name, y_name)]
     count, faint = int(on.sum()), int(near.sum())
@@ -260,14 +257,14 @@ def surface(
     layout = marks.frame(f"surface/{axis.name}/{x_name}/{y_name}/{kind}", meta, deep)
     words = _words(fixed, others, count, faint, len(rows) - count - faint)
     better = "Brighter is better. " if not deep else ""
-    said = textwrap.wrap(better + words, WIDE)  # plotly breaks no line by itself
+    small = textwrap.wrap(better + words, WIDE)  # plotly breaks no line by itself
     layout["title"] = {
         "text": f"Predicted, not measured: {html.escape(axis.title)}",
         "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.985, "yanchor": "top",
         "pad": {"l": 8},
-        "subtitle": {"text": "<br>".join(said), "font": {"size": 12, "color": TEXT}},
+        "subtitle": {"text": "<br>".join(small), "font": {"size": 12, "color": TEXT}},
     }  # fmt: skip
-    layout["margin"] |= {"t": 60 + 16 * len(said)}
+    layout["margin"] |= {"t": 60 + 16 * len(small)}
     scale = "slider of" if surrogate.simplex else "coefficient of"
     titles = [f"{scale} {name}" for name in (x_name, y_name)]
     if deep:

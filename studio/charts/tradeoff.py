@@ -5,6 +5,7 @@ front    larger, outlined; with the stair of what it dominates where it is over 
          a hollow mark, no larger than the cloud's, where only an objective that is not on the axes
          brings the point there
 knees    a square around a front point where giving up a little more buys much less
+best     a star around a point that is computed to be its method's best on one of the axes
 models   base, target and experts, unmerged, by name
 bounds   a dashed line on an axis, the excluded side shaded
 """
@@ -12,7 +13,7 @@ bounds   a dashed line on an axis, the excluded side shaded
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from engine.front.bounds import FREE, Bounds
 from studio.charts import marks
 from studio.charts.limits import bound_shapes, planes
 from studio.charts.marks import BACKGROUND, FRONT, MEASURED, SINGLE, TEXT, rounded
+from studio.charts.optima import NO_OPTIMA, on_axes
 from studio.charts.thinning import DRAWN, thinned
 from studio.decide.front import elsewhere, names_text, through
 from studio.points.view import Axis, Measured
@@ -226,6 +228,7 @@ def tradeoff(
     knees: np.ndarray | None = None,
     hide_dominated: bool = False,
     keep: Collection[str] = (),
+    optima: Mapping[int, str] = NO_OPTIMA,
 ) -> dict[str, Any]:
     """Two or three objectives against each other: the points, the front, the unmerged models.
 
@@ -237,6 +240,7 @@ def tradeoff(
         knees: bool [points], which of the front are knees.
         hide_dominated: leave only the front and the unmerged models.
         keep: ids of points drawn however many there are.
+        optima: row -> the objective that it is computed to be its method's best on.
 
     Returns:
         {"data", "layout"} of plotly; the names of the objectives are in `layout.meta`, so that the
@@ -269,6 +273,7 @@ def tradeoff(
     data.append(_front(measured, best, axes, kind))
     if knees is not None and (knees & front).any():
         data.append(_knees(values[knees & front], kind))
+    data += on_axes(measured, axes, optima, kind)
     data.append(_models(measured, np.flatnonzero(singles), axes, kind, front, hidden, beside))
     names = [axis.name for axis in axes]
     layout = marks.frame("/".join(names), {"axes": names}, deep)

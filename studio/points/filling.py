@@ -75,11 +75,17 @@ def say_best(bench: Workbench, found: Mapping[str, str]) -> None:
         bench.remarks.say(said)
 
 
+def optima_of(bench: Workbench, measured: Measured) -> dict[int, str]:
+    """Row -> the objective on which it is known to be its method's best."""
+    return {
+        measured.row_of[point]: remark.best
+        for point, remark in bench.remarks.all().items()
+        if remark.best and point in measured.row_of
+    }
+
+
 def best_of(bench: Workbench, measured: Measured, recipe: Recipe) -> dict[str, int]:
     """Objective -> row of the point that is known to be its best on the recipe's surface."""
     rows = set(measured.like(recipe).tolist())
-    return {
-        remark.best: measured.row_of[point]
-        for point, remark in bench.remarks.all().items()
-        if remark.best and measured.row_of.get(point) in rows
-    }
+    found = optima_of(bench, measured)
+    return {objective: row for row, objective in found.items() if row in rows}

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.counted import counted
 from engine.recipe import Recipe
+from studio.decide.front import names_text
 from studio.points.origin import origin_words
 from studio.points.view import Axis, Measured
 
@@ -29,17 +30,19 @@ def front_words(measured: Measured, over: Sequence[Axis], axes: Sequence[Axis]) 
         axes: those that the chart shows.
     """
 
-    def lacking(some: Sequence[Axis]) -> int:
-        columns = [measured.column(axis.name) for axis in some]
-        return int((~np.isfinite(measured.mean[:, columns])).any(axis=1).sum())
+    def lacking(some: Sequence[Axis]) -> tuple[int, str]:
+        """How many points lack a score, and on what any of them does."""
+        missing = ~np.isfinite(measured.mean[:, [measured.column(axis.name) for axis in some]])
+        what = [axis for axis, any_ in zip(some, missing.any(axis=0), strict=True) if any_]
+        return int(missing.any(axis=1).sum()), names_text(what)
 
     text = (
         f"{int(measured.front_of(over).sum()):,} of {counted(len(measured), 'point')} on the front."
     )
-    aside, missing = lacking(over), lacking(axes)
+    (aside, what), (missing, shown) = lacking(over), lacking(axes)
     if aside:
-        text += f" {aside} set aside: a score of the front is missing."
-    return f"{text} {missing} not shown: a score is missing." if missing else text
+        text += f" {aside:,} set aside: not measured on {what}."
+    return f"{text} {missing:,} not shown: not measured on {shown}." if missing else text
 
 
 def readout(

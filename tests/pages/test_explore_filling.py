@@ -39,12 +39,20 @@ def test_a_surface_is_measured_at_a_press_and_its_best_loaded(
     at.selectbox(key="view:across").set_value("helpful").run()
     mark = next(each for each in chart(at)["data"] if each["name"] == "computed best")
     assert mark["x"] == [0.3]
+    recipe = bench.measured().recipes[bench.measured().row_of[best]]
+    bench.evaluate([recipe], "Scoring", "here").handle.result(20)
+    until(lambda: bench.measured().complete(bench.measured().row_of[best]))
+    at.button_group(key="view:kind").set_value("Trade-off").run()
+    figure = chart(at)
+    mark = next(each for each in figure["data"] if each.get("name") == "computed best")
+    assert [each[0] for each in mark["customdata"]] == [best]
+    assert "best loss" in [each["text"] for each in figure["layout"]["annotations"]]
     at.run()
     at.button(key="best:loss").click().run()
     assert widget(at.slider, "helpful").value == 0.3
-    recipe = bench.measured().recipes[bench.measured().row_of[best]]
     monkeypatch.setattr(filling, "POINTS", 2)
     assert filling.is_filled(bench, bench.measured(), recipe)
     at.run()
     assert offered(at) == ["Load the best for loss"]
+    assert "measured on loss alone: its points are not on charts of facts, manners" in texts(at)
     assert "Cancelled" not in texts(at)

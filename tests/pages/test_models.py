@@ -326,7 +326,7 @@ def test_an_objective_is_added_and_measured_where_it_lacks(
 
     until(models_scored)
     at.run()
-    assert "1 point lacks a score on some objective." in texts(at)
+    assert "1 point lacks a score: on more." in texts(at)
     assert "Added more to the study file." in texts(at)  # still, however often the page is drawn
     measures = [each.label for each in at.button if (each.key or "").startswith("measure_")]
     assert measures == ["Measure the task vectors", "Measure it"]  # not "all 1"

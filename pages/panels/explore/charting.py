@@ -28,7 +28,7 @@ from studio.charts.parallel import coefficients_of, parallel
 from studio.decide import bounds as limiting
 from studio.decide.front import frozen
 from studio.glossary import WORDS
-from studio.points import predicting
+from studio.points import filling, predicting
 from studio.points.places import shape_of
 from studio.points.view import Axis, Measured
 from studio.shared import once
@@ -147,12 +147,13 @@ def draw(
     log = showing.on_log(axes)
     key += (colour, log)
     key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
-    return packed(
-        key, measured,
-        lambda: showing.finished(
-            _tradeoff(bench, measured, chosen, over, bounds), measured, axes, chosen, colour
-        ),
-    )  # fmt: skip
+    optima = filling.optima_of(bench, measured)
+
+    def make() -> dict[str, Any]:
+        figure = _tradeoff(bench, measured, chosen, over, bounds, optima)
+        return showing.finished(figure, measured, axes, chosen, colour)
+
+    return packed((*key, tuple(optima.items())), measured, make)
 
 
 def _tradeoff(
@@ -161,6 +162,7 @@ def _tradeoff(
     axes: Sequence[Axis],
     over: Sequence[Axis],
     bounds: Bounds,
+    optima: dict[int, str],
 ) -> dict[str, Any]:
     front = measured.front_of(over)
     marked = None
@@ -175,6 +177,7 @@ def _tradeoff(
     return figures.tradeoff(
         measured, axes, over,
         bounds=bounds, knees=marked, hide_dominated=bool(kept().get("hide_dominated")),
+        optima=optima,
     )  # fmt: skip
 
 
@@ -239,14 +242,15 @@ def _surface(
         st.text("Use the button under Recipe to measure the missing ones.")
         return None
     fixed = {name: value for name, value in recipe.coefficients.items() if name not in (across, up)}
-    key += (objective, across, up, form, shape_of(recipe), tuple(fixed.items()))
+    optimum = filling.best_of(bench, measured, recipe).get(objective)
+    key += (objective, across, up, form, shape_of(recipe), tuple(fixed.items()), optimum)
     axis = next(each for each in axes if each.name == objective)
     ranges = {name: bench.study.slider_range(method, name) for name in (across, up)}
 
     def make() -> dict[str, Any]:
         return surface.surface(
             measured, axis, found, across, up, fixed, ranges, "3d" if form == "3d" else "map",
-            rows=measured.like(recipe),
+            rows=measured.like(recipe), optimum=optimum,
         )  # fmt: skip
 
     return packed(key, measured, make)

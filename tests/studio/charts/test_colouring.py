@@ -62,3 +62,11 @@ def test_a_scene_is_coloured_too_and_values_that_nobody_has_colour_nothing() -> 
     plain = tradeoff(POINTS, AXES[:2], AXES[:2])
     none = colouring.Colouring("nothing", np.full(4, np.nan))
     assert colouring.coloured(plain, POINTS, none) is plain
+
+
+def test_the_mark_of_a_computed_best_stays_as_it_is() -> None:
+    plain = tradeoff(POINTS, AXES[:2], AXES[:2], optima={1: "loss"})
+    figure = colouring.coloured(plain, POINTS, colouring.by_objective(POINTS, AXES[2]))
+    marks = [each for drawn in (plain, figure) for each in drawn["data"]
+             if each.get("name") == "computed best"]  # fmt: skip
+    assert len(marks) == 2 and marks[0] == marks[1]

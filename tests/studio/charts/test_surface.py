@@ -54,8 +54,10 @@ def measured(places: list[list[float]], method: str = "pcb", score: float = 0.5)
 POINTS = measured([[0.5, 1.0, 0.2], [0.0, 0.3, 0.35], [0.1, 0.1, 1.5], [1.0, 1.0, 0.2]])
 
 
-def drawn(points: Measured, surrogate: Any, fixed: dict[str, float], kind: Any = "map") -> Any:
-    figure = surface(points, FACTS, surrogate, "a", "b", fixed, RANGES, kind)
+def drawn(
+    points: Measured, surrogate: Any, fixed: dict[str, float], kind: Any = "map", **more: Any
+) -> Any:
+    figure = surface(points, FACTS, surrogate, "a", "b", fixed, RANGES, kind, **more)
     json.dumps(figure, allow_nan=False)
     return figure
 
@@ -208,3 +210,16 @@ def test_many_coefficients_held_are_said_on_several_lines() -> None:
     lines = layout["title"]["subtitle"]["text"].split("<br>")
     assert len(lines) == 3 and max(map(len, lines)) <= 120
     assert layout["margin"]["t"] == 60 + 16 * 3
+
+
+@pytest.mark.parametrize("kind", ["map", "3d"])
+def test_a_computed_best_stands_at_its_coefficients_and_says_if_it_is_elsewhere(kind: str) -> None:
+    for row, text in ((0, "best"), (2, "best, off this slice")):
+        mark = drawn(POINTS, StandIn(), {"c": 0.2}, kind, optimum=row)["data"][-1]
+        assert (mark["name"], mark["text"]) == ("computed best", [text])
+        assert (mark["x"], mark["y"]) == ([POINTS.recipes[row].coefficients["a"]],
+                                          [POINTS.recipes[row].coefficients["b"]])  # fmt: skip
+        assert mark["customdata"][0][0] == POINTS.ids[row] and mark.get("z", [0.5]) == [0.5]
+    outside = measured([[9.0, 0.0, 0.2], [0.5, 1.0, 0.2]])
+    names = [each["name"] for each in drawn(outside, StandIn(), {"c": 0.2}, optimum=0)["data"]]
+    assert "computed best" not in names

@@ -74,6 +74,21 @@ def test_three_axes_make_a_scene() -> None:
     json.dumps(figure, allow_nan=False)
 
 
+def test_a_computed_best_is_marked_where_its_objective_and_scores_are_on_the_axes() -> None:
+    optima = {1: "loss", 2: "cost", 3: "loss"}  # the last has no loss, and cannot be drawn
+    for axes, kind in ((AXES[:2], "scatter"), (AXES, "scatter3d")):
+        figure = figures.tradeoff(POINTS, axes, axes, optima=optima)
+        mark = traces(figure)["computed best"]
+        wanted = [1, 2] if len(axes) == 3 else [1]
+        assert mark["type"] == kind and mark["text"] == [f"best {optima[row]}" for row in wanted]
+        assert [each[0] for each in mark["customdata"]] == [POINTS.ids[row] for row in wanted]
+        assert figure["data"][-1]["name"] == "unmerged models"
+    assert "computed best" not in traces(
+        figures.tradeoff(POINTS, AXES[:2], AXES, optima={2: "cost"})
+    )
+    assert "computed best" not in traces(figures.tradeoff(POINTS, AXES[:2], AXES[:2]))
+
+
 def test_many_points_are_drawn_with_webgl_and_without_a_thousand_bars() -> None:
     many = measured([[k / 2000, -k / 2000, 1.0] for k in range(2000)])
     found = traces(figures.tradeoff(many, AXES[:2], AXES[:2]))

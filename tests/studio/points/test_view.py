@@ -177,9 +177,9 @@ def test_while_a_recipe_is_measured_its_ring_stays_and_nobody_is_told_to_evaluat
 
 def test_words_count_front_and_what_cannot_be_shown(measured: Measured) -> None:
     text = front_words(measured, AXES, AXES[:1])
-    assert text == "3 of 5 points on the front. 1 set aside: a score of the front is missing."
+    assert text == "3 of 5 points on the front. 1 set aside: not measured on loss."
     text = front_words(measured, AXES[:1], AXES)
-    assert text == "1 of 5 points on the front. 1 not shown: a score is missing."
+    assert text == "1 of 5 points on the front. 1 not shown: not measured on loss."
 
 
 @pytest.mark.parametrize(
