@@ -21,6 +21,7 @@ SHIPPED = "demo-"
 """How the sources of rows begin that came with the program (`engine.demo.points`)."""
 
 NUMBERS = ("mean", "stderr", "low", "high", "n")
+MEANS = ("mean", "stderr", "n")
 RANGE = 1 << 15
 
 Asked = Mapping[str, np.ndarray]
@@ -107,9 +108,9 @@ def join_points(
 def join_means(
     index: Index, family: str, objectives: Mapping[str, str], split: str, numerics: str
 ) -> Joined:
-    """`join_points` of all points, as of one moment, with their means alone."""
+    """`join_points` of all points, as of one moment, with `MEANS` alone."""
     with index.snapshot():
-        return join_points(index, family, objectives, split, numerics, names=("mean",))
+        return join_points(index, family, objectives, split, numerics, names=MEANS)
 
 
 def points_text(index: Index, points: np.ndarray, text: str, every: bool) -> np.ndarray:

@@ -13,9 +13,11 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 from cache.asking import has_score, numerics_of, recipe_of, records, scores
 from cache.checking import Checking
@@ -24,6 +26,7 @@ from cache.columns import Columns, join
 from cache.compaction import compact
 from cache.damage import Damage, Damaged
 from cache.earlier import earlier
+from cache.examples import examples
 from cache.follow import Follower
 from cache.joining import Joined, join_means
 from cache.journal import Journal
@@ -235,8 +238,14 @@ class Store:
     def means(
         self, family: str, objectives: Mapping[str, str], split: str, numerics: str
     ) -> Joined:
-        """`columns` without recipes, and of the numbers the means alone; nothing is remembered."""
+        """`columns` without recipes, and of the numbers `MEANS` alone; nothing is remembered."""
         return self._ask(join_means, family, objectives, split, numerics)
+
+    def examples(
+        self, objective_fingerprint: str, split: str, numerics: str, points: Sequence[str]
+    ) -> np.ndarray:
+        """Newest per-example values of points, float64 [points, rows]; NaN if there is none."""
+        return self._ask(examples, objective_fingerprint, split, numerics, points)
 
     def earlier(
         self, family: str, objectives: Mapping[str, str], split: str, numerics: str

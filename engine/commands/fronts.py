@@ -12,10 +12,13 @@ import numpy as np
 from engine.commands.session import Session
 from engine.errors import bad
 from engine.front.bounds import bounds_of
+from engine.front.cone import Trade
 from engine.front.criteria import NONE, Criteria, criteria
 from engine.front.csv_file import read_csv
+from engine.front.noise import Places, errors
 from engine.front.pareto import as_maximize
 from engine.front.preference import Range, frozen_ranges
+from engine.front.sure import Sure, sureness
 from engine.front.table import (
     Table,
     front_report,
@@ -24,6 +27,7 @@ from engine.front.table import (
     table_of,
 )
 from engine.scoring.intervals import with_intervals
+from studio.decide.results import kind_of, loader
 
 
 @contextlib.contextmanager
@@ -73,7 +77,19 @@ def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
     if found.errors:
         failed = np.fromiter(map(found.errors.__contains__, ids), bool, len(ids))
     maximize = as_maximize(tuple(directions.values()))
-    table = Table(tuple(directions), maximize, ids, found.table[0], failed, document)
+    mean, stderr, n = found.table
+    error = errors([kind_of(each) for each in session.objectives], mean, stderr, n)
+    names, prints, numerics = tuple(directions), known.objectives, known.numerics
+
+    def sure(rows: Places, over: Sequence[str], every: bool, trades: Sequence[Trade]) -> Sure:
+        columns = [names.index(name) for name in over]
+        own = [session.objectives[column] for column in columns]
+        part = np.ix_(rows, np.array(columns))
+        points = [ids[row] for row in rows.tolist()]
+        load = loader(session.store, own, prints, numerics, points, mean[part], error[part])
+        return sureness(over, maximize[columns], mean[part], error[part], load, every, trades)
+
+    table = Table(names, maximize, ids, mean, failed, document, error, sure)
     models = session.singles
     singles = session.points([session.point_id(each) for each in models])
     alone = table_of(singles, directions).select(session.args.objectives)
@@ -82,8 +98,9 @@ def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
 
 def front(args: SimpleNamespace) -> dict[str, Any]:
     """The non-dominated points."""
+    bounds = bounds_of(args.at_least, args.at_most)
     with _opened(args) as (table, ranges, asked):
-        return front_report(table, args.objectives, args.reference, ranges, asked)
+        return front_report(table, args.objectives, args.reference, ranges, asked, bounds)
 
 
 def _weights(given: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -108,4 +125,6 @@ def recommend(args: SimpleNamespace) -> dict[str, Any]:
             asked = asked.without_utility()
         elif asked.utility is None:
             raise bad("recommend", "neither --weight nor --utility was given", "Give one.")
-        return recommend_report(table, weights, bounds, args.objectives, ranges, asked)
+        return recommend_report(
+            table, weights, bounds, args.objectives, ranges, asked, args.cautious
+        )

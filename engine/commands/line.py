@@ -212,18 +212,22 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         _option("--utility", "What is to be large: facts - max(0, 0.3 - refusals).",
                 metavar="TEXT"),
     )  # fmt: skip
+    limit: dict[str, Any] = {"type": pair, "metavar": "name=value"}
     add(
-        "front", "List the non-dominated points (the Pareto front).", *points,
+        "front", "List the non-dominated points (the Pareto front), and how sure each is.", *points,
         _option("--reference", "Reference point of the hypervolume, one value per objective.",
                 type=numbers,
                 metavar="NUMBERS"),
+        Several("--at-least", help="Say how sure each point is to reach this mean.", **limit),
+        Several("--at-most", help="Say how sure each point is not to exceed this mean.", **limit),
     )  # fmt: skip
-    limit: dict[str, Any] = {"type": pair, "metavar": "name=value"}
     add(
         "recommend", "Recommend the point of the front that fits a preference best.", *points,
         Several("--weight", help="Weight of each objective.", **limit),
         Several("--at-least", help="Lower bound on an objective's mean.", **limit),
         Several("--at-most", help="Upper bound on an objective's mean.", **limit),
+        _option("--cautious", "Take every mean to be worse by this many of its standard errors.",
+                type=number, default=0.0, metavar="Z"),
     )  # fmt: skip
     add(
         "export", "Export a point as a checkpoint, a LoRA adapter or a decoding folder.",

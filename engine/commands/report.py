@@ -12,6 +12,9 @@ from studio.points.words import caught_text
 
 Document = Mapping[str, Any]
 
+MAYBE = 5
+"""Points beside the front that are listed."""
+
 
 def number(value: float | None, digits: int = 4) -> str:
     """A number for people; – if there is none."""
@@ -114,11 +117,11 @@ def front(document: Document) -> str:
     lines = [
         f"front over {names}: {len(document['front'])} of {counted(document['points'], 'point')}"
     ]
-    useful = document.get("utility", {})
-    lines += [
-        f"  {each}  utility {number(useful[each])}" if each in useful else f"  {each}"
-        for each in document["front"]
-    ]
+    useful, known = document.get("utility", {}), document["probability"] or {}
+    for each in document["front"]:
+        said = f"  utility {number(useful[each])}" if each in useful else ""
+        lines.append(f"  {each}{said}{_surely(known.get(each))}")
+    lines += _beside(document, known)
     if document.get("cone"):
         lines.append(f"accepted: {', '.join(document['cone'])}")
     if "excluded" in document:
@@ -134,6 +137,31 @@ def front(document: Document) -> str:
             f"{document['failed']} failed, {document['incomplete']} incomplete (set aside)"
         )
     return "\n".join(lines)
+
+
+def share(value: float | None) -> str:
+    """A share of draws for people; what is not seen in any of them may still happen."""
+    if value is None:
+        return "unknown"
+    return "under 1 %" if value < 0.01 else "over 99 %" if value > 0.99 else f"{100 * value:.0f} %"
+
+
+def _surely(value: float | None) -> str:
+    return "" if value is None else f"  on the front with probability {share(value)}"
+
+
+def _beside(document: Document, known: Mapping[str, float | None]) -> Iterator[str]:
+    """Points that may be on the front though their means are not, and those within each bound."""
+    front = set(document["front"])
+    others = {name: each for name, each in known.items() if name not in front and each}
+    likely = sorted(others, key=lambda name: -(others[name] or 0.0))[:MAYBE]
+    if likely:
+        yield "not on it by their means, and yet"
+        yield from (f"  {each}{_surely(known[each])}" for each in likely)
+    for each in document["bounds"]:
+        yield f"{each['name']} {each['words']} {number(each['bound'])}, on the front:"
+        met = each["probability"] or {}
+        yield from (f"  {name}  {share(met.get(name))}" for name in document["front"])
 
 
 def recommendation(document: Document) -> str:
@@ -152,6 +180,11 @@ def recommendation(document: Document) -> str:
         f"the closest has {number(each['closest'])}"
         for each in document["unmet"]
     ]
+    if document["share"] is not None:
+        rivals = ", ".join(f"{each['point']} {share(each['share'])}" for each in document["rivals"])
+        others = f"; others: {rivals}" if rivals else ""
+        chance = share(document["share"])
+        lines.append(f"with these errors it is the pick with probability {chance}{others}")
     return "\n".join(lines)
 
 

@@ -8,29 +8,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from engine.counted import counted
 from engine.errors import bad, unknown
-from engine.front.bounds import Bounds
-from engine.front.cone import ordered
+from engine.front.bounds import Bounds, check_bounds
+from engine.front.cone import Trade, ordered
 from engine.front.criteria import NONE, Criteria
 from engine.front.expression import Expression
+from engine.front.noise import Places
 from engine.front.pareto import (
     Bools,
     Floats,
     as_maximize,
+    front_mask,
     hypervolume,
     ranks,
     reference_point,
 )
-from engine.front.preference import Range, recommend
+from engine.front.preference import Range, ranges_of, recommend
+from engine.front.sure import Sure
+from engine.front.sure_report import of_front, of_pick
 
 SURE = 1.96
 """Standard errors on either side of a mean in its 95 % interval."""
+
+
+Sureness = Callable[[Places, Sequence[str], bool, Sequence[Trade]], Sure]
 
 
 class ScoredPoint(Protocol):
@@ -59,6 +66,9 @@ class Table:
         values: float64 [n, m] means; NaN if a point has none.
         failed: bool [n]: the point's missing scores failed, rather than never being measured.
         document: row -> the point as a JSON document.
+        error: float64 [n, m] of `engine.front.noise.errors`; None where no errors are known.
+        sure: how sure the front is: (some of the rows, the objectives, whether of all these points
+            or of those that may be on the front, accepted trades); None where no errors are known.
     """
 
     names: tuple[str, ...]
@@ -67,6 +77,8 @@ class Table:
     values: Floats
     failed: Bools
     document: Callable[[int], Mapping[str, Any]]
+    error: Floats | None = None
+    sure: Sureness | None = None
 
     def select(self, names: Sequence[str] | None) -> Table:
         """Restrict to the given objectives, in that order; raises `BadInput` for an unknown
@@ -85,8 +97,27 @@ class Table:
         columns = [self.names.index(name) for name in names]
         return Table(
             tuple(names), self.maximize[columns], self.ids, self.values[:, columns], self.failed,
-            self.document,
+            self.document, None if self.error is None else self.error[:, columns], self.sure,
         )  # fmt: skip
+
+    def sureness(self, rows: Places, every: bool, trades: Sequence[Trade] = ()) -> Sure | None:
+        """How sure the front of some rows over these objectives is; None if no errors are known."""
+        if self.sure is None or not len(rows):
+            return None
+        return self.sure(rows, self.names, every, trades)
+
+    def cautious(self, z: float) -> Table:
+        """Every mean worse by z of its standard errors; without an error a point has no value.
+        Raises `BadInput` where z is negative or no errors are known."""
+        if not z >= 0:
+            raise bad("--cautious", f"{z:g} is below 0", "Give a number of standard errors.")
+        if not z or not len(self.ids):
+            return self
+        if self.error is None:
+            what = "a table of means has no standard errors"
+            raise bad("--cautious", what, "Leave it out, or use a study.")
+        worse = self.values + np.where(self.maximize, -z, z) * self.error
+        return replace(self, values=worse)
 
     @property
     def complete(self) -> Bools:
@@ -127,10 +158,12 @@ def front_report(
     reference: Sequence[float] | None = None,
     ranges: Mapping[str, Range] | None = None,
     criteria: Criteria = NONE,
+    bounds: Bounds | None = None,
 ) -> dict[str, Any]:
     """The document of the command `front`.
 
     Args:
+        bounds: of each, how sure it is that a point meets it is said.
         objectives: those of the front; default all.
         criteria: points that miss a constraint are set aside, accepted trades decide what is
             better, and the front comes in the order of its utility.
@@ -149,6 +182,8 @@ def front_report(
         )
     if reference is not None and not np.isfinite(reference).all():
         raise bad("reference", "a value is not finite", "Give numbers.")
+    bounds = bounds or {}
+    check_bounds(table.names, bounds)
     kept = np.flatnonzero(table.complete)
     ones = {name: 1.0 for name in whole.names}
     met = criteria.violation(whole.names, whole.values[kept], ones) == 0.0
@@ -184,6 +219,7 @@ def front_report(
         "objectives": list(table.names),
         "front": [ids[row] for row in members.tolist()],
         "ranks": dict(zip(ids, order.tolist(), strict=True)),
+        **of_front(table.sureness(kept, bool(bounds), criteria.trades), ids, bounds),
         "hypervolume": volume,
         "reference": None if corner is None else corner.tolist(),
         "points": len(table.ids),
@@ -200,15 +236,20 @@ def recommend_report(
     objectives: Sequence[str] | None = None,
     ranges: Mapping[str, Range] | None = None,
     criteria: Criteria = NONE,
+    cautious: float = 0.0,
 ) -> dict[str, Any]:
     """The document of the command `recommend`; with a utility its value at the point, and its
     standard error to first order, the objectives' errors independent.
+
+    Args:
+        cautious: standard errors by which every mean is taken to be worse, for bounds too.
 
     Raises:
         BadInput: no point has a score for every objective, or weights, bounds and criteria that
             cannot be used.
     """
-    whole, table = table, table.select(objectives)
+    whole = table.cautious(cautious)
+    means, table = table.select(objectives).values, whole.select(objectives)
     kept = np.flatnonzero(table.complete)
     if not len(kept):
         raise bad(
@@ -217,13 +258,17 @@ def recommend_report(
             f" {', '.join(table.names)}",
             "Evaluate some points first, or select fewer objectives.",
         )
+    bounds = bounds or {}
+    if ranges is None:  # those of the means, however cautious the pick is
+        on_front = front_mask(means[kept], table.maximize)
+        ranges = ranges_of(table.names, means[kept][on_front], table.maximize)
     found = recommend(
         table.names, table.values[kept], table.maximize, weights, bounds, ranges, criteria,
         (whole.names, whole.values[kept]),
     )  # fmt: skip
     row = int(kept[found.index])
     point = dict(table.document(row))
-    more: dict[str, Any] = {}
+    more = of_pick(whole, kept, found.index, table.names, weights, ranges, bounds, criteria)
     if criteria.utility is not None:
         error = _utility_error(criteria.utility, whole, row, point["scores"])
         more["utility"] = {"mean": found.utility, "stderr": error}

@@ -13,6 +13,7 @@ import threading
 import weakref
 
 import duckdb
+import numpy as np
 import pytest
 
 from cache import follow
@@ -467,6 +468,16 @@ def test_a_writer_faster_than_its_reader_does_not_hold_it(tmp_path, monkeypatch)
         assert store.refresh() and store.refresh()
         monkeypatch.undo()
     journal.close()
+
+
+def test_examples_of_points_are_the_newest_in_the_order_asked_for(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.append([score("p1", values=[1.0, 0.0]), score("p2", values=[0.5])])
+        store.append([score("p1", values=[0.25, None]), score("p3", "style", values=[9.0])])
+        store.append([score("p4", values=[7.0], split="report")])
+        found = store.examples("fp-facts", *HERE, ["p2", "p1", "p3", "none", "p4"])
+    expected = [[0.5, np.nan], [0.25, np.nan], *[[np.nan, np.nan]] * 3]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_level_index_is_asked_without_pyarrow(tmp_path):

@@ -60,6 +60,11 @@ def test_a_sweep_prints_each_point_once_and_resumes(
     assert {each["id"] for each in points} <= {each["id"] for each in more[:-1]}
     front = headless.run(tmp_path, "front", study).document
     assert front["points"] == len(more) - 1 + 2 and front["incomplete"] == len(more) - len(again)
+    assert set(front["probability"]) == set(front["ranks"])
+    assert all(0 < front["probability"][each] <= 1 for each in front["front"])
+    weights = ("--weight", "pick=1", "more=1", "--cautious", "1")
+    picked = headless.run(tmp_path, "recommend", study, *weights).document
+    assert picked["point"]["id"] in front["probability"] and 0 <= picked["share"] <= 1
 
 
 def test_a_sweep_of_a_shell_stands_among_those_of_the_app(

@@ -52,6 +52,8 @@ def test_front_of_a_csv(csv_file):
         "points": 6,
         "failed": 2,
         "incomplete": 0,
+        "probability": None,
+        "bounds": [],
     }
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
@@ -72,6 +74,8 @@ def test_a_column_of_ids_anywhere(csv_file):
             "error": None,
         },
         "unmet": [],
+        "share": None,
+        "rivals": [],
     }
 
 
