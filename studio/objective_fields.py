@@ -48,7 +48,8 @@ def problems_of(
         document = {**document, "name": UNNAMED}
     try:
         objective = objective_of_document(document, path)
-        alone = Study(UNNAMED, path, FamilySpec(path.parent, {}), (objective,))
+        spec = FamilySpec(path.parent, {}) if family is None else family.spec
+        alone = Study(UNNAMED, path, spec, (objective,))
         template = family is None or family.has_chat_template
         [objective] = prepare(alone, chat_template=template, text=light_text(family))
     except BadInput as error:

@@ -43,7 +43,7 @@ READS = {
 def scorers() -> list[str]:
     """Names to choose from: those that read an answer, then probabilities, then what needs no
     data; of each the shares of examples first."""
-    order = ("text", "samples", "choice", "likelihood", "kl", "strength", "none")
+    order = ("text", "samples", "choice", "likelihood", "kl", "strength", "size", "none")
 
     def place(name: str) -> tuple[int, bool]:
         return order.index(SCORERS[name].kind), not SCORERS[name].proportion
@@ -81,7 +81,7 @@ def item_of(path: Path, name: str) -> dict[str, Any]:
 
 def kept_of(item: Mapping[str, Any], scorer: Scorer) -> dict[str, Any]:
     """What an item says that the form has no field for, and that stays as it is."""
-    if scorer.kind == "none" and item.get("scorer") != scorer.name:
+    if scorer.exact and item.get("scorer") != scorer.name:
         return {}
     return {key: each for key, each in item.items() if key in OBJECTIVE_KEYS and key not in FORM}
 
@@ -97,7 +97,7 @@ def document_of(values: Mapping[str, Any]) -> dict[str, Any]:
     scorer = find_scorer(str(values["scorer"]))
     options = {each.name: each.default for each in scorer.options}
     found: dict[str, Any] = {"name": str(values["name"]).strip()}
-    if scorer.kind != "none" or values.get("data"):
+    if not scorer.exact or (scorer.kind == "none" and values.get("data")):
         found["data"] = str(values.get("data") or "").strip()
     found["scorer"] = scorer.name
     for name, value in values.items():

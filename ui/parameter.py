@@ -27,19 +27,19 @@ def parameter_field(
 
     Args:
         value: what it is made with; another makes it again.
-        models: what a parameter that names a model of the family may name.
+        models: what a parameter that names a model of the family may name; none: any text.
         persist: as Streamlit's `persist_state`.
         lines: what stands at first in the area of a parameter that is a list of texts.
     """
     label = each.name.replace("_", " ")
     if each.kind == "flag":
         return st.checkbox(label, value=bool(value), key=key, help=each.help, persist_state=persist)
-    if each.kind in ("choice", "model"):
+    if each.kind == "choice" or (each.kind == "model" and models):
         options = list(each.choices if each.kind == "choice" else models)
+        index = options.index(value) if value in options else None
         return st.selectbox(
-            label, options, index=options.index(value), key=key, help=each.help,
-            persist_state=persist,
-        )  # fmt: skip
+            label, options, index=index, key=key, help=each.help, persist_state=persist
+        )
     if each.kind == "texts":
         shown = ", ".join(value[:3]) if value else ""
         empty = f" Leave empty for the default list ({shown}, …)." if shown else ""
@@ -48,7 +48,7 @@ def parameter_field(
             label, value=text_of(lines), key=key, help=help, height=90, persist_state=persist
         )
         return tuple(texts_of(text))
-    if each.kind in ("text", "directory"):
+    if each.kind in ("text", "directory", "model"):
         return st.text_input(
             label, value=value or "", key=key, help=each.help, persist_state=persist
         )

@@ -25,6 +25,7 @@ from engine.decoding.inputs import Tick
 from engine.decoding.loop import Kept
 from engine.errors import BadInput, ParetoscopeError, Problem, bad
 from engine.jobs.models import Models, study_of
+from engine.jobs.neighbours import Neighbours
 from engine.jobs.opened import OpenFamily
 from engine.jobs.preparing import telling
 from engine.jobs.served import Emit
@@ -155,6 +156,7 @@ class Evaluation:
             tick=tick,
             progress=progress,
             kept=Kept(composer.prefixes),
+            others=Neighbours(composer, model, tick),
         ):
             lost, parked = self.opened.parked_seconds - parked, self.opened.parked_seconds
             lost -= before.get(objective.name, 0.0)

@@ -12,6 +12,7 @@ from typing import Any
 from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
 from engine.jobs.models import Models, recipe_of, study_of
+from engine.jobs.neighbours import Neighbours
 from engine.jobs.preparing import telling
 from engine.jobs.served import Emit
 from engine.scoring.choices import choice_sums
@@ -50,8 +51,9 @@ def preview_objective(
         recipe = recipe_of(payload.get("recipe"), opened, study)
         model = composer.compose(recipe, telling(composer, emit, tick))
         [(_, score, metadata)] = evaluate(
-            model, [objective], base=lambda: composer.module("base"), tick=tick
-        )
+            model, [objective], base=lambda: composer.module("base"), tick=tick,
+            others=Neighbours(composer, model, tick),
+        )  # fmt: skip
         [task] = tasks(model, [objective], "explore")
         said: Sequence[str | None] = metadata["texts"] or [None] * len(score.values)
         if task.scorer.kind == "choice":

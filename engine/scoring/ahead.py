@@ -56,7 +56,7 @@ def plan(model: Scored, objectives: Sequence[Objective], split: Split) -> Plan |
     dtypes = [module.dtype for module in model.modules]
     jobs: dict[object, tuple[Task, Settings]] = {}
     for task in tasks(model, objectives, split):
-        if task.scorer.generates and task.prompts:
+        if task.scorer.generates and not task.scorer.tampers and task.prompts:
             settings = settings_of(task, model.text)
             if Margin(mixture, settings.sampling, dtypes).tells:
                 jobs.setdefault(settings.key, (task, settings))

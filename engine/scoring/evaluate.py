@@ -2,7 +2,7 @@
 
     text, kl,    generate with the objective's settings (shared by objectives that ask for the same)
     strength
-    kl           then both models read what was generated
+    kl           then both models read what was generated (`beside`)
     likelihood   one teacher-forced pass over prompt + target (shared likewise)
     choice       each prompt once, its choices from there
 
@@ -13,21 +13,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.decoding.divergence import kl_to
 from engine.decoding.inputs import CANONICAL, Bucket, Tick, columns_of, no_tick, rows_of
 from engine.decoding.loop import Kept, generate
 from engine.decoding.memory import within_memory
 from engine.decoding.soundness import Unsound, check_every, check_sound
 from engine.decoding.teacher_forced import log_probs
+from engine.scoring.beside import Others, Unmoved, beside, observed_divergence, observed_size
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common
 from engine.scoring.costs import Uncounted, observed_cost
 from engine.scoring.encoding import Ids
 from engine.scoring.fed_texts import fed, spoken
 from engine.scoring.observed import Generated, Metadata, Observed
-from engine.scoring.own_words import prompts_of
 from engine.scoring.plan import Scored, Task, tasks
 from engine.scoring.progress import Meter, ProgressNote, RowsWritten
 from engine.scoring.registry import Scorer
@@ -54,6 +53,7 @@ class _Run:
     unsound: Unsound | None = None
     near: bool | None = None
     kept: Kept | None = None
+    others: Others | None = None
 
     def watch(self, task: Task) -> None:
         """Raise `Unsound` where the model's numbers overflow: looked at once, on the first rows."""
@@ -111,26 +111,6 @@ class _Run:
         found = self.generate(task)
         answers = [answer_in(each, task.objective.answer_after) for each in found.texts]
         return Observed(answers, found.tokens, generated=found)
-
-    def kl(self, task: Task) -> Observed:
-        found = self.generate(task)
-        base = self.base()
-        near = check_sound(base, task.first_texts(), self.tick)
-        texts = spoken(found.generations, base)
-
-        others = prompts_of(self.model.text, base.text, task.rows, task.objective)
-
-        def measure(prompts: list[Any], texts: list[Any], rows: list[int]) -> list[Any]:
-            return kl_to(
-                self.model, base, prompts, texts, bucket=self.bucket, tick=self.tick,
-                own=rows_of(task.own, rows), others=rows_of(others, rows),
-            )  # fmt: skip
-
-        read = (task.prompts, *task.own.values(), *others.values())
-        seen = self.teacher_forced(task.prompts, texts, measure, read)
-        if near:
-            check_every(base, fed(zip(others.get(0, task.prompts), texts, strict=True)), self.tick)
-        return Observed(seen, found.tokens, generated=found)
 
     def likelihood(self, task: Task) -> Observed:
         prompts = tuple(prompt for ((prompt, _),) in task.pairs)
@@ -199,8 +179,13 @@ class _Run:
         seen = [[sum(each) for each in one.strengths] or [0.0] for one in found.generations]
         return Observed(seen, found.tokens, generated=found)
 
-    def cost(self, task: Task) -> Observed:
-        return observed_cost(self.model, task, self.generate)
+    def tampered(self, task: Task) -> Observed:
+        """The answers of the model moved as the options say; it is as it was afterwards."""
+        options = task.objective.options
+        with beside(self.others).moved(options["expert"], options["step"]) as model:
+            run = replace(self, model=model, generations={}, near=None, unsound=None, kept=None)
+            run.watch(task)
+            return run.text(task)
 
     def judged(
         self, scorer: Scorer, answers: Sequence[str | None], rows: Any, options: Mapping[str, Any]
@@ -215,10 +200,10 @@ class _Run:
         """An objective's score; one without a mean where the model's numbers are none."""
         start = time.perf_counter()
         try:
-            if task.rows:
+            if task.rows and not task.scorer.tampers:
                 self.watch(task)
             return self._score(task)
-        except (Unsound, Uncounted) as error:
+        except (Unsound, Uncounted, Unmoved) as error:
             n = max(1, len(task.rows))
             seconds = time.perf_counter() - start
             metadata = Metadata(seconds=seconds, tokens=None, tokens_per_second=None, texts=None)
@@ -231,13 +216,14 @@ class _Run:
         observe = {
             "text": self.text,
             "samples": lambda task: observed_samples(self.model.text, task, self.generate),
-            "kl": self.kl,
+            "kl": lambda task: observed_divergence(self, task),
             "strength": self.strength,
             "likelihood": self.likelihood,
             "choice": self.choice,
-            "none": self.cost,
+            "none": lambda task: observed_cost(self.model, task, self.generate),
+            "size": lambda _: observed_size(self.model, self.others),
         }
-        seen = observe[scorer.kind](task)
+        seen = self.tampered(task) if scorer.tampers else observe[scorer.kind](task)
         rows = task.rows or [None]
         values = self.judged(scorer, seen.observations, rows, options) or [
             # no answer is right, matches nothing and refuses nothing
@@ -264,6 +250,7 @@ def evaluate(
     tick: Tick = no_tick,
     progress: Callable[[ProgressNote], None] | None = None,
     kept: Kept | None = None,
+    others: Others | None = None,
 ) -> Iterator[tuple[Objective, Score, Metadata]]:
     """Score a composed model on objectives, in their order; each comes as soon as it is there.
 
@@ -274,6 +261,7 @@ def evaluate(
             that came before stand.
         progress: called at most ten times a second.
         kept: what fused models said before, which no score depends on.
+        others: gives other models of the family, and this one with its weights moved.
 
     Yields:
         (objective as it was given, score, metadata).
@@ -282,7 +270,9 @@ def evaluate(
         BadInput: anything wrong with any objective or row, with its file and line, at the first
             step and before any forward.
     """
-    run = _Run(model, base, within_memory(bucket, model), tick, Meter(progress), kept=kept)
+    run = _Run(
+        model, base, within_memory(bucket, model), tick, Meter(progress), kept=kept, others=others
+    )
     for objective, task in zip(objectives, tasks(model, objectives, split), strict=True):
         score, metadata = run.score(task)
         yield objective, score, metadata

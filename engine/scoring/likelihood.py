@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from engine.parameter import Says
+from engine.parameter import BASE, ModelName, Says
 from engine.scoring.registry import scorer
 
 if TYPE_CHECKING:
@@ -153,6 +153,27 @@ def perplexity(
 )
 def kl_to_base(divergences: Sequence[float], row: Row) -> float:
     """The position of the end token counts where the text ended by it."""
+    return _mean(divergences)
+
+
+@scorer(
+    kind="kl",
+    direction="minimize",
+    mean="mean",
+    needs="prompt",
+    summary="divergence of the answers from a model of the family: the mean of "
+    "KL(composed ‖ model) over tokens",
+    unit="nats per token",
+    source="Kullback and Leibler 1951; on the model's own texts as in arXiv 1909.08593",
+    least=0.0,
+)
+def kl_to(
+    divergences: Sequence[float],
+    row: Row,
+    *,
+    model: Annotated[ModelName, Says("Base, target or an expert, as it is.")] = BASE,
+) -> float:
+    """As `kl_to_base`; over the ids that both models can say."""
     return _mean(divergences)
 
 

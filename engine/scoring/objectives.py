@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadInput, Problem
+from engine.errors import BadInput, Problem, unknown
 from engine.family.light_text import LightText
 from engine.scoring.classifying import ClassifierFiles
 from engine.scoring.data import (
@@ -121,6 +121,21 @@ def _problems(
     return problems or _asked(objective, text)
 
 
+def _named(objective: Objective, study: Study) -> list[Problem]:
+    """Models that a checked objective's options name and the family lacks."""
+    scorer, names = find_scorer(objective.scorer), study.family.names
+    found: list[Problem] = []
+    for each in scorer.options:
+        if each.kind != "model":
+            continue
+        known = names.experts if scorer.tampers else names.models
+        value = objective.options[each.name]
+        if value not in known:
+            where = f"{study.path}: objective {objective.name}: option {each.name}"
+            found += unknown(where, "expert" if scorer.tampers else "model", value, known).problems
+    return found
+
+
 def _overlap(objective: Objective) -> list[Problem]:
     """Questions that are explored and asked again for the report, which then holds nothing back."""
     explored: dict[str, Row] = {}
@@ -189,6 +204,8 @@ def prepare(
             problems.extend(error.problems)
             continue
         ready.append(checked)
+        if study.family.experts:
+            problems.extend(_named(checked, study))
         problems.extend(_problems(checked, chat_template, study.path, text))
     if text is not None:
         problems = [*text.problems, *problems]

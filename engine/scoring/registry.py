@@ -13,8 +13,9 @@ What the observation is depends on the kind:
     likelihood  log p of each of the target's tokens                   sequence of floats
     choice      Σ log p of each choice, its tokens                     choices.Choices
     samples     answers to one prompt, as many as its option `samples`  sampled.Samples
-    kl          KL(composed ‖ base) at each generated position         sequence of floats
+    kl          KL(composed ‖ another) at each generated position      sequence of floats
     strength    strengths chosen for each of its tokens, summed         sequence of floats
+    size        the tensors that an export holds                       exported.Stored
     none        parameters run per generated token ÷ the base's        float
                 (with data: for each row's tokens, where a mixture's models may rest)
 """
@@ -34,7 +35,7 @@ from engine.recipe import FrozenDict
 from engine.registry import Registry
 from engine.study import OBJECTIVE_KEYS, Direction, Objective
 
-Kind = Literal["text", "likelihood", "choice", "samples", "kl", "strength", "none"]
+Kind = Literal["text", "likelihood", "choice", "samples", "kl", "strength", "size", "none"]
 Mean = Literal["proportion", "mean", "perplexity", "balanced", "calibration"]
 Needs = Literal["nothing", "prompt", "target", "choices"]
 
@@ -74,6 +75,8 @@ class Scorer:
             where the score is no mean of what each example gives by itself.
         refuse: (rows of a split, options) -> what is wrong with them beyond what `needs` says, as
             (row, or None for all of them; what; fix).
+        tampers: whether the answers are those of the model moved by its option `step` towards its
+            option `expert`.
         version: counted up when the same observation gets another value; part of an objective's
             fingerprint.
         least, most: no value is below or above; −∞ or ∞ if none is.
@@ -104,6 +107,7 @@ class Scorer:
     pooled: Pooled | None = None
     refuse: Refuse | None = None
     most: float = math.inf
+    tampers: bool = False
 
     @property
     def proportion(self) -> bool:
@@ -127,7 +131,7 @@ class Scorer:
     @property
     def exact(self) -> bool:
         """Whether the score is counted and not estimated from examples, where it has no data."""
-        return self.kind == "none"
+        return self.kind in ("none", "size")
 
     def needs_of(self, options: Mapping[str, Any]) -> Needs:
         """What a row must hold under these resolved options."""
@@ -184,6 +188,7 @@ def scorer(
     most: float = math.inf,
     pooled: Pooled | None = None,
     refuse: Refuse | None = None,
+    tampers: bool = False,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Register the decorated function as a scorer under its name; see `Scorer` for the arguments.
 
@@ -204,13 +209,10 @@ def scorer(
             if not text.strip():
                 raise TypeError(f"scorer {name}: it has no {fact}")
         options = parameters_of(function)
-        for each in options:
-            if each.kind == "model":
-                raise TypeError(f"scorer {name}: a study cannot hold the model {each.name}")
         found = Scorer(
             name, kind, direction, mean, needs, options, function, summary, said["unit"],
             link or ("logit" if share else "identity"), empty_target, check, judge, version,
-            source, least, log_axis, pooled, refuse, most,
+            source, least, log_axis, pooled, refuse, most, tampers,
         )  # fmt: skip
         SCORERS.add(name, found)
         return function
@@ -242,6 +244,10 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
         if objective.report_data is not None and objective.data is None:
             what = f"{found.name} is given data for the report alone"
             problems.append(Problem(f"{where}: report_data", what, "Give data too, or neither."))
+    elif found.kind == "size":
+        if objective.data is not None or objective.report_data is not None:
+            what = f"{found.name} is counted from shapes and reads no data"
+            problems.append(Problem(f"{where}: data", what, "Remove data."))
     elif objective.data is None:
         what = f"{found.name} needs data"
         problems.append(Problem(f"{where}: data", what, "Give data: a file of rows."))

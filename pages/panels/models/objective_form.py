@@ -33,7 +33,9 @@ def show(bench: Workbench) -> None:
     st.subheader(f"Edit {plain(changing)}" if changing else "Add an objective", anchor=False)
     _said(bench)
     round_ = st.session_state.setdefault("objective_round", 0)
-    document = objective_inputs.fields(f"objective:{round_}", bench.study.path, FORM, start)
+    document = objective_inputs.fields(
+        f"objective:{round_}", bench.study.path, FORM, start, models=bench.names.models
+    )
     job = f"{opened.session()}:preview"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,12 @@ def _common(scorer: Scorer, key: str, start: Mapping[str, Any], places: Places) 
 
 
 def fields(
-    key: str, beside: Path, form: str, start: Mapping[str, Any] = NEW, within: str = ""
+    key: str,
+    beside: Path,
+    form: str,
+    start: Mapping[str, Any] = NEW,
+    within: str = "",
+    models: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Draw the fields, each with what is wrong with it; the item of `objectives:` they amount to.
 
@@ -101,6 +106,7 @@ def fields(
         beside: the study file, to which a relative path of data is relative.
         form: that `wrong` knows the problems of.
         start: an item that the fields hold at first; what they have no place for stays in it.
+        models: names of the family, for options that name one.
         within: what the names of the fields begin with, in that form.
     """
     left, right = st.columns(2)
@@ -125,20 +131,22 @@ def fields(
     values["scorer"] = name
     st.text(scorer_text(name))
     without = scorer.kind == "none"
-    values["data"] = browse.field(
-        "Data file (optional)" if without else "Data file", f"{key}:data", endings=DATA,
-        value=start.get("data", ""), placeholder="/data/questions.jsonl",
-        help=OVER if without else FORMATS,
-    )  # fmt: skip
+    values["data"] = ""
+    if scorer.kind != "size":
+        values["data"] = browse.field(
+            "Data file (optional)" if without else "Data file", f"{key}:data", endings=DATA,
+            value=start.get("data", ""), placeholder="/data/questions.jsonl",
+            help=OVER if without else FORMATS,
+        )  # fmt: skip
     places["data"] = st.container()
-    asked = not without or bool(values["data"].strip())
+    asked = not scorer.exact or bool(values["data"].strip())
     place = st.container()
     for each in scorer.options:
         texts = each.kind == "texts"
         value = each.default if texts else own.get(each.name, each.default)
         lines = own.get(each.name) or () if texts else ()
         values[each.name] = parameter_field(
-            each, value, (), f"{key}:{name}:{each.name}", "session", lines=lines
+            each, value, models, f"{key}:{name}:{each.name}", "session", lines=lines
         )
         places[each.name] = st.container()
     if asked:

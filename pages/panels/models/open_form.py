@@ -165,7 +165,11 @@ def _draft() -> Draft:
         beside_it = Path(place.strip() or shown)
         beside_it = beside_it if beside_it.suffix in (".yaml", ".yml") else beside_it / "study.yaml"
         key = "new_objective"
-        objectives = [objective_inputs.fields(key, beside_it, FORM, within="objective:")]
+        objectives = [
+            objective_inputs.fields(
+                key, beside_it, FORM, within="objective:", models=("base", *dict.fromkeys(named))
+            )
+        ]
     _wrong("objective", objectives)
     where = place.strip() or str(shown)
     return Draft(name, where, base, experts, objectives, target, str(tokenizer or "base"), words)
