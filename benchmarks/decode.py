@@ -6,6 +6,7 @@
     sum          `generate` of each of the three models by itself, one after the other
 
 Llama models with random weights: a target of 100 M parameters, two of 25 M, or those of the demo.
+Ours are copies whose layers multiply as those of a loaded model do (`engine.family.products`).
 They take turns; one JSON line for each number of rows: medians of seconds, theirs ÷ ours (above 1
 ours is faster), and how many rows say the same tokens as with a cached processor.
 
@@ -16,6 +17,7 @@ ours is faster), and how many rows say the same tokens as with a cached processo
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import time
@@ -35,6 +37,7 @@ from transformers import (
 from benchmarks.decode_step import END, Plain
 from engine.decoding.fusion import Mixture
 from engine.decoding.loop import generate
+from engine.family.products import quicken
 
 ALPHA = 0.7
 SIZES = {
@@ -56,6 +59,13 @@ def llama(seed: int, sizes: tuple[int, int, int, int], vocabulary: int) -> PreTr
         pad_token_id=0, bos_token_id=1, eos_token_id=END,
     )  # fmt: skip
     return LlamaForCausalLM(config).eval()
+
+
+def as_loaded(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy as `engine.family.loading` would have loaded it."""
+    model = copy.deepcopy(model)
+    quicken(model)
+    return model
 
 
 class Steered(LogitsProcessor):
@@ -122,7 +132,7 @@ def measure(
     width = max(lengths)
     ids = torch.tensor([[0] * (width - len(each)) + each for each in prompts])
     mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in prompts])
-    fused = Plain(models, mixture, vocabulary, vocabulary)
+    fused = Plain(tuple(map(as_loaded, models)), mixture, vocabulary, vocabulary)
 
     def ours() -> Texts:
         found = generate(fused, prompts, max_new_tokens=args.new, end_ids=frozenset({END}))

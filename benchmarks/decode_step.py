@@ -19,6 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from engine.decoding.fusion import Mixture
 from engine.decoding.inputs import Bucket
 from engine.decoding.loop import generate
+from engine.family.products import quicken
 
 END = 2
 
@@ -80,7 +81,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     model = tiny_model(0)
-    fused = Plain((model, tiny_model(1), tiny_model(2)), Mixture(("t", "e", "b"), (1.0, 0.7, -0.7)))
+    own = tiny_model(0)  # multiplies as a loaded one does; transformers' as it does
+    others = tiny_model(1), tiny_model(2)
+    for each in (own, *others):
+        quicken(each)
+    fused = Plain((own, *others), Mixture(("t", "e", "b"), (1.0, 0.7, -0.7)))
     prompts = prompts_of(args.prompts)
 
     def ours(what: Plain) -> list[list[int]]:
@@ -94,7 +99,7 @@ def main() -> None:
         return [list(each.token_ids) for each in found]
 
     ways = {
-        "ours": lambda: ours(Plain((model,))),
+        "ours": lambda: ours(Plain((own,))),
         "transformers": lambda: by_transformers(model, prompts, args.new, args.rows),
         "fused_three": lambda: ours(fused),
     }

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from benchmarks.decode import SIZES, llama
+from benchmarks.decode import SIZES, as_loaded, llama
 from benchmarks.decode_step import Plain
 from engine.decoding.fusion import Mixture
 from engine.decoding.loop import Generation, Kept, generate
@@ -38,10 +38,11 @@ class Sliders:
     def __init__(self, prompt: int, new: int) -> None:
         large, small, self.vocabulary = SIZES["demo"]
         self.new = new
-        self.models: tuple[PreTrainedModel, ...] = (
+        made = (
             llama(0, large, self.vocabulary),
             *(llama(seed, small, self.vocabulary) for seed in (1, 2)),
         )
+        self.models: tuple[PreTrainedModel, ...] = tuple(map(as_loaded, made))
         generator = torch.Generator().manual_seed(7)
         self.prompt = torch.randint(3, self.vocabulary, (prompt,), generator=generator).tolist()
 

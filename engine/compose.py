@@ -38,7 +38,7 @@ from engine.merging.basis import Basis, Tensors, nothing
 from engine.merging.merged_model import MergedModel, resize_rows
 from engine.merging.peft_layers import attach
 from engine.merging.stacked import NotByRow
-from engine.numerics import BUCKETS, FED_BUCKETS, STACKED, Numerics
+from engine.numerics import numerics
 from engine.pruning.pruner import Pruner
 from engine.pruning.zeros import Pruned, Zeros
 from engine.recipe import Recipe, find_method, unmerged
@@ -75,8 +75,7 @@ class Composer:
         self._feedings = feedings(family, workspace)
         plain = all(each == PLAIN for each in self._feedings.values())
         several = sum(each.kind == "lora" for each in family.experts.values()) > 1
-        buckets = (BUCKETS if plain else FED_BUCKETS) + (STACKED if several else 0)
-        self.numerics = Numerics(self.device.type, str(self.dtype).removeprefix("torch."), buckets)
+        self.numerics = numerics(self.device.type, str(self.dtype), plain=plain, stacked=several)
         self.live: ComposedModel | None = None
         self._tick: Callable[[], None] = nothing
         self._modules: dict[str, PreTrainedModel] = {}

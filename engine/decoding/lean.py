@@ -11,13 +11,15 @@ holds for the classes below, whose layers are plain; any other runs as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from engine.family.products import PLAIN, Linear, linear
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,9 +49,10 @@ class _Norm:
 class _Map:
     weight: Tensor
     bias: Tensor | None
+    product: Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
     def __call__(self, x: Tensor) -> Tensor:
-        return functional.linear(x, self.weight, self.bias)
+        return self.product(x, self.weight, self.bias)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def lean_of(module: PreTrainedModel) -> Lean | None:
 def _untouched(module: nn.Module) -> bool:
     """Whether a module runs as its class says: no adapter in its place, no hook."""
     kind = type(module)
-    plain = kind in (nn.Linear, nn.Embedding) or kind.__module__.startswith(
+    plain = kind in (*PLAIN, nn.Embedding) or kind.__module__.startswith(
         ("transformers.", "torch.")
     )
     return plain and "forward" not in vars(module) and not any(_hooks(module))
@@ -167,4 +170,5 @@ def _layer(module: Any) -> _Layer:
 
 
 def _map(module: Any) -> _Map:
-    return _Map(module.weight, module.bias)
+    product = linear if type(module) is Linear else functional.linear
+    return _Map(module.weight, module.bias, product)

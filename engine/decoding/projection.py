@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+
+from engine.family.products import PLAIN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -74,7 +76,7 @@ def float32_logits(module: PreTrainedModel) -> Iterator[None]:
         finally:
             head.forward = widened
 
-    head.forward = linear if type(head) is nn.Linear else widened
+    head.forward = linear if type(head) in PLAIN else widened
     try:
         yield
     finally:

@@ -27,6 +27,7 @@ from engine.family.placed import (
     unused_misfit,
 )
 from engine.family.placement import Group, Placement, state_of
+from engine.family.products import quicken
 from engine.family.unmerged import tower_names
 from engine.family.untied import keep_apart
 from engine.family.weights import Reader
@@ -113,6 +114,7 @@ def load_module(
     model.eval().requires_grad_(False)
     keep_apart(model, checkpoint)
     placement = place_stored(model, checkpoint) if mapped else Placement({}, ())
+    quicken(model)
     return model.to(device), placement
 
 

@@ -64,7 +64,7 @@ def values(rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[float]]:
 
 def test_opening_says_how_scores_are_keyed(bench: Bench) -> None:
     opened = bench.run("open")
-    assert opened["numerics"] == "cpu/float32/1"
+    assert opened["numerics"] == "cpu/float32/5"
     assert set(opened["objectives"]) == {"has", "loss", "cost"}
     assert opened["directions"] == {"has": "maximize", "loss": "minimize", "cost": "minimize"}
     assert opened["names"]["models"] == ["base", "helpful", "terse"]
@@ -78,7 +78,7 @@ def test_a_score_row_is_whole_and_its_texts_are_kept(bench: Bench) -> None:
     row, cost = bench.rows
     (point,) = result["points"]
     fingerprint = opened["objectives"]["has"]
-    assert row["id"] == score_id(point, fingerprint, "explore", "cpu/float32/1")
+    assert row["id"] == score_id(point, fingerprint, "explore", "cpu/float32/5")
     assert row["recipe"] == {
         "method": "task_arithmetic",
         "coefficients": {"helpful": 0.5, "terse": 0.0},
