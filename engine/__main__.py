@@ -77,6 +77,8 @@ def _exit_code(command: str, document: Mapping[str, Any]) -> int:
         return 0 if document["ok"] else 2
     if command == "evaluate":
         return int(any(point["error"] is not None for point in document["points"]))
+    if command == "judge":
+        return int(document["failed"] > 0)
     if command == "best":
         return int(document["point"]["error"] is not None)
     return int(bool(document.get("failed"))) if command == "sweep" else 0

@@ -10,7 +10,7 @@ import streamlit as st
 from engine.errors import BadInput
 from engine.recipe import Recipe
 from engine.scoring.data import read_rows
-from pages.panels.compare import along, answers, asking, columns, examples
+from pages.panels.compare import along, answers, asking, blind, columns, examples
 from pages.panels.compare.asking import TYPED, Ask
 from pages.panels.compare.kept import keep, kept
 from pages.panels.compare.who import Who
@@ -53,6 +53,9 @@ def asked_along(recipe: Recipe, slider: str, ends: ribbon.Range) -> dict[str, An
     return ribbon.map_payload(recipe, slider, ends, prompts, ask.settings, objective, typed=typed)
 
 
+if blind.voting():
+    blind.booth(bench)
+    st.stop()
 measured = bench.measured()
 columns.tell_unknown()
 left, middle, right = st.columns([2, 1, 1])
@@ -87,6 +90,7 @@ if task is not None:
     answers.show(task, list(tray.tray()), names, found, again, teller)
     if len(tray.tray()) > 1 and task.status.state == "done":
         steps.take(bench, "compare")
+        blind.offer(bench, task, tray.tray())
 else:
     st.text("Press Answer: every column answers the same prompts.")
 along.panel(

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.counted import counted, size_text
-from pages.panels.models import objective_form, objective_list, open_form
+from pages.panels.models import external_form, objective_form, objective_list, open_form
 from studio import modelling
 from studio import study_editor as adding
 from studio.charts.toolbar import STOCK
@@ -128,8 +128,8 @@ def show_lacking() -> None:
     jobs.endings(bench, ("singles", measuring))
 
 
-family, task_vectors, objectives, another = st.tabs(
-    ["Family", "Task vectors", "Objectives", "Open another study"]
+family, task_vectors, objectives, others, another = st.tabs(
+    ["Family", "Task vectors", "Objectives", "Results of others", "Open another study"]
 )
 with family:
     show_family()
@@ -137,5 +137,7 @@ with task_vectors:
     show_vectors()
 with objectives:
     show_objectives()
+with others:
+    external_form.show(bench)
 with another:
     open_form.show(bench.study.path)

@@ -31,6 +31,8 @@ WORDS: Mapping[str, str] = {
     "interval": "A 95 % confidence interval: it contains the true score in about 95 of 100 cases.",
     "point": "A recipe with its measured scores: one mark in the chart.",
     "study": "A family, its objectives and all points measured so far.",
+    "external point": "A model that others measured, beside your points; on no front, from a "
+    "results file.",
     "front": "The Pareto front: the points that no other point dominates.",
     "dominated": "Said of a point when another is at least as good on every objective and better "
     "on one.",

@@ -37,6 +37,14 @@ def pair(text: str) -> tuple[str, float]:
     return name, number(value)
 
 
+def named(text: str) -> tuple[str, str]:
+    """A name and a text: `name=text`."""
+    name, separator, value = (each.strip() for each in text.partition("="))
+    if not (separator and name and value):
+        raise ValueError(f"{text!r} is not in the form name=text")
+    return name, value
+
+
 def whole(text: str | int, lowest: int = 0) -> int:
     """A whole number from `lowest` to below 2^62."""
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.commands.front_files import external_documents, points_table
 from engine.commands.session import Session
 from engine.errors import bad
 from engine.front.bounds import bounds_of
@@ -28,19 +29,20 @@ from engine.front.table import (
 )
 from engine.scoring.intervals import with_intervals
 from studio.decide.results import kind_of, loader
+from studio.points.file import format_of, write
 
 
 @contextlib.contextmanager
 def _opened(
     args: SimpleNamespace,
-) -> Iterator[tuple[Table, Mapping[str, Range] | None, Criteria]]:
-    """The points asked for, the frozen ranges where they are a study's, and what is
-    asked of a point beside weights and bounds: by the study and by the options."""
+) -> Iterator[tuple[Table, Mapping[str, Range] | None, Criteria, Session | None]]:
+    """The points asked for, the frozen ranges where they are a study's, what is asked of a
+    point beside weights and bounds: by the study and by the options; and the study's session."""
     if args.csv is not None:
         if args.study is not None:
             raise bad("front", "both a study and --csv were given", "Give exactly one.")
         table = read_csv(args.csv, args.directions or (), args.objectives)
-        yield table, None, _criteria(args, table.names)
+        yield table, None, _criteria(args, table.names), None
         return
     if args.study is None:
         raise bad("front", "neither a study nor --csv was given", "Give exactly one.")
@@ -51,7 +53,7 @@ def _opened(
         session.tell_earlier()
         table, ranges = _measured(session)
         asked = _criteria(args, table.names)
-        yield table, ranges, (session.study.criteria or NONE).joined(asked)
+        yield table, ranges, (session.study.criteria or NONE).joined(asked), session
 
 
 def _criteria(args: SimpleNamespace, names: Sequence[str]) -> Criteria:
@@ -98,9 +100,18 @@ def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
 
 def front(args: SimpleNamespace) -> dict[str, Any]:
     """The non-dominated points."""
+    if args.out is not None:
+        args.out = args.out.expanduser().absolute()
+        format_of(args.out)
     bounds = bounds_of(args.at_least, args.at_most)
-    with _opened(args) as (table, ranges, asked):
-        return front_report(table, args.objectives, args.reference, ranges, asked, bounds)
+    with _opened(args) as (table, ranges, asked, session):
+        document = front_report(table, args.objectives, args.reference, ranges, asked, bounds)
+        if session is not None:
+            document["external"] = external_documents(session, table, document)
+        if args.out is not None:
+            write(points_table(session, table, document), args.out)
+            document["out"] = str(args.out)
+        return document
 
 
 def _weights(given: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -120,7 +131,7 @@ def recommend(args: SimpleNamespace) -> dict[str, Any]:
     if weights and args.utility is not None:
         raise bad("recommend", "both --weight and --utility were given", "Give one of them.")
     bounds = bounds_of(args.at_least, args.at_most)
-    with _opened(args) as (table, ranges, asked):
+    with _opened(args) as (table, ranges, asked, _):
         if weights:
             asked = asked.without_utility()
         elif asked.utility is None:

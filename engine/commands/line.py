@@ -15,6 +15,8 @@ from typing import Any
 import click
 
 from engine.commands.arguments import count, names, number, numbers, pair, port, whole
+from engine.commands.options import Several, importing, judging
+from engine.commands.options import option as _option
 
 NAME = "python -m engine"
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -23,13 +25,6 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 def _is_option(word: str) -> bool:
     """Whether a word begins an option; a negative number is a value."""
     return word.startswith("-") and not word[1:2].isdigit() and word != "-"
-
-
-class Several(click.Option):
-    """An option with as many values as follow it."""
-
-    def __init__(self, name: str, *, metavar: str, **settings: Any) -> None:
-        super().__init__([name], multiple=True, metavar=f"{metavar} …", **settings)
 
 
 class Command(click.Command):
@@ -83,11 +78,6 @@ def _common() -> list[click.Parameter]:
             help="float32, bfloat16 or float16. Default: depends on the device.",
         ),
     ]  # fmt: skip
-
-
-def _option(name: str, help: str, **settings: Any) -> click.Option:
-    shown = settings.get("default") not in (None, False) and "is_flag" not in settings
-    return click.Option([name], help=help, show_default=shown, **settings)
 
 
 def _argument(name: str, **settings: Any) -> click.Argument:
@@ -202,7 +192,12 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
     )  # fmt: skip
     points = (
         click.Argument(["study"], metavar="[STUDY]", required=False),
-        _option("--csv", "Table of points to use instead of a study.", type=Path, metavar="FILE"),
+        _option(
+            "--csv",
+            "Table of points (CSV or Parquet) to use instead of a study.",
+            type=Path,
+            metavar="FILE",
+        ),
         _option("--directions", "max or min, one per objective.", type=names, metavar="NAMES"),
         objectives,
         Several("--constraint", metavar="TEXT",
@@ -220,6 +215,18 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
                 metavar="NUMBERS"),
         Several("--at-least", help="Say how sure each point is to reach this mean.", **limit),
         Several("--at-most", help="Say how sure each point is not to exceed this mean.", **limit),
+        _option("--out", "Write the points to this .csv or .parquet file, the front marked.",
+                type=Path, metavar="FILE"),
+    )  # fmt: skip
+    add(
+        "external", "Import results of others as external points of a study; without a file list "
+        "them.",
+        study, *importing(),
+    )  # fmt: skip
+    add("votes", "Report who won blind votes, how surely, and the position bias.", study)
+    add(
+        "judge", "Have a model behind an OpenAI-compatible endpoint vote between answers.",
+        study, *_wanted(Several), *judging(), several=True,
     )  # fmt: skip
     add(
         "recommend", "Recommend the point of the front that fits a preference best.", *points,

@@ -136,6 +136,9 @@ def front(document: Document) -> str:
         lines.append(
             f"{document['failed']} failed, {document['incomplete']} incomplete (set aside)"
         )
+    lines += [_external(each) for each in document.get("external", ())]
+    if "out" in document:
+        lines.append(f"written to {document['out']}")
     return "\n".join(lines)
 
 
@@ -162,6 +165,56 @@ def _beside(document: Document, known: Mapping[str, float | None]) -> Iterator[s
         yield f"{each['name']} {each['words']} {number(each['bound'])}, on the front:"
         met = each["probability"] or {}
         yield from (f"  {name}  {share(met.get(name))}" for name in document["front"])
+
+
+def _external(document: Document) -> str:
+    """One external point in a line."""
+    parts = [f"{name} {score(value)}" for name, value in document["scores"].items()]
+    text = f"{document['id']}  external: {document['name']}: {', '.join(parts)}"
+    if document.get("stale"):
+        text += f"; not shown, since the objective is another now: {', '.join(document['stale'])}"
+    beaten = document.get("dominated_by")
+    if beaten is None:
+        return text
+    return f"{text}; dominated by {beaten} of the front" if beaten else f"{text}; not dominated"
+
+
+def external(document: Document) -> str:
+    """What was imported or removed, and all that is there."""
+    lines = [f"imported {each['name']}" for each in document["imported"]]
+    lines += [f"removed {each}" for each in document["removed"]]
+    lines += [_external(each) for each in document["external"]]
+    return "\n".join(lines or ["No external points."])
+
+
+def votes(document: Document) -> str:
+    """Voter by voter: a line a pair, the position bias, the strengths."""
+    names = {each["id"]: _recipe(each["recipe"]) for each in document["points"]}
+    lines = [] if document["votes"] else ["No votes."]
+    for voter in document["voters"]:
+        lines.append(f"{voter['by']}: {counted(voter['votes'], 'vote')}")
+        for pair in voter["pairs"]:
+            rate = {**pair, "mean": pair["rate"]}
+            one, other = (names.get(pair[each], pair[each]) for each in ("one", "other"))
+            lines.append(f"  {one} wins {score(rate)} against {other}")
+            lines.append(
+                f"    {counted(pair['questions'], 'question')}: {pair['wins']} won, "
+                f"{pair['losses']} lost, {counted(pair['ties'], 'tie')}, {pair['bad']} both bad"
+            )
+        place = voter["position"]
+        if place["decided"]:
+            share = {**place, "mean": place["share"]}
+            lines.append(f"  left chosen {score(share)} of {place['decided']} that chose a side")
+        for strength in voter["strengths"]:
+            value, error = number(strength["strength"]), number(strength["stderr"], 2)
+            lines.append(f"  strength {value} ± {error}  {names[strength['point']]}")
+    return "\n".join(lines)
+
+
+def judge(document: Document) -> str:
+    """What a judge said, and what is left."""
+    left = f", {document['failed']} without a verdict: ask again" if document["failed"] else ""
+    return f"{counted(document['cast'], 'new vote')}{left}\n{votes(document)}"
 
 
 def recommendation(document: Document) -> str:
@@ -232,6 +285,9 @@ REPORTS: dict[str, Callable[[Document], str]] = {
     "best": best,
     "predict": predicted,
     "front": front,
+    "external": external,
+    "votes": votes,
+    "judge": judge,
     "recommend": recommendation,
     "export": written,
     "serve": served,

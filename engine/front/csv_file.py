@@ -1,4 +1,4 @@
-"""Points from a CSV file: one row per point, one column per objective."""
+"""Points from a CSV or Parquet file: one row per point, one column per objective."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cache.arrow import pa, pq
 from engine.counted import counted
-from engine.errors import bad
+from engine.errors import bad, first_line
 from engine.front.pareto import as_maximize
 from engine.front.table import Table
 from engine.plain_file import read_plain
@@ -62,10 +64,31 @@ def _header(
     return {name: names.index(name) for name in objectives}, id_column
 
 
+def _text(path: Path) -> str:
+    """The table as CSV; raises `BadInput` or `UnicodeDecodeError`."""
+    content = read_plain(path, MOST_BYTES, fix="Give a CSV or a Parquet file.")
+    if path.suffix.lower() != ".parquet":
+        return content.decode("utf-8-sig")
+    out = io.BytesIO()
+    try:
+        found = pq.read_table(pa.BufferReader(content))
+        plain = [
+            each.cast(each.type.value_type) if pa.types.is_dictionary(each.type) else each
+            for each in found.columns
+        ]
+        table = pa.Table.from_arrays(plain, found.column_names)
+        import_module("pyarrow.csv").write_csv(table, out)
+    except (pa.ArrowException, OSError) as error:
+        raise bad(
+            str(path), f"not a Parquet table ({first_line(error)})", "Write it again."
+        ) from None
+    return out.getvalue().decode()
+
+
 def read_csv(
     path: str | Path, directions: Sequence[str], objectives: Sequence[str] | None = None
 ) -> Table:
-    """Read a CSV file: a point a row, a header of objective names, an optional column `id`.
+    """Read a CSV or .parquet file: a point a row, a header of objective names, an optional `id`.
 
     Without ids the row number from 0 is the id. An empty or non-numeric cell is a failed score.
     Blank lines are passed over.
@@ -85,7 +108,7 @@ def read_csv(
     rows: list[list[float]] = []
     seen: dict[str, int] = {}
     try:
-        text = read_plain(path, MOST_BYTES, fix="Give a CSV file.").decode("utf-8-sig")
+        text = _text(path)
         with io.StringIO(text, newline="") as file:
             reader = csv.reader(file, strict=True)
             header = next((cells for cells in reader if cells), None)

@@ -181,3 +181,45 @@ def set_how(page: Page, values: dict[str, str]) -> None:
     for name, value in values.items():
         page.get_by_role("spinbutton", name=name).fill(value)
     page.keyboard.press("Escape")
+
+
+def test_votes_are_cast_blind_by_keyboard(app: Served, chrome: Browser) -> None:
+    page = app.open(chrome, "/compare")
+    add_to_tray(page, ["base", "helpful"])
+    answer(page)
+    page.get_by_role("button", name="Vote blind").click()
+    ballot = page.locator(".ballot")
+    words = ballot.locator(".words")
+    expect(words).to_have_text(re.compile(r"^0 of \d+ votes"))
+    total = int(words.inner_text().split()[2])
+    assert total >= 2 and total % 2 == 0  # each question in both orders
+    # nothing on the page tells the columns
+    for name in ("A · ", "B · ", "helpful"):
+        expect(page.locator(".stMain").get_by_text(name)).to_have_count(0)
+    seen = set()
+    for place in range(total):
+        expect(words).to_have_text(f"{place} of {total} votes")
+        texts = tuple(ballot.locator(".text").all_inner_texts())
+        seen.add((ballot.locator(".prompt").inner_text(), texts))
+        if place == 0:
+            page.keyboard.press("Control+1")  # the browser's own
+            page.evaluate(
+                "document.querySelector('.stMain').append(document.createElement('input'))"
+            )
+            field = page.locator(".stMain > input")
+            field.press("1")  # typed, not voted
+            expect(field).to_have_value("1")
+            field.evaluate("each => each.remove()")
+            expect(words).to_have_text(f"0 of {total} votes")
+            page.keyboard.press("3")
+            expect(words).to_have_text(f"1 of {total} votes")
+            page.get_by_role("button", name="Take the last vote back").click()
+            expect(words).to_have_text(f"0 of {total} votes")
+        page.keyboard.press("1" if place else "4")
+    votes = page.locator(".st-key-votes")
+    expect(votes).to_contain_text(f"{total} votes on {total // 2} question")
+    expect(votes).to_contain_text(f"Position: the left answer was chosen in {total - 1}")
+    assert len(seen) == total and {(p, t[::-1]) for p, t in seen} == seen
+    expect(page.get_by_text(f"0 votes of {total} left.")).to_be_visible()
+    assert not page.complaints
+    page.context.close()

@@ -12,10 +12,15 @@ from engine.recipe import Recipe, point_id, resolve
 from engine.scoring.data import read_rows
 from studio.points.remarks import Remark
 from studio.task import Task
+from studio.votes.asked import judges_of
+from studio.votes.ballots import given
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
+from tests.studio.votes.test_judge import Endpoint, endpoint
 from ui import components
+
+__all__ = ["endpoint"]
 
 
 def opened(*points: str, **query: str) -> AppTest:
@@ -396,3 +401,24 @@ def test_a_column_measured_without_a_score_is_not_offered_again(bench: Workbench
     assert "no score: all logits 0" in texts(at)
     assert "Not measured on facts" not in texts(at)
     assert not [each for each in at.button if each.label == "Evaluate"]
+
+
+def test_a_judge_votes_on_the_answers_once_its_cost_is_accepted(
+    bench: Workbench, endpoint: Endpoint
+) -> None:
+    at = opened(*(point_id(each, toy.FAMILY) for each in bench.singles[:2]))
+    answered(at, bench)
+    widget(at.text_input, "Endpoint").input(endpoint.url)
+    widget(at.text_input, "Judge's model").input("m").run()
+    assert "calls, about" in texts(at) and not endpoint.asked
+    button = at.button(key="judge_ask")
+    assert button.disabled
+    at.checkbox(key="judge_agreed").check().run()
+    at.button(key="judge_ask").click().run()
+    until(lambda: (now := judges_of(bench).now) is not None and now.over)
+    at.run()
+    said = texts(at)
+    votes = [each for each in given(bench) if each.by == f"judge m at {endpoint.url}"]
+    assert len(votes) == len(endpoint.asked) > 0 and not at.exception
+    assert f"the left answer was chosen in {len(votes)} of {len(votes)}" in said
+    assert "a bias" in said or len(votes) < 4

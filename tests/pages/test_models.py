@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from engine.recipe import Recipe, resolve
 from engine.study import load_study
 from engine.study_family import Wording
+from studio.external.points import externals_of
 from studio.workbench import Workbench
 from tests.app_fixtures import OBJECTIVES, page, texts, until, widget
 from tests.engine.scoring.published import write
@@ -487,3 +488,25 @@ def test_an_address_that_names_no_study_is_one_message(home: Path, asked: str) -
     at.run()
     assert not at.exception
     assert "This study cannot be opened." in texts(at)
+
+
+def test_results_of_others_are_imported_listed_and_removed(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    (tmp_path / "others.csv").write_text("model,facts,facts n,nats\nrival,0.8,20,1.5\n")
+    at = page("models").run()
+    field = widget(at.text_input, "Results file")
+    field.input(str(tmp_path / "others.csv")).run()
+    chosen = {each.label: each for each in at.selectbox}
+    assert chosen["facts (maximize)"].value == "facts"  # by its name
+    chosen["loss (minimize)"].select("nats").run()
+    press(at, "external_import")
+    [found] = externals_of(bench).all()
+    assert {name: each.mean for name, each in found.scores.items()} == {"facts": 0.8, "loss": 1.5}
+    assert listed(at, "scores")["model"] == ["rival"]
+    explore = page("explore").run()
+    assert "1 external point below them." in texts(explore)
+    widget(at.text_input, "Results file").input(str(tmp_path / "none.csv")).run()
+    assert "no such file" in texts(at)
+    press(at, "external_remove")
+    assert externals_of(bench).all() == () and not at.exception

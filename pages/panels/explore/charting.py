@@ -24,9 +24,11 @@ from engine.search.surrogate import TooFew
 from pages.panels.explore import bounding, curving, parallel_axes, showing
 from studio.charts import surface
 from studio.charts import tradeoff as figures
+from studio.charts.external import with_external
 from studio.charts.parallel import coefficients_of, parallel
 from studio.decide import bounds as limiting
 from studio.decide.front import frozen
+from studio.external.points import externals_of
 from studio.glossary import WORDS
 from studio.points import filling, predicting
 from studio.points.places import shape_of
@@ -148,12 +150,14 @@ def draw(
     key += (colour, log)
     key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
     optima = filling.optima_of(bench, measured)
+    externals = externals_of(bench).shown(bench.objectives)
 
     def make() -> dict[str, Any]:
         figure = _tradeoff(bench, measured, chosen, over, bounds, optima)
+        figure = with_external(figure, externals, chosen, bounds)
         return showing.finished(figure, measured, axes, chosen, colour)
 
-    return packed((*key, tuple(optima.items())), measured, make)
+    return packed((*key, tuple(optima.items()), externals), measured, make)
 
 
 def _tradeoff(

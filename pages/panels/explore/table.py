@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -16,11 +17,14 @@ import streamlit as st
 from cache.arrow import pa
 from engine.counted import counted
 from pages.panels.explore import bounding, remarking
-from studio import csv_text
 from studio.decide.bounds import within
 from studio.decide.front import names_text
+from studio.external.points import External, externals_of
+from studio.external.points import within as meeting
+from studio.external.table import with_external
 from studio.glossary import WORDS
 from studio.points import table
+from studio.points.file import FORMATS, of_measured
 from studio.points.late import Told
 from studio.points.remarks import Remark
 from studio.points.view import Axis, Measured
@@ -32,6 +36,7 @@ from ui.choices import chosen_axes, kept, visible
 from ui.front import front_axes
 
 KEY = "table"
+MIME = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 FIRST = "front"
 """The column on the left."""
 ROW, HEAD, HEIGHT = 35, 38, 420
@@ -76,11 +81,11 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
         remarking.line(bench, every, point)
         return
     over, chosen = front_axes(bench), chosen_axes(axes)
-    remarks = bench.remarks.all()
+    remarks, externals = bench.remarks.all(), _externals(bench)
     with st.container(horizontal=True, vertical_alignment="center", key="table_line", gap="small"):
         words = st.container(key="words", width="stretch")
         sought = _filters(shown)
-        listed = _listed(shown, axes, over, chosen, sought, remarks)
+        listed = _listed(shown, axes, over, chosen, sought, remarks, externals)
         _download(bench, shown, axes, over, sought)
     said = [listed.front]
     if beyond := len(seen) - len(shown):
@@ -91,6 +96,8 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
         said.append(f"{counted(listed.matching, 'point matches', 'points match')} the filter.")
     if len(listed.ids) < listed.matching:
         said.append(f"The table shows the front and the latest points, {len(listed.ids):,} rows.")
+    if externals and not sought:
+        said.append(f"{counted(len(externals), 'external point')} below them.")
     words.text(" ".join(said), help=WORDS["front"])
     remarking.line(bench, every, point)
     st.session_state["table_ids"] = listed.ids
@@ -98,9 +105,9 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
     _mark(listed.ids.index(point) if point in listed.ids else None)
     st.dataframe(
         listed.table, key=KEY, on_select=_picked, selection_mode=["single-row", "single-cell"],
-        hide_index=True, height=min(HEAD + ROW * max(1, len(listed.ids)), HEIGHT), placeholder="",
+        hide_index=True, height=min(HEAD + ROW * max(1, len(listed.table)), HEIGHT), placeholder="",
         column_config=_configured(listed.table, axes, over),
-        column_order=_ordered(listed.table.column_names, axes, remarks),
+        column_order=_ordered(listed.table.column_names, axes, remarks, bool(externals)),
     )  # fmt: skip
     st.session_state["table_on_pick"] = on_pick
 
@@ -171,8 +178,10 @@ def _listed(
     chosen: Sequence[Axis],
     sought: table.Sought,
     remarks: Mapping[str, Remark],
+    externals: tuple[External, ...],
 ) -> Listed:
-    """The table, made again only when points, remarks, axes or what is sought change."""
+    """The table, made again only when points, remarks, axes or what is sought change; what others
+    measured is below the points, where none are sought."""
 
     def make() -> Listed:
         front = measured.front_of(over)
@@ -180,9 +189,11 @@ def _listed(
         rows = table.in_order(front, there)
         ids = tuple(measured.ids[row] for row in rows.tolist())
         found = table.columns(measured, axes, front, rows, remarks, certain=False, modelled=True)
+        found = with_external(found, () if sought else externals, axes)
         return Listed(found, ids, int(there.sum()), front_words(measured, over, chosen))
 
-    key = ("table", tuple(axes), tuple(over), tuple(chosen), sought, frozenset(remarks.items()))
+    said = frozenset(remarks.items())
+    key = ("table", tuple(axes), tuple(over), tuple(chosen), sought, said, externals)
     found: Listed = once(measured, key, make)
     return found
 
@@ -194,28 +205,41 @@ def _download(
     over: Sequence[Axis],
     sought: table.Sought,
 ) -> None:
-    def written() -> bytes:
+    def written(made: Callable[[pa.Table], bytes]) -> bytes:
         front, remarks = measured.front_of(over), bench.remarks.all()
         rows = table.in_order(front, table.matching(measured, sought, remarks), None)
-        return csv_text.of_table(table.columns(measured, axes, front, rows, remarks))
+        return made(of_measured(measured, axes, front, rows, remarks))
 
-    st.download_button(
-        "CSV", written, f"{bench.study.name}.csv", "text/csv", key="table_csv", on_click="ignore",
-        icon=":material/download:",
-        help="Download these points in full precision, with bounds and filter applied; `front "
-        "--csv` reads the file",
-    )  # fmt: skip
+    for ending, made in FORMATS.items():
+        kind = ending.removeprefix(".")
+        st.download_button(
+            "CSV" if kind == "csv" else "Parquet", partial(written, made),
+            f"{bench.study.name}{ending}", MIME[kind], key=f"table_{kind}", on_click="ignore",
+            icon=":material/download:",
+            help="Download these points in full precision with their recipes, the front marked, "
+            "with bounds and filter applied; `front --csv` reads the file",
+        )  # fmt: skip
+
+
+def _externals(bench: Workbench) -> tuple[External, ...]:
+    """What others measured, within the bounds."""
+    found = externals_of(bench).shown(bench.objectives)
+    return tuple(meeting(found, bounding.bounds()))
 
 
 def _ordered(
-    names: Sequence[str], axes: Sequence[Axis], remarks: Mapping[str, Remark]
+    names: Sequence[str], axes: Sequence[Axis], remarks: Mapping[str, Remark], external: bool
 ) -> list[str]:
-    """The columns from left to right: scores before the recipe."""
+    """The columns from left to right: scores before the recipe.
+
+    Args:
+        external: whether there are external points, which are known by their names.
+    """
     scores = [each for axis in axes for each in (axis.name, table.header(axis.name, "stderr"))]
     rest = [table.header(axis.name, of) for axis in axes for of in table.OF_SCORE if of != "stderr"]
     point, name, star, _, front, method, *made = (e for e in names if e not in (*scores, *rest))
     said = [star] if any(each.star for each in remarks.values()) else []
-    said += [name] if any(each.name for each in remarks.values()) else []
+    said += [name] if external or any(each.name for each in remarks.values()) else []
     return [front, *said, method, *scores, *made, *rest, point]
 
 
