@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import engine.decoding.trial
@@ -37,7 +38,17 @@ from engine.errors import bad
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Bucket", "Fused", "Generation", "Kept", "Sampling", "Tick", "generate", "steps"]
+__all__ = [
+    "Asked",
+    "Bucket",
+    "Fused",
+    "Generation",
+    "Kept",
+    "Sampling",
+    "Tick",
+    "generate",
+    "steps",
+]
 
 assert engine.decoding.trial  # importing it lets a class that nobody spoke of be tried
 
@@ -114,6 +125,8 @@ def steps(
     own: Own = NONE_OWN,
     kept: Kept | None = None,
     on_logits: Callable[[Sequence[int], Tensor], None] | None = None,
+    on_ended: Callable[[int, Generation], None] | None = None,
+    asked: Sequence[Asked] | None = None,
 ) -> Generator[None, None, list[Generation]]:
     """`generate` step by step: yields when every row of a batch has its next token, before that
     token is fed. While suspended, the modules may hold other weights; its own must be restored
@@ -122,21 +135,30 @@ def steps(
     Args:
         on_logits: called with (prompt index of each row, float32 [rows, vocabulary rows]) before
             the tokens that were chosen from these logits are reported; a row that has ended may be
-            among them. Nothing is taken from what is kept then.
+            among them. Nothing is taken from what is kept then, nor with `on_ended`.
+        on_ended: called with (prompt index, what followed it) at the step at which a row ends.
+        asked: of each prompt, where they are of several requests; in place of the seed, the number
+            of the prompt, and max_new_tokens.
     """
-    if max_new_tokens < 1:
-        raise bad("max_new_tokens", f"expected 1 or more, got {max_new_tokens}")
-    check_ids(model, prompts, [max_new_tokens] * len(prompts), "new ones", own)
-    writing = Writing(max_new_tokens, end_ids, sampling, stopped, on_tokens, on_logits)
+    numbers = range(len(prompts)) if owners is None else _numbered(owners)
+    limits = [max_new_tokens] * len(prompts) if asked is None else [each.most for each in asked]
+    if min(limits, default=max_new_tokens) < 1:
+        raise bad("max_new_tokens", f"expected 1 or more, got {min(limits)}")
+    check_ids(model, prompts, limits, "new ones", own)
+    writing = Writing(
+        max_new_tokens, end_ids, sampling, stopped, on_tokens, on_logits, on_ended, limits
+    )
     results: dict[int, Generation] = {}
     bucket = within_memory(bucket, model)
-    numbers = range(len(prompts)) if owners is None else _numbered(owners)
-    longest, sizes = columns_of(model, prompts, own)
-    for indices in bucket.batches([each + max_new_tokens for each in longest], sizes):
+    watched = on_logits is not None or on_ended is not None
+    for indices in _batches(bucket, model, prompts, limits, own):
         rows, theirs = [prompts[index] for index in indices], rows_of(own, indices)
-        keys = row_keys(sampling.seed, [numbers[index] for index in indices]).tolist()
+        if asked is None:
+            keys = row_keys(sampling.seed, [numbers[index] for index in indices]).tolist()
+        else:
+            keys = [asked[index].key for index in indices]
         lines = [Line(*each) for each in zip(indices, keys, strict=True)]
-        mixture = None if owners is not None or on_logits is not None else model.mixture
+        mixture = None if owners is not None or watched else model.mixture
         if kept and mixture is not None and not mixture.rests:
             replay = Replay(kept, model, mixture, rows, theirs, bucket, tick, writing)
             lines = yield from replay.write(lines)
@@ -147,6 +169,47 @@ def steps(
             yield from write(batch, logits, lines, writing)
         results |= {each.index: each.generation for each in lines}
     return [results[index] for index in range(len(prompts))]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of one row.
+
+    Attributes:
+        seed: of its noise, with `number`, its prompt's place among those of its request.
+        most: new tokens.
+    """
+
+    seed: int
+    number: int
+    most: int
+
+    @property
+    def key(self) -> int:
+        return int(row_keys(self.seed, [self.number]))
+
+
+def fits_one_batch(
+    model: Fused, prompts: Sequence[Sequence[int]], limits: Sequence[int], own: Own = NONE_OWN
+) -> bool:
+    """Whether these rows are written in one batch, rather than one after another.
+
+    Args:
+        limits: new tokens of each.
+    """
+    return len(_batches(within_memory(CANONICAL, model), model, prompts, limits, own)) == 1
+
+
+def _batches(
+    bucket: Bucket,
+    model: Fused,
+    prompts: Sequence[Sequence[int]],
+    limits: Sequence[int],
+    own: Own,
+) -> list[list[int]]:
+    longest, sizes = columns_of(model, prompts, own)
+    lengths = [each + most for each, most in zip(longest, limits, strict=True)]
+    return bucket.batches(lengths, sizes)
 
 
 def _numbered(owners: Sequence[int]) -> list[int]:

@@ -77,10 +77,14 @@ class Writing:
         stopped: Callable[[int, list[int]], bool] | None,
         on_tokens: Callable[[int, int], None] | None,
         on_logits: Callable[[Sequence[int], Tensor], None] | None = None,
+        on_ended: Callable[[int, Generation], None] | None = None,
+        limits: Sequence[int] | None = None,
     ) -> None:
         self.most = max_new_tokens
         self.sampling = sampling
         self.on_logits = on_logits
+        self.on_ended = on_ended
+        self._limits = limits
         self._end_ids = end_ids
         self._stopped = stopped
         self._on_tokens = on_tokens
@@ -101,7 +105,8 @@ class Writing:
             self._on_tokens(line.index, token)
         if self._stopped is not None and self._stopped(line.index, line.written):
             return "stop"
-        return "length" if count >= self.most else None
+        most = self.most if self._limits is None else self._limits[line.index]
+        return "length" if count >= most else None
 
 
 class Undecided(Exception):
@@ -165,11 +170,18 @@ def write(
                 line.runs = batch.run_of(row)
         if writing.on_logits is not None:
             writing.on_logits([line.index for line in alive], last)
+        going = [line for line in alive if line.ended is None]
         staying = [
             row
             for row, (line, token) in enumerate(zip(alive, tokens, strict=True))
             if line.ended is None and writing.take(line, token)
         ]
+        if writing.on_ended is not None and len(staying) < len(going):
+            if not bool(sound):
+                raise Unsound(NOT_FINITE)
+            for line in going:
+                if line.ended is not None:
+                    writing.on_ended(line.index, line.generation)
         if not staying:
             break
         if not batch.feeding.leaves:

@@ -1,11 +1,12 @@
-"""The model thread: a step for each request in turn, so that all of them grow together.
+"""The model thread: a step for each batch in turn, so that all requests grow together.
 
     admit ─► a place ─► start ─► waiting ─► writing, at most `at_once` ─► done, failed or left
-      ╰─ 429 where no place is free
+      ╰─ 429 where no place is free     ╰─ those that wait and fit are one batch
 
 A place is taken before a prompt is even encoded, and is free again once the answer is decoded,
-whether its client has read it or not. While one request reads a long prompt, those that write
-already go on between its chunks.
+whether its client has read it or not. While one batch reads a long prompt, those that write already
+go on between its chunks. Nobody joins a batch that has begun; where nothing is written, the first
+request waits for others a moment, and for those whose prompts are being encoded.
 """
 
 from __future__ import annotations
@@ -14,25 +15,21 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
-from engine.decoding.loop import Generation, steps
+from engine.decoding.loop import Generation
 from engine.errors import BadInput, Cancelled, ParetoscopeError, first_line
-from engine.scoring.stops import StopWatch
 from engine.serving.asking import Ask
 from engine.serving.refused import Refused, failed
 from engine.serving.served import Rows
+from engine.serving.together import Heard, Together, Work, fitting
 from engine.serving.token_bytes import TokenBytes
-from engine.serving.writing import Done, Piece, Writing
 from engine.worker.messages import is_out_of_memory
 
 log = logging.getLogger(__name__)
-
-Heard = Piece | Done | Refused
-"""What a client is told: pieces of a stream, then one of the others."""
 
 AT_ONCE = 8
 WAITING = 32
@@ -40,24 +37,15 @@ WAITING = 32
 READING_SECONDS = 0.03
 """How long a prompt is read until the others get a turn between two of its chunks."""
 
+JOIN_SECONDS = 0.003
+"""How long a request waits for others that may come with it, where nothing is written."""
+
+JOIN_MOST_SECONDS = 0.03
+"""How long at most, where prompts of others are still being encoded."""
+
 
 def _ended() -> Refused:
     return Refused(503, "the server ends", kind="server_error", code="server_error")
-
-
-class Work:
-    """One request's place.
-
-    Args:
-        hear: takes what the client is told, on the model thread.
-    """
-
-    def __init__(self, hear: Callable[[Heard], None]) -> None:
-        self.hear = hear
-        self.left = False
-        self.begun = False
-        self.writing: Writing | None = None
-        self.loop: Generator[None, None, list[Generation]] | None = None
 
 
 class Turns:
@@ -81,7 +69,7 @@ class Turns:
         self._changed = threading.Condition()
         self._taken: set[Work] = set()
         self._waiting: deque[Work] = deque()
-        self._writing: list[Work] = []
+        self._writing: list[Together] = []
         self._model: ComposedModel | None = None
         self._fault: BaseException | None = None
         self._closing = False
@@ -118,21 +106,7 @@ class Turns:
 
     def start(self, work: Work, ask: Ask, rows: Rows) -> None:
         """Have a request's rows written, unless it was left."""
-        model = self.wait()
-        text, stops = model.text, ask.stops
-        work.writing = Writing(ask, len(rows.ids), text, self._spell, work.hear)
-        work.loop = steps(
-            model,
-            rows.ids,
-            own=rows.own,
-            max_new_tokens=rows.limit,
-            end_ids=text.end_ids,
-            sampling=ask.sampling,
-            stopped=StopWatch(stops, text.decode) if stops else None,
-            tick=self._tick_of(work),
-            on_tokens=work.writing.on_tokens,
-            on_logits=work.writing.on_logits,
-        )
+        work.put(ask, rows, self.wait(), self._spell)
         with self._changed:
             if not (work.left or self._closing):  # who is there at the end was told of it
                 self._waiting.append(work)
@@ -144,7 +118,7 @@ class Turns:
             work.left = True
             if work in self._waiting:
                 self._waiting.remove(work)
-            if work not in self._writing:
+            if not work.shared:
                 self._taken.discard(work)
             self._changed.notify()
 
@@ -173,9 +147,9 @@ class Turns:
             self._ready.set()
         try:
             while self._admit():
-                for work in list(self._writing):
-                    if work in self._writing:  # a turn within another's has not ended it
-                        self._turn(work)
+                for batch in list(self._writing):
+                    if batch in self._writing:  # a turn within another's has not ended it
+                        self._turn(batch)
         except Exception:
             log.exception("the model thread ends")
         finally:
@@ -193,58 +167,111 @@ class Turns:
         with self._changed:
             while not (self._closing or self._waiting or self._writing):
                 self._changed.wait()
-            while self._waiting and len(self._writing) < self._at_once:
-                self._writing.append(self._waiting.popleft())
+            if not self._writing:
+                self._wait_for_more()
+            left = self._at_once - sum(len(each.works) for each in self._writing)
+            while self._waiting and left > 0:
+                works = self._alike(left)
+                self._writing.append(self._batch(works))
+                left -= len(works)
             return not self._closing
 
-    def _turn(self, work: Work) -> None:
-        """One step of a request, its first one with its prompts."""
-        assert work.loop is not None and work.writing is not None
+    def _wait_for_more(self) -> None:
+        """Let requests come that were sent with the first; the lock is held."""
+        end = time.monotonic() + JOIN_MOST_SECONDS
+        while self._at_once > len(self._waiting) > 0 and not self._closing:
+            before, now = len(self._waiting), time.monotonic()
+            self._changed.wait(min(JOIN_SECONDS, max(0.0, end - now)))
+            encoding = len(self._taken) > len(self._waiting)
+            if time.monotonic() >= end or (len(self._waiting) == before and not encoding):
+                return
+
+    def _alike(self, most: int) -> list[Work]:
+        """The first that waits, with those that fit its batch, out of the queue; the lock is
+        held."""
+        assert self._model is not None
+        found = [self._waiting.popleft()]
+        for work in list(self._waiting):
+            if len(found) < most and fitting(self._model, [*found, work]):
+                self._waiting.remove(work)
+                found.append(work)
+        return found
+
+    def _batch(self, works: list[Work]) -> Together:
+        assert self._model is not None
+        return Together(self._model, works, self._tick)
+
+    def _turn(self, batch: Together) -> None:
+        """One step of a batch, its first one with its prompts."""
+        failed: Exception | None = None
         try:
-            if work.left:
-                raise Cancelled("the client has gone")
+            self._check(batch.works)
             if not self._nested:
                 self._since = time.monotonic()
-            next(work.loop)
-            work.begun = True
-            work.writing.rest()
-            return
-        except StopIteration as end:
-            heard = self._finished(work.writing, end.value)
-        except Cancelled:
-            heard = None
+            batch.step()
         except Exception as error:
-            heard = _told(error)
-        work.loop.close()
+            failed = error
+        for work in list(batch.works):
+            if work.left:
+                self._end(batch, work)
+            elif (found := batch.done(work)) is not None:
+                self._end(batch, work, self._finished(work, found))
+            elif failed is None:
+                self._rest(batch, work)
+        if failed is None and batch.works:
+            return
+        batch.close()
+        others: list[Together] = []
+        if failed is not None and not isinstance(failed, Cancelled):
+            if len(batch.works) > 1:  # each by itself, beyond what it was told
+                log.info("a batch of %d requests failed: %s", len(batch.works), failed)
+                others = [self._batch([each]) for each in batch.works]
+            else:
+                for work in list(batch.works):
+                    self._end(batch, work, _told(failed))
         with self._changed:
-            self._writing.remove(work)
+            self._writing.remove(batch)
+            self._writing += others
+
+    def _end(self, batch: Together, work: Work, heard: Heard | None = None) -> None:
+        """Take a request out of its batch, and its place with it."""
+        batch.works.remove(work)
+        work.left = True
+        with self._changed:
             self._taken.discard(work)
         if heard is not None:
             work.hear(heard)
 
-    def _finished(self, writing: Writing, generations: list[Generation]) -> Heard:
+    def _rest(self, batch: Together, work: Work) -> None:
         try:
-            return writing.finish(generations)
+            work.writing.rest()
+        except Exception as error:
+            self._end(batch, work, _told(error))
+
+    def _finished(self, work: Work, generations: list[Generation]) -> Heard:
+        try:
+            return work.writing.finish(generations)
         except Exception as error:
             return _told(error)
 
-    def _tick_of(self, work: Work) -> Tick:
-        def tick() -> None:
-            self._while_open()
-            if work.left:
-                raise Cancelled("the client has gone")
-            now = time.monotonic()
-            if work.begun or self._nested or now - self._since < READING_SECONDS:
-                return
-            self._nested = True
-            try:
-                for other in [each for each in self._writing if each.begun]:
-                    self._turn(other)
-            finally:
-                self._nested = False
-                self._since = time.monotonic()
+    def _check(self, works: list[Work]) -> None:
+        self._while_open()
+        if all(each.left for each in works):
+            raise Cancelled("the clients have gone")
 
-        return tick
+    def _tick(self, batch: Together) -> None:
+        """Called before each pass of a model for these requests."""
+        self._check(batch.works)
+        now = time.monotonic()
+        if batch.begun or self._nested or now - self._since < READING_SECONDS:
+            return
+        self._nested = True
+        try:
+            for other in [each for each in self._writing if each.begun]:
+                self._turn(other)
+        finally:
+            self._nested = False
+            self._since = time.monotonic()
 
 
 def _told(error: Exception) -> Refused:

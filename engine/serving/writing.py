@@ -104,6 +104,10 @@ class Writing:
     def on_logits(self) -> Callable[..., None] | None:
         return None if self._watch is None else self._watch.look
 
+    def count(self, index: int) -> int:
+        """Tokens that a row has by now."""
+        return len(self._rows[index].ids)
+
     def on_tokens(self, index: int, token: int) -> None:
         row = self._rows[index]
         row.ids.append(token)

@@ -16,7 +16,7 @@ import torch
 
 from engine.decoding.batch import Batch
 from engine.serving import turns as serving_turns
-from engine.serving.turns import Work
+from engine.serving.together import Together
 from engine.serving.writing import certain
 from tests.engine.serving.conftest import Running, Serve
 
@@ -112,7 +112,7 @@ def test_others_go_on_while_a_prompt_is_read(
     order: list[tuple[str, int]] = []
     turn = serving_turns.Turns._turn
 
-    def watched(self: serving_turns.Turns, work: Work) -> None:
+    def watched(self: serving_turns.Turns, work: Together) -> None:
         order.append(("begins", id(work)))
         turn(self, work)
         order.append(("ends", id(work)))
@@ -133,13 +133,11 @@ def test_others_go_on_while_a_prompt_is_read(
     assert within.count(("ends", writer)) >= 4
 
 
-def test_eight_requests_take_a_step_in_turn(
-    logit: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_eight_batches_take_a_step_in_turn(logit: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[int] = []
     turn = serving_turns.Turns._turn
 
-    def watched(turns: serving_turns.Turns, work: Work) -> None:
+    def watched(turns: serving_turns.Turns, work: Together) -> None:
         if not order:
             until(lambda: len(turns._waiting) + len(turns._writing) == 8)
         turn(turns, work)
@@ -147,7 +145,8 @@ def test_eight_requests_take_a_step_in_turn(
 
     monkeypatch.setattr(serving_turns.Turns, "_turn", watched)
     ask = partial(logit.client.chat.completions.create, **logit.ask, max_tokens=100)
-    clients = [threading.Thread(target=ask) for _ in range(8)]
+    asks = [partial(ask, temperature=0.001 * n) for n in range(1, 9)]  # no two are one batch
+    clients = [threading.Thread(target=each) for each in asks]
     for each in clients:
         each.start()
     for each in clients:
