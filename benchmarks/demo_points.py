@@ -1,7 +1,8 @@
 """Points of the demo, this build beside an earlier one checked out somewhere else.
 
-    sweep    16 points of proxy_tuning over target, base and three experts, one after another, by a
-             composer whose models are loaded and have read nothing
+    sweep    16 points of proxy_tuning over target, base and three experts, by a composer whose
+             models are loaded and have read nothing: one after another, or, in a build that writes
+             texts of several points together, as a sweep does there
     point    one point of task arithmetic of three experts: merged in place, and scored
 
 On 64 prompts of `facts`, 24 new tokens at most. Each build keeps a process of its own, and they
@@ -50,12 +51,16 @@ class Measured:
 
         return Composer(self.family, device="cpu")
 
-    def score(self, composer: Any, method: str, coefficients: tuple[float, ...]) -> list[float]:
+    def model(self, composer: Any, method: str, coefficients: tuple[float, ...]) -> Any:
         from engine.recipe import Recipe, resolve
-        from engine.scoring.evaluate import evaluate
 
         recipe = Recipe(method, dict(zip(EXPERTS, coefficients, strict=True)))
-        model = composer.compose(resolve(recipe, self.family.names))
+        return composer.compose(resolve(recipe, self.family.names))
+
+    def score(self, composer: Any, method: str, coefficients: tuple[float, ...]) -> list[float]:
+        from engine.scoring.evaluate import evaluate
+
+        model = self.model(composer, method, coefficients)
         options: dict[str, Any] = {"base": lambda: composer.module("base")}
         if hasattr(composer, "prefixes"):  # as a job does
             from engine.decoding.loop import Kept
@@ -64,16 +69,33 @@ class Measured:
         [(_, score, _)] = evaluate(model, [self.objective], **options)
         return list(score.values)
 
+    def write(self, composer: Any, given: list[tuple[float, ...]]) -> None:
+        """What `engine.jobs.ahead` has written before the turns of these points."""
+        try:
+            from engine.scoring.ahead import plan, write_texts
+        except ImportError:
+            return
+        groups: dict[Any, list[Any]] = {}
+        for each in given:
+            model = self.model(composer, "proxy_tuning", each)
+            groups.setdefault(model.mixture.passes, []).append(model)
+        for several in groups.values():
+            made = plan(several[0], [self.objective], "explore")
+            if made is not None and len(several) > 1:
+                tell = {"tick": lambda: None, "progress": lambda note: None}
+                write_texts(made, several, composer.prefixes, **tell)
+
     def sweep(self) -> dict[str, Any]:
         composer = self.composer()
         for each in self.family.names.models:
             composer.module(each)
         start = time.process_time()
-        found = [
-            self.score(composer, "proxy_tuning", (a / 3, b / 3, 0.3 * (a + b) / 6))
-            for a in range(4)
-            for b in range(4)
-        ]
+        given = [(a / 3, b / 3, 0.3 * (a + b) / 6) for a in range(4) for b in range(4)]
+        found = []
+        for each in given:
+            found.append(self.score(composer, "proxy_tuning", each))
+            if len(found) == 1:
+                self.write(composer, given[1:])
         return {"cpu": time.process_time() - start, "values": found}
 
     def point(self) -> dict[str, Any]:
