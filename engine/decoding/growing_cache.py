@@ -6,6 +6,8 @@ one keeps spare columns behind them. What attention sees are views of the same n
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -85,6 +87,30 @@ def attends_only(config: PreTrainedConfig) -> bool:
 def only_grows(cache: Any) -> bool:
     """Whether a cache is one of growing layers alone."""
     return type(cache) is DynamicCache and all(type(each) is GrowingLayer for each in cache.layers)
+
+
+def joined(caches: Sequence[DynamicCache]) -> DynamicCache:
+    """One of the rows of several that only grow, of as many columns each; those stay as they
+    are."""
+    first = copy.copy(caches[0])
+    first.layers = [_joined(each) for each in zip(*(each.layers for each in caches), strict=True)]
+    return first
+
+
+def _joined(layers: Sequence[GrowingLayer]) -> GrowingLayer:
+    made = copy.copy(layers[0])
+    keys, values = ([each.rooms[n].narrow(2, 0, made.used) for each in layers] for n in (0, 1))
+    made.rooms = _stacked(keys), _stacked(values)
+    made.show()
+    return made
+
+
+def _stacked(rows: Sequence[Tensor]) -> Tensor:
+    """All rows, with spare columns."""
+    _, heads, columns, width = rows[0].shape
+    room = rows[0].new_empty(sum(map(len, rows)), heads, columns + KEPT, width)
+    torch.cat(tuple(rows), out=room.narrow(2, 0, columns))
+    return room
 
 
 def _wider(room: Tensor, used: int, needed: int) -> Tensor:

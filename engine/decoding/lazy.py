@@ -4,77 +4,24 @@
     row in doubt            ?       ?          its logits alone say so (engine.decoding.rules)
     costly models     p p p   n n n            what the row has not fed them yet, in one call
 
-A row keeps its costly models' caches by itself: what it is told depends on no neighbour. Prompts
-are read when a row is first in doubt, and never where it is not. How many columns were run is
-counted a row and a model.
+Rows that ask at the same step are read together (`engine.decoding.catching_up`). Prompts are read
+when a row is first in doubt, and never where it is not. How many columns were run is counted a row
+and a model.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from engine.decoding.batch import PREFILL_TOKENS, Batch
+from engine.decoding.batch import Batch
+from engine.decoding.catching_up import Asked, asked_of
 from engine.decoding.fusion import Mixture, combine
 from engine.decoding.inputs import NONE_OWN, Bucket, Fused, Own, Tick, readings
 from engine.decoding.rules import in_doubt
-from engine.decoding.stage import Stage
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-
-@dataclass
-class Reader:
-    """One row of a costly model.
-
-    Attributes:
-        prompt: its ids.
-        stage: with the cache; None before anything is read.
-        column: columns read, of the prompt and of what came after.
-    """
-
-    module: PreTrainedModel
-    prompt: Tensor
-    stage: Stage | None = None
-    column: int = 0
-
-    def read(self, after: Tensor, tick: Tick, rows: int) -> Tensor:
-        """Catch up on the prompt and int64 [1, columns] that came after it.
-
-        Returns:
-            float32 [1, 1, rows]: the logits of the last column.
-        """
-        if self.stage is None:
-            self.stage = Stage(self.module, widen=True)
-        stage, text = self.stage, torch.cat([self.prompt, after], 1)
-        start, stop, size = self.column, text.shape[1], PREFILL_TOKENS
-        horizon = stage.feeding.horizon
-        if stage.feeding.memory == "none" or (horizon is not None and stop > horizon):
-            size = stop
-        elif not stage.feeding.chunks:
-            size = 1 if start else self.prompt.shape[1]
-        logits = None
-        while start < stop:
-            end = min(start + size, stop)
-            tick()  # outside of inference mode: it may run work of its own that writes weights
-            with torch.inference_mode():
-                places = torch.arange(end, device=text.device)[None]
-                logits = stage.run(text[:, start:end], None, places, 1)[..., :rows].float()
-            start, size = end, size if stage.feeding.chunks else 1
-        assert logits is not None
-        self.column = stop
-        return logits
-
-    def taken(self) -> Reader:
-        """One that continues from here; this one stays as it is."""
-        row = torch.zeros(1, dtype=torch.int64, device=self.prompt.device)
-        return replace(self, stage=self.stage and self.stage.take(row, 1))
 
 
 class LazyBatch(Batch):
@@ -88,12 +35,9 @@ class LazyBatch(Batch):
         assert model.mixture is not None
         self._mixture: Mixture = model.mixture
         said, reads = readings(model, prompts, own)
-        self._readers = [
-            [
-                Reader(module, torch.tensor([said[place][row]], device=self.device))
-                for module, place in zip(model.modules[1:], reads[1:], strict=True)
-            ]
-            for row in range(len(prompts))
+        self._costly: list[Asked] = [
+            asked_of(module, said[place], bucket, self.device)
+            for module, place in zip(model.modules[1:], reads[1:], strict=True)
         ]
         self.stages, self.readings, self.reads = (
             self.stages[:1], (self.readings[self.reads[0]],), (0,),
@@ -115,30 +59,28 @@ class LazyBatch(Batch):
             doubted = in_doubt(known, dict(self._mixture.options))[:, 0].tolist()
             alone = Mixture(self._mixture.models[:1], (1.0,))
             fused = combine(alone, [cheap.clone()], self.model.vocabulary)
-        for row, asked in enumerate(doubted):
-            if asked:
-                after = self._after[row : row + 1]
-                found = [each.read(after, self.tick, cheap.shape[2]) for each in self._readers[row]]
-                with torch.inference_mode():
-                    own = [cheap[row : row + 1].clone(), *found]
-                    fused[row] = combine(self._mixture, own, self.model.vocabulary)[0]
+        asked = [row for row, each in enumerate(doubted) if each]
+        if asked:
+            after, values = self._after, cheap.shape[2]
+            found = [each.read(asked, after, self.tick, values) for each in self._costly]
+            with torch.inference_mode():
+                own = [cheap[asked], *found]
+                fused[asked] = combine(self._mixture, own, self.model.vocabulary)
         return fused
 
     def run_of(self, row: int) -> tuple[int, ...]:
-        after = self._after.shape[1] + 1
-        costly = (max(0, each.column - each.prompt.shape[1] + 1) for each in self._readers[row])
-        return (after, *costly)
+        return (self._after.shape[1] + 1, *(each.run(row) for each in self._costly))
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows only, in this order."""
         super().select(rows)
-        self._readers = [self._readers[row] for row in rows]
+        self._costly = [each.taken(rows) for each in self._costly]
 
     def branch(self, rows: Sequence[int]) -> LazyBatch:
         """A batch that continues from these rows (repeats allowed), leaving this one unchanged."""
         other = super().branch(rows)
         assert isinstance(other, LazyBatch)
-        other._readers = [[each.taken() for each in self._readers[row]] for row in rows]
+        other._costly = [each.taken(rows) for each in self._costly]
         return other
 
     def _keep(self, chosen: Tensor) -> None:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from engine.decoding.catching_up import Cohort, Reader
 from engine.decoding.fusion import Mixture, combine
 from engine.decoding.inputs import Bucket, no_tick
-from engine.decoding.lazy import LazyBatch, Reader
+from engine.decoding.lazy import LazyBatch
 from engine.decoding.loop import Sampling, generate
 from engine.decoding.rules import in_doubt
 from engine.decoding.sampling import choose, row_keys
+from engine.decoding.stage import Stage
 from engine.decoding.teacher_forced import log_probs
 from engine.errors import BadInput
 from engine.method import METHODS, Names
@@ -90,14 +92,15 @@ def plain(model, prompts: Sequence[Sequence[int]], sampling: Sampling):
     return texts, last
 
 
-@pytest.fixture
-def model(tiny, runs):
+@pytest.fixture(params=[("gpt2", "mistral"), ("llama", "qwen2")], ids=["several", "plain"])
+def model(tiny, runs, request):
     """Models of several kinds: with windows, with positions that are learnt, and plain ones."""
-    mixture = built(LARGE, {"a": 0.8, "b": 0.4, "threshold": 2.6})
-    named = {
-        "base": tiny("llama", 1), "target": tiny("qwen2", 2), "a": tiny("gpt2", 3),
-        "b": tiny("mistral", 4),
-    }  # fmt: skip
+    return of_kinds(tiny, runs, *request.param)
+
+
+def of_kinds(tiny, runs, a: str, b: str, threshold: float = 2.6):
+    mixture = built(LARGE, {"a": 0.8, "b": 0.4, "threshold": threshold})
+    named = {"base": tiny("llama", 1), "target": tiny("qwen2", 2), "a": tiny(a, 3), "b": tiny(b, 4)}
     return runs(tuple(named[each] for each in mixture.models), mixture, 120, 128)
 
 
@@ -144,16 +147,39 @@ def test_a_costly_model_reads_what_is_counted_and_no_more(model, prompts):
         assert count == sum(runs) + sum(begun)
 
 
-def test_a_catch_up_that_leaves_tokens_out_is_seen(model, prompts, monkeypatch):
-    true = Reader.read
+@pytest.mark.parametrize(("planted", "name"), [(Reader, "read"), (Cohort, "catch_up")])
+def test_a_catch_up_that_leaves_tokens_out_is_seen(tiny, runs, prompts, monkeypatch, planted, name):
+    model = of_kinds(tiny, runs, "gpt2", "mistral")
+    true = getattr(planted, name)
     wanted, _ = plain(model, prompts[:4], Sampling())
 
     def last_alone(self, after, *rest):
         return true(self, torch.cat([after[:, :-1] * 0 + 5, after[:, -1:]], 1), *rest)
 
-    monkeypatch.setattr(Reader, "read", last_alone)
+    monkeypatch.setattr(planted, name, last_alone)
     found = generate(model, prompts[:4], max_new_tokens=NEW, end_ids=ENDS)
     assert [list(each.token_ids) for each in found] != wanted
+
+
+@pytest.mark.parametrize(("threshold", "most"), [(0.001, 1), (2.6, 4)])
+def test_rows_that_ask_at_one_step_are_read_together(tiny, runs, prompts, threshold, most):
+    """Where every token asks in one call a step; else in one for each number of tokens to read."""
+    model = of_kinds(tiny, runs, "llama", "qwen2", threshold)
+    calls: list[int] = []
+    stage = Stage.run
+
+    def counted(self, ids, *rest):
+        calls.append(len(ids) if self.module is model.modules[-1] else 0)
+        return stage(self, ids, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stage, "run", counted)
+        found = generate(model, prompts[:8], max_new_tokens=NEW, end_ids=frozenset())
+    costly = [each for each in calls if each]
+    asked = max(each.runs[-1] for each in found)
+    assert sum(costly) >= 8 and len(costly) <= most * asked < sum(costly) * most
+    if threshold < 0.01:
+        assert costly == [8] * NEW
 
 
 def test_rows_go_on_from_copies(model, prompts):
