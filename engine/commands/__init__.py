@@ -19,6 +19,7 @@ _MODULES = {
     "sweep": "points",
     "best": "best",
     "predict": "predicting",
+    "rows": "rows",
     "front": "fronts",
     "external": "external",
     "votes": "voting",

@@ -163,6 +163,11 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         study, *_wanted(Several), objectives, several=True,
     )  # fmt: skip
     add(
+        "rows", "Say which rows points kept, lost or won against the models they mix; nothing is "
+        "run.",
+        study, *_wanted(Several), objectives, several=True,
+    )  # fmt: skip
+    add(
         "sweep", "Score many points of one or more methods, placed by a design.",
         study,
         Several("--method", required=True, metavar="METHOD", help="Method, as in a recipe."),

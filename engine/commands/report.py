@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from engine.commands.report_rows import rows
 from engine.counted import counted, size_text
 from engine.front.bounds import Unmet
 from engine.recipe import recipe_from_dict
@@ -284,6 +285,7 @@ REPORTS: dict[str, Callable[[Document], str]] = {
     "sweep": point,
     "best": best,
     "predict": predicted,
+    "rows": rows,
     "front": front,
     "external": external,
     "votes": votes,

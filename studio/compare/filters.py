@@ -1,5 +1,5 @@
-"""Filters of examples: all, those where columns differ, or where one is right and another wrong.
-Pure; no widget.
+"""Filters of examples: all, those where columns differ, where one is right and another wrong, or
+what a mixture kept, lost or won. Pure; no widget.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from itertools import permutations
 
 import numpy as np
 
+from studio.compare.comparing import LETTERS
+from studio.compare.outcomes import label
 from studio.compare.slices import Examples
 
 EVERY, DIFFER = "every example", "columns differ"
@@ -48,8 +50,11 @@ def filters(examples: Examples) -> list[Filter]:
         found.append(Filter(some[1], np.flatnonzero((right == 0).all(axis=0))))
     pattern = "{} right, {} wrong" if examples.proportion else "{} better than {}"
     for one, other in permutations(columns, 2):
-        label = pattern.format(examples.heading(one), examples.heading(other))
-        found.append(Filter(label, np.flatnonzero(examples.better(one, other))))
+        said = pattern.format(examples.heading(one), examples.heading(other))
+        found.append(Filter(said, np.flatnonzero(examples.better(one, other))))
+    for column, became in examples.outcomes.items():
+        for kind, rows in became.rows.items():
+            found.append(Filter(label(LETTERS[column], kind), rows))
     if found[0].label == DIFFER and not len(found[0].rows):
         found[:2] = [every, found[0]]
     return found

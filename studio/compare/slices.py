@@ -9,8 +9,8 @@ Pure; no widget.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.scoring.data import Row, read_rows
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
 from studio.compare.comparing import LETTERS, prompt_of, prompt_text, short
+from studio.compare.outcomes import Outcomes, outcomes
 from studio.points.titles import name_of
 from studio.workbench import Workbench
 
@@ -41,6 +42,7 @@ class Examples:
         texts: each column's answers, None if none are kept.
         maximize: whether a larger value is better.
         proportion: whether an example is right or wrong: above ½, or not.
+        outcomes: column of a mixture -> what became of the rows of the models it is made of.
     """
 
     rows: tuple[Row, ...]
@@ -50,6 +52,7 @@ class Examples:
     texts: tuple[tuple[str, ...] | None, ...]
     maximize: bool
     proportion: bool
+    outcomes: Mapping[int, Outcomes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -186,6 +189,12 @@ def load(
         tuple(texts),
         objective.direction == "maximize",
         scorer.right_or_wrong,
+        {
+            column: became
+            for column, recipe in enumerate(recipes)
+            if measured[column]
+            and isinstance(became := outcomes(bench, recipe, [objective])[objective.name], Outcomes)
+        },
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.panels.explore import charting
+from pages.panels.explore import charting, rows
 from studio.points.remarks import MOST_NAME, MOST_NOTE, name_of
 from studio.points.view import Measured
 from studio.workbench import Workbench
@@ -34,6 +34,7 @@ def line(bench: Workbench, measured: Measured, point: str | None) -> None:
             icon=":material/star:" if remark.star else ":material/star_border:",
             on_click=_say, args=(bench, point), kwargs={"star": not remark.star},
         )  # fmt: skip
+        rows.panel(bench, measured, point)
         with st.popover("Name and note", key="remark"):
             _panel(bench, measured, point)
 

@@ -1,0 +1,31 @@
+"""The readable text of what became of rows, and of gaps closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.recipe import recipe_from_dict
+
+Document = Mapping[str, Any]
+
+
+def rows(document: Document) -> str:
+    """Every point with what became of each objective's rows."""
+    blocks = []
+    for each in document["points"]:
+        against = f", against {', '.join(each['parents'])}" if each["parents"] else ""
+        lines = [f"{each['id']}  {recipe_from_dict(each['recipe'])}{against}:"]
+        for name, found in each["objectives"].items():
+            if found["reason"] is not None:
+                lines.append(f"  {name}: {found['reason']}")
+                continue
+            said = ", ".join(f"{kind} {found[kind]}" for kind in found["lines"])
+            net = f"net {found['net']:+.4g}{_error(found['stderr'])}"
+            lines.append(f"  {name}: {said} of {found['n']}; {net}")
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
+
+
+def _error(stderr: float | None) -> str:
+    return "" if stderr is None else f" ± {stderr:.2g}"
