@@ -15,6 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+COLDEST = 1e-30
+"""Below it logits divided by the temperature are beyond float32: the largest alone is left."""
+
 _BITS = (1 << 64) - 1
 
 
@@ -99,6 +102,9 @@ def gumbel(keys: Tensor, position: int | Tensor, vocabulary: int) -> Tensor:
 
 def warp(logits: Tensor, sampling: Sampling) -> Tensor:
     """Temperature, top_k, top_p: float32 [rows, vocabulary], −inf where an id is ruled out."""
+    if sampling.temperature < COLDEST:
+        best = logits.amax(-1, keepdim=True)
+        return torch.zeros_like(logits).masked_fill_(logits < best, -torch.inf)
     logits = logits / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         least = logits.topk(sampling.top_k, dim=-1).values[:, -1:]

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.fuzz import app_doors
+from tests.fuzz import app_doors, serve_door
 from tests.fuzz.changes import NUMBERS, TEXTS, changed
 from tests.fuzz.corpus import DATA, Corpus
 from tests.fuzz.watching import Input
@@ -186,8 +186,9 @@ DOORS: Mapping[str, Callable[[Corpus], Inputs]] = {
     "workspace": workspaces,
     "arguments": arguments,
     "app": app_doors.pages,
+    "serve": serve_door.bodies,
 }
-"""What runs without a model. `loaded` comes beside them, rarely."""
+"""What runs without a model, or with one that stays. `loaded` comes beside them, rarely."""
 
 
 def inputs(corpus: Corpus) -> Inputs:

@@ -36,6 +36,16 @@ def test_warpers_are_those_of_transformers(temperature, top_k, top_p):
     assert torch.equal(warp(logits, Sampling(temperature, top_p, top_k)), want)
 
 
+@pytest.mark.parametrize("temperature", [1e-29, 1e-31, 3.5e-52, 5e-324])
+def test_next_to_no_temperature_is_greedy(temperature):
+    """Logits divided by it would be infinite, and none of them the largest."""
+    logits = torch.randn(6, 97, generator=torch.Generator().manual_seed(3)) * 4
+    keys = row_keys(0, range(6))
+    for top_k, top_p in ((0, 1.0), (5, 1.0), (0, 0.5)):
+        found = choose(logits, Sampling(temperature, top_p, top_k), keys, 0)
+        assert torch.equal(found, logits.argmax(-1))
+
+
 def test_top_p_of_nothing_leaves_the_lowest_best_id():
     logits = torch.tensor([[0.0, 2.0, 2.0]])
     kept = warp(logits, Sampling(1.0, top_p=0.0)).isfinite()
