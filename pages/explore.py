@@ -9,7 +9,16 @@ import streamlit as st
 from engine.counted import counted
 from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
-from pages.panels.explore import bounding, charting, earlier, prefer, showing, steps, table
+from pages.panels.explore import (
+    bounding,
+    charting,
+    earlier,
+    prefer,
+    showing,
+    steps,
+    table,
+    wishes,
+)
 from studio import fitting
 from studio.at_work import is_measured_now
 from studio.charts import live
@@ -75,7 +84,8 @@ def chart_panel() -> None:
         bounds = charting.filters(kind, bench, axes)
         over = choose_front(bench)
     shown = within(visible(bench), axes, bounds)
-    data = charting.draw(kind, bench, shown, axes, over, bounds)
+    asked = wishes.wishes(bench).criteria
+    data = charting.draw(kind, bench, shown, axes, over, bounds, asked)
     if data is not None:
         charting.mount(kind, data, taken)
         with choices:
@@ -250,11 +260,15 @@ def preference_panel() -> None:
         found = from_text(asked, [axis.name for axis in over])
         if found is not None:
             prefer.prefer(over, found)
-    asked = bench, visible(bench), over, bounding.bounds()
+    drawn = bench, visible(bench), over, bounding.bounds()
+    wanted = wishes.wishes(bench).criteria
     if preference_tab.open:
-        prefer.panel(*asked, on_take=taken)
+        prefer.panel(
+            *drawn, on_take=taken, asked=wanted,
+            wish=lambda: wishes.fields(bench, charting.repick),
+        )  # fmt: skip
     else:
-        prefer.mark(*asked)
+        prefer.mark(*drawn, wanted)
     now = prefer.preference(over)
     charting.remember(prefer=to_text(now))
     if first_steps.watch(bench, "prefer", "/".join(sorted(now.names)), to_text(now)):

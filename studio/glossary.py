@@ -42,6 +42,9 @@ WORDS: Mapping[str, str] = {
     "pick": "The point of the front that best fits your preference and bounds.",
     "bound": "The lowest or highest value of an objective that you accept; other points are left "
     "out.",
+    "constraint": "A linear condition on several objectives, such as 2*facts - refusals >= 0.5.",
+    "trade": "How much of one objective makes up for losing 1 of another.",
+    "utility": "Your own formula over objectives; the pick then has its largest value.",
     "surface": "Predicted scores over the sliders, fitted to the measured points of one method.",
     "band": "Where a measured score would lie in 95 of 100 cases, if the surface fits.",
     "hypervolume": "The volume that the front dominates: it grows with every point that improves "

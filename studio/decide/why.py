@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from engine.front.decide import neighbours, trade
+from engine.front.expression import Expression
 from engine.scoring.registry import SHARE
 from studio.decide.picking import Pick
 from studio.decide.preference import Preference
@@ -90,6 +91,48 @@ def _reason(pick: Pick, preference: Preference, bounded: bool) -> str:
     )
 
 
+def utility_error(measured: Measured, utility: Expression, row: int) -> float:
+    """Standard error of a utility at a point, to first order, the objectives' errors independent;
+    NaN where a score has none."""
+    slope = utility.slopes(measured.names, measured.mean[row])[1][0]
+    columns = [measured.column(name) for name in utility.names]
+    return math.hypot(*(slope[each] * _error(measured, row, each) for each in columns))
+
+
+def utility_text(measured: Measured, utility: Expression, row: int) -> str:
+    """A utility's value at a point with its standard error."""
+    value = float(utility.at(measured.names, measured.mean[row])[0])
+    error = utility_error(measured, utility, row)
+    return number(value, error if error > 0 else None)
+
+
+def why_useful(measured: Measured, pick: Pick, utility: Expression, bounded: bool) -> list[str]:
+    """Plain sentences for a user who asks why this point has the largest utility."""
+    rows = pick.front.rows
+    found = utility.at(measured.names, measured.mean[rows])
+    order = np.argsort(-np.where(np.isnan(found), -np.inf, found), kind="stable").tolist()
+    within = " within the bounds" if bounded else ""
+    said = [
+        "No point meets every bound; this one comes closest."
+        if pick.unmet
+        else f"Its utility, {utility_text(measured, utility, pick.row)}, is the largest of the "
+        f"{len(rows)} points on the front{within}."
+    ]
+    rest = [place for place in order if place != pick.place and not np.isnan(found[place])]
+    if rest:
+        row = int(rows[rest[0]])
+        noise = SURE * math.hypot(
+            utility_error(measured, utility, row), utility_error(measured, utility, pick.row)
+        )
+        near = " (within the noise)" if found[pick.place] - found[rest[0]] < noise else ""
+        next_best = utility_text(measured, utility, row)
+        said.append(f"Next is {measured.text(row)}, with {next_best}{near}.")
+    lost = int(np.isnan(found).sum())
+    if lost:
+        said.append(f"It has no value at {lost} of them.")
+    return said
+
+
 def why(measured: Measured, pick: Pick, preference: Preference, bounded: bool) -> list[str]:
     """Plain sentences for a user who asks why it is this point and not the one beside it.
 
@@ -111,3 +154,14 @@ def why(measured: Measured, pick: Pick, preference: Preference, bounded: bool) -
             better = -trade(front.values, front.maximize, pick.place, place)
             found.append(_against(measured, pick, int(front.rows[place]), better))
     return [*found, ERRORS] if len(found) > 2 else found
+
+
+def unmet_words(found: Pick) -> list[str]:
+    """Which bounds and constraints the pick misses, and which values would meet them."""
+    if not found.unmet:
+        return []
+    missed = [
+        f"{each.name} {each.words} {number(each.bound)}: the pick has {number(each.closest)}."
+        for each in found.unmet
+    ]
+    return ["No point meets every bound; the pick comes closest.", *missed]

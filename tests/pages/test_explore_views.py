@@ -302,3 +302,29 @@ def test_one_front_is_chosen_once_and_everything_on_the_page_uses_it(swept: Work
     assert said(again) == "Front over: facts, loss"
     at.button(key="front_reset").click().run()
     assert said(at) == "Front over: facts, manners, loss" and "over" not in at.query_params
+
+
+def test_constraints_trades_and_a_utility_decide_the_pick(swept: Workbench) -> None:
+    """From the address into the fields; what is written there counts for pick and chart, and what
+    cannot be read is said."""
+    measured = swept.measured()
+    facts, manners = (measured.mean[:, measured.column(name)] for name in ("facts", "manners"))
+    at = preferring()
+    at.query_params["utility"] = "2*manners - facts"
+    at.run()
+    assert not at.exception
+    assert at.text_input(key="wish:utility").value == "2*manners - facts"
+    assert not [each for each in at.slider if each.key.startswith("weight:")]
+    links = [each.proto for each in at.get("page_link") if each.proto.label == "Export…"]
+    row = measured.row_of[links[-1].query_string.removeprefix("point=")]
+    assert (2 * manners - facts)[row] == (2 * manners - facts).max()
+    assert "\nUtility " in texts(at)
+
+    at.text_input(key="wish:utility").set_value("facts.real").run()
+    assert "'facts.real' is not allowed" in texts(at)
+    at.text_input(key="wish:utility").set_value("")
+    at.text_area(key="wish:constraints").set_value("facts + manners >= 99").run()
+    assert not at.exception
+    assert "facts + manners at least 99.000: the pick has" in texts(at)
+    assert [each for each in at.slider if each.key.startswith("weight:")]
+    assert at.query_params["constraints"] == "facts + manners >= 99"

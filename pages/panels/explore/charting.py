@@ -18,11 +18,12 @@ from typing import Any
 import streamlit as st
 
 from engine.front.bounds import Bounds
+from engine.front.criteria import Criteria
 from engine.front.decide import knees
 from engine.recipe import find_method
 from engine.search.surrogate import TooFew
 from pages.panels.explore import bounding, curving, parallel_axes, showing
-from studio.charts import surface
+from studio.charts import surface, wishes
 from studio.charts import tradeoff as figures
 from studio.charts.external import with_external
 from studio.charts.parallel import coefficients_of, parallel
@@ -130,11 +131,13 @@ def draw(
     axes: Sequence[Axis],
     over: Sequence[Axis],
     bounds: Bounds,
+    asked: Criteria,
 ) -> components.Drawing | None:
     """Choices of a view, and its figure as the chart takes it; None if it cannot be drawn.
 
     Args:
         over: the objectives of the front.
+        asked: its utility and constraints are drawn over two objectives.
     """
     names = tuple(axis.name for axis in axes)
     key: tuple[Any, ...] = (kind, tuple(sorted(bounds.items())), names, tuple(over))
@@ -155,9 +158,10 @@ def draw(
     def make() -> dict[str, Any]:
         figure = _tradeoff(bench, measured, chosen, over, bounds, optima)
         figure = with_external(figure, externals, chosen, bounds)
+        figure = wishes.drawn(figure, measured, chosen, asked)
         return showing.finished(figure, measured, axes, chosen, colour)
 
-    return packed((*key, tuple(optima.items()), externals), measured, make)
+    return packed((*key, asked, tuple(optima.items()), externals), measured, make)
 
 
 def _tradeoff(

@@ -13,20 +13,21 @@ focus stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
 
+from engine.errors import BadInput
 from engine.front.bounds import Bounds
-from pages.panels.explore import pad
+from engine.front.criteria import NONE, Criteria
+from pages.panels.explore import explaining, pad
 from studio.decide.bounds import bound_on
-from studio.decide.front import Front, frozen, scale_words
+from studio.decide.front import Front, frozen
 from studio.decide.picking import Pick, pick
 from studio.decide.preference import STEPS, Preference, equal, placed, rebalanced
-from studio.decide.why import why
+from studio.decide.why import unmet_words, utility_text
 from studio.glossary import WORDS
-from studio.points.numbers import number
 from studio.points.view import Axis, Measured, axes_of
 from studio.workbench import Workbench
 from ui import tray
@@ -193,10 +194,18 @@ def _front(measured: Measured, found: Front, axes: Sequence[Axis]) -> None:
 
 
 def _pick(
-    bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds, now: Preference
-) -> Pick | None:
+    bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds, now: Preference,
+    asked: Criteria,
+) -> Pick | None:  # fmt: skip
     ranges = frozen(measured, axes, len(bench.names.models))
-    return pick(measured, axes, now, bounds, ranges, axes_of(bench.objectives))
+    return pick(measured, axes, now, bounds, ranges, axes_of(bench.objectives), asked)
+
+
+def _alone(found: Pick) -> Front:
+    """The pick as all that there is to choose among: weights do not move it."""
+    place = slice(found.place, found.place + 1)
+    front = found.front
+    return replace(front, rows=front.rows[place], values=front.values[place])
 
 
 def _show(measured: Measured, axes: Sequence[Axis], found: Pick, now: Preference) -> None:
@@ -205,10 +214,19 @@ def _show(measured: Measured, axes: Sequence[Axis], found: Pick, now: Preference
     pad.picked(pad.picked_data(measured, found, now, told.turn, told.shown))
 
 
-def mark(bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds) -> None:
+def mark(
+    bench: Workbench,
+    measured: Measured,
+    axes: Sequence[Axis],
+    bounds: Bounds,
+    asked: Criteria = NONE,
+) -> None:
     """Mark the pick on the chart while the panel itself is out of sight."""
     now = preference(axes)
-    found = _pick(bench, measured, axes, bounds, now)
+    try:
+        found = _pick(bench, measured, axes, bounds, now, asked)
+    except BadInput:  # a utility without a value: the panel says so once it is open
+        return
     if found is not None:
         _show(measured, axes, found, now)
 
@@ -220,6 +238,8 @@ def panel(
     bounds: Bounds,
     *,
     on_take: Callable[[str], Any],
+    asked: Criteria = NONE,
+    wish: Callable[[], Any] = lambda: None,
 ) -> Pick | None:
     """Draw the panel, for a fragment; the pick.
 
@@ -227,16 +247,32 @@ def panel(
         axes: the objectives of the front; with three there is the pad.
         bounds: on any of the study's objectives.
         on_take: called with the id of the point whose recipe is to go into the sliders.
+        asked: constraints, trades and utility; with a utility there are no weights.
+        wish: draws where these are asked for.
     """
     every = axes_of(bench.objectives)
     with st.container(key="preference_panel", gap="xsmall"):
-        now = sliders(axes)
-        found = _pick(bench, measured, axes, bounds, now)
+        if asked.utility is not None:
+            now = preference(axes)
+            st.text("Weights do not count: the pick has the largest utility.")
+        else:
+            now = sliders(axes)
+        wish()
+        try:
+            found = _pick(bench, measured, axes, bounds, now, asked)
+        except BadInput as error:
+            st.text(str(error))
+            return None
         if found is None:
             missing = ", ".join(axis.label for axis in axes)
             st.text(f"Nothing to pick from yet: no point has a score for all of {missing}.")
             return None
-        _front(measured, found.front, axes)
+        if asked.utility is not None:
+            pad.front(pad.packed(measured, _alone(found)), key=_key("front", axes, ""))
+            value = utility_text(measured, asked.utility, found.row)
+            st.text(f"Utility {value}: the largest on the front.")
+        else:
+            _front(measured, found.front, axes)
         _show(measured, axes, found, now)
         with st.container(key="unmet", gap=None):
             for sentence in unmet_words(found):
@@ -244,7 +280,9 @@ def panel(
         recipe, point = measured.recipes[found.row], measured.ids[found.row]
 
         def row_now() -> int:  # a move that came along with the press is newer than the pick
-            again = _pick(bench, measured, axes, bounds, _hear(axes))
+            if asked.utility is not None:
+                return found.row
+            again = _pick(bench, measured, axes, bounds, _hear(axes), asked)
             return found.row if again is None else again.row
 
         st.button(
@@ -257,20 +295,5 @@ def panel(
             tray.toggle_button(recipe, "compare_pick", lambda: measured.recipes[row_now()])
         with right.container(key="export_pick"):
             export_link({"point": point})
-        with st.expander("Why this one", key="why"):
-            for sentence in why(measured, found, now, bool(bound_on(every, bounds))):
-                st.text(sentence)
-            ranges = frozen(measured, axes, len(bench.names.models))
-            st.text(scale_words(found.front, ranges is not None))
+        explaining.explain(bench, measured, axes, found, now, bool(bound_on(every, bounds)), asked)
     return found
-
-
-def unmet_words(found: Pick) -> list[str]:
-    """Which bounds the pick misses, and which values would meet them."""
-    if not found.unmet:
-        return []
-    missed = [
-        f"{each.name} {each.words} {number(each.bound)}: the pick has {number(each.closest)}."
-        for each in found.unmet
-    ]
-    return ["No point meets every bound; the pick comes closest.", *missed]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import engine  # noqa: F401
+from engine.errors import BadInput
+from engine.front.criteria import criteria
 from engine.front.preference import Range, recommend
 from engine.recipe import Names, Recipe, resolve
 from studio.decide.bounds import within
@@ -139,3 +141,40 @@ def test_what_is_chosen_among_is_found_once_for_the_points_there_are() -> None:
     first = candidates(measured, [FACTS, LOSS])
     assert candidates(measured, (FACTS, LOSS)) is first
     assert candidates(measured, [LOSS, FACTS]) is not first
+
+
+def test_constraints_trades_and_utility_are_those_of_the_engine() -> None:
+    rng, axes = np.random.default_rng(7), [FACTS, LOSS, COST]
+    names = ["facts", "loss", "cost"]
+    values = rng.normal(size=(120, 3)).round(1)
+    measured, down = points(values.tolist(), ("facts", "loss", "cost")), [True, False, False]
+    even = equal(names)
+    for text in ("facts - loss >= 1", "facts + cost >= 90"):  # met by some, by none
+        for more in ({}, {"cone": ["1 facts for 0.5 loss"]}, {"utility": "facts - loss**2"}):
+            asked = criteria(names, [text], **more)
+            found = pick(measured, axes, even, criteria=asked)
+            kept = values
+            if not (
+                met := asked.constraints[0].side.met(asked.constraints[0].at(names, kept))
+            ).any():
+                met[:] = True
+            # here the front is that of the points that meet what is asked, as it is with bounds
+            rows = np.flatnonzero(met)
+            whole = recommend(
+                names, kept[rows], down, even.weights, criteria=asked,
+                ranges=candidates(measured, axes).ranges,
+            )  # fmt: skip
+            assert found is not None and found.row == rows[whole.index]
+            assert [each.name for each in found.unmet] == [each.name for each in whole.unmet]
+
+
+def test_a_constraint_may_name_what_is_not_compared() -> None:
+    measured = points([(0.1, 1.0), (0.5, 1.2), (0.9, 2.0)])
+    asked = criteria(("facts", "loss"), ["2*loss <= 2.5"])
+    found = pick(measured, [FACTS], equal(["facts"]), every=[FACTS, LOSS], criteria=asked)
+    assert found is not None and found.row == 1
+
+
+def test_a_utility_without_a_value_says_so() -> None:
+    with pytest.raises(BadInput, match="has no value"):
+        pick(TRADE, [FACTS, LOSS], prefer(0.5), criteria=criteria(("facts",), utility="log(-1)"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.front.criteria import Criteria
+from engine.front.expression import expression
 from engine.scoring.registry import SHARE
 from studio.decide.picking import pick
 from studio.decide.preference import Preference
-from studio.decide.why import ERRORS, difference, why
+from studio.decide.why import ERRORS, difference, utility_text, why, why_useful
 from studio.points.view import Axis, Measured, measure
 from tests.studio.points.test_view import mix, scored
 
@@ -111,3 +113,18 @@ def test_without_errors_nothing_is_said_of_noise() -> None:
     cost = Axis("cost", False, "× the base's parameters")
     measured = Measured(("cost",), ("a", "b"), (), mean, np.full((2, 1), np.nan), np.ones((2, 1)))
     assert difference(measured, cost, 0, 1, 1.0) == "1.000 × the base's parameters better on cost"
+
+
+def test_a_utility_is_explained_with_its_error_and_the_next_best(measured: Measured) -> None:
+    utility = expression("facts - loss/10", ("facts", "loss"), "utility")
+    found = pick(measured, AXES, EVEN, criteria=Criteria(utility=utility))
+    assert found is not None and found.row == 3
+    value = utility_text(measured, utility, 3)
+    assert value.startswith("0.70") and " ± " in value
+    first, second = why_useful(measured, found, utility, False)
+    assert first == f"Its utility, {value}, is the largest of the 4 points on the front."
+    assert second.startswith("Next is") and utility_text(measured, utility, 1) in second
+    nowhere = expression("log(facts - 0.7)", ("facts", "loss"), "utility")
+    found = pick(measured, AXES, EVEN, criteria=Criteria(utility=nowhere))
+    assert found is not None
+    assert why_useful(measured, found, nowhere, False)[-1] == "It has no value at 3 of them."
