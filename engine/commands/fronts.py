@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.commands.front_files import external_documents, points_table
+from engine.commands.gaps import front_gaps
 from engine.commands.session import Session
 from engine.errors import bad
 from engine.front.bounds import bounds_of
@@ -106,6 +107,7 @@ def front(args: SimpleNamespace) -> dict[str, Any]:
     bounds = bounds_of(args.at_least, args.at_most)
     with _opened(args) as (table, ranges, asked, session):
         document = front_report(table, args.objectives, args.reference, ranges, asked, bounds)
+        front_gaps(session, args.gap, document)
         if session is not None:
             document["external"] = external_documents(session, table, document)
         if args.out is not None:

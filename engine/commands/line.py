@@ -118,6 +118,12 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
 
     study = _argument("STUDY")
     objectives = _option("--objectives", "Comma-separated names.", type=names)
+    gap = _option(
+        "--gap",
+        "Say how much of the gap between two models each point closes.",
+        type=names,
+        metavar="FROM,TO",
+    )
     add(
         "merge", "Merge models as described by a merge file or a mergekit YAML.",
         _argument("CONFIG"), _argument("OUT"),
@@ -156,7 +162,7 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
             "--split", "Split to score on.",
             type=click.Choice(("explore", "report")), default="explore",
         ),
-        several=True,
+        gap, several=True,
     )  # fmt: skip
     add(
         "predict", "Predict recipes or points from the points measured; nothing is run.",
@@ -222,6 +228,7 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         Several("--at-most", help="Say how sure each point is not to exceed this mean.", **limit),
         _option("--out", "Write the points to this .csv or .parquet file, the front marked.",
                 type=Path, metavar="FILE"),
+        gap,
     )  # fmt: skip
     add(
         "external", "Import results of others as external points of a study; without a file list "

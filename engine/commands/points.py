@@ -12,6 +12,7 @@ from cache.point import Point
 from cache.rows import score_id
 from engine.bands import GROUPS
 from engine.commands.attributing import with_attribution
+from engine.commands.gaps import gap_document, gap_ends
 from engine.commands.session import Session, progress
 from engine.errors import bad
 from engine.front.table import point_document
@@ -76,7 +77,12 @@ def _variables(args: SimpleNamespace) -> Mapping[str, Any]:
 def evaluate(args: SimpleNamespace) -> dict[str, Any]:
     """Scores of recipes or points; what is there already is not computed again."""
     with Session(args) as session:
-        return evaluated(session, session.recipes(), args.split, session.chosen())
+        ends = gap_ends(session, args.gap)
+        recipes = session.recipes()
+        found = evaluated(session, recipes, args.split, session.chosen())
+        for document, recipe in zip(found["points"] if ends else (), recipes, strict=False):
+            document["gap"] = gap_document(session, recipe, ends, session.chosen(), args.split)
+        return found
 
 
 def evaluated(

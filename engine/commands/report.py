@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from engine.commands.report_rows import rows
+from engine.commands.report_rows import gap_words, rows
 from engine.counted import counted, size_text
 from engine.front.bounds import Unmet
 from engine.recipe import recipe_from_dict
@@ -45,7 +45,8 @@ def point(document: Document) -> str:
     parts = [f"{name} {score(value)}" for name, value in document["scores"].items()]
     if document.get("error"):
         parts.append(f"failed: {document['error']}")
-    return f"{document['id']}  {_recipe(document['recipe'])}: {', '.join(parts)}"
+    closed = gap_words(document.get("gap"))
+    return f"{document['id']}  {_recipe(document['recipe'])}: {', '.join(parts)}{closed}"
 
 
 def points(document: Document) -> str:
@@ -119,9 +120,10 @@ def front(document: Document) -> str:
         f"front over {names}: {len(document['front'])} of {counted(document['points'], 'point')}"
     ]
     useful, known = document.get("utility", {}), document["probability"] or {}
+    closed = document.get("gap", {})
     for each in document["front"]:
         said = f"  utility {number(useful[each])}" if each in useful else ""
-        lines.append(f"  {each}{said}{_surely(known.get(each))}")
+        lines.append(f"  {each}{said}{_surely(known.get(each))}{gap_words(closed.get(each))}")
     lines += _beside(document, known)
     if document.get("cone"):
         lines.append(f"accepted: {', '.join(document['cone'])}")

@@ -29,3 +29,14 @@ def rows(document: Document) -> str:
 
 def _error(stderr: float | None) -> str:
     return "" if stderr is None else f" ± {stderr:.2g}"
+
+
+def gap_words(found: Document | None) -> str:
+    """The gap that a point closes, in a line below its own; empty where it was not asked for."""
+    if not found:
+        return ""
+    said = []
+    for name, each in found["objectives"].items():
+        closed = f"– ({each['reason']})" if each["value"] is None else f"{each['value']:.3g}"
+        said.append(f"{name} {closed}{_error(each['stderr'])}")
+    return f"\n    of the gap from {found['from']} to {found['to']}: {', '.join(said)}"

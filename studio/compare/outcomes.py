@@ -100,7 +100,9 @@ def became(
     return Outcomes(tuple(names), rows, float(change.mean()), stderr)
 
 
-def values_of(bench: Workbench, objective: Objective, recipe: Recipe) -> np.ndarray | None:
+def values_of(
+    bench: Workbench, objective: Objective, recipe: Recipe, split: str = "explore"
+) -> np.ndarray | None:
     """The values of a recipe's score, float64 [rows], NaN where there is none; None unmeasured."""
     known = bench.known
     if known is None:
@@ -108,6 +110,7 @@ def values_of(bench: Workbench, objective: Objective, recipe: Recipe) -> np.ndar
     found = bench.store.scores(
         known.family,
         objectives={objective.name: known.objectives[objective.name]},
+        split=split,
         numerics=known.numerics,
         point=bench.point_id(recipe),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.panels.explore import charting, rows
+from pages.panels.explore import charting, gap, rows
 from studio.points.remarks import MOST_NAME, MOST_NOTE, name_of
 from studio.points.view import Measured
 from studio.workbench import Workbench
@@ -35,6 +35,7 @@ def line(bench: Workbench, measured: Measured, point: str | None) -> None:
             on_click=_say, args=(bench, point), kwargs={"star": not remark.star},
         )  # fmt: skip
         rows.panel(bench, measured, point)
+        gap.panel(bench, measured, point)
         with st.popover("Name and note", key="remark"):
             _panel(bench, measured, point)
 
