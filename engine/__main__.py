@@ -63,8 +63,9 @@ def _prepare(command: str, args: SimpleNamespace) -> None:
 
 def _show(command: str, document: Mapping[str, Any]) -> str:
     from engine.commands.report import REPORTS
+    from engine.commands.report_others import OTHERS
 
-    return REPORTS[command](document)
+    return (REPORTS | OTHERS)[command](document)
 
 
 def _print(text: str) -> None:

@@ -43,7 +43,7 @@ READS = {
 def scorers() -> list[str]:
     """Names to choose from: those that read an answer, then probabilities, then what needs no
     data; of each the shares of examples first."""
-    order = ("text", "samples", "choice", "likelihood", "kl", "strength", "size", "none")
+    order = ("text", "samples", "choice", "likelihood", "kl", "strength", "size", "votes", "none")
 
     def place(name: str) -> tuple[int, bool]:
         return order.index(SCORERS[name].kind), not SCORERS[name].proportion
@@ -97,7 +97,8 @@ def document_of(values: Mapping[str, Any]) -> dict[str, Any]:
     scorer = find_scorer(str(values["scorer"]))
     options = {each.name: each.default for each in scorer.options}
     found: dict[str, Any] = {"name": str(values["name"]).strip()}
-    if not scorer.exact or (scorer.kind == "none" and values.get("data")):
+    without = scorer.exact or scorer.kind == "votes"
+    if not without or (scorer.kind == "none" and values.get("data")):
         found["data"] = str(values.get("data") or "").strip()
     found["scorer"] = scorer.name
     for name, value in values.items():

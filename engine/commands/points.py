@@ -126,7 +126,9 @@ def documents_of(
         document = point_document(point)
         scores = with_intervals(document["scores"], session.scorers)
         document["scores"] = {name: scores[name] for name in objectives if name in scores}
-        means = [document["scores"].get(name, {}).get("mean") for name in objectives]
+        # votes come later, by people
+        own = [name for name in objectives if session.scorers[name] != "votes"]
+        means = [document["scores"].get(name, {}).get("mean") for name in own]
         if None not in means:  # what failed was another objective
             document["error"] = None
         documents[point.id] = document

@@ -34,7 +34,7 @@ def score(value: Mapping[str, Any]) -> str:
     return text + (f" ({value['note']})" if value.get("note") else "")
 
 
-def _recipe(data: Mapping[str, Any]) -> str:
+def recipe_text(data: Mapping[str, Any]) -> str:
     return str(recipe_from_dict(data))
 
 
@@ -46,7 +46,7 @@ def point(document: Document) -> str:
     if document.get("error"):
         parts.append(f"failed: {document['error']}")
     closed = gap_words(document.get("gap"))
-    return f"{document['id']}  {_recipe(document['recipe'])}: {', '.join(parts)}{closed}"
+    return f"{document['id']}  {recipe_text(document['recipe'])}: {', '.join(parts)}{closed}"
 
 
 def points(document: Document) -> str:
@@ -62,7 +62,7 @@ def best(document: Document) -> str:
 
 def outputs(document: Document) -> str:
     """Prompts and answers; along a slider each with the values that give it."""
-    lines = [_recipe(document["recipe"])]
+    lines = [recipe_text(document["recipe"])]
     for each in document["outputs"]:
         lines += ["", f"> {each['prompt']}"]
         if "slider" not in document:
@@ -99,9 +99,9 @@ def predicted(document: Document) -> str:
     """Every recipe with the value, band, calibration and reach of each objective's surface."""
     blocks = []
     for each in document["points"]:
-        lines = [f"{_recipe(each['recipe'])}: predicted, not measured"]
+        lines = [f"{recipe_text(each['recipe'])}: predicted, not measured"]
         if each["measured"]:
-            lines = [f"{_recipe(each['recipe'])}: predicted; its measured scores: evaluate"]
+            lines = [f"{recipe_text(each['recipe'])}: predicted; its measured scores: evaluate"]
         for name, found in each["predicted"].items():
             band = " … ".join(number(found[end]) for end in ("low", "high"))
             far = ", outside the points measured: extrapolated" if found["outside"] else ""
@@ -139,7 +139,7 @@ def front(document: Document) -> str:
         lines.append(
             f"{document['failed']} failed, {document['incomplete']} incomplete (set aside)"
         )
-    lines += [_external(each) for each in document.get("external", ())]
+    lines += [external_point(each) for each in document.get("external", ())]
     if "out" in document:
         lines.append(f"written to {document['out']}")
     return "\n".join(lines)
@@ -170,7 +170,7 @@ def _beside(document: Document, known: Mapping[str, float | None]) -> Iterator[s
         yield from (f"  {name}  {share(met.get(name))}" for name in document["front"])
 
 
-def _external(document: Document) -> str:
+def external_point(document: Document) -> str:
     """One external point in a line."""
     parts = [f"{name} {score(value)}" for name, value in document["scores"].items()]
     text = f"{document['id']}  external: {document['name']}: {', '.join(parts)}"
@@ -180,44 +180,6 @@ def _external(document: Document) -> str:
     if beaten is None:
         return text
     return f"{text}; dominated by {beaten} of the front" if beaten else f"{text}; not dominated"
-
-
-def external(document: Document) -> str:
-    """What was imported or removed, and all that is there."""
-    lines = [f"imported {each['name']}" for each in document["imported"]]
-    lines += [f"removed {each}" for each in document["removed"]]
-    lines += [_external(each) for each in document["external"]]
-    return "\n".join(lines or ["No external points."])
-
-
-def votes(document: Document) -> str:
-    """Voter by voter: a line a pair, the position bias, the strengths."""
-    names = {each["id"]: _recipe(each["recipe"]) for each in document["points"]}
-    lines = [] if document["votes"] else ["No votes."]
-    for voter in document["voters"]:
-        lines.append(f"{voter['by']}: {counted(voter['votes'], 'vote')}")
-        for pair in voter["pairs"]:
-            rate = {**pair, "mean": pair["rate"]}
-            one, other = (names.get(pair[each], pair[each]) for each in ("one", "other"))
-            lines.append(f"  {one} wins {score(rate)} against {other}")
-            lines.append(
-                f"    {counted(pair['questions'], 'question')}: {pair['wins']} won, "
-                f"{pair['losses']} lost, {counted(pair['ties'], 'tie')}, {pair['bad']} both bad"
-            )
-        place = voter["position"]
-        if place["decided"]:
-            share = {**place, "mean": place["share"]}
-            lines.append(f"  left chosen {score(share)} of {place['decided']} that chose a side")
-        for strength in voter["strengths"]:
-            value, error = number(strength["strength"]), number(strength["stderr"], 2)
-            lines.append(f"  strength {value} ± {error}  {names[strength['point']]}")
-    return "\n".join(lines)
-
-
-def judge(document: Document) -> str:
-    """What a judge said, and what is left."""
-    left = f", {document['failed']} without a verdict: ask again" if document["failed"] else ""
-    return f"{counted(document['cast'], 'new vote')}{left}\n{votes(document)}"
 
 
 def recommendation(document: Document) -> str:
@@ -258,7 +220,7 @@ def written(document: Document) -> str:
 def served(document: Document) -> str:
     """Where a point is served, and under which name."""
     where = f"{document['url']} serves the model {document['model']}; Ctrl-C ends it"
-    return f"{_recipe(document['recipe'])}\n{where}"
+    return f"{recipe_text(document['recipe'])}\n{where}"
 
 
 MEMORY = {
@@ -289,9 +251,6 @@ REPORTS: dict[str, Callable[[Document], str]] = {
     "predict": predicted,
     "rows": rows,
     "front": front,
-    "external": external,
-    "votes": votes,
-    "judge": judge,
     "recommend": recommendation,
     "export": written,
     "serve": served,

@@ -16,8 +16,10 @@ from engine.study import Objective
 from studio.compare.comparing import Settings, prompt_of
 from studio.compare.questions import payload_of
 from studio.votes.asking import cost_of
-from studio.votes.ballots import Vote, given, votes_of
+from studio.votes.ballots import Vote, given
 from studio.votes.judge import Judge, Progress, ask_all
+from studio.votes.objective import cast, save_scores
+from studio.votes.positions import measured_axes, proposal
 from studio.votes.report import report, voter
 from studio.votes.round import of_round, round_of
 
@@ -27,7 +29,13 @@ def votes(args: SimpleNamespace) -> dict[str, Any]:
     with Session(args) as session:
         if session.known is None:  # no point was scored yet, but answers may have been compared
             session.open()
-        return report(given(session))
+        save_scores(session)
+        document = report(given(session))
+        axes = measured_axes(session)
+        for each in document["voters"]:
+            found = proposal(session, axes, each["by"])
+            each["proposal"] = None if found is None else found.document()
+        return document
 
 
 def judge(args: SimpleNamespace) -> dict[str, Any]:
@@ -43,7 +51,7 @@ def judge(args: SimpleNamespace) -> dict[str, Any]:
             objective.chat, objective.max_new_tokens, objective.temperature, objective.top_p,
             objective.seed,
         )  # fmt: skip
-        known = session.open()
+        session.open()
         payload = payload_of(
             recipes, prompts[: args.limit], settings, objective, typed=bool(args.prompt)
         )
@@ -54,7 +62,7 @@ def judge(args: SimpleNamespace) -> dict[str, Any]:
         done = Progress()
 
         def keep(vote: Vote) -> None:
-            votes_of(session).cast(known.family, [vote])
+            cast(session, [vote])
             progress(f"{done.done + 1} of {done.total} votes")
 
         ask_all(asked, found, keep, done)

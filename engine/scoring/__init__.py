@@ -15,3 +15,4 @@ from engine.scoring import exported as exported
 from engine.scoring import likelihood as likelihood
 from engine.scoring import steering as steering
 from engine.scoring import text_scorers as text_scorers
+from engine.scoring import voted as voted

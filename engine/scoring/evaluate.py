@@ -34,6 +34,7 @@ from engine.scoring.sampled import observed_samples
 from engine.scoring.scores import Score, summarise, unmeasured
 from engine.scoring.settings import settings_of
 from engine.scoring.stops import answer_in, cut
+from engine.scoring.voted import Unvoted, unvoted
 from engine.study import Objective, Split
 
 __all__ = ["Metadata", "ProgressNote", "evaluate"]
@@ -203,7 +204,7 @@ class _Run:
             if task.rows and not task.scorer.tampers:
                 self.watch(task)
             return self._score(task)
-        except (Unsound, Uncounted, Unmoved) as error:
+        except (Unsound, Uncounted, Unmoved, Unvoted) as error:
             n = max(1, len(task.rows))
             seconds = time.perf_counter() - start
             metadata = Metadata(seconds=seconds, tokens=None, tokens_per_second=None, texts=None)
@@ -222,6 +223,7 @@ class _Run:
             "choice": self.choice,
             "none": lambda task: observed_cost(self.model, task, self.generate),
             "size": lambda _: observed_size(self.model, self.others),
+            "votes": unvoted,
         }
         seen = self.tampered(task) if scorer.tampers else observe[scorer.kind](task)
         rows = task.rows or [None]

@@ -16,6 +16,7 @@ What the observation is depends on the kind:
     kl          KL(composed ‖ another) at each generated position      sequence of floats
     strength    strengths chosen for each of its tokens, summed         sequence of floats
     size        the tensors that an export holds                       exported.Stored
+    votes       nothing: votes are counted elsewhere (voted.py)         float
     none        parameters run per generated token ÷ the base's        float
                 (with data: for each row's tokens, where a mixture's models may rest)
 """
@@ -35,7 +36,7 @@ from engine.recipe import FrozenDict
 from engine.registry import Registry
 from engine.study import OBJECTIVE_KEYS, Direction, Objective
 
-Kind = Literal["text", "likelihood", "choice", "samples", "kl", "strength", "size", "none"]
+Kind = Literal["text", "likelihood", "choice", "samples", "kl", "strength", "size", "votes", "none"]
 Mean = Literal["proportion", "mean", "perplexity", "balanced", "calibration"]
 Needs = Literal["nothing", "prompt", "target", "choices"]
 
@@ -244,9 +245,10 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
         if objective.report_data is not None and objective.data is None:
             what = f"{found.name} is given data for the report alone"
             problems.append(Problem(f"{where}: report_data", what, "Give data too, or neither."))
-    elif found.kind == "size":
+    elif found.kind in ("size", "votes"):
         if objective.data is not None or objective.report_data is not None:
-            what = f"{found.name} is counted from shapes and reads no data"
+            of = "votes" if found.kind == "votes" else "shapes"
+            what = f"{found.name} is counted from {of} and reads no data"
             problems.append(Problem(f"{where}: data", what, "Remove data."))
     elif objective.data is None:
         what = f"{found.name} needs data"

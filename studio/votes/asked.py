@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from engine.errors import ParetoscopeError
 from studio.shared import once
-from studio.votes.ballots import Vote, votes_of
+from studio.votes.ballots import Vote
 from studio.votes.judge import Judge, Progress, ask_all
+from studio.votes.objective import cast
 from studio.votes.round import Round
 from studio.workbench import Workbench
 
@@ -68,8 +69,7 @@ class Judges:
 
 def _work(bench: Workbench, judge: Judge, found: Round, asked: Asked) -> None:
     def keep(vote: Vote) -> None:
-        assert bench.known is not None
-        votes_of(bench).cast(bench.known.family, [vote])
+        cast(bench, [vote])
 
     try:
         ask_all(judge, found, keep, asked.progress, asked._stop.is_set)

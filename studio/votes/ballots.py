@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 from cache.store import Store
-from engine.recipe import Recipe, recipe_from_dict
+from engine.recipe import FrozenDict, Recipe, recipe_from_dict
 from studio.shared import once
 from studio.workbench import Workbench
 
@@ -76,8 +76,11 @@ class Vote:
     by: str = PERSON
     at: float | None = None
     prompt: str = ""
-    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=FrozenDict)
     told: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recipes", FrozenDict(self.recipes))
 
     @property
     def score(self) -> float:

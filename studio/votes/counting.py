@@ -103,6 +103,17 @@ def bias(votes: Iterable[Vote]) -> Bias:
     return Bias(left, decided, left / decided, *wilson(left, decided))
 
 
+def compared(votes: Iterable[Vote]) -> list[tuple[str, str, float]]:
+    """(one, other, score of one) of each pair on each question: its votes averaged, by all voters
+    given."""
+    grouped: dict[tuple[str, str, str], list[float]] = {}
+    for each in votes:
+        one, other = each.ballot.pair
+        score = each.score if each.ballot.left == one else 1.0 - each.score
+        grouped.setdefault((each.ballot.question, one, other), []).append(score)
+    return [(one, other, sum(s) / len(s)) for (_, one, other), s in grouped.items()]
+
+
 def strengths(votes: Sequence[Vote]) -> Mapping[str, tuple[float, float]]:
     """Point -> Bradley–Terry strength and its standard error, both in log-odds; {} without a vote.
 
@@ -112,14 +123,10 @@ def strengths(votes: Sequence[Vote]) -> Mapping[str, tuple[float, float]]:
     if not points:
         return {}
     place = {point: row for row, point in enumerate(points)}
-    grouped: dict[tuple[str, int, int], list[float]] = {}
-    for each in votes:
-        one, other = each.ballot.pair
-        score = each.score if each.ballot.left == one else 1.0 - each.score
-        grouped.setdefault((each.ballot.question, place[one], place[other]), []).append(score)
-    ones = np.array([one for _, one, _ in grouped])
-    others = np.array([other for _, _, other in grouped])
-    won = np.array([sum(each) / len(each) for each in grouped.values()])
+    known = compared(votes)
+    ones = np.array([place[one] for one, _, _ in known])
+    others = np.array([place[other] for _, other, _ in known])
+    won = np.array([score for _, _, score in known])
     design = np.zeros((len(won), len(points)))
     design[np.arange(len(won)), ones] += 1.0
     design[np.arange(len(won)), others] -= 1.0

@@ -5,7 +5,6 @@ comparison (job "compare") ──► Round ──► ballot in hand ──► vo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -14,9 +13,11 @@ from typing import Any
 from engine.counted import counted
 from engine.recipe import Recipe, recipe_from_dict
 from studio.compare.comparing import prompt_text
-from studio.votes.ballots import PERSON, Ballot, Choice, Vote, given, question_of, votes_of
+from studio.points.numbers import number
+from studio.votes.ballots import PERSON, Ballot, Choice, Vote, given, question_of
 from studio.votes.counting import Bias, Rate, bias, rate
 from studio.votes.deck import ballots
+from studio.votes.objective import cast, withdraw
 from studio.workbench import Workbench
 
 SETTINGS = (
@@ -78,7 +79,7 @@ class Round:
             return False
         sides = {point: self.recipes[point] for point in (now.left, now.right)}
         vote = Vote(now, choice, by, None, self.prompts[now.question], sides)
-        votes_of(bench).cast(bench.known.family, [vote])
+        cast(bench, [vote])
         self.left.pop(0)
         self.cast.append(vote)
         return True
@@ -87,7 +88,7 @@ class Round:
         """The last vote of this round is none, and its ballot comes again."""
         if self.cast and bench.known is not None:
             last = self.cast.pop()
-            votes_of(bench).withdraw(bench.known.family, last)
+            withdraw(bench, last)
             self.left.insert(0, last.ballot)
 
 
@@ -139,9 +140,8 @@ def of_round(votes: Sequence[Vote], found: Round, by: str = PERSON) -> list[Vote
 
 def rate_words(found: Rate, name: str, other: str) -> str:
     """A pair in a line."""
-    error = "" if math.isnan(found.stderr) else f" ± {found.stderr:.3f}"
     return (
-        f"{name} wins {found.rate:.3f}{error} [{found.low:.3f}, {found.high:.3f}] against {other}: "
+        f"{name} wins {number(found.rate, found.stderr, found.low, found.high)} against {other}: "
         f"{counted(found.votes, 'vote')} on {counted(found.questions, 'question')}, "
         f"{found.wins} won, {found.losses} lost, {counted(found.ties, 'tie')}, "
         f"{found.bad} both bad."

@@ -15,8 +15,11 @@ from studio.compare.comparing import Asked, title
 from studio.points.titles import name_of, titled
 from studio.task import Task
 from studio.votes.ballots import PERSON, Choice, given
+from studio.votes.objective import save_scores
+from studio.votes.positions import measured_axes, proposal, proposal_words
 from studio.votes.round import HOW, Round, of_round, round_of, verdict
 from studio.workbench import Workbench
+from ui import tray as trays
 from ui.components import declare
 
 KEYS = "1 left, 2 right, 3 tie, 4 both bad: anywhere on the page but in a field"
@@ -53,6 +56,7 @@ def offer(bench: Workbench, task: Task, tray: Sequence[Recipe]) -> None:
             st.session_state["vote_round"] = found
             st.rerun()
     if mine:
+        save_scores(bench)  # an objective that counts votes may be younger than they are
         reveal(bench, found, tray)
     judging.panel(
         bench,
@@ -82,6 +86,28 @@ def reveal(bench: Workbench, found: Round, tray: Sequence[Recipe], by: str = PER
         for line in verdict(given(bench), found, names, by):
             st.text(line)
         st.caption(HOW)
+        _propose(bench, by)
+
+
+def _propose(bench: Workbench, by: str) -> None:
+    """What the votes say about the front, and the pair that would say most more."""
+    found = proposal(bench, measured_axes(bench), by)
+    if found is None or not found.questions:
+        return
+    measured = bench.measured()
+    for line in proposal_words(found, lambda point: measured.text(measured.row_of[point])):
+        st.text(line)
+    if found.pair is not None and by == PERSON:
+        st.button(
+            "Compare the next pair", key="next_pair", on_click=_take, args=(bench, found.pair),
+            help="Replaces the columns with the two points whose answers would tell most about "
+            "which point of the front serves you best",
+        )  # fmt: skip
+
+
+def _take(bench: Workbench, pair: tuple[str, str]) -> None:
+    measured = bench.measured()
+    trays.tray()[:] = [measured.recipes[measured.row_of[point]] for point in pair]
 
 
 def booth(bench: Workbench) -> None:

@@ -132,14 +132,14 @@ def fields(
     st.text(scorer_text(name))
     without = scorer.kind == "none"
     values["data"] = ""
-    if scorer.kind != "size":
+    if scorer.kind not in ("size", "votes"):
         values["data"] = browse.field(
             "Data file (optional)" if without else "Data file", f"{key}:data", endings=DATA,
             value=start.get("data", ""), placeholder="/data/questions.jsonl",
             help=OVER if without else FORMATS,
         )  # fmt: skip
     places["data"] = st.container()
-    asked = not scorer.exact or bool(values["data"].strip())
+    asked = not (scorer.exact or scorer.kind == "votes") or bool(values["data"].strip())
     place = st.container()
     for each in scorer.options:
         texts = each.kind == "texts"

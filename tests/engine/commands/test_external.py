@@ -10,6 +10,7 @@ import pytest
 
 from cache.arrow import pq
 from cache.store import Store
+from engine.commands.report_others import OTHERS
 from engine.front.csv_file import read_csv
 from tests import headless
 from tests.families import FamilyFiles, build_tied_family
@@ -64,6 +65,7 @@ def test_external_points_stand_beside_the_front_and_can_be_removed(
     refused = headless.run(home, "export", study, "--point", best["id"], tmp_path / "out")
     assert refused.code == 2 and not (tmp_path / "out").exists()
     again = headless.run(home, "external", study, "--remove", best["id"]).document
+    assert "external: worst: pick 0" in OTHERS["external"](again)
     assert [each["name"] for each in again["external"]] == ["worst", "half"]
     other = files.study("helpful", objectives=OBJECTIVES, name="another")
     assert headless.run(home, "external", other).document["external"] == []

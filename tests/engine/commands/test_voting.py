@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.commands.report_others import OTHERS
 from tests import headless
 from tests.families import FamilyFiles, build_tied_family
 from tests.studio.votes.test_judge import KEY, Endpoint, endpoint, fails, says
@@ -47,10 +48,12 @@ def test_a_judge_is_asked_once_its_cost_is_accepted_and_goes_on(
     [voter] = document["voters"]
     assert voter["position"]["left"] == voter["position"]["decided"] == total
     assert voter["pairs"][0]["rate"] == 0.5  # a judge that only looks at the side decides nothing
+    text = OTHERS["judge"](document)
+    assert f"{total - 1} new votes" in text and " wins 0.5 [0.1253, 0.8747] against " in text
     again = headless.run(tmp_path, *words, "--yes").document
     assert again["cast"] == 0 and again["votes"] == total  # nothing is asked twice
     told = headless.run(tmp_path, "votes", study).document
-    assert told["voters"] == [voter] and len(told["points"]) == 2
+    assert told["voters"] == [{**voter, "proposal": None}] and len(told["points"]) == 2
     kept = b"".join(each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
     assert b"[[A]]" in kept and KEY.encode() not in kept
     assert KEY not in json.dumps(document) + ran.err
@@ -70,3 +73,38 @@ def test_a_judge_needs_two_recipes_and_prompts(
     )
     assert unknown.code == 2 and "no objective named 'none'" in unknown.err
     assert headless.run(tmp_path, "votes", study).document["votes"] == 0
+
+
+def test_votes_are_an_objective_and_propose_the_next_pair(
+    files: FamilyFiles, tmp_path: Path, endpoint: Endpoint
+) -> None:
+    liked = {"name": "liked", "scorer": "votes", "rival": "base", "voter": "judge"}
+    objectives = [*OBJECTIVES, {"name": "pick", "data": "data/choice.jsonl", "scorer": "choice"},
+                  {"name": "cost", "scorer": "cost"}, liked]  # fmt: skip
+    study = files.study("helpful", objectives=objectives, name="liked")
+    recipes = [
+        files.recipe("single", {"model": "base"}), files.recipe("single", {"model": "helpful"}),
+        files.recipe("logit_fusion", helpful=0.5, base=0.5),
+    ]  # fmt: skip
+    measured = headless.run(tmp_path, "evaluate", study, "--recipe", *recipes)
+    assert measured.code == 0, measured.err  # what has no votes yet has not failed
+    assert all(each["scores"]["liked"]["mean"] is None for each in measured.document["points"])
+    ids = [each["id"] for each in measured.document["points"]]
+    endpoint.replies = [says("[[tie]]"), says("[[B]]")]
+    ran = headless.run(
+        tmp_path, "judge", study, "--recipe", *recipes[:2], "--endpoint", endpoint.url,
+        "--model", "m", "--objective", "exact", "--limit", 3, "--yes",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    [pair] = ran.document["voters"][0]["pairs"]
+    rate = pair["rate"] if pair["one"] == ids[1] else 1 - pair["rate"]
+    points = headless.run(tmp_path, "evaluate", study, "--point", *ids).document["points"]
+    base, helpful, fused = (each["scores"]["liked"] for each in points)
+    assert helpful["mean"] == pytest.approx(rate) and helpful["n"] == pair["questions"]
+    assert helpful["stderr"] == pytest.approx(pair["stderr"]) and helpful["low"] < rate
+    assert base["mean"] is None and fused["mean"] is None  # the rival, and who has no votes
+    front = headless.run(tmp_path, "front", study, "--objectives", "liked,cost").document
+    assert {*front["ranks"]} == {ids[1]}
+    [voter] = headless.run(tmp_path, "votes", study).document["voters"]
+    found = voter["proposal"]
+    assert found is None or (found["best"] in ids and found["questions"] > 0)

@@ -27,7 +27,7 @@ def test_every_scorer_of_the_interface_is_registered() -> None:
     assert set(SCORERS) == {
         "exact_match", "contains", "regex", "refusal", "choice", "nll", "perplexity", "kl_to_base",
         "strength", "cost", "length", "distinct_n", "self_bleu", "ece", "abstention",
-        "kl_to", "tamper", "bits",
+        "kl_to", "tamper", "bits", "votes",
     }  # fmt: skip
 
 
@@ -87,6 +87,8 @@ def test_defaults_are_filled_in_and_checking_twice_changes_nothing() -> None:
         ),
         ({"data": None}, "needs data"),
         ({"scorer": "bits"}, "reads no data"),
+        ({"scorer": "votes", "options": {"rival": "base"}}, "counted from votes and reads no data"),
+        ({"scorer": "votes", "data": None}, "needs the option 'rival'"),
         ({"scorer": "tamper"}, "needs the option 'expert'"),
         ({"scorer": "tamper", "options": {"expert": "bad", "step": 2}}, "out of range"),
         ({"scorer": "self_bleu"}, "5 samples of a prompt are all the same without a temperature"),
