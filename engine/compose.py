@@ -235,7 +235,8 @@ class Composer:
                 else:
                     self._adapters.mix(model.coefficients)
             else:
-                self.merged.write(self.basis(model.recipe), model.coefficients, self._tick)
+                basis, dtype = self.basis(model.recipe), model.rounded_to
+                self.merged.write(basis, model.coefficients, self._tick, dtype)
             if pruned:
                 found = self.pruner.find(model.recipe, whole, self.merged, self.text, self._tick)
                 self.live = model

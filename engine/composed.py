@@ -11,6 +11,7 @@ from engine.family.text import Text
 from engine.recipe import Recipe
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from transformers import PreTrainedModel
 
@@ -30,6 +31,7 @@ class ComposedModel:
         text: the family's tokenizer, template and end tokens; of one model, with its own words.
         own: place of a module -> the same with the words that it reads instead.
         coefficients: of weight space, times the strength.
+        rounded_to: what merged weights are rounded to; the checkpoint's dtype where None.
         mixtures: the coefficients of each recipe, where rows of a batch are of different ones.
         route: says which of the mixtures each row of the next forward is of; int64 [rows].
     """
@@ -43,6 +45,7 @@ class ComposedModel:
     text: Text
     own: Mapping[int, Text] = field(default_factory=dict)
     coefficients: Mapping[str, float] = field(default_factory=dict)
+    rounded_to: torch.dtype | None = None
     mixtures: tuple[Mapping[str, float], ...] = ()
     route: Callable[[Tensor], None] | None = None
     shares: tuple[float, ...] = ()

@@ -13,6 +13,7 @@ from pages.panels.explore import (
     bounding,
     charting,
     earlier,
+    improving,
     prefer,
     showing,
     steps,
@@ -263,10 +264,11 @@ def preference_panel() -> None:
     drawn = bench, visible(bench), over, bounding.bounds()
     wanted = wishes.wishes(bench).criteria
     if preference_tab.open:
-        prefer.panel(
+        picked = prefer.panel(
             *drawn, on_take=taken, asked=wanted,
             wish=lambda: wishes.fields(bench, charting.repick),
         )  # fmt: skip
+        improving.offer(*drawn, picked, prefer.preference(over), wanted, taken)
     else:
         prefer.mark(*drawn, wanted)
     now = prefer.preference(over)

@@ -133,11 +133,20 @@ def recommend(args: SimpleNamespace) -> dict[str, Any]:
     if weights and args.utility is not None:
         raise bad("recommend", "both --weight and --utility were given", "Give one of them.")
     bounds = bounds_of(args.at_least, args.at_most)
-    with _opened(args) as (table, ranges, asked, _):
+    if not args.optimise and (args.method or args.steps):
+        name = "--method" if args.method else "--steps"
+        raise bad(name, "it says how to optimise", "Add --optimise, or leave it out.")
+    with _opened(args) as (table, ranges, asked, session):
         if weights:
             asked = asked.without_utility()
         elif asked.utility is None:
             raise bad("recommend", "neither --weight nor --utility was given", "Give one.")
-        return recommend_report(
-            table, weights, bounds, args.objectives, ranges, asked, args.cautious
-        )
+        if not args.optimise:
+            return recommend_report(
+                table, weights, bounds, args.objectives, ranges, asked, args.cautious
+            )
+        if session is None:
+            raise bad("--optimise", "a CSV file has no models to try", "Give a study.")
+        from engine.commands.improving import improved
+
+        return improved(args, session, lambda: _measured(session), weights, bounds, asked)

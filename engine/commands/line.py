@@ -247,6 +247,11 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         Several("--at-most", help="Upper bound on an objective's mean.", **limit),
         _option("--cautious", "Take every mean to be worse by this many of its standard errors.",
                 type=number, default=0.0, metavar="Z"),
+        _option("--optimise", "Go on from there to a better recipe, by derivatives, and score it.",
+                is_flag=True),
+        _option("--method", "With --optimise: begin at the best point of this method.",
+                metavar="METHOD"),
+        _option("--steps", "With --optimise: steps at most. Default: 40.", type=count, metavar="N"),
     )  # fmt: skip
     add(
         "export", "Export a point as a checkpoint, a LoRA adapter or a decoding folder.",

@@ -188,11 +188,7 @@ def recommendation(document: Document) -> str:
     shown = point(chosen) if chosen.get("recipe") else str(chosen["id"])
     lines = [shown]
     if "utility" in document:
-        value = document["utility"]
-        error = value["stderr"]
-        lines.append(
-            f"utility {number(value['mean'])}" + (f" ± {number(error, 2)}" if error else "")
-        )
+        lines.append(f"utility {score(document['utility'])}")
     lines += [
         f"no point has {each['name']} {Unmet(**each).words} {number(each['bound'])}; "
         f"the closest has {number(each['closest'])}"
@@ -203,6 +199,10 @@ def recommendation(document: Document) -> str:
         others = f"; others: {rivals}" if rivals else ""
         chance = share(document["share"])
         lines.append(f"with these errors it is the pick with probability {chance}{others}")
+    if "optimised" in document:
+        from engine.commands.improving import said
+
+        lines += said(document["optimised"], point)
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@
     design     designs → recipes                 designing.design_recipes
     estimate   a recipe a group → seconds        designing.estimate_recipes
     best       method × likelihood → its best recipe  optimising.find_best
+    improve    a point → a better one            improving.improve_recipe
     fill       a method's surface at once        filling.fill_surface
     geometry   norms and angles of task vectors  geometry.measure_geometry
     preview    examples of a new objective       previewing.preview_objective
@@ -33,6 +34,7 @@ from engine.jobs.exporting import export_recipe
 from engine.jobs.filling import fill_surface
 from engine.jobs.generating import generate_texts
 from engine.jobs.geometry import measure_geometry
+from engine.jobs.improving import improve_recipe
 from engine.jobs.mapping import map_texts
 from engine.jobs.measuring import evaluate_recipes
 from engine.jobs.models import Models
@@ -57,6 +59,7 @@ KINDS: dict[str, Run] = {
     "design": design_recipes,
     "estimate": estimate_recipes,
     "best": find_best,
+    "improve": improve_recipe,
     "fill": fill_surface,
     "geometry": measure_geometry,
     "preview": preview_objective,

@@ -86,9 +86,16 @@ class MergedModel:
         self._known = {*placement.unused, *(name for name, _ in placement.targets())}
 
     def write(
-        self, basis: Basis, coefficients: Mapping[str, float], tick: Callable[[], None]
+        self,
+        basis: Basis,
+        coefficients: Mapping[str, float],
+        tick: Callable[[], None],
+        dtype: torch.dtype | None = None,
     ) -> None:
         """Rewrite every weight for these coefficients: one pass over memory.
+
+        Args:
+            dtype: that the float32 sums are rounded to; the checkpoint's own where None.
 
         Tensors that transformers converts are merged group by group, each rounded once to its own
         dtype, then converted and copied into place; one group is held at a time.
@@ -108,15 +115,15 @@ class MergedModel:
                 # a second embedding may have got rows, with the first, that no model stores
                 place = place if place.shape == shape else place[: shape[0]]
                 if place.is_contiguous():
-                    write_merged(basis, name, coefficients, place)
+                    write_merged(basis, name, coefficients, place, dtype)
                 else:
-                    place.copy_(merged_tensor(basis, name, coefficients))
+                    place.copy_(merged_tensor(basis, name, coefficients, dtype))
                 tick()
         for place, where, values in self.fixed:
             place[where] = values
         for group in self.groups:
             if not names.isdisjoint(group.names):
-                self._convert(group, basis, coefficients, tick)
+                self._convert(group, basis, coefficients, tick, dtype)
         _weights_are_new(self.module)
 
     def _convert(
@@ -125,6 +132,7 @@ class MergedModel:
         basis: Basis,
         coefficients: Mapping[str, float],
         tick: Callable[[], None],
+        dtype: torch.dtype | None,
     ) -> None:
         there = self._state[group.key]
         merged = {}
@@ -132,7 +140,7 @@ class MergedModel:
             if name in basis.tensors.names:
                 shape = basis.tensors.shape(name)
                 merged[name] = torch.empty(shape, dtype=there.dtype, device=there.device)
-                write_merged(basis, name, coefficients, merged[name])
+                write_merged(basis, name, coefficients, merged[name], dtype)
             else:
                 merged[name] = basis.tensors.untouched(name).to(
                     there.device, there.dtype, copy=True
