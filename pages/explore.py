@@ -218,6 +218,7 @@ def recipe_panel() -> None:
             bench.study, bench.names, slid,
             lambda: undo.buttons(bench.study, bench.names, charting.follow),
             lambda method: pruning.control(bench.names, method, charting.follow),
+            charting.follow,
         )  # fmt: skip
     if recipe is None:
         st.text(refusal)

@@ -115,14 +115,14 @@ def coefficients(method: Method, names: Names) -> dict[str, float]:
     return kept
 
 
-def choose_method() -> Method:
+def choose_method(on_change: Callable[[], Any] | None = None) -> Method:
     """The method's selectbox."""
     names = methods()
     key = f"method:{hand().generation}"
     at = anchored(key, names.index(hand().method))
     hand().method = st.selectbox(
         "Method", names, index=at, key=key, label_visibility="collapsed",
-        format_func=lambda each: f"Method: {each}",
+        format_func=lambda each: f"Method: {each}", on_change=on_change,
     )  # fmt: skip
     return find_method(hand().method)
 
@@ -157,14 +157,17 @@ def _field_key(method: Method, each: Parameter) -> str:
     return f"{method.name}:{each.name}:{hand().generation}"
 
 
-def _apply(method: Method, names: Names) -> None:
+def _apply(method: Method, names: Names, then: Callable[[], Any]) -> None:
     hand().parameters[method.name] = {
         each.name: st.session_state[_field_key(method, each)]
         for each in method.parameters_in(names)
     }
+    then()
 
 
-def parameter_form(method: Method, names: Names) -> dict[str, Any]:
+def parameter_form(
+    method: Method, names: Names, then: Callable[[], Any] = lambda: None
+) -> dict[str, Any]:
     """Structural parameters: they shape the basis, so they take effect together, on Apply."""
     values = applied(method, names)
     if not method.parameters:
@@ -181,7 +184,7 @@ def parameter_form(method: Method, names: Names) -> dict[str, Any]:
         for each in method.parameters_in(names):
             key = _field_key(method, each)
             parameter_field(each, anchored(key, values[each.name]), names.models, key)
-        st.form_submit_button("Apply", on_click=_apply, args=(method, names), type="primary")
+        st.form_submit_button("Apply", on_click=_apply, args=(method, names, then), type="primary")
     return values
 
 
@@ -221,6 +224,7 @@ def recipe_in_hand(
     on_change: Callable[[], Any] | None = None,
     beside: Callable[[], Any] = lambda: None,
     below: Callable[[Method], Any] = lambda _: None,
+    then: Callable[[], Any] = lambda: None,
 ) -> tuple[Recipe | None, str]:
     """Draw the controls; the resolved recipe, or None and why it cannot be used.
 
@@ -228,17 +232,23 @@ def recipe_in_hand(
         on_change: called when a slider was moved, before anything is drawn again.
         beside: draws what stands beside the method, once the sliders have been heard.
         below: draws what stands behind the parameters.
+        then: called when another method was chosen, or its parameters were applied, likewise.
     """
+
+    def chosen() -> None:
+        hear(study, names)
+        then()
+
     row = st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="method_row")
     with row:
-        method = choose_method()
+        method = choose_method(chosen)
     with st.container(key="method_words"):
         st.text(f"{method.words} {method.source}.")
     kept = sliders(study, method, names, on_change)
     with row:
         beside()
     with st.container(horizontal=True, gap="xsmall", key="parameters_row"):
-        parameters = parameter_form(method, names)
+        parameters = parameter_form(method, names, then)
         below(method)
     recipe = Recipe(method.name, kept, parameters, hand().prunes.get(method.name))
     try:

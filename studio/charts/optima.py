@@ -22,7 +22,7 @@ NAME = "computed best"
 
 NO_OPTIMA: Mapping[int, str] = MappingProxyType({})
 
-INK = "#0b0d12"
+INK, PAPER = "#0b0d12", "#ffffff"
 """On the colours of a surface, in both themes."""
 
 DEEP = "diamond-open"
@@ -35,7 +35,6 @@ def optimum(
     axes: Sequence[Axis],
     texts: Sequence[str],
     kind: str,
-    colour: str = marks.TEXT,
 ) -> dict[str, Any]:
     """The trace of some optima, with their scores on the axes.
 
@@ -47,15 +46,15 @@ def optimum(
     deep = kind == "scatter3d"
     return marks.points(
         measured, rows, axes,
-        name=NAME, colour=colour, kind=kind, with_bars=False,
+        name=NAME, colour=marks.TEXT, kind=kind, with_bars=False,
         marker={
-            "symbol": DEEP if deep else "star-open", "size": 11 if deep else 18, "color": colour,
-            "line": {"width": 2, "color": colour},
+            "symbol": DEEP if deep else "star-open", "size": 11 if deep else 18,
+            "color": marks.TEXT, "line": {"width": 2, "color": marks.TEXT},
         },
         mode="markers+text",
         text=[html.escape(each) for each in texts],
         textposition="top center",
-        textfont={"color": colour, "size": 12},
+        textfont={"color": marks.TEXT, "size": 12},
         **({} if deep else {"cliponaxis": False}),
     )  # fmt: skip
 
@@ -87,8 +86,11 @@ def on_slice(
         rows: int [1].
         at: float64 [1, 2], where it stands.
     """
-    kind, colour = ("scatter3d", marks.TEXT) if deep else ("scatter", INK)
-    return upright(optimum(measured, rows, [axis], [text], kind, colour), at, deep)
+    trace = optimum(measured, rows, [axis], [text], "scatter3d" if deep else "scatter")
+    if not deep:  # white with a dark edge, as the points are: to be seen in any legend, too
+        trace["marker"] |= {"symbol": "star", "color": PAPER, "line": {"width": 2, "color": INK}}
+        trace["textfont"] = trace["textfont"] | {"color": INK}
+    return upright(trace, at, deep)
 
 
 def upright(trace: dict[str, Any], at: np.ndarray, deep: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from engine.search.quadratic import shares
 from studio.charts import marks
 from studio.charts.marks import TEXT, rounded
-from studio.charts.optima import INK, on_slice, upright
+from studio.charts.optima import INK, PAPER, on_slice, upright
 from studio.charts.thinning import thinned
 from studio.points.places import position_of
 from studio.points.view import Axis, Measured
@@ -45,8 +45,6 @@ WIDE = 120
 
 BAND = "#8a8f9c"
 """Of the sheets of the band: apart from both ends of the scale, in both themes."""
-
-PAPER = "#ffffff"
 
 
 class SurrogateLike(Protocol):

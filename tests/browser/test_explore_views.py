@@ -56,6 +56,21 @@ def asked(page: Page) -> dict[str, str]:
     return {name: each[0] for name, each in parse_qs(urlsplit(page.url).query).items()}
 
 
+def test_a_surface_follows_method_and_parameters(shipped: Served, chrome: Browser) -> None:
+    page = shipped.open(chrome, "/?view=surface&method=task_arithmetic")
+    wait_for_chart(page)
+    with redrawn(page):
+        choose(page, "Method", "pcb")
+    page.get_by_role("button", name="ratio").click()
+    page.get_by_role("spinbutton", name="ratio").fill("0.33")
+    page.get_by_role("button", name="Apply").click()  # no point has it
+    expect(page.get_by_text("Too few points of this method to predict a surface")).to_be_visible()
+    choose(page, "Method", "single")
+    expect(page.get_by_text("A surface needs a method with at least two")).to_be_visible()
+    assert page.complaints == []
+    page.context.close()
+
+
 def test_a_surface_follows_the_sliders(shipped: Served, chrome: Browser) -> None:
     page = shipped.open(chrome)
     with redrawn(page):

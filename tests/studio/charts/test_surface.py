@@ -13,7 +13,8 @@ import engine  # noqa: F401
 from engine.recipe import Recipe
 from engine.scoring.registry import SHARE
 from studio.charts import marks
-from studio.charts.surface import PAPER, STEPS, surface
+from studio.charts.optima import PAPER
+from studio.charts.surface import STEPS, surface
 from studio.points.view import Axis, Measured
 
 FACTS = Axis("facts", True, SHARE)
