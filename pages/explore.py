@@ -11,6 +11,7 @@ from engine.errors import BadInput
 from engine.recipe import METHODS, Recipe
 from pages.panels.explore import (
     bounding,
+    caution,
     charting,
     earlier,
     improving,
@@ -76,6 +77,7 @@ def taken(point: str) -> None:
 
 @st.fragment(key="chart_panel")
 def chart_panel() -> None:
+    caution.listen(bench, "chart")
     measured = bench.measured()
     choices = st.container(
         horizontal=True, vertical_alignment="center", key="chart_choices", gap="small"
@@ -98,6 +100,7 @@ def chart_panel() -> None:
 
 @st.fragment(key="table_panel")
 def table_panel() -> None:
+    caution.listen(bench, "table")
     if len(bench.measured()):
         table.panel(bench, axes, taken)
 
@@ -255,6 +258,7 @@ def recipe_panel() -> None:
 
 @st.fragment(key="preference")
 def preference_panel() -> None:
+    caution.listen(bench, "preference")
     over = front_axes(bench)
     if "preferred" not in st.session_state:
         st.session_state["preferred"] = True

@@ -9,6 +9,7 @@ from engine.commands.report_rows import gap_words, rows
 from engine.counted import counted, size_text
 from engine.front.bounds import Unmet
 from engine.recipe import recipe_from_dict
+from studio.points.numbers import share_text
 from studio.points.words import caught_text
 
 Document = Mapping[str, Any]
@@ -146,10 +147,8 @@ def front(document: Document) -> str:
 
 
 def share(value: float | None) -> str:
-    """A share of draws for people; what is not seen in any of them may still happen."""
-    if value is None:
-        return "unknown"
-    return "under 1 %" if value < 0.01 else "over 99 %" if value > 0.99 else f"{100 * value:.0f} %"
+    """A probability for people."""
+    return "unknown" if value is None else share_text(value)
 
 
 def _surely(value: float | None) -> str:

@@ -23,6 +23,7 @@ reproducible: the seed is fixed.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,9 @@ from engine.front.pareto import Bools, Floats
 
 DRAWS = 1000
 SEED = 20810
+
+WITHIN = 0.025
+"""Share of draws on either side of 0 from which a difference is within the noise."""
 
 Kind = Literal["proportion", "balanced", "mean", "perplexity", "exact"]
 Places = NDArray[np.intp]
@@ -101,10 +105,13 @@ def errors(
     return found
 
 
+@functools.lru_cache(maxsize=16)
 def _weights(rows: str, count: int, draws: int) -> NDArray[np.float32]:
     """float32 [count, draws], exponentially distributed; the first rows' are those of fewer."""
     random = np.random.default_rng((SEED, zlib.crc32(rows.encode())))
-    return random.standard_exponential((count, draws), dtype=np.float32)
+    found = random.standard_exponential((count, draws), dtype=np.float32)
+    found.flags.writeable = False
+    return found
 
 
 def _different(values: NDArray[np.float64]) -> tuple[Places, Places]:
@@ -170,3 +177,14 @@ def draw(results: Sequence[Results], draws: int = DRAWS) -> NDArray[np.float64]:
     first, which = different(results)
     found = [_drawn(each.only(first), draws, place) for place, each in enumerate(results)]
     return np.stack(found, axis=2)[which].transpose(1, 0, 2)
+
+
+def lead(results: Sequence[Results]) -> list[tuple[float, bool]]:
+    """Of two points, for each objective: the standard error of their paired difference, and whether
+    the difference is within the noise: 0 is in its 95 % interval."""
+    drawn = draw(results)
+    found = []
+    for difference in (drawn[:, 0] - drawn[:, 1]).T:
+        ahead = min((difference > 0).mean(), (difference < 0).mean())
+        found.append((float(difference.std()), bool(ahead >= WITHIN)))
+    return found

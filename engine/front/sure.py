@@ -145,19 +145,30 @@ def fronts(
     maximize: ArrayLike,
     names: Sequence[str] = (),
     trades: Sequence[Trade] = (),
+    within: Bounds | None = None,
+    count: int | None = None,
 ) -> Bools:
     """bool [draws, n]: in which draws each point is on the front; duplicates are on it.
 
     Args:
         drawn: float64 [draws, n, m], in the objectives' own units.
         names: of the m objectives; trades: that are accepted between them.
+        within: bounds; what misses one in a draw is not on its front and keeps nothing off it.
+        count: how many of the objectives, the first ones, the front is over; all where None.
     """
     draws, n, m = drawn.shape
-    points = ordered(names, drawn.reshape(-1, m), maximize, trades).reshape(draws, n, -1)
+    flip, width = np.asarray(maximize, dtype=bool)[:count], m if count is None else count
+    own = np.ascontiguousarray(drawn[:, :, :width]).reshape(-1, width)
+    points = ordered(names[:width], own, flip, trades).reshape(draws, n, -1)
+    met = np.ones((draws, n), dtype=bool)
+    for name, side in sides_of(within or {}):
+        met &= side.met(drawn[:, :, names.index(name)])
+    if not met.all():
+        points = np.where(met[:, :, None], points, points.max(axis=(0, 1)) + 1.0)
     found = np.empty((draws, n), dtype=bool)
     for each, row in zip(points, found, strict=True):
         row[:] = moocore.is_nondominated(each, keep_weakly=True)
-    return found
+    return found & met
 
 
 def on_front(
@@ -165,9 +176,11 @@ def on_front(
     maximize: ArrayLike,
     names: Sequence[str] = (),
     trades: Sequence[Trade] = (),
+    within: Bounds | None = None,
+    count: int | None = None,
 ) -> Floats:
     """Share of draws in which each point is on the front, float64 [n]; arguments as `fronts`."""
-    return np.asarray(fronts(drawn, maximize, names, trades).mean(axis=0))
+    return np.asarray(fronts(drawn, maximize, names, trades, within, count).mean(axis=0))
 
 
 def picked(

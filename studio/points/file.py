@@ -49,14 +49,16 @@ def of_measured(
     front: np.ndarray,
     rows: np.ndarray,
     remarks: Mapping[str, Remark],
+    sure: np.ndarray | None = None,
 ) -> pa.Table:
     """The table of some rows (`table.columns`) with their recipes.
 
     Args:
         front: bool [points].
         rows: int [k].
+        sure: float64 [points], probability of each to be on the front, where that is known.
     """
-    found = table.columns(measured, axes, front, rows, remarks)
+    found = table.columns(measured, axes, front, rows, remarks, sure=sure)
     name = "recipe"
     while name in found.column_names:
         name = f"point {name}"

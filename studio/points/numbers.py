@@ -41,6 +41,11 @@ def how_sure(stderr: float | None, low: float | None, high: float | None) -> str
     return f" ± {_digits(stderr)}{text}"
 
 
+def share_text(value: float) -> str:
+    """A probability that is a share of draws: what is not seen in any may still happen."""
+    return "under 1 %" if value < 0.01 else "over 99 %" if value > 0.99 else f"{100 * value:.0f} %"
+
+
 def reason_of(said: str, names: Sequence[str], name: str) -> str | None:
     """Of "objective: why; objective: why" what concerns one; None if nothing does."""
     text = f"; {said}"

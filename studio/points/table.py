@@ -1,6 +1,6 @@
 """The points as a table: numeric columns, one row per point, no Python loop over all of them.
 
-    id  name  star  note  front  method  parameters
+    id  name  star  note  front  front probability  method  parameters
     coefficient NAME …                              as the recipe says them
     measured                                        here, or shipped with the demo
     OBJECTIVE  OBJECTIVE stderr  … n  … low  … high     of each objective; low, high: 95 %
@@ -32,6 +32,7 @@ MOST = 25_000
 """Rows shown at most: the front and the latest points. A file has them all."""
 
 MEASURED = "measured"
+SURE = "front probability"
 NO_SCORE = "no score"
 OF_SCORE = ("stderr", "n", "low", "high")
 
@@ -117,6 +118,7 @@ def columns(
     *,
     certain: bool = True,
     modelled: bool = False,
+    sure: np.ndarray | None = None,
 ) -> pa.Table:
     """The table of some rows.
 
@@ -127,6 +129,8 @@ def columns(
             failed, which is not certainty.
         modelled: whether to say beside the method of an unmerged model which one it is: no slider
             says it.
+        sure: float64 [points], probability of each to be on the front, NaN where it is not known;
+            without it there is no such column.
     """
     codes, recipes = kinds(measured)
     kind = codes[rows]
@@ -143,6 +147,8 @@ def columns(
         ("note", _few(measured, {point: each.note for point, each in known.items()}, rows)),
         ("front", _truths(front[rows])),
     ]
+    if sure is not None:
+        found.append((SURE, _known(np.round(sure[rows], 4))))
     for name, words in made.items():
         place = {word: number for number, word in enumerate(dict.fromkeys(words))}
         which = np.array([place[word] for word in words], np.int32)

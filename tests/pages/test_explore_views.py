@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.recipe import Recipe, resolve
+from studio.decide.noise import noise
 from studio.decide.preference import Preference
 from studio.points import predicting
 from studio.points.view import axes_of
@@ -170,6 +171,18 @@ def test_sliders_of_a_preference_are_drawn_once_its_tab_is_open(swept: Workbench
     at.session_state["side"] = "Preference"
     at.run()
     assert weighed() == [1.0, 0.0, 0.0] and marked() == before
+
+
+def test_a_preference_says_how_sure_its_pick_is_and_may_be_cautious(swept: Workbench) -> None:
+    at = preferring()
+    at.query_params["prefer"] = "facts:1.00,manners:0.00"
+    at.run()
+    until(lambda: noise(swept).version)
+    at.run()
+    assert "Picked again with probability" in texts(at) and "paired" in texts(at)
+    [control] = [each for each in at.button_group if each.label == "Judge scores by"]
+    control.set_value(1.0).run()
+    assert not at.exception and at.query_params["cautious"] in ("1", ["1"])
 
 
 def test_a_preference_picks_a_point_and_its_recipe_is_one_click_away(swept: Workbench) -> None:

@@ -25,10 +25,12 @@ from engine.search.surrogate import TooFew
 from pages.panels.explore import bounding, curving, parallel_axes, showing
 from studio.charts import surface, wishes
 from studio.charts import tradeoff as figures
+from studio.charts.certainty import with_certainty
 from studio.charts.external import with_external
 from studio.charts.parallel import coefficients_of, parallel
 from studio.decide import bounds as limiting
 from studio.decide.front import frozen
+from studio.decide.noise import noise
 from studio.external.points import externals_of
 from studio.glossary import WORDS
 from studio.points import filling, predicting
@@ -38,7 +40,7 @@ from studio.shared import once
 from studio.workbench import Workbench
 from ui import components
 from ui import recipe as controls
-from ui.choices import NONE, choose, chosen_axes, exchange, kept, remember, view_key
+from ui.choices import NONE, choose, chosen_axes, exchange, kept, remember, view_key, visible
 
 VIEWS = ("Trade-off", "Curve", "Surface", "Parallel")
 FORMS = {"map": "heat map", "3d": "3-D"}
@@ -149,15 +151,15 @@ def draw(
         found = curving.panel(bench, measured, axes, measured.front_of(over))
         return packed((*key, *found[0]), measured, found[1]) if found is not None else None
     chosen, colour = choose_axes(measured, axes)
-    log = showing.on_log(axes)
-    key += (colour, log)
+    sure = noise(bench).known(visible(bench), over, bounds)
+    key += (colour, showing.on_log(axes), sure)
     key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
     optima = filling.optima_of(bench, measured)
     externals = externals_of(bench).shown(bench.objectives)
 
     def make() -> dict[str, Any]:
         figure = _tradeoff(bench, measured, chosen, over, bounds, optima)
-        figure = with_external(figure, externals, chosen, bounds)
+        figure = with_external(with_certainty(figure, sure), externals, chosen, bounds)
         figure = wishes.drawn(figure, measured, chosen, asked)
         return showing.finished(figure, measured, axes, chosen, colour)
 

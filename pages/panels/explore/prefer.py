@@ -21,14 +21,13 @@ import streamlit as st
 from engine.errors import BadInput
 from engine.front.bounds import Bounds
 from engine.front.criteria import NONE, Criteria
-from pages.panels.explore import explaining, pad
-from studio.decide.bounds import bound_on
-from studio.decide.front import Front, frozen
-from studio.decide.picking import Pick, pick
+from pages.panels.explore import caution, explaining, pad
+from studio.decide.front import Front
+from studio.decide.picking import Pick
 from studio.decide.preference import STEPS, Preference, equal, placed, rebalanced
 from studio.decide.why import unmet_words, utility_text
 from studio.glossary import WORDS
-from studio.points.view import Axis, Measured, axes_of
+from studio.points.view import Axis, Measured
 from studio.workbench import Workbench
 from ui import tray
 from ui.frame import export_link
@@ -193,14 +192,6 @@ def _front(measured: Measured, found: Front, axes: Sequence[Axis]) -> None:
         pad.pad([axis.name for axis in axes], key=key, on_move=lambda: _moved(axes, key))
 
 
-def _pick(
-    bench: Workbench, measured: Measured, axes: Sequence[Axis], bounds: Bounds, now: Preference,
-    asked: Criteria,
-) -> Pick | None:  # fmt: skip
-    ranges = frozen(measured, axes, len(bench.names.models))
-    return pick(measured, axes, now, bounds, ranges, axes_of(bench.objectives), asked)
-
-
 def _alone(found: Pick) -> Front:
     """The pick as all that there is to choose among: weights do not move it."""
     place = slice(found.place, found.place + 1)
@@ -224,7 +215,7 @@ def mark(
     """Mark the pick on the chart while the panel itself is out of sight."""
     now = preference(axes)
     try:
-        found = _pick(bench, measured, axes, bounds, now, asked)
+        found = caution.picked(bench, measured, axes, bounds, now, asked)
     except BadInput:  # a utility without a value: the panel says so once it is open
         return
     if found is not None:
@@ -250,7 +241,6 @@ def panel(
         asked: constraints, trades and utility; with a utility there are no weights.
         wish: draws where these are asked for.
     """
-    every = axes_of(bench.objectives)
     with st.container(key="preference_panel", gap="xsmall"):
         if asked.utility is not None:
             now = preference(axes)
@@ -258,8 +248,9 @@ def panel(
         else:
             now = sliders(axes)
         wish()
+        caution.control()
         try:
-            found = _pick(bench, measured, axes, bounds, now, asked)
+            found = caution.picked(bench, measured, axes, bounds, now, asked)
         except BadInput as error:
             st.text(str(error))
             return None
@@ -275,14 +266,14 @@ def panel(
             _front(measured, found.front, axes)
         _show(measured, axes, found, now)
         with st.container(key="unmet", gap=None):
-            for sentence in unmet_words(found):
+            for sentence in unmet_words(found, caution.worse()):
                 st.text(sentence)
         recipe, point = measured.recipes[found.row], measured.ids[found.row]
 
         def row_now() -> int:  # a move that came along with the press is newer than the pick
             if asked.utility is not None:
                 return found.row
-            again = _pick(bench, measured, axes, bounds, _hear(axes), asked)
+            again = caution.picked(bench, measured, axes, bounds, _hear(axes), asked)
             return found.row if again is None else again.row
 
         st.button(
@@ -295,5 +286,5 @@ def panel(
             tray.toggle_button(recipe, "compare_pick", lambda: measured.recipes[row_now()])
         with right.container(key="export_pick"):
             export_link({"point": point})
-        explaining.explain(bench, measured, axes, found, now, bool(bound_on(every, bounds)), asked)
+        explaining.explain(bench, measured, axes, found, now, bounds, asked)
     return found

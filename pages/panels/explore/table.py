@@ -19,6 +19,7 @@ from engine.counted import counted
 from pages.panels.explore import bounding, remarking
 from studio.decide.bounds import within
 from studio.decide.front import names_text
+from studio.decide.noise import Known, noise, sure_of
 from studio.external.points import External, externals_of
 from studio.external.points import within as meeting
 from studio.external.table import with_external
@@ -82,11 +83,12 @@ def panel(bench: Workbench, axes: Sequence[Axis], on_pick: Callable[[str], Any])
         return
     over, chosen = front_axes(bench), chosen_axes(axes)
     remarks, externals = bench.remarks.all(), _externals(bench)
+    sure = noise(bench).known(seen, over, bounding.bounds())
     with st.container(horizontal=True, vertical_alignment="center", key="table_line", gap="small"):
         words = st.container(key="words", width="stretch")
         sought = _filters(shown)
-        listed = _listed(shown, axes, over, chosen, sought, remarks, externals)
-        _download(bench, shown, axes, over, sought)
+        listed = _listed(shown, axes, over, chosen, sought, remarks, externals, sure)
+        _download(bench, shown, axes, over, sought, sure)
     said = [listed.front]
     if beyond := len(seen) - len(shown):
         said.append(f"{counted(beyond, 'point does', 'points do')} not meet the bounds.")
@@ -179,6 +181,7 @@ def _listed(
     sought: table.Sought,
     remarks: Mapping[str, Remark],
     externals: tuple[External, ...],
+    sure: Known | None,
 ) -> Listed:
     """The table, made again only when points, remarks, axes or what is sought change; what others
     measured is below the points, where none are sought."""
@@ -188,12 +191,15 @@ def _listed(
         there = table.matching(measured, sought, remarks)
         rows = table.in_order(front, there)
         ids = tuple(measured.ids[row] for row in rows.tolist())
-        found = table.columns(measured, axes, front, rows, remarks, certain=False, modelled=True)
+        found = table.columns(
+            measured, axes, front, rows, remarks, certain=False, modelled=True,
+            sure=sure_of(sure, measured.ids),
+        )  # fmt: skip
         found = with_external(found, () if sought else externals, axes)
         return Listed(found, ids, int(there.sum()), front_words(measured, over, chosen))
 
     said = frozenset(remarks.items())
-    key = ("table", tuple(axes), tuple(over), tuple(chosen), sought, said, externals)
+    key = ("table", tuple(axes), tuple(over), tuple(chosen), sought, said, externals, sure)
     found: Listed = once(measured, key, make)
     return found
 
@@ -204,11 +210,13 @@ def _download(
     axes: Sequence[Axis],
     over: Sequence[Axis],
     sought: table.Sought,
+    sure: Known | None,
 ) -> None:
     def written(made: Callable[[pa.Table], bytes]) -> bytes:
         front, remarks = measured.front_of(over), bench.remarks.all()
         rows = table.in_order(front, table.matching(measured, sought, remarks), None)
-        return made(of_measured(measured, axes, front, rows, remarks))
+        known = sure_of(sure, measured.ids)
+        return made(of_measured(measured, axes, front, rows, remarks, known))
 
     for ending, made in FORMATS.items():
         kind = ending.removeprefix(".")
@@ -237,10 +245,13 @@ def _ordered(
     """
     scores = [each for axis in axes for each in (axis.name, table.header(axis.name, "stderr"))]
     rest = [table.header(axis.name, of) for axis in axes for of in table.OF_SCORE if of != "stderr"]
-    point, name, star, _, front, method, *made = (e for e in names if e not in (*scores, *rest))
+    own = [each for each in names if each not in (*scores, *rest)]
+    point, name, star, _, front, *made = own
+    sure = [made.pop(0)] if made[0].endswith(table.SURE) else []
+    method = made.pop(0)
     said = [star] if any(each.star for each in remarks.values()) else []
     said += [name] if external or any(each.name for each in remarks.values()) else []
-    return [front, *said, method, *scores, *made, *rest, point]
+    return [front, *sure, *said, method, *scores, *made, *rest, point]
 
 
 def _configured(listed: pa.Table, axes: Sequence[Axis], over: Sequence[Axis]) -> dict[str, Any]:
@@ -253,6 +264,11 @@ def _configured(listed: pa.Table, axes: Sequence[Axis], over: Sequence[Axis]) ->
         names[2]: column.CheckboxColumn("★", help="Starred"),
         names[4]: column.CheckboxColumn("front", help=f"On the front over {names_text(over)}"),
     }
+    if names[5].endswith(table.SURE):
+        found[names[5]] = column.NumberColumn(
+            "p", format="%.2f", width=50,
+            help="Probability of being on the front, under the noise of the scores",
+        )  # fmt: skip
     for axis in axes:
         found[axis.name] = column.NumberColumn(axis.label, format="%.3f", help=axis.title)
         for of, label, words in (
