@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cache.arrow import pa
+from cache.arrow import numbers, pa
 from engine.commands.session import Session
 from engine.front.table import Table
 from studio.external.points import dominating, externals_of
@@ -40,4 +40,8 @@ def points_table(session: Session | None, table: Table, document: Mapping[str, A
     on = np.isin(measured.ids, front)
     axes = [axis for axis in axes_of(session.objectives) if axis.name in names]
     rows = in_order(on, np.ones(len(measured), dtype=bool), None)
-    return of_measured(measured, axes, on, rows, session.remarks.all())
+    found = of_measured(measured, axes, on, rows, session.remarks.all())
+    likely = document.get("probability") or {}
+    shares = [likely.get(measured.ids[row]) for row in rows.tolist()]
+    known = np.array([np.nan if each is None else each for each in shares], dtype=np.float64)
+    return found.append_column("front probability", numbers(known, np.isfinite(known)))

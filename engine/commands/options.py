@@ -48,5 +48,7 @@ def judging() -> list[click.Parameter]:
                "stored.", default="PARETOSCOPE_JUDGE_KEY", metavar="NAME"),
         option("--timeout", "Seconds to wait for one answer.", type=number, default=60.0,
                metavar="S"),
+        option("--max-tokens", "Largest answer of the judge, its thinking included.", type=count,
+               default=512, metavar="N"),
         option("--yes", "Accept the cost without being asked.", is_flag=True),
     ]  # fmt: skip

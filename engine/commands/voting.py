@@ -40,7 +40,7 @@ def votes(args: SimpleNamespace) -> dict[str, Any]:
 
 def judge(args: SimpleNamespace) -> dict[str, Any]:
     """Have a model behind an endpoint vote on the answers of several recipes."""
-    asked = Judge(args.endpoint, args.model, args.key_variable, args.timeout)
+    asked = Judge(args.endpoint, args.model, args.key_variable, args.timeout, most=args.max_tokens)
     with Session(args) as session:
         recipes = session.recipes()
         if len(set(recipes)) < 2:
@@ -56,7 +56,7 @@ def judge(args: SimpleNamespace) -> dict[str, Any]:
             recipes, prompts[: args.limit], settings, objective, typed=bool(args.prompt)
         )
         found = round_of(session, payload, session.run("compare", payload), asked.name)
-        cost = cost_of(found)
+        cost = cost_of(found, args.max_tokens)
         if found.left:
             _confirm(f"{asked.name}: {cost}.", args.yes)
         done = Progress()

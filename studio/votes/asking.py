@@ -47,11 +47,11 @@ class Cost:
         )
 
 
-def cost_of(found: Round) -> Cost:
-    """What the ballots that are left ask of a judge."""
+def cost_of(found: Round, most: int = MOST_TOKENS) -> Cost:
+    """What the ballots that are left ask of a judge whose answers have at most so many tokens."""
     letters = sum(len(each["content"]) for ballot in found.left for each in messages(found, ballot))
     calls = len(found.left)
-    return Cost(calls, math.ceil(letters / LETTERS_A_TOKEN), calls * MOST_TOKENS)
+    return Cost(calls, math.ceil(letters / LETTERS_A_TOKEN), calls * most)
 
 
 def messages(found: Round, ballot: Ballot) -> list[dict[str, str]]:

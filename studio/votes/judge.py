@@ -65,6 +65,7 @@ class Judge:
         endpoint: as far as /chat/completions, mostly ending in /v1.
         key_variable: environment variable that holds its key; none is sent where it is not set.
         timeout: seconds for one answer.
+        most: tokens of an answer, thinking too.
 
     Raises:
         BadInput: the endpoint is no URL, holds a password, or would get the key unencrypted.
@@ -77,6 +78,7 @@ class Judge:
         key_variable: str = KEY_VARIABLE,
         timeout: float = 60.0,
         sleep: Callable[[float], object] = time.sleep,
+        most: int = MOST_TOKENS,
     ) -> None:
         self.endpoint = _checked(endpoint)
         if not model.strip():
@@ -86,7 +88,8 @@ class Judge:
         parts = urlsplit(self.endpoint)
         if self._key and parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise bad("--endpoint", "the key would be sent unencrypted", "Use an https:// URL.")
-        self._timeout, self._sleep = timeout, sleep
+        self._timeout, self._sleep, self._most = timeout, sleep, most
+        self._bare = False
         self._client: httpx2.Client | None = None
 
     @property
@@ -112,14 +115,10 @@ class Judge:
     def vote(self, found: Round, ballot: Ballot) -> Vote:
         """Ask one ballot; raises `JudgeFailed` after `TRIES`, `_Refused` at once where it is
         refused."""
-        asked = {
-            "model": self.model, "messages": messages(found, ballot), "temperature": 0,
-            "max_tokens": MOST_TOKENS, "stream": False,
-        }  # fmt: skip
-        why = ""
+        why, read = "", messages(found, ballot)
         for turn in range(TRIES):
             try:
-                text = self._text(asked)
+                text = self._text(self._asked(read))
                 choice = verdict_of(text)
             except (_Again, ValueError) as failure:
                 why = self._without_key(str(failure))
@@ -132,6 +131,14 @@ class Judge:
             told = self._without_key(shown(text, most=400, lines=True))
             return Vote(ballot, choice, self.name, None, prompt, sides, told)
         raise JudgeFailed(f"{self.name}: {why}")
+
+    def _asked(self, read: list[dict[str, str]]) -> dict[str, Any]:
+        """The body of a request; a model that thinks may take neither a temperature nor
+        `max_tokens`."""
+        asked: dict[str, Any] = {"model": self.model, "messages": read, "stream": False}
+        if self._bare:
+            return {**asked, "max_completion_tokens": self._most}
+        return {**asked, "temperature": 0, "max_tokens": self._most}
 
     def _text(self, asked: Mapping[str, Any]) -> str:
         """The text of one answer; raises `_Again` or `_Refused`."""
@@ -152,6 +159,9 @@ class Judge:
         said = shown(body[:300].decode("utf-8", "replace"), most=300)
         if status == 429 or status >= 500:
             raise _Again(f"HTTP {status}: {said}", float(wait) if wait.isdigit() else 0.0)
+        if status == 400 and not self._bare and ("max_tokens" in said or "temperature" in said):
+            self._bare = True
+            raise _Again(f"HTTP {status}: {said}")
         if status != 200:
             raise _Refused(f"HTTP {status}: {said}")
         try:

@@ -28,7 +28,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       text.tabIndex = 0;
       text.setAttribute("role", "group");
       text.setAttribute("aria-label", `${title} answer`);
-      made.append(make("h4", "side", title), text);
+      made.append(make("div", "side", title), text);
       return made;
     };
     const sides = make("div", "sides");

@@ -51,7 +51,7 @@ def show(bench: Workbench) -> None:
 def _list(bench: Workbench, externals: Externals) -> None:
     found = externals.all()
     if said := st.session_state.pop(f"{KEY}_said", None):
-        st.success(said, icon=":material/check:")
+        st.success(browse.plain(said), icon=":material/check:")
     if not found:
         return
     fresh = {each.id: each.scores for each in externals.shown(bench.objectives)}
@@ -115,7 +115,7 @@ def _form(bench: Workbench, externals: Externals, models: Sequence[Model]) -> No
         given[objective.name] = key
         if _undirected(models, key):
             word = right.selectbox(
-                f"{key} there", list(WAYS), key=f"{KEY}_way:{objective.name}:{of}"
+                f"{browse.plain(key)} there", list(WAYS), key=f"{KEY}_way:{objective.name}:{of}"
             )
             if (way := WAYS[word]) is not None:
                 directions[objective.name] = way

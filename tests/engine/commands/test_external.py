@@ -102,6 +102,9 @@ def test_the_front_goes_out_and_is_read_back(
     recipe = json.loads(rows[0]["recipe"])
     assert {"method", "coefficients", "parameters"} <= recipe.keys()
     assert {"pick", "pick stderr", "pick n", "pick low", "cost"} <= rows[0].keys()
+    for row in rows:
+        likely = document["probability"][row["id"]]
+        assert float(row["front probability"]) == pytest.approx(likely)
     again = headless.run(
         home, "front", "--csv", out, "--objectives", "pick,cost", "--directions", "max,min"
     ).document

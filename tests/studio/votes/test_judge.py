@@ -211,6 +211,17 @@ def test_a_refusal_ends_it_at_once_and_does_not_repeat_the_key(
     assert len(endpoint.asked) == 1
 
 
+def test_a_model_that_takes_no_temperature_is_asked_without(endpoint: Endpoint) -> None:
+    found = a_round(1)
+    endpoint.replies = [fails(400, b"use max_completion_tokens, not max_tokens"), says("[[B]]")]
+    votes, _, _ = ask(endpoint, found)
+    first, *rest = endpoint.asked
+    assert first["temperature"] == 0 and first["max_tokens"] == MOST_TOKENS and len(votes) == 2
+    for each in rest:
+        assert each["max_completion_tokens"] == MOST_TOKENS
+        assert not {"temperature", "max_tokens"} & each.keys()
+
+
 def test_a_ballot_without_a_verdict_is_left_and_the_others_go_on(endpoint: Endpoint) -> None:
     found = a_round()
     endpoint.replies = [*[says("hm")] * TRIES, says("[[A]]")]
