@@ -75,11 +75,20 @@ def others(page: Page) -> Iterator[str]:
     add_to_tray(page, ["helpful", "harmless"])
     answer(page)
     yield "Compare"
+    page.get_by_role("button", name="Vote blind").click()
+    page.locator(".ballot .words").wait_for()
+    yield "Compare, blind votes"
+    page.keyboard.press("1")
+    page.locator(".ballot .words").filter(has_text="1 of").wait_for()
+    page.get_by_role("button", name="End and reveal").click()
+    page.locator(".st-key-votes").wait_for()
+    page.locator(".st-key-judge summary").click()
+    yield "Compare, votes and a judge"
     turn_to(page, "Sweeps", ".st-key-sweep_chart_panel .tradeoff[data-drawn]")
     yield "Sweeps"
     turn_to(page, "Models", "text=Compatibility")
     yield "Models, family"
-    for name in ("Task vectors", "Objectives", "Open another study"):
+    for name in ("Task vectors", "Objectives", "Results of others", "Open another study"):
         page.get_by_role("tab", name=name).click()
         page.get_by_role("tabpanel", name=name).wait_for()
         yield f"Models, {name}"

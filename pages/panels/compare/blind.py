@@ -85,7 +85,7 @@ def reveal(bench: Workbench, found: Round, tray: Sequence[Recipe], by: str = PER
     with st.container(key="votes" if by == PERSON else "judge_votes", gap="xsmall"):
         for line in verdict(given(bench), found, names, by):
             st.text(line)
-        st.caption(HOW)
+        st.text(HOW)
         _propose(bench, by)
 
 
