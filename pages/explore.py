@@ -245,11 +245,7 @@ def recipe_panel() -> None:
     numerics = bench.known.numerics if bench.known is not None else ""
     failed = failure_of(measured, recipe)
     said = readout(measured, axes, recipe, predicted, few, failed, numerics, now, trust)
-    components.readout(
-        said,
-        live.packed(measured, axes, known),
-        controls.STEP,
-    )
+    components.readout(said, live.packed(measured, axes, known), controls.STEP)
     offer_missing(recipe, few)
     offer_surface(measured, recipe)
     if tight := fitting.warning(bench, controls.find_method(recipe.method)):
