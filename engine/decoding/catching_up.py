@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Asked(Protocol):
+class Costly(Protocol):
     """A costly model with all rows of a batch."""
 
     def read(self, rows: Sequence[int], after: Tensor, tick: Tick, values: int) -> Tensor:
@@ -50,13 +50,13 @@ class Asked(Protocol):
     def run(self, row: int) -> int:
         """Columns that a row has read from its prompt's last one on."""
 
-    def taken(self, rows: Sequence[int]) -> Asked:
+    def taken(self, rows: Sequence[int]) -> Costly:
         """One that continues from these rows (repeats allowed); this one stays as it is."""
 
 
-def asked_of(
+def costly_of(
     module: PreTrainedModel, prompts: Prompts, bucket: Bucket, device: torch.device
-) -> Asked:
+) -> Costly:
     """All rows of a model that has read nothing yet."""
     stage = Stage(module, widen=True)
     if stage.feeding == PLAIN and only_grows(stage.state):
@@ -93,7 +93,7 @@ class Cohort:
         return own, left
 
     def catch_up(self, after: Tensor, tick: Tick, values: int) -> Tensor:
-        """Read int64 [rows, columns] that came after the prompts; as `Asked.read`."""
+        """Read int64 [rows, columns] that came after the prompts; as `Costly.read`."""
         reading = self.reading
         text = torch.cat([reading.prompts, after], 1)
         size = max(1, PREFILL_TOKENS // len(self.rows))
@@ -110,7 +110,7 @@ class Cohort:
 
 
 class Cohorts:
-    """As `Asked`, of a model whose cache only grows: rows that have read equally much together.
+    """As `Costly`, of a model whose cache only grows: rows that have read equally much together.
 
     Args:
         width: columns that all prompts are padded to.
@@ -221,7 +221,7 @@ class Reader:
 
 
 class Readers:
-    """As `Asked`, of any model: each row by itself."""
+    """As `Costly`, of any model: each row by itself."""
 
     def __init__(self, rows: list[Reader]) -> None:
         self._rows = rows

@@ -12,8 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from engine.method import find_method
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from engine.method import Names
+    from engine.recipe import Recipe
 
 Kind = Literal["linear", "forward_kl", "alpha", "nucleus", "plausible", "dynamic", "gated"]
 
@@ -109,6 +114,15 @@ def mix(terms: Iterable[tuple[Said, float]], kind: Kind = "linear", **options: f
     instead = tuple(other for _, other in pairs) if any(o is not None for _, o in pairs) else ()
     models = tuple(name for name, _ in pairs)
     return Mixture(models, tuple(kept.values()), kind, tuple(options.items()), instead)
+
+
+def mixture_of(recipe: Recipe, names: Names) -> Mixture | None:
+    """What a resolved recipe of logit space mixes; None for weights, and for a model as it is."""
+    method = find_method(recipe.method)
+    if method.space != "logit" or recipe.unmerged is not None:
+        return None
+    found: Mixture = method.build(recipe.coefficients, names, **dict(recipe.parameters))
+    return found
 
 
 def combine(

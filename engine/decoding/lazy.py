@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.decoding.batch import Batch
-from engine.decoding.catching_up import Asked, asked_of
+from engine.decoding.catching_up import Costly, costly_of
 from engine.decoding.fusion import Mixture, combine
 from engine.decoding.inputs import NONE_OWN, Bucket, Fused, Own, Tick, readings
 from engine.decoding.rules import in_doubt
@@ -35,8 +35,8 @@ class LazyBatch(Batch):
         assert model.mixture is not None
         self._mixture: Mixture = model.mixture
         said, reads = readings(model, prompts, own)
-        self._costly: list[Asked] = [
-            asked_of(module, said[place], bucket, self.device)
+        self._costly: list[Costly] = [
+            costly_of(module, said[place], bucket, self.device)
             for module, place in zip(model.modules[1:], reads[1:], strict=True)
         ]
         self.stages, self.readings, self.reads = (

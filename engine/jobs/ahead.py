@@ -15,11 +15,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.composed import ComposedModel
+from engine.decoding.fusion import mixture_of
 from engine.decoding.margin import CONTINUOUS
 from engine.errors import Cancelled
 from engine.jobs.claiming import MOST, TakenOver, Turn
 from engine.jobs.evaluating import Evaluation, reason
-from engine.recipe import Recipe, find_method
+from engine.recipe import Recipe
 from engine.scoring.ahead import Plan, plan, write_texts
 from engine.scoring.progress import ProgressNote
 from engine.scoring.registry import find_scorer
@@ -150,8 +151,5 @@ class Ahead:
 
     def _continuous(self, recipe: Recipe) -> bool:
         """Whether a recipe's texts may be decided from what is kept."""
-        method, names = find_method(recipe.method), self._evaluation.opened.family.names
-        if method.space != "logit" or recipe.unmerged is not None:
-            return False
-        mixture = method.build(recipe.coefficients, names, **dict(recipe.parameters))
-        return mixture.kind in CONTINUOUS
+        mixture = mixture_of(recipe, self._evaluation.opened.family.names)
+        return mixture is not None and mixture.kind in CONTINUOUS

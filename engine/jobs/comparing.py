@@ -21,22 +21,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from engine.compose import Composer
-from engine.composed import ComposedModel
+from engine.decoding.fusion import mixture_of
+from engine.decoding.grid import branching, write_together
 from engine.decoding.inputs import Tick
 from engine.decoding.loop import Generation, Kept, steps
+from engine.decoding.margin import CONTINUOUS
+from engine.decoding.recording import anchors_of
 from engine.errors import BadInput, Cancelled, ParetoscopeError, bad
+from engine.jobs.columns import Column, Writer
 from engine.jobs.evaluating import reason
 from engine.jobs.generating import Request, Stream, request_of, strengths_of
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.served import Emit
 from engine.merging.adapters import runs_unmerged
 from engine.merging.stacked import NotByRow
-from engine.recipe import Recipe, find_method
+from engine.recipe import Recipe
 from engine.scoring.stops import StopWatch, cut
 from engine.worker.messages import is_out_of_memory
 
@@ -46,8 +49,6 @@ TURN = 4.0
 
 TOGETHER = 128
 """Rows of all columns up to which those that only add LoRA experts are one batch."""
-
-ColumnState = Literal["waiting", "writing", "done", "failed"]
 
 
 def compare_texts(
@@ -87,65 +88,8 @@ def compare_texts(
         return {"columns": [each.result(request) for each in columns.all]}
 
 
-@dataclass(eq=False)
-class _Column:
-    """One recipe's answers to the prompts.
-
-    Attributes:
-        recipe: as its mapping.
-        preparing: what is made for it before it can write, in words; empty where nothing is.
-    """
-
-    recipe: Mapping[str, Any]
-    resolved: Recipe | None = None
-    state: ColumnState = "waiting"
-    error: Exception | None = None
-    preparing: str = ""
-    generations: Sequence[Generation] = ()
-    strengths: Sequence[Mapping[str, Any]] = ()
-    texts: list[str] = field(default_factory=list)
-
-    def result(self, request: Request) -> dict[str, Any]:
-        outputs = [
-            {
-                "prompt": prompt,
-                "text": text,
-                "token_ids": list(each.token_ids),
-                "ended": each.ended,
-                **steered,
-            }
-            for prompt, text, each, steered in zip(
-                request.prompts, self.texts, self.generations, self.strengths, strict=False
-            )
-        ]
-        error = None if self.error is None else reason(self.error)
-        return {"recipe": dict(self.recipe), "outputs": outputs, "error": error}
-
-
-@dataclass(eq=False)
-class _Writer:
-    """One column that writes, or several together.
-
-    Attributes:
-        rewriting: seconds that writing its weights again took in its last turn.
-    """
-
-    columns: list[_Column]
-    model: ComposedModel | None = None
-    loop: Generator[None, None, list[Generation]] | None = None
-    rewriting: float = 0.0
-
-    @property
-    def recipes(self) -> list[Recipe]:
-        return [each.resolved for each in self.columns if each.resolved is not None]
-
-    @property
-    def alive(self) -> bool:
-        return any(each.state in ("waiting", "writing") for each in self.columns)
-
-    @property
-    def in_weight_space(self) -> bool:
-        return any(find_method(each.method).space == "weight" for each in self.recipes)
+class Apart(Exception):
+    """Columns that do not write together after all."""
 
 
 class _Columns:
@@ -156,20 +100,20 @@ class _Columns:
     """
 
     def __init__(self, composer: Composer, request: Request, emit: Emit, tick: Tick) -> None:
-        self.all: list[_Column] = []
+        self.all: list[Column] = []
         self._composer = composer
         self._request = request
         self._emit = emit
         self._tick = tick
         self._ids = request.encoded(composer.text)
         self._stream = Stream(emit, composer.text, request.stops)
-        self._writers: list[_Writer] = []
+        self._writers: list[Writer] = []
 
     def add(self, recipe: Recipe) -> None:
-        self.all.append(_Column(recipe.as_dict(), recipe))
+        self.all.append(Column(recipe.as_dict(), recipe))
 
     def refuse(self, recipe: Mapping[str, Any], error: BadInput) -> None:
-        self.all.append(_Column(recipe, state="failed", error=error))
+        self.all.append(Column(recipe, state="failed", error=error))
 
     def write(self) -> None:
         """Give turns until every column is done or failed."""
@@ -184,27 +128,36 @@ class _Columns:
                 if [each.state for each in writer.columns] != before:
                     self._say()
 
-    def _divided(self) -> Iterator[_Writer]:
-        """The columns that can write, those of LoRA experts alone together if they are few rows."""
-        able = [each for each in self.all if each.resolved is not None]
-        family = self._composer.family
-        added = [each for each in able if each.resolved and runs_unmerged(each.resolved, family)]
-        if len(added) > 1 and len(added) * len(self._ids) <= TOGETHER:
-            yield _Writer(added)
-            able = [each for each in able if each not in added]
-        yield from (_Writer([each]) for each in able)
+    def _divided(self) -> Iterator[Writer]:
+        """The columns that can write, together those that can and are few rows."""
+        groups: dict[object, list[Column]] = {}
+        for each in self.all:
+            if each.resolved is not None:
+                groups.setdefault(self._shared(each.resolved) or each, []).append(each)
+        for several in groups.values():
+            if len(several) * len(self._ids) <= TOGETHER:
+                yield Writer(several)
+            else:
+                yield from (Writer([each]) for each in several)
 
-    def _separate(self, writer: _Writer) -> None:
+    def _shared(self, recipe: Recipe) -> object:
+        """Equal for recipes that may write together; None for one that may not."""
+        family, mixture = self._composer.family, mixture_of(recipe, self._composer.family.names)
+        if mixture is not None and mixture.kind in CONTINUOUS:
+            return mixture.passes
+        return "adapters" if runs_unmerged(recipe, family) else None
+
+    def _separate(self, writer: Writer) -> None:
         """Let columns that cannot write together begin anew, each by itself."""
-        log.info("%d columns of adapters write one after the other", len(writer.columns))
+        log.info("%d columns write one after the other", len(writer.columns))
         place = self._writers.index(writer)
-        self._writers[place : place + 1] = [_Writer([each]) for each in writer.columns]
+        self._writers[place : place + 1] = [Writer([each]) for each in writer.columns]
         for column in writer.columns:
             column.state = "waiting"
             first = self.all.index(column) * len(self._ids)
             self._stream.forget(range(first, first + len(self._ids)))
 
-    def _turn(self, writer: _Writer, seconds: float) -> None:
+    def _turn(self, writer: Writer, seconds: float) -> None:
         """Let a writer write for some time, one step at least."""
         try:
             loop = self._awake(writer)
@@ -221,7 +174,7 @@ class _Columns:
             if is_out_of_memory(error):
                 raise
             if len(writer.columns) > 1:  # each says for itself what is wrong with it, if anything
-                if not isinstance(error, NotByRow | ParetoscopeError):
+                if not isinstance(error, Apart | NotByRow | ParetoscopeError):
                     log.error("columns could not write together", exc_info=error)
                 self._separate(writer)
                 return
@@ -230,7 +183,7 @@ class _Columns:
                 log.error("%s could not answer", column.resolved, exc_info=error)
             column.state, column.error, writer.loop = "failed", error, None
 
-    def _awake(self, writer: _Writer) -> Generator[None, None, list[Generation]]:
+    def _awake(self, writer: Writer) -> Generator[None, None, list[Generation]]:
         """The writer's loop, its weights in place."""
         if writer.loop is not None:
             start = time.perf_counter()
@@ -248,6 +201,9 @@ class _Columns:
                 self._say()
 
         count = len(writer.columns)
+        if count > 1 and not writer.in_weight_space:
+            writer.loop = self._fused(writer, prepare)
+            return writer.loop
         if count > 1:
             writer.model = self._composer.compose_rows(writer.recipes, prepare)
         else:
@@ -271,12 +227,37 @@ class _Columns:
         )
         return writer.loop
 
-    def _take(self, writer: _Writer, row: int, token: int) -> None:
+    def _fused(self, writer: Writer, prepare: Tick) -> Generator[None, None, list[Generation]]:
+        """The loop of several columns that mix the same models."""
+        models = [self._composer.compose(each, prepare) for each in writer.recipes]
+        writer.model, prefixes = models[0], self._composer.prefixes
+        request, text = self._request, self._composer.text
+        ids, own = request.read_by(writer.model)
+        answered = any(prefixes.at(each) for each in anchors_of(writer.model, ids, own))
+        if answered or not branching(writer.model):
+            raise Apart("they begin with what was said before, or a model's rows cannot part")
+        for column in writer.columns:
+            column.state = "writing"
+        return write_together(
+            prefixes,
+            writer.model,
+            [each.mixture for each in models if each.mixture is not None],
+            ids,
+            max_new_tokens=request.max_new_tokens,
+            end_ids=text.end_ids,
+            sampling=request.sampling,
+            stopped=StopWatch(request.stops, text.decode) if request.stops else None,
+            tick=self._tick,
+            on_tokens=partial(self._take, writer),
+            own=own,
+        )
+
+    def _take(self, writer: Writer, row: int, token: int) -> None:
         column, prompt = divmod(row, len(self._ids))
         first = self.all.index(writer.columns[column]) * len(self._ids)
         self._stream(first + prompt, token)
 
-    def _finish(self, writer: _Writer, generations: Sequence[Generation]) -> None:
+    def _finish(self, writer: Writer, generations: Sequence[Generation]) -> None:
         decode, count, stops = self._composer.text.decode, len(self._ids), self._request.stops
         for place, column in enumerate(writer.columns):
             first = self.all.index(column) * count

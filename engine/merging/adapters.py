@@ -50,7 +50,11 @@ def plain_adapter(module: PreTrainedModel, place: Path) -> PreTrainedModel:
 
 def beside(module: PreTrainedModel) -> PreTrainedModel:
     """The same module once more, over the same tensors: for adapters of its own, which are added to
-    layers and change no tensor of the base."""
+    layers and change no tensor of the base.
+
+    It reads prompts through all of its layers. Below the first that is adapted the base has read
+    the same, but that is mostly the first layer of all: `target_modules` name a kind of layer.
+    """
     shared = {id(each): each for each in (*module.parameters(), *module.buffers())}
     return copy.deepcopy(module, cast("dict[int, Any]", shared))
 

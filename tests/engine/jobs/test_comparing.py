@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from engine.compose import Composer
+from engine.decoding.batch import Batch
 from engine.errors import BadInput, Cancelled, JobFailed
 from engine.jobs import comparing
 from engine.jobs.inline import InlineExecutor
@@ -294,3 +295,51 @@ def test_strengths_that_were_chosen_token_by_token_come_with_the_answers(bench: 
         assert [len(each) for each in one["strengths"].values()] == [len(one["token_ids"])] * 2
     assert any(value for one in steered for value in one["strengths"]["helpful"])
     assert all("strengths" not in each for each in plain)
+
+
+FUSED = [
+    {"method": "proxy_tuning", "coefficients": {"helpful": 0.4 + n / 2, "terse": 0.5}}
+    for n in range(3)
+]
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 1.2, "seed": 3}], ids=["greedy", "drawn"])
+def test_columns_that_mix_the_same_models_are_one_batch(
+    bench: Bench, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """Where nothing was answered yet: a forward of each model a step, and distinct rows alone."""
+    settings |= {"max_new_tokens": 12, "stop": ["q"]}
+    recipes = [FUSED[0], single("base"), *FUSED[1:], fusion(terse=0.5), fusion(terse=0.2)]
+    alone = bench.alone(recipes, **settings)
+    fresh, rows = Bench(study, tmp_path), []
+    feed = Batch.feed_apart
+
+    def seen(self: Batch, ids: torch.Tensor, keep: int = 1) -> Any:
+        rows.append(len(ids))
+        return feed(self, ids, keep)
+
+    monkeypatch.setattr(Batch, "feed_apart", seen)
+    result = fresh.run("compare", recipes=recipes, **settings)
+    steps = len(rows)
+    assert together(result) == alone
+    flat = [text for column in alone for text, _ in column]
+    assert fresh.texts == {str(index): text for index, text in enumerate(flat)}
+    assert steps <= 3 * 11 and max(rows) > 3  # of base, of one method, and of the other
+    again = fresh.run("compare", recipes=recipes, **settings)
+    assert together(again) == alone and len(rows) <= steps + 11  # replayed, but for base
+    fresh.service.close()
+
+
+def fusion(**coefficients: float) -> dict[str, Any]:
+    rest = {"base": 0.3, "helpful": 0.4}
+    return {"method": "logit_fusion", "coefficients": rest | coefficients}
+
+
+def test_a_fused_column_that_fails_leaves_those_beside_it(study: Path, tmp_path: Path) -> None:
+    fresh = Bench(study, tmp_path)
+    large = {"method": "proxy_tuning", "coefficients": {"helpful": 3e38, "terse": 0.5}}
+    result = fresh.run("compare", recipes=[FUSED[0], large, FUSED[1]], max_new_tokens=6)
+    errors = [each["error"] for each in result["columns"]]
+    assert errors[0] is None and errors[2] is None and "overflows" in errors[1]
+    assert together(result)[::2] == fresh.alone(FUSED[:2], max_new_tokens=6)
+    fresh.service.close()
