@@ -42,7 +42,7 @@ evaluation = f"{opened.session()}:evaluate"
 filled = f"{opened.session()}:fill"
 
 
-def restore(measured: Measured) -> None:
+def restore() -> None:
     """Once a session: what the address names. A point waits until points can be known."""
     if "addressed" not in st.session_state:
         asked = st.query_params.to_dict()
@@ -57,16 +57,13 @@ def restore(measured: Measured) -> None:
             st.session_state["address_refused"] = str(error)
     if "restored" not in st.session_state and bench.known is not None:
         st.session_state["restored"] = True
-        row = measured.row_of.get(st.session_state["addressed"].get("point", ""))
-        if row is not None:
-            controls.hand().load(measured.recipes[row])
+        load_point(st.session_state["addressed"].get("point"))
 
 
 def load_point(point: str | None) -> None:
     """A point was selected: load its recipe into the sliders."""
     measured = bench.measured()
-    row = measured.row_of.get(point or "")
-    if row is not None:
+    if (row := measured.row_of.get(point or "")) is not None:
         controls.hand().load(measured.recipes[row])
 
 
@@ -280,7 +277,7 @@ def preference_panel() -> None:
 
 components.library()
 steps.one_minute(bench)
-restore(bench.measured())
+restore()
 bounding.restore(axes)
 if "address_refused" in st.session_state:
     st.text(f"This address cannot be used: {st.session_state['address_refused']}")
