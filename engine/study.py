@@ -22,6 +22,7 @@ from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
 from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options, data_place
 from engine.study_family import FAMILY_KEYS, RESERVED_NAMES, TOWERS, FamilySpec, wordings
 from engine.study_file import CHAT_KEYS, Reader, frozen, study_file
+from engine.study_reference import reference_paths
 
 if TYPE_CHECKING:
     from engine.front.criteria import Criteria
@@ -41,7 +42,7 @@ Direction = Literal["maximize", "minimize"]
 Split = Literal["explore", "report"]
 
 CRITERIA_KEYS = ("constraints", "cone", "utility")
-STUDY_KEYS = ("study", "family", "objectives", "ranges", *CRITERIA_KEYS)
+STUDY_KEYS = ("study", "family", "references", "objectives", "ranges", *CRITERIA_KEYS)
 OBJECTIVE_KEYS = (
     "name", "data", "scorer", "direction", "chat", "max_new_tokens", "stop", "limit",
     "report_fraction", "report_data", "temperature", "top_p", "top_k", "seed", *DATA_KEYS,
@@ -94,6 +95,7 @@ class Study:
 
     Attributes:
         criteria: constraints, accepted trades and utility; None without any.
+        references: name -> directory of models that are scored and never mixed.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Study:
     objectives: tuple[Objective, ...]
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=FrozenDict)
     criteria: Criteria | None = None
+    references: Mapping[str, Path] = field(default_factory=FrozenDict)
 
     def objective(self, name: str) -> Objective:
         for each in self.objectives:
@@ -278,10 +281,13 @@ def study_of_document(data: Any, path: Path) -> Study:
             reader.problem(f"objective {each.name}", "two objectives have this name", "Rename one.")
         seen.add(each.name)
     ranges = reader.ranges(data.get("ranges"), family.names)
+    others = reference_paths(reader, data.get("references"), tuple(family.experts))
     wanted = reader.criteria(data, [each.name for each in objectives])
     if reader.problems:
         raise BadInput(*reader.problems)
-    return Study(str(name), path, family, tuple(objectives), FrozenDict(ranges), wanted)
+    return Study(
+        str(name), path, family, tuple(objectives), FrozenDict(ranges), wanted, FrozenDict(others)
+    )
 
 
 def objective_of_document(data: Any, path: Path) -> Objective:

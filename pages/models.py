@@ -6,7 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from engine.counted import counted, size_text
-from pages.panels.models import external_form, objective_form, objective_list, open_form
+from pages.panels.models import (
+    external_form,
+    objective_form,
+    objective_list,
+    open_form,
+    reference_list,
+)
 from studio import modelling
 from studio import study_editor as adding
 from studio.charts.toolbar import STOCK
@@ -138,6 +144,7 @@ with task_vectors:
 with objectives:
     show_objectives()
 with others:
+    reference_list.show(bench, f"{opened.session()}:references")
     external_form.show(bench)
 with another:
     open_form.show(bench.study.path)

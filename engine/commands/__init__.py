@@ -20,6 +20,7 @@ _MODULES = {
     "best": "best",
     "predict": "predicting",
     "rows": "rows",
+    "references": "references",
     "front": "fronts",
     "external": "external",
     "votes": "voting",

@@ -17,6 +17,7 @@ from engine.family.light_text import light_text
 from engine.family.memory import memory_needed, ways
 from engine.scoring.objectives import data_notes, prepare
 from engine.study import load_study
+from engine.study_reference import reference_study
 
 
 def check(args: SimpleNamespace) -> dict[str, Any]:
@@ -30,6 +31,8 @@ def check(args: SimpleNamespace) -> dict[str, Any]:
     template = family is None or family.has_chat_template
     for each in () if family is None else family.models.values():
         problems = [*problems, *fit_problems(each, args.workspace)]
+    for name in study.references:
+        problems = [*problems, *inspect_family(reference_study(study, name)[0].family)[1]]
     try:
         prepare(study, chat_template=template, text=light_text(family))
     except BadInput as error:

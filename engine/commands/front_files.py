@@ -10,19 +10,21 @@ import numpy as np
 from cache.arrow import numbers, pa
 from engine.commands.session import Session
 from engine.front.table import Table
-from studio.external.points import dominating, externals_of
+from studio.external.points import dominating
 from studio.points.file import of_measured, of_values
 from studio.points.table import in_order
 from studio.points.view import axes_of
+from studio.references import beside
 
 
 def external_documents(
     session: Session, table: Table, document: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The study's external points: not on the front, but each says how many of it dominate it."""
+    """The study's references and external points: not on the front, but each says how many of it
+    dominate it."""
     names = document["objectives"]
     front = table.select(names).values[np.isin(table.ids, document["front"])]
-    found = externals_of(session).shown(session.objectives)
+    found = beside(session)
     by_name = {each.name: str(each.direction) for each in session.objectives}
     beaten = dominating(found, front, names, [by_name[name] for name in names])
     return [

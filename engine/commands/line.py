@@ -173,6 +173,7 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
         "run.",
         study, *_wanted(Several), objectives, several=True,
     )  # fmt: skip
+    add("references", "Score the models that are never mixed, and list them.", study, objectives)
     add(
         "sweep", "Score many points of one or more methods, placed by a design.",
         study,

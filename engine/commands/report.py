@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from engine.commands.report_rows import gap_words, rows
+from engine.commands.report_rows import MORE, gap_words
 from engine.counted import counted, size_text
 from engine.front.bounds import Unmet
 from engine.recipe import recipe_from_dict
@@ -248,7 +248,7 @@ REPORTS: dict[str, Callable[[Document], str]] = {
     "sweep": point,
     "best": best,
     "predict": predicted,
-    "rows": rows,
+    **MORE,
     "front": front,
     "recommend": recommendation,
     "export": written,

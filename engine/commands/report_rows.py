@@ -27,8 +27,27 @@ def rows(document: Document) -> str:
     return "\n".join(blocks)
 
 
+def references(document: Document) -> str:
+    """Every reference with its scores, and what it is not measured on."""
+    lines = []
+    for each in document["references"]:
+        said = [
+            f"{name} – "
+            if score["mean"] is None
+            else f"{name} {score['mean']:.4g}" + _error(score["stderr"])
+            for name, score in each["scores"].items()
+        ]
+        lines.append(f"{each['name']}  {each['path']}: {', '.join(said) or 'not measured'}")
+        lines += [f"    not on {name}: {why}" for name, why in each["skipped"].items()]
+    return "\n".join(lines)
+
+
 def _error(stderr: float | None) -> str:
     return "" if stderr is None else f" ± {stderr:.2g}"
+
+
+MORE = {"rows": rows, "references": references}
+"""Command -> its text."""
 
 
 def gap_words(found: Document | None) -> str:

@@ -16,6 +16,7 @@ from engine.jobs.opened import OpenFamilies, OpenFamily
 from engine.recipe import Recipe, recipe_from_dict, resolve
 from engine.scoring.harmful import rows_of
 from engine.study import Study, load_study
+from engine.study_reference import reference_study
 
 
 class Models:
@@ -62,10 +63,14 @@ class Models:
 
 
 def study_of(payload: Mapping[str, Any]) -> Study:
-    """The study that a payload names by its file; raises `BadInput`."""
+    """The study that a payload names by its file, or one of its references as a study of its own;
+    raises `BadInput`."""
     if not isinstance(payload.get("study"), str):
         raise bad("job", "it does not name a study", "Give the path of a study file.")
-    return load_study(payload["study"])
+    study = load_study(payload["study"])
+    if payload.get("reference") is None:
+        return study
+    return reference_study(study, str(payload["reference"]))[0]
 
 
 def recipe_of(data: Any, opened: OpenFamily, study: Study, where: str = "recipe") -> Recipe:

@@ -12,12 +12,16 @@ from typing import Any
 from engine.front.bounds import Bounds
 from studio.charts import marks
 from studio.charts.marks import TEXT
-from studio.external.points import External, values_of, within
+from studio.external.points import WORD, External, values_of, within
 from studio.points.numbers import how_sure
 from studio.points.view import Axis
 
-MARK = "x"
-"""No method has it (engine.method), and no unmerged model."""
+MARKS = {WORD: ("x", "x"), "reference": ("circle-x", "diamond-open")}
+"""Origin -> its symbol, and that in a scene; no method has them (engine.method), and no unmerged
+model."""
+
+NAMES = {WORD: "external", "reference": "references"}
+"""Origin -> what the legend calls its points."""
 
 
 def with_external(
@@ -38,19 +42,32 @@ def with_external(
         for each in within(externals, bounds or {})
         if all(name in each.scores for name in names)
     ]
-    if not shown:
-        return figure
-    deep = len(axes) == 3
+    for origin, (mark, in_depth) in MARKS.items():
+        own = [each for each in shown if each.origin == origin]
+        if own:
+            figure = _with(figure, own, axes, origin, in_depth if len(axes) == 3 else mark)
+    return figure
+
+
+def _with(
+    figure: dict[str, Any],
+    shown: Sequence[External],
+    axes: Sequence[Axis],
+    origin: str,
+    mark: str,
+) -> dict[str, Any]:
+    """The figure with those of one origin, each with a score on each axis."""
+    names, deep = [axis.name for axis in axes], len(axes) == 3
     trace: dict[str, Any] = {
         "type": next((each["type"] for each in figure["data"]), "scatter"),
         "mode": "markers+text",
-        "name": "external",
+        "name": NAMES[origin],
         "text": [html.escape(each.name) for each in shown],
         "textposition": "top center",
         "textfont": {"color": TEXT, "size": 12},
         "hovertext": [_hover(each, axes) for each in shown],
         "hovertemplate": "%{hovertext}<extra></extra>",
-        "marker": {"color": TEXT, "size": 5 if deep else 10, "symbol": MARK},
+        "marker": {"color": TEXT, "size": 5 if deep else 10, "symbol": mark},
     }
     for letter, column, name in zip("xyz", values_of(shown, names).T, names, strict=False):
         trace[letter] = marks.rounded(column)
@@ -82,4 +99,5 @@ def _hover(external: External, axes: Sequence[Axis]) -> str:
         sure = how_sure(score["stderr"], score["low"], score["high"]) or " (no error given)"
         lines.append(f"{html.escape(axis.label)} {score['mean']:.3f}{sure}")
     forms = dict.fromkeys(each.form for each in external.scores.values())
-    return "<br>".join([*lines, f"external, from {html.escape(', '.join(forms))}"])
+    said = f"external, from {html.escape(', '.join(forms))}"
+    return "<br>".join([*lines, said if external.origin == WORD else external.origin])

@@ -25,6 +25,7 @@ from engine.scoring.intervals import Z95
 from engine.scoring.registry import find_scorer
 from engine.study import Objective
 from studio.compare.outcomes import values_of
+from studio.references import references_of
 from studio.workbench import Workbench
 
 SAME = "the two are the same"
@@ -50,12 +51,21 @@ class Gap:
         return {"value": self.value, "stderr": self.stderr, "n": self.n, "reason": self.reason}
 
 
-def closed(own: np.ndarray, start: np.ndarray, end: np.ndarray, *, exact: bool = False) -> Gap:
+def closed(
+    own: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    *,
+    exact: bool = False,
+    share: bool = False,
+) -> Gap:
     """The gap closed by values whose means are the scores.
 
     Args:
         own, start, end: float64 [rows] of the point, the model from which and to which it counts.
         exact: whether the scores are counted, and have no noise.
+        share: whether rows are right or wrong: if no row's r differs from another's, one in 2 (n +
+            1) is taken to (Jeffreys), so that the error is not 0.
     """
     there = np.isfinite(own) & np.isfinite(start) & np.isfinite(end)
     n = int(there.sum())
@@ -74,12 +84,17 @@ def closed(own: np.ndarray, start: np.ndarray, end: np.ndarray, *, exact: bool =
         return Gap(None, None, n, f"the two are within the noise: {whole:.3g} ± {noise:.2g}")
     value = float(gain.mean()) / whole
     rest = gain - value * width
-    return Gap(value, float(rest.std(ddof=1)) / math.sqrt(n) / abs(whole), n)
+    spread = float(rest.std(ddof=1))
+    if share and spread == 0.0:
+        rate = 0.5 / (n + 1)
+        spread = math.sqrt(rate * (1 - rate))
+    return Gap(value, spread / math.sqrt(n) / abs(whole), n)
 
 
 def ends_of(bench: Workbench, names: Sequence[str], where: str = "--gap") -> tuple[str, str]:
-    """The two models of a gap; raises `BadInput` where they are not two of the family."""
-    known = bench.names.models
+    """The two models of a gap; raises `BadInput` where they are not two, each of the family or
+    a reference."""
+    known = [*bench.names.models, *bench.study.references]
     if len(names) != 2 or names[0] == names[1]:
         what = f"expected two models, got {', '.join(names) or 'none'}"
         raise bad(where, what, f"Give the one to start from and the one to reach: {known[0]},NAME.")
@@ -96,8 +111,16 @@ def gaps(
     ends: tuple[str, str],
     split: str = "explore",
 ) -> dict[str, Gap]:
-    """Objective -> the gap that a recipe closes between two models of the family."""
-    models = [resolve(unmerged(name), bench.names) for name in ends]
+    """Objective -> the gap that a recipe closes between two models, of the family or references."""
+    models = {
+        name: resolve(unmerged(name), bench.names) for name in ends if name in bench.names.models
+    }
+
+    def values(name: str, objective: Objective) -> np.ndarray | None:
+        if name in models:
+            return values_of(bench, objective, models[name], split)
+        return references_of(bench).values(name, objective, split)
+
     found = {}
     for each in objectives:
         scorer = find_scorer(each.scorer)
@@ -106,15 +129,18 @@ def gaps(
                 None, reason="a perplexity is no mean of rows: measure nll on the same data"
             )
             continue
-        values = [values_of(bench, each, one, split) for one in (recipe, *models)]
-        lacking = [name for name, one in zip(("it", *ends), values, strict=True) if one is None]
-        there = [one for one in values if one is not None]
+        seen = [values_of(bench, each, recipe, split), *(values(name, each) for name in ends)]
+        lacking = [name for name, one in zip(("it", *ends), seen, strict=True) if one is None]
+        there = [one for one in seen if one is not None]
         if lacking:
             found[each.name] = Gap(None, reason=f"not measured: {', '.join(lacking)}")
         elif len({len(one) for one in there}) > 1:
             found[each.name] = Gap(None, reason="they were measured on other rows")
         else:
-            found[each.name] = closed(there[0], there[1], there[2], exact=scorer.exact)
+            found[each.name] = closed(
+                there[0], there[1], there[2], exact=scorer.exact,
+                share=scorer.right_or_wrong and recipe not in models.values(),
+            )  # fmt: skip
     return found
 
 

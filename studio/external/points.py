@@ -72,16 +72,18 @@ class External:
 
     Attributes:
         scores: objective -> score.
+        origin: the word for where it comes from.
     """
 
     id: str
     name: str
     scores: Mapping[str, Score]
+    origin: str = WORD
 
     def document(self) -> dict[str, Any]:
         """As commands print it."""
         scores = {name: each.document() for name, each in self.scores.items()}
-        return {"id": self.id, "name": self.name, "origin": WORD, "scores": scores}
+        return {"id": self.id, "name": self.name, "origin": self.origin, "scores": scores}
 
 
 class Externals:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cache.arrow import numbers, pa, texts
-from studio.external.points import WORD, External
+from studio.external.points import External
 from studio.points import table
 from studio.points.view import Axis
 
@@ -33,8 +33,8 @@ def with_external(found: pa.Table, externals: Sequence[External], axes: Sequence
     own = {
         "id": [each.id for each in externals],
         "name": [each.name for each in externals],
-        "method": [WORD] * len(externals),
-        table.MEASURED: [WORD] * len(externals),
+        "method": [each.origin for each in externals],
+        table.MEASURED: [each.origin for each in externals],
     }
     columns = []
     for name, column in zip(found.column_names, found.columns, strict=True):

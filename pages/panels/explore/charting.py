@@ -31,11 +31,11 @@ from studio.charts.parallel import coefficients_of, parallel
 from studio.decide import bounds as limiting
 from studio.decide.front import frozen
 from studio.decide.noise import noise
-from studio.external.points import externals_of
 from studio.glossary import WORDS
 from studio.points import filling, predicting
 from studio.points.places import shape_of
 from studio.points.view import Axis, Measured
+from studio.references import beside
 from studio.shared import once
 from studio.workbench import Workbench
 from ui import components
@@ -155,7 +155,7 @@ def draw(
     key += (colour, showing.on_log(axes), sure)
     key += (tuple(each.name for each in chosen), kept().get("knees"), kept().get("hide_dominated"))
     optima = filling.optima_of(bench, measured)
-    externals = externals_of(bench).shown(bench.objectives)
+    externals = beside(bench)
 
     def make() -> dict[str, Any]:
         figure = _tradeoff(bench, measured, chosen, over, bounds, optima)

@@ -17,7 +17,7 @@ HELP = (
 
 def panel(bench: Workbench, measured: Measured, point: str) -> None:
     """A popover for the point; its rows are looked up while it is open."""
-    models = list(bench.names.models)
+    models = [*bench.names.models, *bench.study.references]
     if len(models) < 2:
         return
     opened = st.popover("Gap", key="gap", help=HELP, on_change="rerun")

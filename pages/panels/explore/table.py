@@ -20,7 +20,7 @@ from pages.panels.explore import bounding, remarking
 from studio.decide.bounds import within
 from studio.decide.front import names_text
 from studio.decide.noise import Known, noise, sure_of
-from studio.external.points import External, externals_of
+from studio.external.points import External
 from studio.external.points import within as meeting
 from studio.external.table import with_external
 from studio.glossary import WORDS
@@ -30,6 +30,7 @@ from studio.points.late import Told
 from studio.points.remarks import Remark
 from studio.points.view import Axis, Measured
 from studio.points.words import front_words
+from studio.references import beside
 from studio.shared import once
 from studio.workbench import Workbench
 from ui import recipe as controls
@@ -230,9 +231,8 @@ def _download(
 
 
 def _externals(bench: Workbench) -> tuple[External, ...]:
-    """What others measured, within the bounds."""
-    found = externals_of(bench).shown(bench.objectives)
-    return tuple(meeting(found, bounding.bounds()))
+    """References and what others measured, within the bounds."""
+    return tuple(meeting(beside(bench), bounding.bounds()))
 
 
 def _ordered(

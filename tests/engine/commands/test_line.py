@@ -13,8 +13,8 @@ from engine.commands.line import NAME, build_app
 from tests import headless
 
 COMMANDS = (
-    "merge", "generate", "evaluate", "predict", "rows", "sweep", "best", "front", "recommend",
-    "export", "external", "votes", "judge", "serve", "check", "demo",
+    "merge", "generate", "evaluate", "predict", "rows", "references", "sweep", "best", "front",
+    "recommend", "export", "external", "votes", "judge", "serve", "check", "demo",
 )  # fmt: skip
 
 
