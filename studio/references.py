@@ -8,12 +8,15 @@ their own.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cache.blobs import Blobs
 from engine.errors import BadInput
 from engine.family.compatibility import Family, open_family
 from engine.recipe import FrozenDict, Recipe, point_id, resolve, unmerged
@@ -103,6 +106,20 @@ class References:
         if row is None or not row.get("values"):
             return None
         return np.array([np.nan if each is None else each for each in row["values"]], dtype=float)
+
+    def columns(
+        self, names: Sequence[str], objective: Objective, blobs: Blobs
+    ) -> dict[str, tuple[np.ndarray, tuple[str, ...] | None]]:
+        """Of each of these that is measured on the objective: values, and answers if kept."""
+        found = {}
+        for name in names:
+            values = self.values(name, objective)
+            if values is not None:
+                row = self.rows(self.all[name])[objective.name]
+                text = blobs.get_text(row["texts"]) if row.get("texts") else None
+                told = tuple(map(str, json.loads(text))) if text else None
+                found[name] = values, told if told and len(told) == len(values) else None
+        return found
 
     def shown(self) -> tuple[External, ...]:
         """Those with a score, as they are shown; the same object until rows came."""

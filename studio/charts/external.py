@@ -16,7 +16,7 @@ from studio.external.points import WORD, External, values_of, within
 from studio.points.numbers import how_sure
 from studio.points.view import Axis
 
-MARKS = {WORD: ("x", "x"), "reference": ("circle-x", "diamond-open")}
+MARKS = {WORD: ("x", "x"), "reference": ("hourglass", "diamond-open")}
 """Origin -> its symbol, and that in a scene; no method has them (engine.method), and no unmerged
 model."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -195,6 +195,26 @@ def load(
             if measured[column]
             and isinstance(became := outcomes(bench, recipe, [objective])[objective.name], Outcomes)
         },
+    )
+
+
+def with_references(
+    found: Examples, columns: Mapping[str, tuple[np.ndarray, tuple[str, ...] | None]]
+) -> Examples:
+    """The examples with a column for each reference behind the others.
+
+    Args:
+        columns: name -> values and kept answers; those of other rows are left out.
+    """
+    more = {name: each for name, each in columns.items() if len(each[0]) == len(found)}
+    if not more:
+        return found
+    return replace(
+        found,
+        names=(*found.names, *more),
+        values=np.vstack([found.values, *(values for values, _ in more.values())]),
+        measured=(*found.measured, *(True for _ in more)),
+        texts=(*found.texts, *(texts for _, texts in more.values())),
     )
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
+from cache.blobs import Blobs
 from engine.commands.report import REPORTS
+from engine.commands.session import Session
 from engine.errors import BadInput
-from engine.recipe import FrozenDict
+from engine.recipe import FrozenDict, Recipe, resolve
 from engine.study import load_study
 from engine.study_reference import reference_study
 from studio.charts.external import with_external
+from studio.compare import slices
+from studio.compare.shown_csv import shown_csv
 from studio.external.points import External, Score
 from studio.points.view import Axis
-from studio.references import WORD
+from studio.references import WORD, references_of
 from tests import headless
 from tests.engine.jobs.small import build_small_study
 
@@ -130,3 +135,24 @@ def test_its_mark_on_the_chart_is_its_own() -> None:
     marks = {name: each["marker"]["symbol"] for name, each in found.items()}
     assert marks["references"] != marks["external"]
     assert np.allclose(found["references"]["x"], 0.7)
+
+
+def test_compare_shows_it_as_a_column_with_what_was_scored(study: Path, home: Path) -> None:
+    ran(home, "references", study)
+    args = SimpleNamespace(study=study, workspace=home, device="cpu", compute_dtype=None)
+    with Session(args) as session, Blobs(home) as blobs:
+        [has] = session.study.select(["has"])
+        objective = next(each for each in session.objectives if each.name == has.name)
+        recipe = resolve(Recipe("single", {}, {"model": "helpful"}), session.names)
+        found = slices.load(session, objective, [recipe], blobs)
+        references = references_of(session)
+        columns = references.columns(list(references.all), objective, blobs)
+        beside = slices.with_references(found, columns)
+        assert beside.names == ("helpful", "all data", "tuned") and beside.measured == (True,) * 3
+        assert beside.values[1].tolist() == beside.values[0].tolist()
+        assert beside.texts[1] == beside.texts[0] is not None
+        table = beside.table([0])
+        assert table["B all data"] == table["A helpful"]
+        head = shown_csv(beside, [0], [recipe], beside.names[1:]).decode("utf-8-sig")
+        assert "B all data: reference, answer" in head.splitlines()[0]
+        assert slices.with_references(found, {"x": (np.zeros(3), None)}) is found

@@ -18,6 +18,7 @@ from studio.compare.shown_csv import shown_csv
 from studio.compare.wins import wins_table, wins_words
 from studio.points.titles import name_of, titled
 from studio.points.view import Measured
+from studio.references import references_of
 from studio.workbench import Workbench
 from studio.worker_words import waiting_words
 from ui import choices, tray
@@ -64,6 +65,8 @@ def panel(
     recipes = list(tray.tray())
     st.subheader("Examples", anchor=False, help="Every example with its value in each column")
     _missing(bench, measured, objective, found, evaluation)
+    found = _beside(bench, objective, found)
+    references = found.names[len(recipes) :]
     if found.sentences():
         st.text(found.sentences())
     _wins(found)
@@ -84,10 +87,27 @@ def panel(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text("Selected rows become the prompts above.", width="stretch")
         st.download_button(
-            "Download the rows shown as CSV", lambda: shown_csv(found, shown, recipes),
+            "Download the rows shown as CSV", 
+            lambda: shown_csv(found, shown, recipes, references),
             file_name=f"{bench.study.name}-{objective.name}.csv", mime="text/csv",
             key="examples_csv", on_click="ignore", disabled=not shown,
         )  # fmt: skip
+
+
+def _beside(bench: Workbench, objective: Objective, found: slices.Examples) -> slices.Examples:
+    """The examples with the references that were chosen as further columns."""
+    if not bench.study.references:
+        return found
+    free = tray.LIMIT - len(tray.tray())
+    kept = references_of(bench)
+    there = kept.columns(list(kept.all), objective, _blobs(str(bench.workspace)))
+    chosen = st.multiselect(
+        "References", list(there), key="compare_references",
+        disabled=not free or not there, placeholder="None",
+        help="Further columns: models that are scored and never mixed. Their answers are those "
+        "that were scored" if free else "The tray is full: remove one to see references",
+    )  # fmt: skip
+    return slices.with_references(found, {name: there[name] for name in chosen[:free]})
 
 
 def _choose(objective: Objective, found: slices.Examples) -> list[int]:
