@@ -109,15 +109,9 @@ class Composer:
             adapters = self.adapters.parameters(coefficients) if unmerged else 0
             size = self.family.base.parameters + (adapters or extra_elements(self.family))
             model = ComposedModel(
-                recipe=recipe,
-                modules=(module,),
-                mixture=None,
-                vocabulary=None,
-                rows=None,
-                cost=size / self.family.base.parameters,
-                text=self.text,
-                coefficients=coefficients,
-            )
+                recipe=recipe, modules=(module,), mixture=None, vocabulary=None, rows=None,
+                cost=size / self.family.base.parameters, text=self.text, coefficients=coefficients,
+            )  # fmt: skip
             self._write(model)
             return model
 
@@ -155,10 +149,13 @@ class Composer:
     def restore(self, model: ComposedModel | None, tick: Callable[[], None] | None = None) -> None:
         """Write the live weights of `model` again if another recipe was written since; nothing to
         do in logit space. `tick` as in `compose`."""
-        if model is None or model is self.live or find_method(model.recipe.method).space == "logit":
+        if model is None or model is self.live:
             return
-        with self.ticking(tick or self._tick):
-            self._write(model)
+        if model.rewrite is not None:
+            model.rewrite()
+        elif find_method(model.recipe.method).space != "logit":
+            with self.ticking(tick or self._tick):
+                self._write(model)
 
     def basis(self, recipe: Recipe, *, keep: bool = True) -> Basis:
         """The basis of a weight-space recipe; computed once per structural parameters.

@@ -33,6 +33,7 @@ class ComposedModel:
         coefficients: of weight space, times the strength.
         rounded_to: what merged weights are rounded to; the checkpoint's dtype where None.
         mixtures: the coefficients of each recipe, where rows of a batch are of different ones.
+        rewrite: writes its weights, where they are not what its recipe says.
         route: says which of the mixtures each row of the next forward is of; int64 [rows].
     """
 
@@ -49,3 +50,4 @@ class ComposedModel:
     mixtures: tuple[Mapping[str, float], ...] = ()
     route: Callable[[Tensor], None] | None = None
     shares: tuple[float, ...] = ()
+    rewrite: Callable[[], None] | None = None

@@ -10,7 +10,7 @@ from engine.compose import Composer
 from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
 from engine.errors import unknown
-from engine.merging.basis import Basis
+from engine.merging.basis import Basis, nothing
 from engine.merging.moved import Moved, one_model
 from engine.recipe import find_method
 from engine.scoring.beside import Unmoved
@@ -51,19 +51,29 @@ class Neighbours:
         experts = tuple(self.composer.family.experts)
         if expert not in experts:
             raise unknown("option expert", "expert of the family", expert, experts)
-        basis, composer = self._basis(), self.composer
-        module = composer.merged.module
-        with composer.ticking(self.tick):
-            composer.live = None
-            composer.merged.write(Moved(basis, expert, step), self.scored.coefficients, self.tick)
+        composer, scored = self.composer, self.scored
+        basis, module = Moved(self._basis(), expert, step), composer.merged.module
+
+        def write(tick: Tick = nothing) -> None:
+            composer.live = model  # before the first tensor: a tick may park this and restore it
+            try:
+                with composer.ticking(tick):
+                    composer.merged.write(basis, scored.coefficients, tick)
+            except BaseException:
+                composer.live = None
+                raise
+
+        model = replace(
+            scored, modules=(module,), mixture=None, vocabulary=None, rows=None, cost=1.0, own={},
+            shares=(), rewrite=write,
+        )  # fmt: skip
+        write(self.tick)
         try:
-            yield replace(
-                self.scored, modules=(module,), mixture=None, vocabulary=None, rows=None, cost=1.0,
-                own={}, shares=(),
-            )  # fmt: skip
+            yield model
         finally:
-            composer.live = None
-            composer.restore(self.scored, self.tick)
+            if composer.live is model:
+                composer.live = None
+            composer.restore(scored, self.tick)
 
     def _basis(self) -> Basis:
         recipe, composer = self.scored.recipe, self.composer

@@ -98,6 +98,21 @@ def test_weights_move_a_step_and_come_back(
     assert all(torch.equal(each, before[key]) for key, each in weights().items())
 
 
+@pytest.mark.parametrize("method", ["task_arithmetic", "single"])
+def test_a_move_that_was_parked_is_put_back(composer: Composer, method: str) -> None:
+    """Another job on the family writes its own weights meanwhile, as `OpenFamilies.park` allows."""
+    coefficients = {} if method == "single" else {"helpful": 0.6}
+    near = beside(composer, method, **coefficients)
+    name = "model.layers.1.self_attn.q_proj.weight"
+    with near.moved("helpful", 0.25) as moved:
+        [module] = moved.modules
+        before, live = module.state_dict()[name].clone(), composer.live
+        beside(composer, "task_arithmetic", helpful=-1.0)
+        assert not torch.equal(module.state_dict()[name], before)
+        composer.restore(live)
+        assert torch.equal(module.state_dict()[name], before) and composer.live is live
+
+
 def test_what_has_no_weights_to_move_is_refused_with_the_reason(composer: Composer) -> None:
     with pytest.raises(Unmoved, match="proxy_tuning mixes logits"):
         beside(composer, "proxy_tuning", helpful=0.5).moved("helpful", 0.1).__enter__()
