@@ -228,7 +228,7 @@ def usage(first: str, others: Sequence[str], name: str, asked: bool = False) -> 
     Args:
         asked: models read words of their own, so that the folder has to write their prompts.
     """
-    given = ", ".join(f'"{each}": {each}' for each in others)
+    given = "".join(f'    "{each}": load("{each}", dtype="auto"),\n' for each in others)
     inputs = 'inputs = tokenizer(prompts, padding=True, return_tensors="pt")\n'
     if asked:
         inputs = 'inputs = {"asked": prompts, "tokenizer": tokenizer}\n'
@@ -240,12 +240,19 @@ def usage(first: str, others: Sequence[str], name: str, asked: bool = False) -> 
     return (
         "No single checkpoint can hold this mixture: several models run at every token. "
         f"`custom_generate/generate.py` decodes with plain transformers: load {first} as the "
-        "model and pass the others by name.\n\n"
+        "model and pass the others by name. Put in the directory of each in place of its name; "
+        "load an adapter with peft, on its base.\n\n"
         "```python\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        "load = AutoModelForCausalLM.from_pretrained\n"
+        f'model = load("{first}", dtype="auto")\n'
+        f"models = {{\n{given}}}\n"
         f'tokenizer = AutoTokenizer.from_pretrained("{name}", padding_side="left")\n'
+        'prompts = ["Who wrote Hamlet?"]\n'
         f"{inputs}"
-        f'{first}.generate(**inputs, custom_generate="{name}", trust_remote_code=True,\n'
-        f"    models={{{given}}}, max_new_tokens=64)\n"
+        f'ids = model.generate(**inputs, custom_generate="{name}", trust_remote_code=True,\n'
+        "    models=models, max_new_tokens=64)\n"
+        "print(tokenizer.batch_decode(ids, skip_special_tokens=True))\n"
         "```\n\n"
         + words
         * asked

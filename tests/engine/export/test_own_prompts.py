@@ -161,6 +161,21 @@ def test_the_card_says_how_and_the_plan_how_large(
     assert manifest["recipe"]["parameters"]["negative_prompt"] == "be 'r'"
 
 
+def test_the_code_of_the_card_runs_as_it_is(
+    files: FamilyFiles, folders: dict[str, Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder = folders["proxy_tuning"]
+    for name, place in {"base": files.base, **files.experts, folder.name: folder}.items():
+        (tmp_path / name).symlink_to(place)
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    exec(code, {})
+    assert capsys.readouterr().out.startswith("['Who wrote Hamlet?")
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
