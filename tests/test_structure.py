@@ -213,6 +213,7 @@ def test_the_app_side_never_imports_torch() -> None:
         ("engine.__main__", {"torch", "numpy", "duckdb", "pyarrow", "pydantic", "rich"}),
         ("engine.commands.merging", {"torch", "numpy", "duckdb", "pyarrow"}),
         ("engine.commands.checking", {"torch", "transformers", "duckdb", "pyarrow"}),
+        ("engine.commands.fronts", {"torch", "transformers", "duckdb", "pyarrow"}),
     ],
 )
 def test_a_command_imports_what_it_uses(module: str, unwanted: set[str]) -> None:

@@ -5,32 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from engine.commands.front_files import external_documents, points_table
-from engine.commands.gaps import front_gaps
-from engine.commands.session import Session
 from engine.errors import bad
 from engine.front.bounds import bounds_of
-from engine.front.cone import Trade
 from engine.front.criteria import NONE, Criteria, criteria
 from engine.front.csv_file import read_csv
-from engine.front.noise import Places, errors
-from engine.front.pareto import as_maximize
-from engine.front.preference import Range, frozen_ranges
-from engine.front.sure import Sure, sureness
+from engine.front.preference import Range
 from engine.front.table import (
     Table,
     front_report,
-    point_document,
     recommend_report,
-    table_of,
 )
-from engine.scoring.intervals import with_intervals
-from studio.decide.results import kind_of, loader
-from studio.points.file import format_of, write
+
+if TYPE_CHECKING:
+    from engine.commands.session import Session
 
 
 @contextlib.contextmanager
@@ -50,9 +39,12 @@ def _opened(
     if args.directions:
         what = "the objectives of a study have directions of their own"
         raise bad("--directions", what, "Leave it out: it belongs to --csv.")
+    from engine.commands.front_study import measured_table  # a file's points need no database
+    from engine.commands.session import Session
+
     with Session(args) as session:
         session.tell_earlier()
-        table, ranges = _measured(session)
+        table, ranges = measured_table(session)
         asked = _criteria(args, table.names)
         yield table, ranges, (session.study.criteria or NONE).joined(asked), session
 
@@ -62,55 +54,27 @@ def _criteria(args: SimpleNamespace, names: Sequence[str]) -> Criteria:
     return criteria(names, args.constraint, args.cone, args.utility)
 
 
-def _measured(session: Session) -> tuple[Table, dict[str, Range] | None]:
-    """A study's points as columns, and its frozen ranges once all its models are scored."""
-    directions = {each.name: str(each.direction) for each in session.objectives}
-    known = session.known
-    if known is None:
-        return table_of([], directions), None
-    found = session.store.means(known.family, known.objectives, "explore", known.numerics)
-
-    def document(row: int) -> dict[str, Any]:
-        (point,) = session.points([ids[row]])
-        found = point_document(point)
-        return {**found, "scores": with_intervals(found["scores"], session.scorers)}
-
-    ids = found.ids.tolist()
-    failed = np.zeros(len(ids), dtype=bool)
-    if found.errors:
-        failed = np.fromiter(map(found.errors.__contains__, ids), bool, len(ids))
-    maximize = as_maximize(tuple(directions.values()))
-    mean, stderr, n = found.table
-    error = errors([kind_of(each) for each in session.objectives], mean, stderr, n)
-    names, prints, numerics = tuple(directions), known.objectives, known.numerics
-
-    def sure(rows: Places, over: Sequence[str], every: bool, trades: Sequence[Trade]) -> Sure:
-        columns = [names.index(name) for name in over]
-        own = [session.objectives[column] for column in columns]
-        part = np.ix_(rows, np.array(columns))
-        points = [ids[row] for row in rows.tolist()]
-        load = loader(session.store, own, prints, numerics, points, mean[part], error[part])
-        return sureness(over, maximize[columns], mean[part], error[part], load, every, trades)
-
-    table = Table(names, maximize, ids, mean, failed, document, error, sure)
-    models = session.singles
-    singles = session.points([session.point_id(each) for each in models])
-    alone = table_of(singles, directions).select(session.args.objectives)
-    return table, frozen_ranges(alone.names, alone.values, alone.maximize, len(models))
-
-
 def front(args: SimpleNamespace) -> dict[str, Any]:
     """The non-dominated points."""
     if args.out is not None:
+        from studio.points.file import format_of
+
         args.out = args.out.expanduser().absolute()
         format_of(args.out)
     bounds = bounds_of(args.at_least, args.at_most)
     with _opened(args) as (table, ranges, asked, session):
         document = front_report(table, args.objectives, args.reference, ranges, asked, bounds)
+        if session is None and args.out is None and args.gap is None:
+            return document
+        from engine.commands.front_files import external_documents, points_table
+        from engine.commands.gaps import front_gaps
+
         front_gaps(session, args.gap, document)
         if session is not None:
             document["external"] = external_documents(session, table, document)
         if args.out is not None:
+            from studio.points.file import write
+
             write(points_table(session, table, document), args.out)
             document["out"] = str(args.out)
         return document
@@ -147,6 +111,7 @@ def recommend(args: SimpleNamespace) -> dict[str, Any]:
             )
         if session is None:
             raise bad("--optimise", "a CSV file has no models to try", "Give a study.")
+        from engine.commands.front_study import measured_table
         from engine.commands.improving import improved
 
-        return improved(args, session, lambda: _measured(session), weights, bounds, asked)
+        return improved(args, session, lambda: measured_table(session), weights, bounds, asked)

@@ -15,9 +15,11 @@ import numpy as np
 from cache.arrow import pa, pq
 from engine.counted import counted
 from engine.errors import bad, first_line
-from engine.front.pareto import as_maximize
+from engine.front.pareto import Floats, as_maximize
 from engine.front.table import Table
 from engine.plain_file import read_plain
+
+Plain = tuple[list[str], Floats]
 
 MOST_BYTES = 1_000_000_000
 
@@ -85,6 +87,25 @@ def _text(path: Path) -> str:
     return out.getvalue().decode()
 
 
+def _plain(text: str, width: int, columns: Sequence[int], id_column: int | None) -> Plain | None:
+    """Ids and values, float64 [points, columns], of the lines below the header, read at once; None
+    where any of them is not as plain as most files are, and each has to be looked at by itself."""
+    lines = [line for line in text.split("\n") if line]
+    if not lines or {line.count(",") for line in lines} != {width - 1}:
+        return None
+    ids = list(map(str, range(len(lines))))
+    if id_column is not None:
+        ids = [line.split(",", id_column + 1)[id_column].strip() for line in lines]
+    if len(set(ids)) < len(ids) or "" in ids:
+        return None
+    try:
+        values = np.loadtxt(lines, delimiter=",", usecols=columns, comments=None, ndmin=2)
+    except ValueError:
+        return None
+    values[~np.isfinite(values)] = np.nan
+    return (ids, values) if len(values) == len(ids) else None
+
+
 def read_csv(
     path: str | Path, directions: Sequence[str], objectives: Sequence[str] | None = None
 ) -> Table:
@@ -107,6 +128,7 @@ def read_csv(
     ids: list[str] = []
     rows: list[list[float]] = []
     seen: dict[str, int] = {}
+    known: Plain | None = None
     try:
         text = _text(path)
         with io.StringIO(text, newline="") as file:
@@ -116,7 +138,11 @@ def read_csv(
                 raise bad(str(path), "the file is empty", "The first line names the objectives.")
             where = f"{path}:{reader.line_num}"
             names, id_column = _header(header, directions, objectives, where)
-            for cells in reader:
+            unix = text.replace("\r\n", "\n")
+            if reader.line_num == 1 and '"' not in unix and "\r" not in unix:
+                body = unix.partition("\n")[2]
+                known = _plain(body, len(header), list(names.values()), id_column)
+            for cells in reader if known is None else ():
                 if not cells:
                     continue
                 where = f"{path}:{reader.line_num}"
@@ -139,16 +165,18 @@ def read_csv(
     except UnicodeDecodeError as error:
         raise bad(str(path), f"not UTF-8 text (byte {error.start})", "Save it as UTF-8.") from error
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    if known is not None:
+        ids, values = known
     blank = {"stderr": None, "n": None, "low": None, "high": None}
 
     def document(row: int) -> dict[str, Any]:
         scores = {
             name: {"mean": value, **blank}
-            for name, value in zip(names, rows[row], strict=True)
+            for name, value in zip(names, values[row].tolist(), strict=True)
             if not math.isnan(value)
         }
         return {"id": ids[row], "recipe": None, "scores": scores, "seconds": None, "error": None}
 
     return Table(
-        tuple(names), maximize, tuple(ids), values, np.ones(len(rows), dtype=bool), document
+        tuple(names), maximize, tuple(ids), values, np.ones(len(ids), dtype=bool), document
     )

@@ -1,12 +1,11 @@
 """Ranks of many points: one front after the other, each sought among the few that may be on it.
 
-    0 ── levels ────────────────────────────────────────────►
-      q: ├best────────worst┤        every level of p lies above every one of q: q dominates p, and
-      p:                      ├best──…     while q has no rank, p is not on the front
+    values ──► cells of a grid ──► while a cell below on every side holds a point without a rank,
+                                   no point here is on the front
 
-A level is the place of a value among the values of its objective, so that objectives of any scale
+A side of the grid holds about as many points in each of its steps, so that objectives of any scale
 and distribution can be compared. Peeling all that is left again for each front looks at a point as
-often as its rank says; this looks at it 4 to 5 times (1 M points, 6 objectives, 276 fronts).
+often as its rank says; this looks at it 4 times (100,000 points, 4 objectives, 41 fronts).
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-FEW = 64
+CELLS = 1 << 15
+"""Of the grid, at most."""
 
 
 def peel(points: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -24,49 +24,53 @@ def peel(points: NDArray[np.float64]) -> NDArray[np.int64]:
     Args:
         points: float64 [n ≥ 1, m ≥ 2], finite, smaller is better; equal points have one rank.
     """
-    first, low, high = _levels(points)
-    order = np.argsort(low, kind="stable")
-    first, low, high, sorted_points = first[order], low[order], high[order], points[order]
-    count = len(points)
-    ranks = np.zeros(count, dtype=np.int64)
-    pool, taken, rank, left = np.empty(0, dtype=np.intp), 0, 0, count
-    while left:
+    order = np.argsort(points[:, 0], kind="stable")  # moocore is faster on points in some order
+    sorted_points = np.ascontiguousarray(points[order])
+    cells, shape = _cells(sorted_points)
+    left = np.bincount(cells, minlength=int(np.prod(shape)))
+    ranks = np.zeros(len(points), dtype=np.int64)
+    waiting, rank = np.arange(len(points), dtype=np.int32), 0
+    while len(waiting):
         rank += 1
-        # the least worst level of those without a rank: whose best one is above is dominated
-        least = int(high[pool].min()) if len(pool) else count
-        found, step = [pool], FEW
-        while taken < count:
-            stop = taken + int(np.searchsorted(low[taken : taken + step], least, side="right"))
-            if stop == taken:
-                break
-            least = min(least, int(high[taken:stop].min()))
-            found.append(np.arange(taken, stop))
-            taken, step = stop, 2 * step
-        if len(found) > 1:
-            pool = np.concatenate(found)
-            pool = pool[np.argsort(first[pool])]  # moocore is faster on points in some order
+        free = np.flatnonzero(_open(left, shape)[cells[waiting]])
+        pool = waiting[free]
         on_front = np.asarray(moocore.is_nondominated(sorted_points[pool], keep_weakly=True), bool)
         ranks[pool[on_front]] = rank
-        left -= int(on_front.sum())
-        pool = pool[~on_front]
-    given = np.empty(count, dtype=np.int64)
+        left -= np.bincount(cells[pool[on_front]], minlength=len(left))
+        kept = np.ones(len(waiting), dtype=bool)
+        kept[free[on_front]] = False
+        waiting = waiting[kept]
+    given = np.empty(len(points), dtype=np.int64)
     given[order] = ranks
     return given
 
 
-def _levels(points: NDArray[np.float64]) -> tuple[NDArray[np.int32], ...]:
-    """Level of each point in the first objective, its best and its worst level, int32 [n] each."""
-    first = low = high = np.empty(0, dtype=np.int32)
-    for column, values in enumerate(points.T):
+def _cells(points: NDArray[np.float64]) -> tuple[NDArray[np.int32], tuple[int, ...]]:
+    """The cell of each point, int32 [n], and how many steps the grid has on each side: one cell
+    alone where there are more objectives than a grid can have sides."""
+    count, m = points.shape
+    steps = int(CELLS ** (1 / m) + 1e-9)
+    cells = np.zeros(count, dtype=np.int32)
+    if steps < 2:
+        return cells, (1,)
+    for values in points.T:
         order = np.argsort(values)
         ordered = values[order]
-        ranked = np.zeros(len(values), dtype=np.int32)
-        np.cumsum(ordered[1:] != ordered[:-1], out=ranked[1:])
-        levels = np.empty_like(ranked)
-        levels[order] = ranked
-        if column == 0:
-            first, low, high = levels, levels.copy(), levels.copy()
-        else:
-            np.minimum(low, levels, out=low)
-            np.maximum(high, levels, out=high)
-    return first, low, high
+        level = np.zeros(count, dtype=np.int64)  # equal values have the same
+        np.cumsum(ordered[1:] != ordered[:-1], out=level[1:])
+        step = np.empty(count, dtype=np.int32)
+        step[order] = level * steps // (level[-1] + 1)
+        cells = cells * steps + step
+    return cells, (steps,) * m
+
+
+def _open(left: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """bool [cells]: where no point of another cell, below on every side, is left."""
+    found = np.ones(shape, dtype=bool)
+    if len(shape) == 1:
+        return found
+    there = (left > 0).reshape(shape)
+    for side in range(len(shape)):
+        there = np.logical_or.accumulate(there, axis=side)
+    found[(slice(1, None),) * len(shape)] = ~there[(slice(None, -1),) * len(shape)]
+    return found.reshape(-1)

@@ -86,6 +86,19 @@ def test_a_cell_that_is_no_finite_number_is_failed(csv_file):
     assert report["failed"] == len(cells) and report["front"] == [str(len(cells))]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_plain_file_is_read_at_once_as_one_that_is_not(csv_file, end):
+    """A quoted cell makes the reader look at each line by itself."""
+    lines = ["a, id ,b", "1,x,2e3", "", " 3.5 , y ,-4", "nan,z,1e400", "7,w,inf", "0.1,v,+.5"]
+    plain, each = (
+        read_csv(csv_file(end.join([*lines, last])), ["max", "min"])
+        for last in ("8,u,9", '8,"u",9')
+    )
+    assert plain.ids == each.ids == ("x", "y", "z", "w", "v", "u")
+    np.testing.assert_array_equal(plain.values, each.values)
+    assert [plain.document(row) for row in range(6)] == [each.document(row) for row in range(6)]
+
+
 def test_a_cell_outside_the_objectives_chosen_fails_nothing(csv_file):
     table = read_csv(csv_file("a,b\n1,\n2,3\n"), ["max", "min"])
     assert front_report(table, ["a"])["failed"] == 0
