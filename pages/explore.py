@@ -25,7 +25,7 @@ from studio import fitting
 from studio.at_work import is_measured_now
 from studio.charts import live
 from studio.decide.bounds import within
-from studio.decide.preference import from_text, to_text
+from studio.decide.preference import to_text
 from studio.points import filling, predicting
 from studio.points.view import Measured, axes_of
 from studio.points.words import readout
@@ -253,12 +253,7 @@ def recipe_panel() -> None:
 def preference_panel() -> None:
     caution.listen(bench, "preference")
     over = front_axes(bench)
-    if "preferred" not in st.session_state:
-        st.session_state["preferred"] = True
-        asked = st.session_state["addressed"].get("prefer", "")
-        found = from_text(asked, [axis.name for axis in over])
-        if found is not None:
-            prefer.prefer(over, found)
+    prefer.restore(over)
     drawn = bench, visible(bench), over, bounding.bounds()
     wanted = wishes.wishes(bench).criteria
     if preference_tab.open:

@@ -18,19 +18,23 @@ from engine.front.bounds import Bounds, Side, sides_of
 from engine.front.cone import Trade, ordered
 from engine.front.criteria import NONE, Criteria
 from engine.front.noise import DRAWS, Places, Results, different, draw
-from engine.front.pareto import Bools, Floats, to_minimize
+from engine.front.pareto import Bools, Floats, ranks, to_minimize
 from engine.front.preference import TIE, Range, chebyshev, spreads_of, terms
 from engine.front.shrinking import shrunk
 
-FAR = 4.0
-"""Standard errors of both by which a point is worse than another on every objective where it has no
-chance left: less than one draw in ten thousand."""
+FAR = 2.5
+"""Standard errors of each by which a point is worse than another on every objective where it has no
+chance left: less than one draw in a thousand for each objective."""
+
+RIVALS = 256
+"""Points against which the others are held for that, the best in all objectives together."""
 
 ALL = 500
 """Points up to which all are drawn."""
 
-MOST = 5000
-"""Points with a chance up to which it is worked out."""
+MOST = 4000
+"""Points with a chance for which it is worked out: of more those of the best ranks. Of the others
+nothing is known."""
 
 WORK = 1_000_000
 """Draws times points, for which draws are fewer among many points."""
@@ -76,7 +80,7 @@ class Sure:
 def contenders(mean: ArrayLike, error: ArrayLike, maximize: ArrayLike) -> Bools:
     """bool [n]: the points that may be on the front.
 
-    The others are worse by more than `FAR` errors of both on every objective than one that is.
+    The others are worse by more than `FAR` errors of each on every objective than one that is.
 
     Args:
         mean: float64 [n, m], finite.
@@ -92,7 +96,9 @@ def contenders(mean: ArrayLike, error: ArrayLike, maximize: ArrayLike) -> Bools:
     if not len(rivals):
         return found
     rivals = rivals[np.asarray(moocore.is_nondominated(rivals), dtype=bool)]
-    for rival in rivals[np.argsort(rivals.sum(axis=1))]:
+    spread = np.ptp(points, axis=0)
+    together = (rivals / np.where(spread > 0, spread, 1.0)).sum(axis=1)
+    for rival in rivals[np.argsort(together)][:RIVALS]:
         left = np.flatnonzero(found)
         beaten = (rival <= best[left]).all(axis=1) & (rival < best[left]).any(axis=1)
         found[left[beaten]] = False
@@ -119,11 +125,14 @@ def sureness(
     """
     flip, n = np.asarray(maximize, dtype=bool), len(mean)
     rows = np.arange(n, dtype=np.intp)
+    front = np.zeros(n)
     if n > ALL and not every:
         rows = np.flatnonzero(contenders(mean, error, flip))
-    if not n or len(rows) > MOST:
-        empty = np.empty((0, 0, len(flip)))
-        return Sure(tuple(names), flip, rows[:0], (), empty, np.full(n, np.nan))
+    if len(rows) > MOST:
+        front[rows] = np.nan
+        rows = np.sort(rows[np.argsort(ranks(mean[rows], flip), kind="stable")[:MOST]])
+    if not n:
+        return Sure(tuple(names), flip, rows, (), np.empty((0, 0, len(flip))), front)
     results = tuple(load(rows))
     first, which = different(results)
     draws = min(DRAWS, max(WORK // len(first), 1))
@@ -135,7 +144,6 @@ def sureness(
     )
     share = on_front(drawn, flip, names, trades)[which]
     known = np.logical_and.reduce([each.known for each in results])
-    front = np.zeros(n)
     front[rows] = np.where(known, share, np.nan)
     return Sure(tuple(names), flip, rows, results, drawn[:, which], front)
 

@@ -24,7 +24,7 @@ from engine.front.criteria import NONE, Criteria
 from pages.panels.explore import caution, explaining, pad
 from studio.decide.front import Front
 from studio.decide.picking import Pick
-from studio.decide.preference import STEPS, Preference, equal, placed, rebalanced
+from studio.decide.preference import STEPS, Preference, equal, from_text, placed, rebalanced
 from studio.decide.why import unmet_words, utility_text
 from studio.glossary import WORDS
 from studio.points.view import Axis, Measured
@@ -61,6 +61,16 @@ def preference(axes: Sequence[Axis]) -> Preference:
 def prefer(axes: Sequence[Axis], asked: Preference) -> None:
     """Set a preference over these objectives; sliders and pad follow."""
     st.session_state.setdefault("preference", {})[_names(axes)] = asked
+
+
+def restore(axes: Sequence[Axis]) -> None:
+    """Once a session: the preference that the address names."""
+    if "preferred" not in st.session_state:
+        st.session_state["preferred"] = True
+        asked = st.session_state["addressed"].get("prefer", "")
+        found = from_text(asked, [axis.name for axis in axes])
+        if found is not None:
+            prefer(axes, found)
 
 
 def _told(axes: Sequence[Axis]) -> Told:
