@@ -67,7 +67,9 @@ class Summed(Basis, Protocol):
 
 def sums_of(basis: Basis, name: str, coefficients: Mapping[str, float]) -> Iterable[Sum]:
     """The sums that make θ(c)[name]; a tensor that can only be combined whole is, here."""
-    found = basis.sums(name, coefficients) if isinstance(basis, Summed) else None
+    # what `isinstance` asks of a protocol takes longer than a small tensor's sums
+    sums: Callable[..., Iterable[Sum] | None] | None = getattr(basis, "sums", None)
+    found = None if sums is None else sums(name, coefficients)
     if found is None:
         whole = torch.empty(basis.tensors.shape(name), device=basis.tensors.device)
         basis.combine(name, coefficients, whole)
