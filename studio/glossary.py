@@ -53,6 +53,7 @@ WORDS: Mapping[str, str] = {
     "unmerged model.",
     "sweep": "A run that measures many points of one or more methods, one after another.",
     "design": "How a sweep places its points over the sliders.",
+    "still": "Nothing expected to be gained: less than 1 % of hypervolume, or less than the noise.",
     "seed": "The same seed gives the same points; another seed gives different ones.",
     "held back": "Examples that are not used while you explore and are scored once, at export.",
     "tray": "Up to four recipes whose answers you want to compare.",

@@ -319,7 +319,7 @@ class TestOptions:
             (("--method", "pcb"), ("--points",)),
             (("--method", "pcb", "--points", "4", "--objectives", "hass"), ("hass", "mean has")),
             (("--method", "pcb", "--points", "4", "--strategy", "random"), ("random", "sobol")),
-            (("--method", "pcb", "--points", "4", "--strategy", "suggest"), ("suggest", "grid")),
+            (("--method", "pcb", "--points", "4", "--strategy", "anneal"), ("anneal", "grid")),
             (("--method", "pcb", "--points", "4", "--executor", "ray"), ("ray", "local")),
             (("--method", "pcb", "--points", "4", "--seed", str(10**30)), ("--seed",)),
         ],

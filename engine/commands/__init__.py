@@ -16,7 +16,7 @@ _MODULES = {
     "merge": "merging",
     "generate": "points",
     "evaluate": "points",
-    "sweep": "points",
+    "sweep": "sweeping",
     "best": "best",
     "predict": "predicting",
     "rows": "rows",

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from engine.commands.arguments import count, names, number, numbers, pair, port, whole
-from engine.commands.options import Several, importing, judging
+from engine.commands.options import Several, importing, judging, searching
 from engine.commands.options import option as _option
 
 NAME = "python -m engine"
@@ -175,17 +175,13 @@ def build_app(run: Callable[[str, SimpleNamespace], int]) -> click.Group:
     )  # fmt: skip
     add("references", "Score the models that are never mixed, and list them.", study, objectives)
     add(
-        "sweep", "Score many points of one or more methods, placed by a design.",
+        "sweep", "Score many points of one or more methods, placed by a design or a search.",
         study,
         Several("--method", required=True, metavar="METHOD", help="Method, as in a recipe."),
         _option("--points", "Points per method.", type=count, required=True, metavar="N"),
-        _option(
-            "--strategy", "sobol: spread evenly over the sliders; grid: every combination of "
-            "equal steps.",
-            type=click.Choice(("sobol", "grid")), default="sobol",
-        ),
         objectives,
-        _option("--seed", "Random seed for sobol.", type=whole, default=0, metavar="S"),
+        *searching(),
+        _option("--seed", "Random seed of the points.", type=whole, default=0, metavar="S"),
         _option("--groups", "Bands of layers with coefficients of their own.",
                 type=count, default=1, metavar="K"),
         _option(

@@ -1,4 +1,4 @@
-"""Options, and those of the commands that take in what others say: external, judge."""
+"""Options, and those of sweep and of the commands that take in what others say: external, judge."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from engine.commands.arguments import count, named, number
+from engine.commands.arguments import count, named, number, pair
+from engine.search.strategies import STRATEGIES, SURROGATES
 
 
 class Several(click.Option):
@@ -51,4 +52,24 @@ def judging() -> list[click.Parameter]:
         option("--max-tokens", "Largest answer of the judge, its thinking included.", type=count,
                default=512, metavar="N"),
         option("--yes", "Accept the cost without being asked.", is_flag=True),
+    ]  # fmt: skip
+
+
+def searching() -> list[click.Parameter]:
+    """How `sweep` places its points, and what a search takes."""
+    strategies = "; ".join(f"{name}: {each.summary}" for name, each in STRATEGIES.items())
+    surrogates = "; ".join(f"{name}: {words}" for name, words in SURROGATES.items())
+    limit: dict[str, Any] = {"type": pair, "metavar": "name=value"}
+    return [
+        option("--strategy", f"{strategies}.", type=click.Choice(tuple(STRATEGIES)),
+               default="sobol"),
+        option("--surrogate", f"What suggest predicts with. {surrogates}.",
+               type=click.Choice(tuple(SURROGATES))),
+        option("--until-still", "End a suggest before its points are spent, once the front stands "
+               "still.", is_flag=True),
+        Several("--weight", help="Weight of each objective for cmaes. Default: equal.", **limit),
+        Several("--at-least", help="Lower bound for suggest, of an objective that is maximised.",
+                **limit),
+        Several("--at-most", help="Upper bound for suggest, of an objective that is minimised.",
+                **limit),
     ]  # fmt: skip

@@ -42,7 +42,8 @@ def recipe_text(data: Mapping[str, Any]) -> str:
 def point(document: Document) -> str:
     """One point in a line, its scores in the study's order."""
     if "done" in document:
-        return f"done: {counted(document['points'], 'point')}, {document['failed']} failed"
+        why = f"; {document['why']}" if document.get("why") else ""
+        return f"done: {counted(document['points'], 'point')}, {document['failed']} failed{why}"
     parts = [f"{name} {score(value)}" for name, value in document["scores"].items()]
     if document.get("error"):
         parts.append(f"failed: {document['error']}")

@@ -14,6 +14,7 @@
     fill       a method's surface at once        filling.fill_surface
     geometry   norms and angles of task vectors  geometry.measure_geometry
     preview    examples of a new objective       previewing.preview_objective
+    suggest    what is measured → the next batch suggesting.suggest_recipes
 
 A job's function gets the models, the payload, `emit` and `tick`; it holds no state of its own.
 """
@@ -41,6 +42,7 @@ from engine.jobs.models import Models
 from engine.jobs.optimising import find_best
 from engine.jobs.previewing import preview_objective
 from engine.jobs.served import Emit
+from engine.jobs.suggesting import suggest_recipes
 from engine.worker.messages import Job
 
 assert engine.merging and engine.decoding  # importing them registers every method
@@ -63,6 +65,7 @@ KINDS: dict[str, Run] = {
     "fill": fill_surface,
     "geometry": measure_geometry,
     "preview": preview_objective,
+    "suggest": suggest_recipes,
 }
 
 

@@ -15,10 +15,16 @@ import numpy as np
 
 from engine.family.memory import Memory
 from engine.recipe import Recipe, find_method, recipe_from_dict
+from engine.search.strategies import STRATEGIES, is_search
+from studio.sweeps.searching import Options
 from studio.sweeps.sizes import Size
 from studio.sweeps.sweep import lacking
 from studio.task import Task
 from studio.workbench import Workbench
+
+SAMPLE = 8
+"""Sobol points of a method, of which the first that is not measured says how long a search's take;
+there is no time where all are."""
 
 TRIES = 3
 """Recipes of a method that are tried until one can be measured."""
@@ -31,18 +37,23 @@ class Form:
     Attributes:
         designs: {"method", "points", "strategy", "seed", "parameters"} each.
         objectives: names.
+        options: of a search; None of a design.
     """
 
     designs: tuple[Mapping[str, Any], ...]
     objectives: tuple[str, ...]
+    options: Options | None = None
 
 
-def form_of(filled: Mapping[str, Any], sizes: Mapping[str, Size]) -> Form | None:
+def form_of(
+    filled: Mapping[str, Any], sizes: Mapping[str, Size], options: Options | None = None
+) -> Form | None:
     """The form from what is filled in; None while it lacks a method or an objective.
 
     Args:
         filled: "methods", "objectives", "strategy", "seed", and "parameters" by method.
         sizes: of each method's design. A grid is asked for as large as it will be.
+        options: what a search is asked for.
     """
     if not filled["methods"] or not filled["objectives"]:
         return None
@@ -55,11 +66,11 @@ def form_of(filled: Mapping[str, Any], sizes: Mapping[str, Size]) -> Form | None
                 "method": name,
                 "points": sizes[name].same,
                 "strategy": filled["strategy"],
-                "seed": int(filled["seed"]) if filled["strategy"] == "sobol" else 0,
+                "seed": int(filled["seed"]) if STRATEGIES[filled["strategy"]].seeded else 0,
                 "parameters": {k: v for k, v in values.items() if v != defaults[k]},
             }
         )
-    return Form(tuple(designs), tuple(filled["objectives"]))
+    return Form(tuple(designs), tuple(filled["objectives"]), options)
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,8 @@ class Line:
     """What is known of one design.
 
     Attributes:
-        recipes: of the whole design; new of them are still to be measured.
+        recipes: of the whole design; new of them are still to be measured. Of a search nothing is
+            known before it is measured: a few to time one by, and new is what it may ask for.
         seconds: a point, measured; None if nothing had to be, or nothing could.
         prepare: seconds that the first point of the method took longer.
         total: seconds for what is new.
@@ -81,6 +93,7 @@ class Line:
     prepare: float = 0.0
     total: float | None = None
     error: str | None = None
+    search: bool = False
 
 
 @dataclass
@@ -102,7 +115,7 @@ class Estimating:
     taken: str = ""
 
     def start(self, bench: Workbench) -> None:
-        payload = {"designs": [dict(each) for each in self.form.designs]}
+        payload = {"designs": [_timed_by(each) for each in self.form.designs]}
         bench.submit("Placing the points", "design", payload, self.session)
 
     def step(self, bench: Workbench) -> None:
@@ -166,11 +179,12 @@ class Estimating:
             zip(self.form.designs, self.recipes, strict=True)
         ):
             gaps = self._gaps(bench, place)
-            new = int(gaps.any(axis=1).sum())
+            search = is_search(design["strategy"])
+            new = int(design["points"]) if search else int(gaps.any(axis=1).sum())
             timing = self.timings.get(place)
             if timing is None or timing["error"]:
                 error = None if timing is None else timing["error"]
-                found.append(Line(design, recipes, new, error=error))
+                found.append(Line(design, recipes, new, error=error, search=search))
                 continue
             known = timing["objectives"]
             seconds = timing["compose"] + sum(known.values())
@@ -178,8 +192,19 @@ class Estimating:
             usual = sum(known.values()) / max(1, len(known))
             each = np.array([known.get(name, usual) for name in self.form.objectives])
             total = timing["compose"] * new + float((gaps * each).sum())
-            found.append(Line(design, recipes, new, seconds, timing["prepare"], total))
+            if search:
+                total = new * (timing["compose"] + float(each.sum()))
+            found.append(
+                Line(design, recipes, new, seconds, timing["prepare"], total, search=search)
+            )
         return found
+
+
+def _timed_by(design: Mapping[str, Any]) -> dict[str, Any]:
+    """The design of which a point is measured; of a search, Sobol points."""
+    if not is_search(design["strategy"]):
+        return dict(design)
+    return {**design, "strategy": "sobol", "points": min(SAMPLE, int(design["points"]))}
 
 
 def memory(bench: Workbench, methods: Sequence[str]) -> Memory | None:

@@ -21,18 +21,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from cache.living import Living
 from engine.errors import ParetoscopeError
 from engine.jobs.executor import Executor
 from engine.recipe import Recipe
+from studio.sweeps.listed import Queue
 from studio.sweeps.pace import Pace
+from studio.sweeps.searching import budget, payload_of, take
 from studio.sweeps.sweep import (
     Run,
-    State,
     Sweep,
-    read,
     recipes_of,
-    update,
     words_of,
     write,
     write_recipes,
@@ -43,80 +41,6 @@ from studio.workbench import Workbench
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
-GOING_ON: tuple[State, ...] = ("waiting", "running")
-ENDED_EARLY: tuple[State, ...] = ("unfinished", "failed", "cancelled")
-
-
-class Queue:
-    """The sweeps of one study on one executor, and what of them and of others is in the journal."""
-
-    def __init__(self, bench: Workbench, family: str) -> None:
-        self.lock = threading.RLock()
-        self.family = family
-        self.sweeps: dict[str, Sweep] = {}
-        self.living = Living(bench.workspace / "claims")
-        self._own: set[str] = set()
-        self._version = -1
-        self.refresh(bench)
-
-    def of_state(self, *states: State) -> list[Sweep]:
-        """Those that no other process has, in the order in which they were put into the queue."""
-        with self.lock:
-            found = self.sweeps.values()
-            return [each for each in found if each.state in states and not each.elsewhere]
-
-    @property
-    def resumable(self) -> list[Sweep]:
-        """Those that ended before they were complete and have not been dismissed."""
-        return [each for each in self.of_state(*ENDED_EARLY) if not each.dismissed]
-
-    @property
-    def running(self) -> Sweep | None:
-        return next(iter(self.of_state("running")), None)
-
-    @property
-    def elsewhere(self) -> list[Sweep]:
-        """Those that run or wait in another process."""
-        with self.lock:
-            return [each for each in self.sweeps.values() if each.elsewhere]
-
-    def take(self, sweep: Sweep) -> bool:
-        """Put a sweep at the end; False if another process has just taken it."""
-        sweep.elsewhere = not self.living.hold(sweep.id)
-        if not sweep.elsewhere:
-            self._own.add(sweep.id)
-            self.sweeps.pop(sweep.id, None)
-            self.sweeps[sweep.id] = sweep
-        return not sweep.elsewhere
-
-    def ended(self, sweep: Sweep) -> None:
-        """A sweep of this process is over, as was written; anybody may resume it."""
-        self._own.discard(sweep.id)
-        self.living.let_go(sweep.id)
-
-    def refresh(self, bench: Workbench) -> None:
-        """Look at what other processes wrote of their sweeps, and which of them live."""
-        with self.lock:
-            self._read(bench)
-            theirs = [self.sweeps[each] for each in self.sweeps.keys() - self._own]
-            for each in theirs:
-                each.elsewhere = each.state in GOING_ON and self.living.elsewhere(each.id)
-            ended = [each for each in theirs if each.state in GOING_ON and not each.elsewhere]
-            if ended:  # how, may have been written since
-                bench.store.refresh()
-                self._read(bench)
-            for each in ended:
-                each.state = "unfinished" if each.state in GOING_ON else each.state
-
-    def _read(self, bench: Workbench) -> None:
-        version = bench.store.version
-        if version == self._version:
-            return
-        self._version = version
-        for each in read(bench, self.family):
-            known = self.sweeps.setdefault(each.id, each)
-            if known is not each and each.id not in self._own:
-                update(known, each)
 
 
 _QUEUES: WeakKeyDictionary[Executor, dict[tuple[str, str], Queue]] = WeakKeyDictionary()
@@ -141,11 +65,13 @@ def enqueue(
     recipes: Iterable[Recipe],
     objectives: Sequence[str],
     expected: Mapping[str, float],
+    search: dict[str, Any] | None = None,
 ) -> Sweep:
     """Put a sweep at the end of the queue; it starts when those before it have ended.
 
     Args:
-        recipes: resolved; in the order to be measured, each once.
+        recipes: resolved; in the order to be measured, each once. A search has none yet.
+        search: as `searching.state_of` makes it.
         expected: method -> seconds a point.
     """
     found = queue(bench)
@@ -156,9 +82,10 @@ def enqueue(
         found.family,
         tuple(dict(each) for each in designs),
         tuple(objectives),
-        len(recipes),
+        len(recipes) if search is None else budget(designs),
         time.time(),
         dict(expected),
+        search=search,
         recipes=recipes,
     )
     with found.lock:
@@ -169,13 +96,21 @@ def enqueue(
     return sweep
 
 
-def resume(bench: Workbench, sweep: Sweep) -> None:
-    """Back to the end of the queue, to measure what is missing."""
+def resume(bench: Workbench, sweep: Sweep, points: int = 0) -> None:
+    """Back to the end of the queue, to measure what is missing.
+
+    Args:
+        points: that a search may have; one that is done goes on if they are more than it had.
+    """
     found = queue(bench)
     assert found is not None
     with found.lock:
-        if sweep not in found.resumable or not found.take(sweep):
+        done = sweep.search is not None and sweep.state == "done" and points > sweep.count
+        if not (done or sweep in found.resumable) or not found.take(sweep):
             return
+        if sweep.search is not None:
+            sweep.count = max(points, sweep.count)
+            sweep.search |= {"why": "", "calm": 0}
         sweep.state, sweep.reason = "waiting", ""
         write(bench, sweep)
     advance(bench)
@@ -232,9 +167,12 @@ def advance(bench: Workbench) -> None:
         if sweep is not None and sweep.run is not None:
             if not _look(sweep, sweep.run):
                 return
-            if not _end(sweep, sweep.run):
+            if not _end(bench, sweep, sweep.run):
                 found.living.let_go_all()
                 return  # the app is closing: what waits stays for the next start
+            if sweep.state == "running":  # of a search: the next batch, or its points
+                _start(bench, found, sweep)
+                return
             write(bench, sweep)
             found.ended(sweep)
         waiting = found.of_state("waiting")
@@ -251,12 +189,18 @@ def _look(sweep: Sweep, run: Run) -> bool:
     return status.over
 
 
-def _end(sweep: Sweep, run: Run) -> bool:
+def _end(bench: Workbench, sweep: Sweep, run: Run) -> bool:
     """How the job ended; False if the executor was closed under it."""
     status, sweep.run = run.task.status, None
     sweep.expected = run.pace.points
-    if status.state == "done":
-        sweep.state, sweep.failed = "done", len(run.task.handle.result(0).get("errors") or ())
+    if status.state == "done" and run.asking:
+        if _asked(bench, sweep, run.task.handle.result(0)) and run.cancelled:
+            sweep.state = "cancelled"
+    elif status.state == "done":
+        errors = len(run.task.handle.result(0).get("errors") or ())
+        sweep.failed = errors if sweep.search is None else sweep.failed + errors
+        more = sweep.search is not None and len(recipes_of(bench, sweep)) < sweep.count
+        sweep.state = "cancelled" if run.cancelled and more else "running" if more else "done"
     elif status.failure == "cancelled":
         sweep.state = "cancelled" if run.cancelled else "unfinished"
         return run.cancelled
@@ -265,8 +209,35 @@ def _end(sweep: Sweep, run: Run) -> bool:
     return True
 
 
+def _asked(bench: Workbench, sweep: Sweep, result: Mapping[str, Any]) -> bool:
+    """Take a search's next batch; False, and the search is done, where there is none."""
+    assert sweep.search is not None
+    known = recipes_of(bench, sweep)
+    batch = [each for each in take(sweep.search, result, sweep.count - len(known))
+             if each not in known]  # fmt: skip
+    if not batch:
+        sweep.state = "done"
+        return False
+    sweep.recipes, sweep.ids = (*known, *batch), None
+    sweep.search["asked"] = len(sweep.recipes)
+    write_recipes(bench, sweep, sweep.recipes)
+    return True
+
+
 def _start(bench: Workbench, found: Queue, sweep: Sweep) -> None:
-    missing = bench.lacking(recipes_of(bench, sweep), sweep.objectives)
+    recipes = recipes_of(bench, sweep)
+    missing = bench.lacking(recipes, sweep.objectives)
+    if not missing and sweep.search is not None and len(recipes) < sweep.count:
+        asked = payload_of(
+            bench,
+            sweep.designs,
+            sweep.objectives,
+            sweep.search,
+            recipes,
+            sweep.count - len(recipes),
+        )
+        _run(bench, sweep, (), "suggest", asked)
+        return
     if not missing:
         sweep.state, sweep.failed = "done", 0
         write(bench, sweep)
@@ -278,11 +249,18 @@ def _start(bench: Workbench, found: Queue, sweep: Sweep) -> None:
         "split": "explore",
         "have": bench.have(missing),
     }
-    task = bench.submit(words_of(sweep), "sweep", payload, f"sweep:{sweep.id}", "sweep")
-    methods = [each.method for each in missing]
-    pace = Pace(methods, sweep.expected, time.monotonic())
+    _run(bench, sweep, tuple(missing), "sweep", payload)
+
+
+def _run(
+    bench: Workbench, sweep: Sweep, missing: tuple[Recipe, ...], kind: str,
+    payload: Mapping[str, Any],
+) -> None:  # fmt: skip
+    task = bench.submit(words_of(sweep), kind, payload, f"sweep:{sweep.id}", "sweep")
+    pace = Pace([each.method for each in missing], sweep.expected, time.monotonic())
     follower = threading.Thread(target=_follow, args=(bench, task), daemon=True)
-    sweep.run, sweep.state = Run(task, tuple(missing), pace, follower), "running"
+    sweep.run = Run(task, missing, pace, follower, asking=kind == "suggest")
+    sweep.state = "running"
     write(bench, sweep)
     follower.start()
 

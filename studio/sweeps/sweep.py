@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.prune import prune_from_dict
 from engine.recipe import Recipe
+from engine.search.strategies import STRATEGIES
 from studio.points.view import Measured
 from studio.sweeps.pace import Pace
 from studio.task import Task
@@ -30,19 +31,21 @@ KIND = "sweep"
 
 KEPT = (
     "id", "designs", "objectives", "created", "expected", "state", "seconds", "failed", "dismissed",
+    "search",
 )  # fmt: skip
 
 
 @dataclass
 class Run:
     """A sweep's job while it runs: what it was asked for, how fast it goes, and the thread that
-    looks."""
+    looks. A search's next batch is asked for by a job without recipes."""
 
     task: Task
     recipes: tuple[Recipe, ...]
     pace: Pace
     follower: threading.Thread
     cancelled: bool = False
+    asking: bool = False
 
 
 @dataclass(eq=False)
@@ -53,7 +56,8 @@ class Sweep:
         family: fingerprint of the family that its points are on.
         designs: {"method", "points", "strategy", "seed", "parameters"} each.
         objectives: names of those that it measures.
-        count: recipes.
+        count: recipes; of a search, as many as it may ask for.
+        search: how a search stands (searching.py); None of a design.
         created, seconds: when it was started (Unix time), and how long it has had the device.
         expected: method -> seconds a point, as the estimate measured it.
         failed: recipes that failed when it last ran.
@@ -74,6 +78,7 @@ class Sweep:
     seconds: float = 0.0
     failed: int = 0
     dismissed: bool = False
+    search: dict[str, Any] | None = None
     elsewhere: bool = False
     recipes: tuple[Recipe, ...] | None = None
     ids: tuple[str, ...] | None = None
@@ -103,7 +108,9 @@ def read(bench: Workbench, family: str) -> list[Sweep]:
     for row in bench.store.records(KIND, family):
         if row["study"] != str(bench.study.path):
             continue
-        sweep = Sweep(family=family, count=row["recipes"], **{name: row[name] for name in KEPT})
+        sweep = Sweep(
+            family=family, count=row["recipes"], **{name: row[name] for name in KEPT if name in row}
+        )
         sweep.designs, sweep.objectives = tuple(sweep.designs), tuple(sweep.objectives)
         sweep.reason = row["error"] or ""
         found.append(sweep)
@@ -172,6 +179,9 @@ def update(sweep: Sweep, newer: Sweep) -> None:
     """What another process wrote of a sweep since it was read."""
     for name in (*KEPT, "reason"):
         setattr(sweep, name, getattr(newer, name))
+    sweep.count = newer.count
+    if sweep.search is not None:  # it has asked for more
+        sweep.recipes = sweep.ids = None
 
 
 def there(bench: Workbench, sweep: Sweep) -> int:
@@ -179,7 +189,8 @@ def there(bench: Workbench, sweep: Sweep) -> int:
     points that pages hold (held.py) do not say yet."""
     run = sweep.run
     if run is not None:
-        return sweep.count - len(run.recipes) + int(run.task.status.progress.get("done", 0))
+        asked = sweep.count if sweep.search is None else len(recipes_of(bench, sweep))
+        return asked - len(run.recipes) + int(run.task.status.progress.get("done", 0))
     gaps = lacking(bench.measured(), ids_of(bench, sweep), sweep.objectives)
     return int((~gaps.any(axis=1)).sum())
 
@@ -198,5 +209,6 @@ def design_words(design: Mapping[str, Any]) -> str:
     extra = ", ".join(values)
     words = f"{design['method']} [{extra}]" if extra else str(design["method"])
     words += f" {design['strategy']} {design['points']}"
-    seed = design.get("seed") if design["strategy"] == "sobol" else None
+    strategy = STRATEGIES.get(design["strategy"])
+    seed = design.get("seed") if strategy is not None and strategy.seeded else None
     return f"{words} seed {seed}" if seed else words

@@ -17,8 +17,8 @@ from studio.points.recipes import recipe_text
 from studio.points.view import Axis
 from studio.sweeps.estimating import Line
 from studio.sweeps.figure import Curve
+from studio.sweeps.listed import Queue
 from studio.sweeps.pace import duration
-from studio.sweeps.queue import Queue
 from studio.sweeps.sweep import Run, Sweep, design_words, words_of
 
 STATES = {
@@ -51,6 +51,11 @@ def left_words(run: Run, status: Status) -> str:
 def running_words(sweep: Sweep, run: Run, status: Status, there: int) -> str:
     """Where a running sweep stands: points there, what is measured now, time left."""
     parts = [f"{there} of {counted(sweep.count, 'point')}", left_words(run, status)]
+    if run.asking:
+        return f"{parts[0]} · choosing the next ones from what is measured"
+    gain = (sweep.search or {}).get("gain")
+    if gain is not None:
+        parts.append(f"this batch is expected to add {100 * gain:.1f} % of hypervolume")
     index = int(status.progress.get("index", status.progress.get("done", 0)))
     if status.state == "running" and status.progress.get("waiting"):
         parts.append("the rest is being measured by other processes")
@@ -75,10 +80,10 @@ def past_rows(queue: Queue) -> list[dict[str, Any]]:
         {
             "when": datetime.fromtimestamp(each.created),
             "methods": words_of(each),
-            "points": each.count,
+            "points": each.count if each.search is None else each.search["asked"],
             "failed": each.failed,
             "minutes": round(each.seconds / 60, 2) if each.seconds else None,
-            "state": STATES[each.state],
+            "state": "; ".join(filter(None, (STATES[each.state], (each.search or {}).get("why")))),
             "objectives": ", ".join(each.objectives),
         }
         for each in sorted(over, key=lambda each: -each.created)
@@ -88,7 +93,10 @@ def past_rows(queue: Queue) -> list[dict[str, Any]]:
 def estimate_words(lines: Sequence[Line], need: Memory | None) -> list[str]:
     """An estimate as lines of text, the sum first."""
     new, whole = sum(line.new for line in lines), sum(len(line.recipes) for line in lines)
+    search = any(line.search for line in lines)
     text = f"{counted(new, 'new point')} ({whole - new} already measured)."
+    if search:
+        text = f"{counted(new, 'new point')} at most, for all methods together."
     if not new:
         return [f"{text} All points of this sweep are already measured."]
     found = [text]
@@ -97,9 +105,10 @@ def estimate_words(lines: Sequence[Line], need: Memory | None) -> list[str]:
     for line in lines:
         if line.seconds is None or not line.new:
             continue
+        times = f"at most {line.new}" if line.search else f"{line.new}"
         once = f", {duration(line.prepare)} once to prepare" if line.prepare >= 0.1 else ""
         found.append(
-            f"{design_words(line.design)}: {line.new} × {duration(line.seconds)} per point,"
+            f"{design_words(line.design)}: {times} × {duration(line.seconds)} per point,"
             f" measured on one{once}."
         )
     if need is not None:

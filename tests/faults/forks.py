@@ -33,9 +33,9 @@ MAIN = "engine.__main__:main"
 IMPORTS = (
     "cache.store", "cache.blobs", "duckdb", "pyarrow.json", "pyarrow.parquet", "torch", "peft",
     "transformers", "transformers.models.llama.modeling_llama", "engine.__main__",
-    "engine.commands.points", "engine.commands.fronts", "engine.commands.files",
-    "engine.commands.merging", "engine.jobs.service", "engine.jobs.inline", "engine.export.point",
-    "engine.demo",
+    "engine.commands.points", "engine.commands.sweeping", "engine.commands.fronts",
+    "engine.commands.files", "engine.commands.merging", "engine.jobs.service",
+    "engine.jobs.inline", "engine.export.point", "engine.demo",
 )  # fmt: skip
 
 

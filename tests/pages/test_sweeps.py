@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from cache.living import Living
 from engine.recipe import Recipe, resolve
 from studio.sweeps import queue as sweeping
-from studio.sweeps.sweep import Sweep, write, write_recipes
+from studio.sweeps.sweep import Sweep, recipes_of, write, write_recipes
 from studio.workbench import Workbench
 from tests.app_fixtures import page, texts, until, widget
 from tests.pages import toy
@@ -275,3 +275,45 @@ def test_bands_of_layers_are_sliders_of_their_own(bench: Workbench) -> None:
     assert {tuple(each.coefficients) for each in found} == {
         ("helpful@1", "helpful@2", "terse@1", "terse@2")
     }
+
+
+def test_a_search_is_asked_for_and_says_why_it_ended(bench: Workbench) -> None:
+    at = opened("sobol")
+    at.selectbox(key="sweep_strategy").set_value("suggest").run()
+    assert at.checkbox(key="sweep_still").value and not at.exception
+    at.number_input(key="sweep_points").set_value(40).run()
+    estimated(at)
+    assert "40 new points at most, for all methods together. About" in texts(at)
+    at.button(key="start").click().run()
+    until(lambda: finished(bench), 60)
+    at.run()
+    assert not at.exception
+    queue = sweeping.queue(bench)
+    assert queue is not None
+    [sweep] = queue.of_state("done")
+    assert sweep.search is not None and sweep.search["why"].startswith("the front stands still")
+    assert 5 < len(recipes_of(bench, sweep)) < 40
+    row = at.dataframe[-1].value.iloc[0]
+    assert "the front stands still" in row["state"]
+    assert "suggest 40" in row["methods"] and row["points"] == len(recipes_of(bench, sweep))
+
+
+def test_an_evolution_has_weights_and_a_missing_surrogate_is_said(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = opened("sobol")
+    at.selectbox(key="sweep_strategy").set_value("cmaes").run()
+    at.number_input(key="sweep_weight:facts").set_value(2.0).run()
+    assert at.session_state["sweep_form"]["search"]["weights"]["facts"] == 2.0
+    at.number_input(key="sweep_points").set_value(8).run()
+    started(at)
+    until(lambda: finished(bench), 60)
+    queue = sweeping.queue(bench)
+    assert queue is not None
+    [sweep] = queue.of_state("done")
+    assert sweep.search is not None and sweep.search["options"]["weights"]["facts"] == 2.0
+    assert len(recipes_of(bench, sweep)) == 8
+    monkeypatch.setattr("pages.panels.sweeps.search_form.installed", lambda: False)
+    at.selectbox(key="sweep_strategy").set_value("suggest").run()
+    at.selectbox(key="sweep_surrogate").set_value("gp").run()
+    assert "BoTorch is not installed" in texts(at) and at.button(key="estimate").disabled

@@ -16,6 +16,8 @@ from cache.rows import clean
 from engine.bands import value_of
 from engine.errors import ParetoscopeError, bad
 from engine.family.compatibility import open_family
+from engine.jobs.models import Models
+from engine.jobs.suggesting import suggest_recipes
 from engine.recipe import Recipe, point_id, recipe_from_dict, resolve
 from engine.scoring.harmful import names_in
 from engine.scoring.objectives import prepare
@@ -144,6 +146,9 @@ class Service:
     def design(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
         found = [design(study, **each) for each in payload["designs"]]
         return {"recipes": [[recipe.as_dict() for recipe in group] for group in found]}
+
+    def suggest(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        return suggest_recipes(Models.__new__(Models), payload, emit, tick)
 
     def fill(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
         """The recipe and one beside it, which is the best."""

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.panels.sweeps import form as sweep_form
 from studio.sweeps import queue as sweeping
 from studio.sweeps.estimating import Estimating, Form, Line, expected, memory
+from studio.sweeps.searching import state_of
 from studio.sweeps.sweep import design_words
 from studio.sweeps.words import estimate_words
 from studio.workbench import Workbench
@@ -70,8 +71,10 @@ def _stands(bench: Workbench, found: Estimating, form: Form | None, busy: bool) 
         return
     lines = _show(bench, found)
     if lines and st.button("Start", key="start", type="primary", width="stretch"):
-        recipes = [recipe for line in lines for recipe in line.recipes]
-        sweeping.enqueue(bench, found.form.designs, recipes, found.form.objectives, expected(lines))
+        form = found.form
+        recipes = [recipe for line in lines if not line.search for recipe in line.recipes]
+        search = None if form.options is None else state_of(form.options)
+        sweeping.enqueue(bench, form.designs, recipes, form.objectives, expected(lines), search)
         del st.session_state["estimating"]
         st.rerun()
 
@@ -102,4 +105,11 @@ def _show(bench: Workbench, estimating: Estimating) -> list[Line]:
     if need is not None and need.needed > need.available:
         st.warning("This may not fit into memory.", icon=":material/warning:")
     new = any(line.new for line in lines)
-    return lines if new and not any(line.new and line.total is None for line in lines) else []
+    unknown = any(line.new and line.total is None and not _may(line) for line in lines)
+    return lines if new and not unknown else []
+
+
+def _may(line: Line) -> bool:
+    """Whether a sweep may start though nobody knows how long a point takes: a search whose points
+    to time by are all there."""
+    return line.search and line.error is None

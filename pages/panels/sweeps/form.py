@@ -11,6 +11,8 @@ from engine.bands import GROUPS, groups_of
 from engine.method import METHODS, Method, first_method
 from engine.parameter import Parameter
 from engine.recipe import find_method
+from engine.search.strategies import STRATEGIES, is_search
+from pages.panels.sweeps import search_form
 from studio.glossary import WORDS
 from studio.sweeps.estimating import Form, form_of
 from studio.sweeps.sizes import Size, shortfalls, size_of, size_words
@@ -18,10 +20,6 @@ from studio.workbench import Workbench
 from ui.parameter import parameter_field
 from ui.recipe import anchored, default_parameters, methods
 
-STRATEGIES = {
-    "sobol": "spread evenly over the sliders",
-    "grid": "every combination of equal steps",
-}
 MOST_POINTS = 10_000
 POINTS = 32
 """At first; scrambled Sobol points balance where their number is a power of two."""
@@ -58,10 +56,11 @@ def ask(bench: Workbench) -> Form | None:
         "Design",
         strategies,
         index=anchored("sweep_strategy", strategies.index(kept["strategy"])),
-        format_func=lambda name: f"{name}: {STRATEGIES[name]}",
+        format_func=lambda name: f"{name}: {STRATEGIES[name].summary}",
         key="sweep_strategy",
         help=WORDS["design"],
     )
+    options = search_form.ask(kept, kept["objectives"])
     left, right = st.columns(2)
     grid = kept["strategy"] == "grid"
     kept["points"] = left.number_input(
@@ -72,7 +71,7 @@ def ask(bench: Workbench) -> Form | None:
         key="sweep_points",
     )
     kept["seed"] = right.number_input(
-        "Sobol seed",
+        "Seed",
         0,
         2**31 - 1,
         anchored("sweep_seed", kept["seed"]),
@@ -87,7 +86,9 @@ def ask(bench: Workbench) -> Form | None:
     with st.container(key="sweep_method_words", gap="xsmall"):
         for name, size in sizes.items():
             _method(bench, find_method(name), size, kept)
-    found = form_of(kept, sizes)
+    found = form_of(kept, sizes, options)
+    if is_search(kept["strategy"]) and options is None:
+        return None
     if found is None:
         st.text("Choose at least one method and one objective.")
     return found

@@ -95,10 +95,11 @@ def _running(bench: Workbench, sweep: Sweep) -> None:
         return
     status = run.task.status
     part = jobs.fraction(status, sweep.objectives) * len(run.recipes)
+    asked = sweep.count if sweep.search is None else int(sweep.search["asked"])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(words_of(sweep), width="stretch")
         if st.button("Cancel", key=f"cancel:{sweep.id}", disabled=run.cancelled):
             sweeping.cancel(bench, sweep)
             st.rerun()
-    st.progress(min(1.0, (sweep.count - len(run.recipes) + part) / sweep.count))
+    st.progress(min(1.0, (asked - len(run.recipes) + part) / sweep.count))
     st.text(running_words(sweep, run, status, there(bench, sweep)))

@@ -10,6 +10,7 @@ import pytest
 
 from engine.__main__ import main
 from engine.commands.line import NAME, build_app
+from engine.search.strategies import STRATEGIES
 from tests import headless
 
 COMMANDS = (
@@ -69,7 +70,7 @@ def test_an_option_takes_what_follows_it(words: tuple[str, ...], name: str, valu
     ("words", "names"),
     [
         (("sweep", "s", "--method", "pcb", "--points", "0"), ("--points", "1 or more")),
-        (("sweep", "s", "--method", "pcb", "--points", "3", "--strategy", "suggest"), ("sobol",)),
+        (("sweep", "s", "--method", "pcb", "--points", "3", "--strategy", "anneal"), ("sobol",)),
         (("sweep", "s", "--method", "pcb", "--points", "3", "--executor", "ray"), ("inline",)),
         (("sweep", "s", "--method", "pcb", "--points", "-3"), ("--points", "1 or more, got -3")),
         (("generate", "s", "--prompt", "a", "--seed", "-1"), ("--seed", "0 or more, got -1")),
@@ -115,7 +116,11 @@ def test_what_is_offered_works_and_nothing_else_is_offered() -> None:
         for name, each in params.items()
         if isinstance(each.type, click.Choice)
     }
-    assert choices == {"strategy": ("sobol", "grid"), "executor": ("local", "inline")}
+    assert choices == {
+        "strategy": tuple(STRATEGIES),
+        "surrogate": ("quadratic", "gp"),
+        "executor": ("local", "inline"),
+    }
     assert params["strategy"].default == "sobol"
 
 

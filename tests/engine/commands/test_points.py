@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cache.store import Store
-from engine.commands import points
+from engine.commands import sweeping
 from engine.commands.session import Session
 from engine.jobs.claiming import Turns
 from studio.sweeps.queue import queue
@@ -90,7 +90,7 @@ def test_an_interrupted_sweep_of_a_shell_can_be_resumed(
 ) -> None:
     study = files.study("helpful", objectives=OBJECTIVES, name="stopped")
     words = ("sweep", study, "--method", "linear", "--points", 4, "--executor", "inline")
-    begun, swept, after = threading.Event(), points.swept, Turns._after
+    begun, swept, after = threading.Event(), sweeping.swept, Turns._after
     with monkeypatch.context() as patch:
 
         def stop(*_: object) -> Any:
@@ -106,9 +106,9 @@ def test_an_interrupted_sweep_of_a_shell_can_be_resumed(
                 time.sleep(0.002)
             after(turns, turn)
 
-        patch.setattr(points, "swept", begin)
+        patch.setattr(sweeping, "swept", begin)
         patch.setattr(Turns, "_after", wait)
-        patch.setattr(points._Printed, "arrived", stop)
+        patch.setattr(sweeping._Printed, "arrived", stop)
         ran = headless.run(tmp_path, *words)
     assert (ran.code, ran.out) == (130, "") and "interrupted" in ran.err
     given = SimpleNamespace(study=study, workspace=tmp_path, device="cpu", compute_dtype=None)
