@@ -156,6 +156,27 @@ def test_who_has_no_chance_has_none_in_any_draw() -> None:
     assert chance[front_mask(mean, [True] * 3)].all()
 
 
+def test_of_too_many_with_a_chance_the_best_are_judged(monkeypatch) -> None:
+    random = np.random.default_rng(0)
+    mean = random.random((700, 2))
+    none, error = np.empty((700, 0)), np.full((700, 2), 0.05)
+    results = [Results("mean", column, error[:, 0], none) for column in mean.T]
+
+    def judged():
+        return sureness(
+            ("a", "b"), [True, True], mean, error, lambda at: [each.only(at) for each in results]
+        )
+
+    every = judged()
+    monkeypatch.setattr("engine.front.sure.MOST", 100)
+    best = judged()
+    assert len(best.rows) == 100 < len(every.rows) and np.isfinite(every.front).all()
+    known = np.isfinite(best.front)
+    assert np.isnan(best.front).sum() == len(every.rows) - 100
+    assert np.abs(best.front - every.front)[known].max() < 0.1
+    assert known[front_mask(mean, [True, True])].all()
+
+
 def test_five_hundred_points_in_a_thousand_draws_take_less_than_a_second() -> None:
     random = np.random.default_rng(0)
     truth = random.uniform(0.1, 0.9, (500, 3))
