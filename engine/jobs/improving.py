@@ -20,7 +20,10 @@ import numpy as np
 import torch
 
 from engine.bands import groups_of
+from engine.compose import Composer
+from engine.composed import ComposedModel
 from engine.decoding.inputs import Tick
+from engine.decoding.kept_logits import KeptLikelihood, bytes_kept
 from engine.decoding.newton import Likelihood
 from engine.errors import BadInput, bad
 from engine.front.pareto import Floats
@@ -32,7 +35,7 @@ from engine.jobs.optimising import linear_weights, region_of
 from engine.jobs.preparing import telling
 from engine.jobs.served import Emit
 from engine.recipe import Recipe, find_method, resolve
-from engine.scoring.slopes import LIKELIHOODS, MergedSlopes, loss_of
+from engine.scoring.slopes import LIKELIHOODS, Loss, MergedSlopes, loss_of
 from engine.search.climbing import climb
 from engine.search.designs import DIGITS
 from engine.search.ferero import Region, Visited, solve
@@ -42,6 +45,9 @@ from engine.study import Objective, Study
 
 Slopes = Callable[[Floats], tuple[Floats, Floats]]
 """Coefficients [k] -> values [m] in own units, and derivatives [m, k]."""
+
+MOST_KEPT = 1 << 30
+"""Bytes of logits that are kept of one objective."""
 
 
 def improve_recipe(
@@ -163,42 +169,50 @@ def _slopes(
         if find_method(recipe.method).space == "weight":
             merged = MergedSlopes(opened.composer, recipe, some, tick)
             return (lambda place: merged.at(place.tolist())), [each.name for each in some]
-        return _fused(opened, recipe, some, tick), [each.name for each in some]
+        return fused_slopes(opened.composer, recipe, some, tick), [each.name for each in some]
     except BadInput as error:
         if "not linear" not in str(error):
             raise
         return (lambda place: (np.zeros(0), np.zeros((0, len(place))))), []
 
 
-def _fused(
-    opened: OpenFamily, recipe: Recipe, objectives: Sequence[Objective], tick: Tick
+def fused_slopes(
+    composer: Composer, recipe: Recipe, objectives: Sequence[Objective], tick: Tick
 ) -> Slopes:
-    """Slopes of the likelihoods of a mixture of logits: from one pass of the models each."""
+    """Slopes of the likelihoods of a mixture of logits."""
     method, names = find_method(recipe.method), list(recipe.coefficients)
 
     def made(values: Sequence[float]) -> Recipe:
         given = dict(zip(names, values, strict=True))
-        return resolve(Recipe(method.name, given, recipe.parameters), opened.family.names)
+        return resolve(Recipe(method.name, given, recipe.parameters), composer.family.names)
 
-    weights = linear_weights(method, made, len(names), opened.family.names)
-    model = opened.composer.compose(made(weights.inside), tick)
-    losses = [loss_of(model, each) for each in objectives]
+    weights = linear_weights(method, made, len(names), composer.family.names)
+    model = composer.compose(made(weights.inside), tick)
+    found = [_likelihood(model, loss_of(model, each), tick) for each in objectives]
 
     def slopes(place: Floats) -> tuple[Floats, Floats]:
         mixed = weights.start + weights.steps @ torch.tensor(place, dtype=torch.float64)
         values, rows = [], []
-        for loss in losses:
-            likelihood = Likelihood(
-                model, loss.contexts, loss.targets, loss.shares, loss.own, tick=tick
-            )
-            found = likelihood.at(mixed)
-            slope = (weights.steps.t() @ found.gradient).numpy()
-            value, row = loss.score(found.value, slope)
+        for loss, at in found:
+            value, gradient = at(mixed)
+            value, row = loss.score(value, (weights.steps.t() @ gradient).numpy())
             values.append(value)
             rows.append(row)
         return np.array(values), np.array(rows)
 
     return slopes
+
+
+def _likelihood(
+    model: ComposedModel, loss: Loss, tick: Tick
+) -> tuple[Loss, Callable[[torch.Tensor], tuple[float, torch.Tensor]]]:
+    """A loss, and weights of the models -> its value and gradient: from kept logits where there is
+    room for them, else by running the models."""
+    texts = loss.contexts, loss.targets, loss.shares, loss.own
+    if bytes_kept(model, loss.targets) <= MOST_KEPT:
+        return loss, KeptLikelihood(model, *texts, tick=tick).at
+    run = Likelihood(model, *texts, tick=tick)
+    return loss, lambda weights: run.at(weights)[:2]
 
 
 def _surfaces(names: Sequence[str], payload: Mapping[str, Any]) -> dict[str, Surface]:

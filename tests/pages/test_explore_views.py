@@ -341,3 +341,24 @@ def test_constraints_trades_and_a_utility_decide_the_pick(swept: Workbench) -> N
     assert "facts + manners at least 99.000: the pick has" in texts(at)
     assert [each for each in at.slider if each.key.startswith("weight:")]
     assert at.query_params["constraints"] == "facts + manners >= 99"
+
+
+def test_the_pick_is_improved_at_a_press(swept: Workbench) -> None:
+    """The run is asked for what the pick was; its point comes with what one objective costs."""
+    at = preferring()
+    at.query_params["utility"] = "0 - (facts - 0.6)**2 - (manners - 0.6)**2"
+    at.run()
+    button = at.button(key="improve")
+    assert not button.disabled
+    button.click().run()
+    [task] = [task for name, task in swept.tasks().items() if name.endswith(":improve")]
+    until(lambda: task.status.over)
+    assert task.status.state == "done"
+    until(lambda: (swept.advance(), task.handle.result(0)["point"] in swept.measured().row_of)[1])
+    at.run()
+    assert not at.exception
+    said = texts(at)
+    assert "Ended after 4 steps: no small move is better by what was asked." in said
+    assert "costs 0.400 of facts." in said and "Held by: terse is at its lowest." in said
+    at.button(key="take_improved").click().run()
+    assert at.session_state["hand"].coefficients["task_arithmetic"]["helpful"] == 0.77

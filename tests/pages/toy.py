@@ -156,6 +156,19 @@ class Service:
         done = self.evaluate(study, payload | {"recipes": recipes}, emit, tick)
         return {"errors": {}, "best": {payload["objectives"][0]: done["points"][1]}}
 
+    def improve(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
+        """A recipe beside the one it begins at."""
+        recipe = {**payload["recipe"], "coefficients": {"helpful": 0.77, "terse": 0.0}}
+        asked = {**payload, "recipes": [recipe], "objectives": payload["measure"]}
+        [point] = self.evaluate(study, asked, emit, tick)["points"]
+        first, second = payload["compare"][:2]
+        return {
+            "recipe": recipe, "point": point, "errors": {}, "evaluations": 4, "violation": 0.0,
+            "by": dict.fromkeys(payload["objectives"], "models"), "why": "still", "unmet": [],
+            "values": {}, "binding": ["terse is at its lowest"],
+            "rates": [{"of": second, "in": first, "rate": 0.4}],
+        }  # fmt: skip
+
     def estimate(self, study: Study, payload: Any, emit: Any, tick: Any) -> Mapping[str, Any]:
         timings = []
         for group in payload["groups"]:
