@@ -171,7 +171,7 @@ def _slopes(
             return (lambda place: merged.at(place.tolist())), [each.name for each in some]
         return fused_slopes(opened.composer, recipe, some, tick), [each.name for each in some]
     except BadInput as error:
-        if "not linear" not in str(error):
+        if "not linear" not in str(error):  # weights, logits, or a loss against its slopes
             raise
         return (lambda place: (np.zeros(0), np.zeros((0, len(place))))), []
 

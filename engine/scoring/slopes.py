@@ -36,6 +36,9 @@ TOKENS = 2048
 CLOSE = 1e-4
 """How far a tensor may be from what its basis says it is, in units of its largest change."""
 
+SMALL = 1e-3
+"""A move that shows whether slopes are true: of coefficients of about 1."""
+
 LIKELIHOODS = ("nll", "perplexity")
 
 
@@ -83,7 +86,8 @@ class MergedSlopes:
         objectives: nll or perplexity.
 
     Raises:
-        BadInput: the method's weights are not linear in its coefficients; rows that cannot be read.
+        BadInput: the method's weights are not linear in its coefficients; rows that cannot be read;
+            the class stops gradients on their way, as HRM does in all but its last cycles.
     """
 
     def __init__(
@@ -98,6 +102,8 @@ class MergedSlopes:
         # adapters that run unmerged are merged here: W_k lies in the same place either way
         self._model = replace(first, modules=(composer.merged.module,), rounded_to=torch.float32)
         self._refuse_curved(composer.basis(recipe))
+        if composer.dtype == torch.float32:  # elsewhere rounding hides what a small move does
+            self._refuse_truncated(list(recipe.coefficients.values()))
 
     def at(self, coefficients: Sequence[float]) -> tuple[Floats, Floats]:
         """float64 [objectives] and [objectives, coefficients].
@@ -218,6 +224,21 @@ class MergedSlopes:
             target: [each[target].float() - first.float() for each in ends]
             for target, first in start.items()
         }
+
+    def _refuse_truncated(self, coefficients: Sequence[float]) -> None:
+        """Raises `BadInput` where a small move changes a loss by other than its slope says."""
+        at = np.array(coefficients, dtype=np.float64)
+        move = np.full(len(at), len(at) ** -0.5)
+        if self._simplex:
+            move = np.eye(len(at))[0] - np.eye(len(at))[-1]
+        value, slopes = self.at(at.tolist())
+        ahead, behind = (self.at((at + side * SMALL * move).tolist())[0] for side in (1, -1))
+        found, said = (ahead - behind) / (2 * SMALL), slopes @ move
+        room = 0.01 * np.abs(value) + 0.2 * np.maximum(np.abs(found), np.abs(said))
+        if (np.abs(found - said) > room).any():
+            kind = type(self._model.modules[0]).__name__
+            what = f"{kind} stops gradients on their way: its slopes are not linear changes of loss"
+            raise bad("family", what, "Follow the surfaces: sweep the method first.")
 
     def _refuse_curved(self, basis: Basis) -> None:
         """Raises `BadInput` where a mixture is not what the basis' directions say."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+import yaml
 
 from engine.compose import Composer
 from engine.errors import BadInput
@@ -14,6 +16,8 @@ from engine.scoring.registry import check_objective
 from engine.scoring.slopes import MergedSlopes
 from engine.study import load_study
 from tests.engine.jobs.small import build_small_study
+from tests.engine.merging.test_placed import write_class
+from tests.families import build_tokenizer, write_lines
 
 OBJECTIVES = (
     {"name": "loss", "data": "rows.jsonl", "scorer": "nll"},
@@ -144,3 +148,45 @@ def test_weights_that_bend_are_refused(study, composer, monkeypatch):
     monkeypatch.setattr(basis, "combine", bent)
     with pytest.raises(BadInput, match="not linear"):
         slopes._refuse_curved(basis)
+
+
+@pytest.mark.parametrize("kind", ["hrm_text", "gpt_neox"])
+def test_converted_tensors_have_their_place_and_stopped_gradients_are_refused(tmp_path, kind):
+    """hrm_text is converted in groups, and runs all but its last cycles without gradients."""
+    write_class(tmp_path, kind, vocab_size=1024)
+    for name in ("base", "a", "b"):
+        build_tokenizer(tmp_path / name)
+    write_lines(tmp_path / "rows.jsonl", [{"prompt": "the old man", "target": "sat"}])
+    document = {
+        "study": "s", "family": {"base": "base", "experts": {"a": "a", "b": "b"}},
+        "objectives": [{"name": "loss", "data": "rows.jsonl", "scorer": "nll"}],
+    }  # fmt: skip
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(document), "utf-8")
+    study = load_study(tmp_path / "study.yaml")
+    composer = Composer(open_family(study.family), device="cpu")
+    given = {"a": 0.4, "b": 0.7}
+    recipe = resolve(Recipe("task_arithmetic", given), study.family.names)
+    objectives = [check_objective(each, study.path) for each in study.objectives]
+    if kind == "hrm_text":
+        with pytest.raises(BadInput, match="stops gradients"):
+            MergedSlopes(composer, recipe, objectives, lambda: None)
+        slopes = MergedSlopes.__new__(MergedSlopes)
+        slopes._composer, slopes._tick, slopes._names = composer, lambda: None, ["a", "b"]
+        slopes._simplex, slopes._model = False, composer.live
+    else:
+        slopes = MergedSlopes(composer, recipe, objectives, lambda: None)
+    assert bool(composer.merged.groups) == (kind == "hrm_text")
+    weights = list(composer.merged.module.parameters())
+    drawn = {id(each): torch.randn(each.shape) for each in weights}
+    found = slopes._contracted(drawn, given)
+
+    def written(**coefficients):
+        basis = composer.basis(recipe)
+        composer.merged.write(basis, coefficients, lambda: None, torch.float32)
+        return [each.detach().clone() for each in weights]
+
+    start = written(a=0.0, b=0.0)
+    for value, end in zip(found, (written(a=1.0, b=0.0), written(a=0.0, b=1.0)), strict=True):
+        parts = zip(weights, end, start, strict=True)
+        expected = sum(float((drawn[id(w)] * (e - s)).double().sum()) for w, e, s in parts)
+        assert value == pytest.approx(expected, rel=1e-3, abs=1e-3)
