@@ -69,3 +69,11 @@ def port(text: str | int) -> int:
 def count(text: str | int) -> int:
     """A whole number from 1 to below 2^62."""
     return whole(text, 1)
+
+
+def chance(text: str | float) -> float:
+    """A probability above 0 and below 1."""
+    value = number(text)
+    if not 0 < value < 1:
+        raise ValueError(f"expected a probability above 0 and below 1, got {value:g}")
+    return value

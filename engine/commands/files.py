@@ -8,6 +8,7 @@ from typing import Any
 from engine.commands.merging import output_path
 from engine.commands.session import Session, progress
 from engine.private import share
+from studio.sweeps.stopped import refuse_stopped
 
 
 def export(args: SimpleNamespace) -> dict[str, Any]:
@@ -18,6 +19,7 @@ def export(args: SimpleNamespace) -> dict[str, Any]:
     check_output(out)
     with Session(args) as session:
         (recipe,) = session.recipes()
+        refuse_stopped(session, recipe, "exported")
         from engine.export.point import check_export  # imports torch: bad input is reported sooner
 
         check_export(recipe, session.family, out, adapter=args.adapter)

@@ -68,10 +68,13 @@ def front(args: SimpleNamespace) -> dict[str, Any]:
             return document
         from engine.commands.front_files import external_documents, points_table
         from engine.commands.gaps import front_gaps
+        from studio.sweeps.stopped import document as stopped_document
+        from studio.sweeps.stopped import stopped
 
         front_gaps(session, args.gap, document)
         if session is not None:
             document["external"] = external_documents(session, table, document)
+            document["partial"] = [*map(stopped_document, stopped(session))]
         if args.out is not None:
             from studio.points.file import write
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from engine.commands.arguments import count, named, number, pair
+from engine.commands.arguments import chance, count, named, number, pair
 from engine.search.strategies import STRATEGIES, SURROGATES
 
 
@@ -72,4 +72,7 @@ def searching() -> list[click.Parameter]:
                 **limit),
         Several("--at-most", help="Upper bound for suggest, of an objective that is minimised.",
                 **limit),
+        option("--race", "Score growing blocks of rows, and stop a point of a design once its "
+               "probability of being on the front is below this. Stopped points are on no front; "
+               "evaluate --point scores one to the end.", type=chance, metavar="P"),
     ]  # fmt: skip

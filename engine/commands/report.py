@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from engine.commands.report_rows import MORE, gap_words
+from engine.commands.report_rows import MORE, gap_words, stopped_point
 from engine.counted import counted, size_text
 from engine.front.bounds import Unmet
 from engine.recipe import recipe_from_dict
@@ -43,7 +43,11 @@ def point(document: Document) -> str:
     """One point in a line, its scores in the study's order."""
     if "done" in document:
         why = f"; {document['why']}" if document.get("why") else ""
+        if document.get("stopped"):
+            why += f"; {counted(document['stopped'], 'more point')} stopped early"
         return f"done: {counted(document['points'], 'point')}, {document['failed']} failed{why}"
+    if "threshold" in document:
+        return stopped_point(document)
     parts = [f"{name} {score(value)}" for name, value in document["scores"].items()]
     if document.get("error"):
         parts.append(f"failed: {document['error']}")
@@ -142,6 +146,7 @@ def front(document: Document) -> str:
             f"{document['failed']} failed, {document['incomplete']} incomplete (set aside)"
         )
     lines += [external_point(each) for each in document.get("external", ())]
+    lines += [stopped_point(each) for each in document.get("partial", ())]
     if "out" in document:
         lines.append(f"written to {document['out']}")
     return "\n".join(lines)

@@ -59,3 +59,13 @@ def gap_words(found: Document | None) -> str:
         closed = f"– ({each['reason']})" if each["value"] is None else f"{each['value']:.3g}"
         said.append(f"{name} {closed}{_error(each['stderr'])}")
     return f"\n    of the gap from {found['from']} to {found['to']}: {', '.join(said)}"
+
+
+def stopped_point(found: Document) -> str:
+    """A point that a race stopped, with what it was scored on."""
+    said = ", ".join(
+        f"{name} {each['mean']:.4g}{_error(each['stderr'])} ({each['n']} of {each['of']} rows)"
+        for name, each in found["scores"].items()
+    )
+    chance = f"on the front with {found['probability']:.1%}"
+    return f"{found['id']}  {recipe_from_dict(found['recipe'])}: stopped, {chance}; {said}"

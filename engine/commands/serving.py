@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from engine.commands.session import Session, progress
+from studio.sweeps.stopped import refuse_stopped
 
 BACKLOG = 128
 
@@ -19,6 +20,7 @@ def serve(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
     with listen(args.host, args.port, key) as bound:
         with Session(args) as session:
             (recipe,) = session.recipes()
+            refuse_stopped(session, recipe, "served")
             study = session.study
         from engine.serving.app import build_app  # imports torch: bad input is reported sooner
         from engine.serving.served import Opening

@@ -11,6 +11,7 @@ from typing import Any
 from cache.rows import score_id
 from engine.bands import GROUPS
 from engine.commands.points import documents_of, failed_document
+from engine.commands.racing import raced
 from engine.commands.session import Session, progress
 from engine.errors import bad
 from engine.recipe import Recipe, resolve
@@ -30,7 +31,7 @@ def sweep(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
     """Evaluate a design or a search; each point when its scores are on disk, then the count.
 
     It stands in the workspace's queue as the app's sweeps do, and what was left unfinished of the
-    same designs goes on.
+    same designs goes on; of a raced one what is left once points were stopped.
     """
     options = _options(args)
     with Session(args, executor=args.executor) as session:
@@ -41,6 +42,7 @@ def sweep(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
         found = (recipe for each in designs for recipe in design(session.study, **each))
         recipes = [resolve(each, session.names, "--groups") for each in dict.fromkeys(found)]
         objectives = _opened(session)
+        recipes, more = yield from raced(session, recipes, objectives, args.race)
         printed = _Printed(session, recipes, objectives)
         yield from printed.ready()
         if printed.waiting:
@@ -53,7 +55,7 @@ def sweep(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
                     elif event.kind == "progress":
                         progress.job(event.data)
         yield from printed.rest()
-        yield {"done": True, "points": len(recipes), "failed": printed.failed}
+        yield {"done": True, "points": len(recipes), "failed": printed.failed, **more}
 
 
 def _opened(session: Session) -> list[str]:
@@ -85,6 +87,8 @@ def _options(args: SimpleNamespace) -> searching.Options | None:
         raise bad("--weight", f"{args.strategy} does not take it", "Add --strategy cmaes.")
     if not is_search(args.strategy):
         return None
+    if args.race is not None:
+        raise bad("--race", f"{args.strategy} does not take it", "Choose a design, as sobol.")
     return searching.Options(
         args.surrogate or "quadratic", args.until_still, tuple(args.weight),
         tuple(args.at_least), tuple(args.at_most),

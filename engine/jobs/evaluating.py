@@ -30,6 +30,7 @@ from engine.jobs.opened import OpenFamily
 from engine.jobs.preparing import telling
 from engine.jobs.served import Emit
 from engine.recipe import Recipe, point_id
+from engine.scoring import parts
 from engine.scoring.evaluate import Metadata, ProgressNote, evaluate
 from engine.scoring.objectives import copies_notes, objective_fingerprint, prepare
 from engine.scoring.registry import check_objective
@@ -99,6 +100,7 @@ class Evaluation:
     Args:
         blobs: keeps the texts.
         have: ids of rows that are there already.
+        limits: objective -> how many of its first rows are scored instead of all.
     """
 
     def __init__(
@@ -108,13 +110,15 @@ class Evaluation:
         objectives: Sequence[Objective],
         split: Split,
         have: frozenset[str],
+        limits: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.opened = opened
-        self.objectives = objectives
+        self.limits = limits
+        self.objectives = parts.cut(objectives, limits)
         self.split = split
         self.have = have
         self.numerics = str(opened.composer.numerics)
-        self.fingerprints = _fingerprints(objectives, opened)
+        self.fingerprints = parts.fingerprints(_fingerprints(objectives, opened), limits)
         self._blobs = blobs
 
     def point(self, recipe: Recipe) -> str:
@@ -211,7 +215,7 @@ class Evaluation:
     ) -> dict[str, Any]:
         name = self._id(point, objective)
         return {
-            "kind": "score",
+            "kind": parts.KIND if objective.name in self.limits else "score",
             "id": name,
             **self._common(recipe),
             "objective": objective.name,

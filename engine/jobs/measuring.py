@@ -34,7 +34,9 @@ def evaluate_recipes(
 
     Args:
         payload: study: path; recipes: list of mappings; objectives: names, all if none is given;
-            split: "explore" (default) or "report"; have: ids of the rows that are there.
+            split: "explore" (default) or "report"; have: ids of the rows that are there;
+            limits: objective -> how many of its first rows are scored, instead of all: such a row
+            is of the kind `engine.scoring.parts.KIND`.
 
     Returns:
         points: the recipes' point ids in their order, null for one that is not a recipe of this
@@ -54,8 +56,9 @@ def evaluate_recipes(
         raise bad("job", "it contains no recipes", "Give a list of recipes.")
     with models.families.use(study.family, tick) as opened:
         evaluation = Evaluation(
-            models.blobs, opened, objectives, split, frozenset(payload.get("have") or ())
-        )
+            models.blobs, opened, objectives, split, frozenset(payload.get("have") or ()),
+            payload.get("limits") or {},
+        )  # fmt: skip
         asked = Recipes(recipes, evaluation, study, tick)
         asked.measure(emit, tick)
         asked.raise_if_all_bad()
