@@ -11,7 +11,7 @@ from typing import Any
 from cache.rows import score_id
 from engine.bands import GROUPS
 from engine.commands.points import documents_of, failed_document
-from engine.commands.racing import raced
+from engine.commands.racing import raced, scored
 from engine.commands.session import Session, progress
 from engine.errors import bad
 from engine.recipe import Recipe, resolve
@@ -31,7 +31,7 @@ def sweep(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
     """Evaluate a design or a search; each point when its scores are on disk, then the count.
 
     It stands in the workspace's queue as the app's sweeps do, and what was left unfinished of the
-    same designs goes on; of a raced one what is left once points were stopped.
+    same designs goes on. A raced one is not listed there, and goes on where it was.
     """
     options = _options(args)
     with Session(args, executor=args.executor) as session:
@@ -42,11 +42,12 @@ def sweep(args: SimpleNamespace) -> Iterator[dict[str, Any]]:
         found = (recipe for each in designs for recipe in design(session.study, **each))
         recipes = [resolve(each, session.names, "--groups") for each in dict.fromkeys(found)]
         objectives = _opened(session)
-        recipes, more = yield from raced(session, recipes, objectives, args.race)
+        recipes, more, rest = yield from raced(session, recipes, objectives, args.race)
         printed = _Printed(session, recipes, objectives)
         yield from printed.ready()
         if printed.waiting:
-            with contextlib.closing(swept(session, designs, recipes, objectives)) as events:
+            job = scored(session, rest) if rest else swept(session, designs, recipes, objectives)
+            with contextlib.closing(job) as events:
                 for event in events:
                     if event.kind == "result":
                         yield from printed.arrived(event.data["row"])

@@ -23,7 +23,8 @@ from cache.blobs import Blobs
 from cache.rows import score_id
 from engine.decoding.inputs import Tick
 from engine.decoding.loop import Kept
-from engine.errors import BadInput, ParetoscopeError, Problem, bad
+from engine.errors import BadInput, ParetoscopeError, Problem
+from engine.jobs.beginning import Beginnings
 from engine.jobs.models import Models, study_of
 from engine.jobs.neighbours import Neighbours
 from engine.jobs.opened import OpenFamily
@@ -101,6 +102,7 @@ class Evaluation:
         blobs: keeps the texts.
         have: ids of rows that are there already.
         limits: objective -> how many of its first rows are scored instead of all.
+        begun: point id -> objective -> its row on fewer rows, which are not run again.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Evaluation:
         split: Split,
         have: frozenset[str],
         limits: Mapping[str, int] = MappingProxyType({}),
+        begun: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.opened = opened
         self.limits = limits
@@ -118,8 +121,10 @@ class Evaluation:
         self.split = split
         self.have = have
         self.numerics = str(opened.composer.numerics)
-        self.fingerprints = parts.fingerprints(_fingerprints(objectives, opened), limits)
+        whole = _fingerprints(objectives, opened)
+        self.fingerprints = parts.fingerprints(whole, limits)
         self._blobs = blobs
+        self._begun = Beginnings(blobs, begun, whole, split, self.numerics)
 
     def point(self, recipe: Recipe) -> str:
         """A recipe's point id."""
@@ -161,6 +166,7 @@ class Evaluation:
             progress=progress,
             kept=Kept(composer.prefixes),
             others=Neighbours(composer, model, tick),
+            begun=self._begun.of(point, missing),
         ):
             lost, parked = self.opened.parked_seconds - parked, self.opened.parked_seconds
             lost -= before.get(objective.name, 0.0)
@@ -278,13 +284,6 @@ def checked_objectives(study: Study, names: Sequence[str] | None) -> list[Object
     if problems:
         raise BadInput(*problems)
     return found
-
-
-def split_of(payload: Mapping[str, Any]) -> Split:
-    split = payload.get("split", "explore")
-    if split == "explore" or split == "report":
-        return split
-    raise bad("split", f"there is no split {split!r}", "Use explore or report.")
 
 
 def reason(error: Exception) -> str:

@@ -17,13 +17,13 @@ from engine.decoding.inputs import Tick
 from engine.errors import BadInput, Cancelled, bad
 from engine.jobs.ahead import Ahead
 from engine.jobs.claiming import TakenOver, Turn, Turns
-from engine.jobs.evaluating import Evaluation, Progress, checked_objectives, reason, split_of
+from engine.jobs.evaluating import Evaluation, Progress, checked_objectives, reason
 from engine.jobs.models import Models, recipe_of, study_of
 from engine.jobs.served import Emit
 from engine.jobs.together import measure_together
 from engine.recipe import Recipe, point_id
 from engine.scoring.data import read_rows
-from engine.study import Study
+from engine.study import Split, Study
 from engine.worker.messages import is_out_of_memory
 
 
@@ -36,7 +36,8 @@ def evaluate_recipes(
         payload: study: path; recipes: list of mappings; objectives: names, all if none is given;
             split: "explore" (default) or "report"; have: ids of the rows that are there;
             limits: objective -> how many of its first rows are scored, instead of all: such a row
-            is of the kind `engine.scoring.parts.KIND`.
+            is of the kind `engine.scoring.parts.KIND`; begun: point id -> objective -> such a row
+            of fewer rows, which are not run again.
 
     Returns:
         points: the recipes' point ids in their order, null for one that is not a recipe of this
@@ -57,7 +58,7 @@ def evaluate_recipes(
     with models.families.use(study.family, tick) as opened:
         evaluation = Evaluation(
             models.blobs, opened, objectives, split, frozenset(payload.get("have") or ()),
-            payload.get("limits") or {},
+            payload.get("limits") or {}, payload.get("begun") or {},
         )  # fmt: skip
         asked = Recipes(recipes, evaluation, study, tick)
         asked.measure(emit, tick)
@@ -69,6 +70,13 @@ def evaluate_recipes(
             "numerics": str(opened.composer.numerics),
             "objectives": evaluation.fingerprints,
         }
+
+
+def split_of(payload: Mapping[str, Any]) -> Split:
+    split = payload.get("split", "explore")
+    if split == "explore" or split == "report":
+        return split
+    raise bad("split", f"there is no split {split!r}", "Use explore or report.")
 
 
 class Recipes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from engine.decoding.inputs import CANONICAL, Bucket, Tick, columns_of, no_tick, rows_of
@@ -21,6 +22,7 @@ from engine.decoding.loop import Kept, generate
 from engine.decoding.memory import within_memory
 from engine.decoding.soundness import Unsound, check_every, check_sound
 from engine.decoding.teacher_forced import log_probs
+from engine.scoring.begun import Begun, rest_of, with_rest
 from engine.scoring.beside import Others, Unmoved, beside, observed_divergence, observed_size
 from engine.scoring.choices import Choices, alone_sums, choice_sums, common
 from engine.scoring.costs import Uncounted, observed_cost
@@ -55,6 +57,7 @@ class _Run:
     near: bool | None = None
     kept: Kept | None = None
     others: Others | None = None
+    begun: Mapping[str, Begun] = field(default_factory=dict)
 
     def watch(self, task: Task) -> None:
         """Raise `Unsound` where the model's numbers overflow: looked at once, on the first rows."""
@@ -213,6 +216,9 @@ class _Run:
     def _score(self, task: Task) -> tuple[Score, Metadata]:
         start = time.perf_counter()
         scorer, options = task.scorer, task.objective.options
+        known = self.begun.get(task.objective.name)
+        rest = None if known is None else rest_of(task, known)
+        task = task if rest is None else rest.task
         self.meter.begin(task.objective.name, max(1, len(task.rows)))
         observe = {
             "text": self.text,
@@ -232,8 +238,10 @@ class _Run:
             0.0 if observation is None else scorer.function(observation, row, **options)
             for observation, row in zip(seen.observations, rows, strict=True)
         ]
-        score = summarise(scorer, values, seen.weights, task.rows, options)
         made = seen.generated
+        if rest is not None:
+            return with_rest(rest, values, seen, time.perf_counter() - start)
+        score = summarise(scorer, values, seen.weights, task.rows, options)
         return score, Metadata(
             seconds=time.perf_counter() - start,
             tokens=seen.tokens,
@@ -253,6 +261,7 @@ def evaluate(
     progress: Callable[[ProgressNote], None] | None = None,
     kept: Kept | None = None,
     others: Others | None = None,
+    begun: Mapping[str, Begun] = MappingProxyType({}),
 ) -> Iterator[tuple[Objective, Score, Metadata]]:
     """Score a composed model on objectives, in their order; each comes as soon as it is there.
 
@@ -264,6 +273,7 @@ def evaluate(
         progress: called at most ten times a second.
         kept: what fused models said before, which no score depends on.
         others: gives other models of the family, and this one with its weights moved.
+        begun: objective -> what is known of its first rows, which are not run again.
 
     Yields:
         (objective as it was given, score, metadata).
@@ -273,8 +283,9 @@ def evaluate(
             step and before any forward.
     """
     run = _Run(
-        model, base, within_memory(bucket, model), tick, Meter(progress), kept=kept, others=others
-    )
+        model, base, within_memory(bucket, model), tick, Meter(progress), kept=kept, others=others,
+        begun=begun,
+    )  # fmt: skip
     for objective, task in zip(objectives, tasks(model, objectives, split), strict=True):
         score, metadata = run.score(task)
         yield objective, score, metadata

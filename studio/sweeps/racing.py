@@ -82,6 +82,7 @@ class Race:
         out = {row["point"] for row in self.stopped}
         self.running = {point: each for point, each in every.items() if point not in out}
         self._raced = [point for point in self.running if point in lacking]
+        self._judged: Block | None = None
 
     def _below(self, probability: float) -> bool:
         return probability < self._threshold
@@ -101,21 +102,32 @@ class Race:
                 found.append(Block(share, limits))
         return found
 
-    def payload(self, each: Block) -> dict[str, Any]:
-        """What the job that scores a block takes; no recipes where nothing is missing."""
+    def payload(self, each: Block | None) -> dict[str, Any]:
+        """What the job takes that scores a block, or all rows of what is left; no recipes where
+        nothing is missing."""
         recipes = [self.running[point] for point in self._raced]
-        have = [*self._bench.have(recipes), *(row["id"] for row in self._partial(each).values())]
+        limits = {} if each is None else dict(each.limits)
+        have = self._bench.have(recipes)
+        if each is not None:
+            have += [row["id"] for row in self._partial(each).values()]
+        begun: dict[str, dict[str, Any]] = {}
+        if self._judged is not None:
+            for (point, name), row in self._partial(self._judged).items():
+                kept = ("id", "n", "mean", "values", "texts", "tokens", "seconds")
+                begun.setdefault(point, {})[name] = {key: row[key] for key in kept}
         return {
             "recipes": [recipe.as_dict() for recipe in recipes],
             "objectives": [objective.name for objective in self._objectives],
             "have": have,
-            "limits": dict(each.limits),
+            "limits": limits,
+            "begun": begun,
         }
 
     def judge(self, each: Block) -> list[dict[str, Any]]:
         """Stop what has no chance on a block that is scored; its rows, saved. What has no score on
         some objective goes on: it is not known how good it is."""
         self._bench.store.refresh()
+        self._judged = each
         partial = self._partial(each)
         ids = [*self._raced, *self._rivals(each)]
         columns = [self._column(objective, each, ids, partial) for objective in self._objectives]
