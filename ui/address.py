@@ -28,7 +28,7 @@ MIXTURE = re.compile(r"(\w+)\(([^()]*)\)(?:\(([^()]*)\))?(?:\(([^()]*)\))?")
 
 
 TAKEN_UP = (
-    "addressed", "restored", "address_refused", "preferred", "view", "bounded",
+    "addressed", "restored", "address_refused", "preferred", "view", "bounded", "wishes",
     "tray_address", "tray_unknown", "export_address",
     "compare_objective", "compare_show",
 )  # fmt: skip

@@ -326,21 +326,28 @@ def test_constraints_trades_and_a_utility_decide_the_pick(swept: Workbench) -> N
     at.query_params["utility"] = "2*manners - facts"
     at.run()
     assert not at.exception
-    assert at.text_input(key="wish:utility").value == "2*manners - facts"
+    assert at.text_input(key="view:wish:utility").value == "2*manners - facts"
     assert not [each for each in at.slider if each.key.startswith("weight:")]
     links = [each.proto for each in at.get("page_link") if each.proto.label == "Export…"]
     row = measured.row_of[links[-1].query_string.removeprefix("point=")]
     assert (2 * manners - facts)[row] == (2 * manners - facts).max()
     assert "\nUtility " in texts(at)
 
-    at.text_input(key="wish:utility").set_value("facts.real").run()
+    at.text_input(key="view:wish:utility").set_value("facts.real").run()
     assert "'facts.real' is not allowed" in texts(at)
-    at.text_input(key="wish:utility").set_value("")
-    at.text_area(key="wish:constraints").set_value("facts + manners >= 99").run()
+    at.text_input(key="view:wish:utility").set_value("")
+    at.text_area(key="view:wish:constraints").set_value("facts + manners >= 99").run()
     assert not at.exception
     assert "facts + manners at least 99.000: the pick has" in texts(at)
     assert [each for each in at.slider if each.key.startswith("weight:")]
     assert at.query_params["constraints"] == "facts + manners >= 99"
+
+    again = preferring()
+    again.query_params["constraints"] = "facts + manners >= 99"
+    again.run()
+    # each drawing says it: the browser may never see the first of them
+    [field] = [each for each in again.run().text_area if each.key == "view:wish:constraints"]
+    assert field.value == field.proto.default == "facts + manners >= 99"
 
 
 def test_the_pick_is_improved_at_a_press(swept: Workbench) -> None:

@@ -15,7 +15,8 @@ import streamlit as st
 from engine.errors import BadInput
 from engine.front.criteria import Criteria, criteria
 from studio.workbench import Workbench
-from ui.choices import remember
+from ui.choices import remember, view_key
+from ui.sliders import anchored
 
 FIELDS: Mapping[str, tuple[str, str, str]] = {
     "constraints": (
@@ -82,16 +83,29 @@ def wishes(bench: Workbench) -> Wishes:
     return Wishes(found, refused)
 
 
+def _key(field: str) -> str:
+    return view_key(f"wish:{field}")
+
+
+def _remember(said: Mapping[str, str]) -> None:
+    remember(**{field: said[field] or None for field in FIELDS})
+
+
 def _heard(bench: Workbench, on_change: Callable[[], Any]) -> None:
-    """All fields: what `on_change` draws again may end the turn before another one is heard."""
+    """All fields: what `on_change` draws again may end the turn before another one is heard. The
+    address has them at once, as a reload may come before everything is drawn."""
     for field in FIELDS:
-        if (key := f"wish:{field}") in st.session_state:
+        if (key := _key(field)) in st.session_state:
             texts(bench)[field] = str(st.session_state[key] or "")
+    _remember(texts(bench))
     on_change()
 
 
 def fields(bench: Workbench, on_change: Callable[[], Any]) -> Wishes:
     """Draw the fields; what they say.
+
+    Each drawing says what a field begins with: put into the state it would be said once, and a
+    browser that lost that drawing to the next one would show the field empty.
 
     Args:
         on_change: called once what was written is in the state, before anything is drawn again.
@@ -101,18 +115,16 @@ def fields(bench: Workbench, on_change: Callable[[], Any]) -> Wishes:
     label = f"Constraints, trades, utility ({asked})" if asked else "Constraints, trades, utility"
     with st.expander(label, key="wishes_panel", expanded=bool(now.refused)):
         for field, (title, example, help) in FIELDS.items():
-            key = f"wish:{field}"
+            key = _key(field)
             more: dict[str, Any] = {
-                "key": key, "placeholder": example, "help": help, "on_change": _heard,
-                "args": (bench, on_change),
+                "value": anchored(key, said[field]), "key": key, "placeholder": example,
+                "help": help, "on_change": _heard, "args": (bench, on_change),
             }  # fmt: skip
-            if key not in st.session_state:
-                st.session_state[key] = said[field]
             if field == "utility":
                 st.text_input(title, **more)
             else:
                 st.text_area(title, height=68, **more)
             if field in now.refused:
                 st.text(now.refused[field])
-    remember(**{field: said[field] or None for field in FIELDS})
+    _remember(said)
     return now
