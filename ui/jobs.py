@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ from studio.task import Task, fraction, words
 from studio.workbench import Workbench
 
 
-def bar(task: Task, key: str, objectives: Sequence[str]) -> None:
+def bar(task: Task, key: str, objectives: Sequence[str], cancel: Callable[[], None]) -> None:
     """A running job: what for, how far, and a way to stop it."""
     status = task.status
     st.text(task.what)
@@ -18,7 +18,7 @@ def bar(task: Task, key: str, objectives: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(words(status), width="stretch")
         if st.button("Cancel", key=f"cancel:{key}"):
-            task.handle.cancel()
+            cancel()
 
 
 def ending(task: Task, key: str) -> None:
@@ -30,11 +30,16 @@ def ending(task: Task, key: str) -> None:
             st.code(reason, language=None, wrap_lines=True)
         return
     if status.failure == "cancelled":
-        st.text(f"Cancelled: {task.what}. What was scored so far is kept.")
+        cancelled(task)
         return
     st.error("This failed.", icon=":material/error:")
     st.text(task.what)
     st.code(status.reason or "no reason was given", language=None, wrap_lines=True)
+
+
+def cancelled(task: Task) -> None:
+    """A job that a user stopped."""
+    st.text(f"Cancelled: {task.what}. What was scored so far is kept.")
 
 
 def endings(bench: Workbench, sessions: Sequence[str]) -> None:

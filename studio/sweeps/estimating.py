@@ -104,6 +104,7 @@ class Estimating:
         session: name under which its jobs run.
         recipes, ids: of each design, once they are known.
         timings: of each design that lacked a point, by its place.
+        cancelled: whether a user stopped it, whichever of its jobs that met.
     """
 
     form: Form
@@ -113,10 +114,18 @@ class Estimating:
     timings: dict[int, Mapping[str, Any]] | None = None
     asked: list[int] = field(default_factory=list)
     taken: str = ""
+    cancelled: bool = False
 
     def start(self, bench: Workbench) -> None:
         payload = {"designs": [_timed_by(each) for each in self.form.designs]}
         bench.submit("Placing the points", "design", payload, self.session)
+
+    def cancel(self, bench: Workbench) -> None:
+        """Stop it: the job that runs, and where that has just ended, the one that would follow."""
+        self.cancelled = True
+        task = self.task(bench)
+        if task is not None:
+            task.handle.cancel()
 
     def step(self, bench: Workbench) -> None:
         """Process the latest job's result, and submit the next job."""
@@ -130,7 +139,8 @@ class Estimating:
                 tuple(recipe_from_dict(each) for each in group) for group in result["recipes"]
             ]
             self.ids = [tuple(map(bench.point_id, group)) for group in self.recipes]
-            self._measure(bench)
+            if not self.cancelled:
+                self._measure(bench)
         else:
             self.timings = dict(zip(self.asked, result["timings"], strict=True))
 
@@ -169,7 +179,7 @@ class Estimating:
         task = self.task(bench)
         if task is None or self.finished:
             return False
-        return not task.status.over or task.status.state == "done"
+        return not task.status.over or (task.status.state == "done" and not self.cancelled)
 
     def lines(self, bench: Workbench) -> list[Line]:
         """The estimate, with what is measured by now."""

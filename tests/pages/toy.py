@@ -95,6 +95,14 @@ class Service:
     def close(self) -> None:
         pass
 
+    def _wait(self, tick: Callable[[], None]) -> None:
+        """Ticks until the pause is over; one that is made shorter meanwhile ends with that."""
+        tick()
+        start = time.monotonic()
+        while (left := start + self.pause - time.monotonic()) > 0:
+            time.sleep(min(0.02, left))
+            tick()
+
     def run(self, job: Job, emit: Any, tick: Callable[[], None]) -> Mapping[str, Any]:
         study = load_study(job.payload["study"])
         prepare(study)
@@ -133,9 +141,7 @@ class Service:
             for row in score_rows(recipe, study):
                 if row["objective"] not in wanted or clean(row)["id"] in have:
                     continue
-                for _ in range(10):
-                    tick()
-                    time.sleep(self.pause / 10)
+                self._wait(tick)
                 emit("result", {"row": row})
                 self.measured.append((row["point"], row["objective"]))
             emit("progress", {"done": index + 1, "total": len(recipes)})
@@ -193,9 +199,7 @@ class Service:
                 outputs.append(
                     {"prompt": prompt, "text": text, "token_ids": [7, 8], "ended": ended}
                 )
-                for _ in range(10):
-                    tick()
-                    time.sleep(self.pause / 10)
+                self._wait(tick)
             error = "the logits are not finite" if refused else None
             columns.append({"recipe": recipe, "outputs": outputs, "error": error})
         return {"columns": columns}
@@ -222,9 +226,7 @@ class Service:
         out = Path(payload["out"])
         if out.name == "full":
             raise bad(str(out), "the disk is full", "Make room.")
-        for _ in range(10):
-            tick()
-            time.sleep(self.pause / 10)
+        self._wait(tick)
         recipe = resolved(payload["recipe"], study)
         point = point_id(recipe, FAMILY)
         for row in score_rows(recipe, study) if not payload["scores"] else ():

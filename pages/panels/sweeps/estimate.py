@@ -86,7 +86,11 @@ def _progress(bench: Workbench, estimating: Estimating) -> None:
     if task is None or estimating.finished:
         return
     if estimating.busy(bench):
-        jobs.bar(task, estimating.session, estimating.form.objectives)
+        jobs.bar(
+            task, estimating.session, estimating.form.objectives, lambda: estimating.cancel(bench)
+        )
+    elif estimating.cancelled:
+        jobs.cancelled(task)
     else:
         jobs.ending(task, estimating.session)
 

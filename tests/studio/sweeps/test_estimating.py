@@ -38,6 +38,21 @@ def test_one_point_of_each_method_is_measured(bench: Workbench, service: toy.Ser
     assert service.measured == [(point, name) for point in points for name in NAMES]
 
 
+def test_a_cancel_between_its_jobs_holds(bench: Workbench, service: toy.Service) -> None:
+    """The first had just ended when a user pressed Cancel: nothing is measured."""
+    service.measured.clear()
+    found = Estimating(Form([plan("task_arithmetic")], NAMES), "here")
+    found.start(bench)
+    task = found.task(bench)
+    assert task is not None
+    task.handle.result(20)
+    assert found.busy(bench)
+    found.cancel(bench)
+    found.step(bench)
+    assert not found.busy(bench) and not found.finished
+    assert found.task(bench) is task and service.measured == []
+
+
 def test_a_point_that_lacks_one_objective_takes_less(bench: Workbench) -> None:
     corners = [(0.0, 0.0), (0.0, 1.5), (1.5, 0.0)]
     for helpful, terse in corners[:2]:
