@@ -163,38 +163,43 @@ def test_generating_streams_and_ends_with_the_whole(bench: Bench) -> None:
 
 
 def test_a_sweep_under_a_slider_scores_as_one_alone(bench: Bench) -> None:
-    """Merged, unmerged and fused recipes on both sides, so that each live state is rewritten."""
-    recipes = [
+    """Merged, unmerged and fused recipes on both sides, so that each live state is rewritten. The
+    sweep has more recipes than it comes to: it is stopped once it has been interrupted enough."""
+    kinds = [
         recipe(helpful=0.5),
         recipe(terse=0.7),
         {"method": "proxy_tuning", "coefficients": {"helpful": 1.0}},
         recipe(helpful=0.8, terse=0.2),
         {"method": "linear", "coefficients": {"base": 0.5, "helpful": 0.5}},
     ]
+    more = [recipe(helpful=step / 300, terse=0.3) for step in range(300)]
     others = [
         recipe(helpful=1.2),
         recipe(terse=1.3),
         {"method": "pcb", "coefficients": {"helpful": 1.0}},
         {"method": "logit_fusion", "coefficients": {"helpful": 0.5, "terse": 0.5}},
     ]
-    bench.run("sweep", recipes=recipes)
+    bench.run("sweep", recipes=kinds)
     alone = values(bench.rows)
     bench.run("evaluate", recipes=others)
     others_alone = values(bench.rows)
     bench.rows.clear()
-    handle = bench.executor.submit(bench.job("sweep", "sweep", recipes=recipes))
-    beside = 0
-    while not handle.status().over:
-        for other in others:
-            bench.executor.submit(
-                bench.job("evaluate", recipes=[other], objectives=["has"])
-            ).result(60)
-            beside += not handle.status().over
-    handle.result(60)
-    assert beside >= 2
-    found = values(bench.rows)
-    assert {key: found[key] for key in alone} == alone
-    assert all(others_alone[key] == value for key, value in found.items() if key not in alone)
+    handle = bench.executor.submit(bench.job("sweep", "sweep", recipes=[*kinds, *more]))
+    points = dict.fromkeys(point for point, _ in alone)
+    for point, other in zip(points, [*others, others[0]], strict=True):
+        bench.executor.submit(bench.job("evaluate", recipes=[other], objectives=["has"])).result(60)
+        assert not handle.status().over, "it needs more recipes"
+        while not {key for key in alone if key[0] == point} <= values(list(bench.rows)).keys():
+            time.sleep(0.01)
+            assert not handle.status().over, "it needs more recipes"
+    handle.cancel()
+    with pytest.raises(Cancelled):
+        handle.result(60)
+    known, found = {**alone, **others_alone}, values(bench.rows)
+    assert alone.keys() <= found.keys()
+    assert {key: known[key] for key in found if key in known} == {
+        key: value for key, value in found.items() if key in known
+    }
 
 
 def test_a_running_sweep_is_cancelled(bench: Bench) -> None:
