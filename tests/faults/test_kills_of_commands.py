@@ -1,5 +1,5 @@
-"""kill −9 at random moments of a sweep, an evaluation, an export, a compaction, the set-up of a
-workspace and of a demo.
+"""kill −9 at random moments of a sweep, a search, an evaluation, an export, a compaction, the
+set-up of a workspace and of a demo.
 
 No acknowledged row is lost, none is measured twice, and after the next start nothing is left over.
 Three kills of each by default; PARETOSCOPE_KILLS=100 shares a hundred among them (`make faults`).
@@ -25,7 +25,7 @@ from cache.store import Store
 from tests.faults.forks import MAIN, Forks, Run
 from tests.faults.work import note
 
-KINDS = 6
+KINDS = 8
 ASKED = int(os.environ.get("PARETOSCOPE_KILLS", "0"))
 KILLS = ASKED // KINDS + 1 if ASKED else 3
 STEP = 1 if ASKED else 4
@@ -131,6 +131,36 @@ def test_a_sweep(place: Place, study: Path) -> None:
     assert lines(out)[-1] == {"done": True, "points": points, "failed": 0}
     assert printed - stored(place.workspace).keys() == set()
     assert set(stored(place.workspace).values()) == {OBJECTIVES}, "lost, or measured twice"
+    assert place.left_over() == []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "points"), [("suggest", 12), ("cmaes", 8)], ids=["suggest", "cmaes"]
+)
+def test_a_search(place: Place, study: Path, strategy: str, points: int) -> None:
+    """Going on, it asks for what it would have asked for had it not been killed."""
+
+    def searched(workspace: Path) -> list[str]:
+        return ["sweep", str(study), "--method", "linear", "--strategy", strategy, "--seed", "1",
+                "--points", str(points), "--objectives", "has,loss", "--executor", "inline",
+                "--json", "--workspace", str(workspace)]  # fmt: skip
+
+    def whole(workspace: Path) -> list[str]:
+        found = lines(place.whole(MAIN, [searched(workspace)]))
+        assert found[-1]["done"] and (found[-1]["points"], found[-1]["failed"]) == (points, 0)
+        return sorted(line["id"] for line in found if "id" in line)
+
+    other = place.root / "other"
+    asked: list[str] = []
+    printed: set[str] = set()
+    for after in moments(place, lambda: asked.extend(whole(other)), 7):  # each some way further
+        out = place.killed(MAIN, [searched(place.workspace)], after / KILLS)
+        printed |= {line["id"] for line in lines(out) if "id" in line}
+        counts = stored(place.workspace)
+        assert printed <= {each for each, count in counts.items() if count == 2}, "lost"
+        assert max(counts.values(), default=0) <= 2, "measured twice"
+    assert whole(place.workspace) == asked and printed <= set(asked)
+    assert stored(place.workspace) == stored(other), "lost, or measured twice"
     assert place.left_over() == []
 
 
