@@ -81,6 +81,8 @@ found = examples.under_tray(bench, objective, len(rows)) if rows else None
 by_rows = asking.ask_of(objective, asking.ROWS, rows, template)
 if found is not None:
     by_rows.begin_with(first_rows(found, DEFAULT_ROWS))
+    if sent := st.session_state.pop("compare_rows", None):  # from the rows of a point
+        by_rows.choose(sent[:DEFAULT_ROWS])
 ask = asking.form(objective, source, rows, template, ask_all)
 columns.heads(bench, measured, objective)
 task = bench.task(job) or kept("answers", "compare", str(bench.study.path))

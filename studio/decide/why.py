@@ -237,13 +237,20 @@ def how_sure(
     said = []
     if np.isfinite(found[row]):
         order = np.argsort(-np.nan_to_num(found), kind="stable")[: RIVALS + 1].tolist()
-        rivals = [
-            f"{measured.text(measured.row_of[known.ids[each]])} {share_text(found[each])}"
+        named = [
+            each
             for each in order
             if each != row and found[each] >= 0.01 and known.ids[each] in measured.row_of
         ][:RIVALS]
-        others = f"; others: {', '.join(rivals)}" if rivals else ""
-        said.append(f"Picked again with probability {share_text(found[row])}{others}.")
+        others = [
+            f"{measured.text(measured.row_of[known.ids[each]])} {share_text(found[each])}"
+            for each in named
+        ]
+        rest = float(np.nansum(found) - found[[row, *named]].sum())
+        if rest >= 0.01:
+            others.append(f"the rest {share_text(rest)}")
+        rivals = f"; others: {', '.join(others)}" if others else ""
+        said.append(f"Picked again with probability {share_text(found[row])}{rivals}.")
     said += [
         f"{name} is {words} with probability {share_text(chance)}."
         for name, words, chance in met(known, row, bounds)

@@ -16,7 +16,9 @@ from studio.points.view import Axis, Measured
 PREDICTED = "Predicted, not measured"
 MEASURING = "Being measured"
 PREDICTED_LABEL, EXTRAPOLATED = "predicted", "predicted, extrapolated"
-PREDICTED_NOTE = "Value and 95 % model band. LOO: share of points that it holds when left out."
+PREDICTED_NOTE = (
+    "Value and 95 % model band. LOO: share of points in their band when left out of the fit."
+)
 OUTSIDE = "Outside the points measured: extrapolated. "
 PREDICTED_DIGITS = 3
 """After the point."""

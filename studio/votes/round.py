@@ -152,7 +152,7 @@ def bias_words(found: Bias) -> str:
     """The position bias in a line."""
     if not found.decided:
         return "No vote chose a side: nothing is known of a position bias."
-    sure = "none that shows" if found.low <= 0.5 <= found.high else "a bias"
+    sure = "no bias shows" if found.low <= 0.5 <= found.high else "that is a bias"
     return (
         f"Position: the left answer was chosen in {found.left} of {found.decided}, "
         f"{found.share:.3f} [{found.low:.3f}, {found.high:.3f}]; {sure}."

@@ -30,3 +30,7 @@ def test_a_count_opens_its_rows_in_compare(tmp_path: Path, monkeypatch: pytest.M
     show = next(each for each in at.selectbox if each.label == "Show")
     assert show.value == "A lost: wrong, where a parent is right"
     assert len(at.dataframe[-1].value) == 197
+    asked = next(each for each in at.multiselect if each.label.startswith("Rows, by their line"))
+    lost = at.dataframe[-1].value["line"].tolist()
+    lines = [int(asked.options[each].split(":")[0]) for each in asked.indices]
+    assert lines == lost[: len(lines)] != []

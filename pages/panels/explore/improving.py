@@ -15,7 +15,7 @@ from studio.decide.front import front_over, frozen
 from studio.decide.picking import Pick
 from studio.decide.preference import Preference
 from studio.points.view import Axis, Measured
-from studio.task import words
+from studio.task import Task, words
 from studio.workbench import Workbench
 from ui import jobs, opened
 
@@ -64,6 +64,15 @@ def offer(
     )  # fmt: skip
     if task is None:
         return
+    with st.container(key="improvement", gap="xsmall"):
+        _told(measured, axes, task, session, on_take)
+
+
+def _told(
+    measured: Measured, axes: Sequence[Axis], task: Task, session: str,
+    on_take: Callable[[str], Any],
+) -> None:  # fmt: skip
+    """How the run stands, or what it found."""
     if not task.status.over:
         st.text(f"{task.what}: {words(task.status)}.")
         return

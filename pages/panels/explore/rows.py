@@ -63,15 +63,18 @@ def _line(bench: Workbench, recipe: Recipe, name: str, found: Outcomes) -> None:
                 "the tray",
             )  # fmt: skip
             if pressed:
-                _open(bench, recipe, name, kind)
+                _open(bench, recipe, name, kind, found.rows[kind].tolist())
 
 
-def _open(bench: Workbench, recipe: Recipe, objective: str, kind: str) -> None:
+def _open(
+    bench: Workbench, recipe: Recipe, objective: str, kind: str, rows: list[int]
+) -> None:  # fmt: skip
     """Compare, with the point and as many of its parents as it has room for, on these rows."""
     parents = [resolve(unmerged(each), bench.names) for each in parents_of(recipe, bench.names)]
     kept = tray.tray()
     kept[:] = [recipe, *parents][: tray.LIMIT]
     st.session_state["compare_objective"] = objective
+    st.session_state["compare_rows"] = rows
     st.session_state["compare_show"] = label(LETTERS[0], kind)
     st.session_state["view_turn"] = st.session_state.get("view_turn", 0) + 1
     st.switch_page(state.page("compare"))

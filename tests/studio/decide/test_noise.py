@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -121,6 +122,8 @@ def test_why_speaks_of_paired_differences_and_of_how_often_it_is_picked(
     assert share.sum() == pytest.approx(1.0) and share[found.row] > 0
     said = how_sure(measured, found, even, {}, known)
     assert said[0].startswith("Picked again with probability") and len(said) == 1
+    named = [int(each) for each in re.findall(r"(\d+) %", said[0])]
+    assert "; others: " in said[0] and abs(sum(named) - 100) <= len(named), said
     bound = {over[0].name: (0.1, None)}
     said = how_sure(measured, found, even, bound, settled(bench, measured, over, bound))
     assert said[1] == f"{over[0].name} is at least 0.1 with probability over 99 %."
