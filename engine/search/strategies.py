@@ -16,7 +16,7 @@ class Strategy:
     """A way to place the points of a sweep.
 
     Attributes:
-        summary: what it does, one plain sentence without its full stop.
+        summary: what it does, one plain sentence without its full stop, short enough for a list.
         search: whether it goes on from what is measured.
         seeded: whether a seed gives other points.
     """
@@ -29,17 +29,13 @@ class Strategy:
 STRATEGIES: Mapping[str, Strategy] = {
     "sobol": Strategy("spread evenly over the sliders"),
     "grid": Strategy("every combination of equal steps", seeded=False),
-    "suggest": Strategy(
-        "where the front is expected to grow most for its seconds, batch after batch", search=True
-    ),
-    "cmaes": Strategy(
-        "evolution towards the best weighted sum (CMA-ES, as mergekit-evolve does)", search=True
-    ),
+    "suggest": Strategy("where the front should grow most for its time", search=True),
+    "cmaes": Strategy("evolution towards the best weighted sum", search=True),
 }
 
 SURROGATES: Mapping[str, str] = {
-    "quadratic": "a quadratic in the coefficients and, smoothed, what it misses; always there",
-    "gp": "Gaussian processes of BoTorch, from the extra requirements-bo.txt",
+    "quadratic": "a quadratic plus, smoothed, what it misses",
+    "gp": "Gaussian processes of BoTorch, an extra",
 }
 """What `suggest` predicts with."""
 

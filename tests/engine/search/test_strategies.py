@@ -17,6 +17,7 @@ GUIDE = (Path(__file__).parents[3] / "docs" / "guide.md").read_text(encoding="ut
 def test_a_strategy_has_a_sentence_and_stands_in_the_guide(name: str) -> None:
     summary = STRATEGIES[name].summary
     assert len(summary.split()) > 3 and not summary.endswith(".")
+    assert len(f"{name}: {summary}") <= 56  # what the form's list has room for at 1280 pixels
     assert f"`{name}`" in GUIDE
 
 
