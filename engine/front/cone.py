@@ -25,6 +25,9 @@ from engine.front.pareto import Bools, Floats, front_mask, to_minimize
 DIGITS = 12
 """Decimals, in units of a column's spread, to which two sums over objectives are the same."""
 
+LEAST = 1e-100
+"""Rate of a trade, at least; its inverse is the most."""
+
 MOST = 12
 """Trades, at most: their facets are found by trying."""
 
@@ -56,6 +59,8 @@ def trade(text: str, known: Sequence[str], where: str) -> Trade:
     lost, gained = _amount(found[1], text, where), _amount(found[3], text, where)
     if found[2] == found[4]:
         raise bad(where, f"{text!r} trades {found[2]} for itself", FIX)
+    if not LEAST < gained / lost < 1.0 / LEAST:
+        raise bad(where, f"the amounts of {text!r} are too far apart", FIX)
     return Trade(found[2], found[4], gained / lost)
 
 
@@ -75,7 +80,8 @@ def rows_of(names: Sequence[str], trades: Sequence[Trade], where: str = "cone") 
     Trades of objectives that are not among `names` are passed over.
 
     Raises:
-        BadInput: the trades contradict each other: going round them, something is lost for nothing.
+        BadInput: the trades contradict each other: going round them, something is lost for nothing;
+            or a rate is beyond float64.
     """
     m = len(names)
     used = [each for each in trades if each.lost in names and each.gained in names]
@@ -83,6 +89,9 @@ def rows_of(names: Sequence[str], trades: Sequence[Trade], where: str = "cone") 
         return np.eye(m)
     if len(used) > MOST:
         raise bad(where, f"more than {MOST} trades", "Leave out some.")
+    if not all(0.0 < each.rate < math.inf for each in used):
+        what = f"beside what the objectives span, {', '.join(map(str, used))} cannot be reckoned"
+        raise bad(where, what, "Leave out what spans too much or too little.")
     sides = np.zeros((len(used) + m, m))
     sides[len(used) :] = np.eye(m)
     for row, each in zip(sides, used, strict=False):

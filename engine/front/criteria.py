@@ -22,6 +22,10 @@ from engine.front.cone import Trade, rows_of, trade
 from engine.front.expression import Expression, expression, parse
 from engine.front.pareto import Floats
 
+LARGEST = 1e100
+"""Magnitude of a constraint's numbers, at most, so that its sums stay finite; the inverse is the
+least of a factor."""
+
 CONSTRAINT_FIX = "Write it as 2*facts - refusals >= 0.5, with >= or <=."
 
 
@@ -98,8 +102,10 @@ def constraint(text: str, known: Sequence[str], where: str) -> Constraint:
     coefficients, constant = expression(text, known, where, whole, quoted).linear(where)
     if not coefficients:
         raise bad(where, f"{text!r} depends on no objective", CONSTRAINT_FIX)
-    if not all(map(math.isfinite, (*coefficients.values(), constant))):
+    if not all(abs(each) < LARGEST for each in (*coefficients.values(), constant)):
         raise bad(where, f"a number in {text!r} is too large", CONSTRAINT_FIX)
+    if not all(abs(each) > 1.0 / LARGEST for each in coefficients.values()):
+        raise bad(where, f"a factor in {text!r} is too small", CONSTRAINT_FIX)
     words = "at least" if isinstance(tree.ops[0], ast.GtE) else "at most"
     ordered = tuple((name, coefficients[name]) for name in known if name in coefficients)
     return Constraint(ordered, Side(words, -constant + 0.0))  # type: ignore[arg-type]

@@ -23,6 +23,9 @@ Plain = tuple[list[str], Floats]
 
 MOST_BYTES = 1_000_000_000
 
+LARGEST = 1e150
+"""Magnitude of a score, at most: ranges and sums of two objectives stay far from overflow."""
+
 
 def _number(cell: str) -> float:
     """A cell's value; NaN for an empty, non-numeric or non-finite one."""
@@ -103,7 +106,9 @@ def _plain(text: str, width: int, columns: Sequence[int], id_column: int | None)
     except ValueError:
         return None
     values[~np.isfinite(values)] = np.nan
-    return (ids, values) if len(values) == len(ids) else None
+    if len(values) != len(ids) or (np.abs(values) > LARGEST).any():
+        return None
+    return ids, values
 
 
 def read_csv(
@@ -120,8 +125,8 @@ def read_csv(
             so that the file may say more of a point than its scores.
 
     Raises:
-        BadInput: with file and line: no such file, not a table, ids that repeat, directions that do
-            not fit.
+        BadInput: with file and line: no such file, not a table, ids that repeat, a score beyond
+            `LARGEST`, directions that do not fit.
     """
     path = Path(path)
     maximize = as_maximize(directions, "--directions")
@@ -160,6 +165,10 @@ def read_csv(
                 seen[each] = reader.line_num
                 ids.append(each)
                 rows.append([_number(cells[place]) for place in names.values()])
+                for name, value in zip(names, rows[-1], strict=True):
+                    if abs(value) > LARGEST:
+                        what = f"{name} is {value:g}, too large to be compared"
+                        raise bad(where, what, "Correct it, or leave the cell empty.")
     except csv.Error as error:
         raise bad(f"{path}:{reader.line_num}", f"not CSV ({error})") from error
     except UnicodeDecodeError as error:

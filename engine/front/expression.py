@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from engine.errors import BadInput, bad, unknown
+from engine.front.derivatives import Slope, called, combined
 from engine.front.pareto import Floats
 
 LONGEST = 1000
@@ -29,9 +30,6 @@ FUNCTIONS = ("min", "max", "abs", "log", "exp", "sqrt")
 FIX = f"Use names of objectives, numbers, + - * / ** and {', '.join(FUNCTIONS)}."
 
 _SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
-
-Slope = tuple[Floats, Floats]
-"""A value [n] and its derivatives [n, m] by the m objectives."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,22 @@ class Expression:
         NaN where it has none: a score is missing, a logarithm of 0, a division by 0, an overflow.
         """
         return self.slopes(names, values)[0]
+
+    def bounded(self, names: Sequence[str], values: ArrayLike) -> Floats:
+        """float64 [n]: as `at`, to be compared: a point where it overflows may be the best, and
+        must not drop out as one without a value.
+
+        Raises:
+            BadInput: it overflows at a point.
+        """
+        points = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
+        try:
+            with np.errstate(all="ignore", over="raise"):
+                self._slope(self._tree, names, points)
+        except FloatingPointError:
+            what = f"{self.text!r} comes to a number that is too large at a point"
+            raise bad("utility", what, "Write it with smaller numbers.") from None
+        return self.at(names, points)
 
     def slopes(self, names: Sequence[str], values: ArrayLike) -> Slope:
         """Its value [n] and its derivatives [n, m] at points [n, m]; where min, max or abs bend,
@@ -85,12 +99,10 @@ class Expression:
             value, slope = self._slope(node.operand, names, points)
             return (-value, -slope) if isinstance(node.op, ast.USub) else (value, slope)
         if isinstance(node, ast.Call):
-            return _called(
-                _function(node), [self._slope(each, names, points) for each in node.args]
-            )
+            return called(_function(node), [self._slope(each, names, points) for each in node.args])
         assert isinstance(node, ast.BinOp)
         left, right = (self._slope(each, names, points) for each in (node.left, node.right))
-        return _combined(node.op, left, right, constant=not _names_in(node.right))
+        return combined(node.op, left, right, constant=not _names_in(node.right))
 
     def _linear(self, node: ast.expr, where: str) -> tuple[dict[str, float], float]:
         if not _names_in(node):
@@ -156,49 +168,6 @@ def _number(node: ast.Constant) -> float:
 def _function(node: ast.Call) -> str:
     assert isinstance(node.func, ast.Name)
     return node.func.id
-
-
-def _combined(sign: ast.operator, left: Slope, right: Slope, constant: bool) -> Slope:
-    """Two parts and the sign between them.
-
-    Args:
-        constant: the right one names no objective.
-    """
-    (a, da), (b, db) = left, right
-    if isinstance(sign, ast.Add):
-        return a + b, da + db
-    if isinstance(sign, ast.Sub):
-        return a - b, da - db
-    if isinstance(sign, ast.Mult):
-        return a * b, da * b[:, None] + db * a[:, None]
-    if isinstance(sign, ast.Div):
-        found = a / b
-        return found, (da - found[:, None] * db) / b[:, None]
-    found = a**b
-    if constant:
-        by = np.where(b == 0.0, 0.0, b * a ** (b - 1.0))
-        return found, da * by[:, None]
-    return found, found[:, None] * (db * np.log(a)[:, None] + da * (b / a)[:, None])
-
-
-def _called(name: str, parts: Sequence[Slope]) -> Slope:
-    """A function of parts."""
-    if name in ("min", "max"):
-        found, slope = parts[0]
-        for value, other in parts[1:]:
-            better = value < found if name == "min" else value > found
-            lost = np.isnan(found) | np.isnan(value)
-            found = np.where(lost, np.nan, np.where(better, value, found))
-            slope = np.where(better[:, None], other, slope)
-        return found, slope
-    ((a, da),) = parts
-    if name == "abs":
-        return np.abs(a), da * np.where(a < 0, -1.0, 1.0)[:, None]
-    if name == "log":
-        return np.log(a), da / a[:, None]
-    if name == "exp":
-        return np.exp(a), da * np.exp(a)[:, None]
-    return np.sqrt(a), da / (2.0 * np.sqrt(a))[:, None]
 
 
 def parse(text: str, where: str) -> tuple[ast.expr, dict[str, str]]:

@@ -196,11 +196,11 @@ def most_useful(
     """The candidate, a row of `values` [n, m], of largest utility; the earlier one among equals.
 
     Raises:
-        BadInput: it has no value at any of them.
+        BadInput: it has no value at any of them, or overflows at one.
     """
     assert criteria.utility is not None
     points = np.asarray(values, dtype=np.float64).reshape(-1, len(names))
-    found = criteria.utility.at(names, points[candidates])
+    found = criteria.utility.bounded(names, points[candidates])
     if np.isnan(found).all():
         what = f"{criteria.utility.text!r} has no value at any point that is left"
         fix = "It may divide by 0, take a logarithm of 0, or need a score that is missing."

@@ -199,7 +199,7 @@ def front_report(
         corner = np.array([ranges[name].reference for name in table.names])
     elif mask.any():
         corner = reference_point(values[mask], table.maximize)
-    volume = None if corner is None else hypervolume(values[mask], table.maximize, corner)
+    volume = np.inf if corner is None else hypervolume(values[mask], table.maximize, corner)
     ids = [table.ids[row] for row in kept.tolist()]
     more: dict[str, Any] = {}
     members = np.flatnonzero(mask)
@@ -208,7 +208,7 @@ def front_report(
     if criteria.trades:
         more["cone"] = list(map(str, criteria.trades))
     if criteria.utility is not None:
-        useful = criteria.utility.at(whole.names, whole.values[kept[members]])
+        useful = criteria.utility.bounded(whole.names, whole.values[kept[members]])
         best = np.argsort(-useful, kind="stable")
         members = members[best]
         more["utility"] = {
@@ -220,7 +220,7 @@ def front_report(
         "front": [ids[row] for row in members.tolist()],
         "ranks": dict(zip(ids, order.tolist(), strict=True)),
         **of_front(table.sureness(kept, bool(bounds), criteria.trades), ids, bounds),
-        "hypervolume": volume,
+        "hypervolume": volume if math.isfinite(volume) else None,  # of perplexities of 1e200
         "reference": None if corner is None else corner.tolist(),
         "points": len(table.ids),
         "failed": int((table.failed & ~table.complete).sum()),

@@ -80,9 +80,10 @@ def bernoulli(values: Floats, count: ArrayLike) -> Floats:
 
 
 def floored(variance: Floats, values: Floats) -> Floats:
-    """Variances [n ≥ 1] between a floor and a ceiling; a point without one gets the median."""
-    known = variance[np.isfinite(variance)]
-    variance = np.where(np.isfinite(variance), variance, np.median(known) if len(known) else 0.0)
+    """Variances [n ≥ 1] between a floor and a ceiling. A point without one gets the median, and so
+    does one of 0 beside others': its examples happened to agree, which is no certainty."""
+    known = np.isfinite(variance) & (variance > 0)
+    variance = np.where(known, variance, np.median(variance[known]) if known.any() else 0.0)
     scale = float(np.std(values)) or 1e-6 * max(1.0, float(np.abs(values).max()))
     variance = np.maximum(variance, (FLOOR * scale) ** 2)
     return np.minimum(variance, CEILING * variance.min())

@@ -112,6 +112,9 @@ def _check(value: Value, objective: Objective, stated: Direction | None) -> None
     """Raises `BadInput` where a value cannot be a score of the objective."""
     name, scorer, direction = objective.name, find_scorer(objective.scorer), objective.direction
     said = stated if value.higher is None else ("minimize", "maximize")[value.higher]
+    if stated not in (None, said):
+        what = f"--direction {name} is to {stated}, and the file says to {said}"
+        raise bad(value.where, what, "Leave it out: it is for files that do not say.")
     if value.told and said is None:
         raise bad(
             value.where, "the file does not say whether more is better",

@@ -90,8 +90,12 @@ def write(found: pa.Table, path: Path) -> None:
     made = format_of(path)(found)
     if not path.parent.is_dir():
         raise bad(str(path), "its directory does not exist", "Create it first.")
-    with successor(path) as (beside, descriptor), os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(made)
-        file.flush()
-        os.fsync(file.fileno())
-        os.replace(beside, path)
+    try:
+        with successor(path) as (beside, descriptor), os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(made)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(beside, path)
+    except OSError as error:  # which names the file beside it
+        fix = "Name a file where you may write."
+        raise bad(str(path), f"it cannot be written ({error.strerror or error})", fix) from None

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     import httpx2
 
 KEY_VARIABLE = "PARETOSCOPE_JUDGE_KEY"
+LONGEST_WAIT = 86_400.0
+"""Seconds to wait for one answer, at most."""
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TRIES = 3
 PATIENCE = 3
@@ -68,7 +71,8 @@ class Judge:
         most: tokens of an answer, thinking too.
 
     Raises:
-        BadInput: the endpoint is no URL, holds a password, or would get the key unencrypted.
+        BadInput: the endpoint is no URL, holds a password, or would get the key unencrypted;
+            no model is named; the timeout is not above 0 or more than a day.
     """
 
     def __init__(
@@ -83,6 +87,9 @@ class Judge:
         self.endpoint = _checked(endpoint)
         if not model.strip():
             raise bad("--model", "no model is named", "Name one that the endpoint serves.")
+        if not 0 < timeout <= LONGEST_WAIT:
+            what = f"{timeout:g} is no number of seconds to wait"
+            raise bad("--timeout", what, f"Give one above 0, {LONGEST_WAIT:g} at most.")
         self.model = model.strip()
         self._key = os.environ.get(key_variable, "")
         parts = urlsplit(self.endpoint)

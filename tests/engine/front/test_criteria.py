@@ -165,7 +165,8 @@ def test_a_constraint_is_read_to_one_sum():
 @pytest.mark.parametrize(
     "text",
     ["a + b", "a > 1", "a == 1", "0 <= a <= 1", "a*b >= 1", "1/a >= 1", "a >= a", "1 >= 0",
-     "max(a, b) >= 1", "a / 0 >= 1", "a**2 <= 1", "c >= 1", "1e308*10*a >= 1"],
+     "max(a, b) >= 1", "a / 0 >= 1", "a**2 <= 1", "c >= 1", "1e308*10*a >= 1",
+     "1e308*a + 1e308*b >= 0", "1e-320*a >= 0", "a >= 1e200"],
 )  # fmt: skip
 def test_what_is_no_linear_constraint_is_refused(text):
     with pytest.raises(BadInput):
@@ -229,11 +230,19 @@ def test_trades_that_give_something_for_nothing_are_refused():
 
 
 @pytest.mark.parametrize(
-    "text", ["a", "a for a", "a for c", "0 a for b", "-1 a for b", "a for nan b", "a to b", 7]
-)
+    "text",
+    ["a", "a for a", "a for c", "0 a for b", "-1 a for b", "a for nan b", "a to b", 7,
+     "1e-300 a for 1e300 b", "1e300 a for 1e-300 b"],
+)  # fmt: skip
 def test_what_is_no_trade_is_refused(text):
     with pytest.raises(BadInput):
         trade(text, AB, "--cone")
+
+
+def test_a_trade_between_spans_that_no_number_joins_is_refused():
+    values = [[0.0, 0.0], [1e250, 1e-250], [2e250, 0.0]]
+    with pytest.raises(BadInput, match="cannot be reckoned"):
+        front_under(AB, values, UP, (Trade("a", "b", 1.0),))
 
 
 def test_a_trade_of_a_minimised_objective_is_a_rise():
@@ -273,6 +282,16 @@ def test_a_utility_without_a_value_is_refused():
         recommend(AB, [[0.0, 0.0]], UP, {}, criteria=criteria(AB, utility="1/a"))
     found = recommend(AB, [[0.0, 2.0], [1.0, 1.0]], UP, {}, criteria=criteria(AB, utility="1/a"))
     assert found.index == 1
+
+
+@pytest.mark.parametrize("utility", ["exp(1000*a)", "exp(1000*a) / (1 + exp(1000*a))"])
+def test_a_utility_that_overflows_where_it_is_largest_is_refused(utility):
+    """exp(1000) is no float64: the point must not drop out in favour of a worse one."""
+    values, asked = [[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]], criteria(AB, utility=utility)
+    with pytest.raises(BadInput, match="too large at a point"):
+        recommend(AB, values, UP, {}, criteria=asked)
+    with pytest.raises(BadInput, match="too large at a point"):
+        front_report(table(values), criteria=asked)
 
 
 # ---- drawn tables

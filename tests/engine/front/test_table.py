@@ -127,6 +127,8 @@ def test_blank_lines_and_marks_are_passed_over(csv_file):
         ("a,b,c\n1,2,3\n", r"points.csv:1: 3 objectives \(a, b, c\), but 2 directions"),
         ("id,a,b\nx,1,2\ny,1,2\nx,1,2\n", "points.csv:4: id 'x' is also in line 2"),
         ("id,a,b\n,1,2\n", "points.csv:2: this point has no id"),
+        ("a,b\n1,2\n1e308,-2\n", r"points.csv:3: a is 1e\+308, too large to be compared"),
+        ('a,b\n"1",2\n1,-1e308\n', r"points.csv:3: b is -1e\+308, too large to be compared"),
         ('a,b\n1,2\n"3,4\n', "points.csv:3: not CSV"),
         (b"a,b\n1,\xff\n", "points.csv: not UTF-8"),
     ],
@@ -134,6 +136,13 @@ def test_blank_lines_and_marks_are_passed_over(csv_file):
 def test_what_is_no_table_is_said_with_its_line(csv_file, text, said):
     with pytest.raises(BadInput, match=said):
         read_csv(csv_file(text), ["max", "min"])
+
+
+def test_a_volume_beyond_all_numbers_is_none(csv_file):
+    path = csv_file("a,b,c\n1e140,-1e140,0\n-1e140,1e140,1e140\n")
+    report = front_report(read_csv(path, ["max"] * 3))
+    assert report["front"] == ["0", "1"] and report["hypervolume"] is None
+    json.dumps(report, allow_nan=False)
 
 
 def test_a_file_that_is_not_there(tmp_path):

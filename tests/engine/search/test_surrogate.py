@@ -144,6 +144,16 @@ def test_a_band_grows_where_nothing_was_measured() -> None:
     assert far > 5 * near
 
 
+def test_an_error_of_0_beside_others_is_no_certainty() -> None:
+    """Examples that all agree, as no repeated word in twelve answers, do not outweigh the rest."""
+    positions = np.random.default_rng(0).uniform(0.0, 1.5, (12, 2))
+    mean = np.where(np.arange(12) % 4 == 0, 0.85, 1.0)
+    error = np.where(mean == 1.0, 0.0, 0.11)
+    shown = fit(("a", "b"), positions, mean, stderr=error, link="identity").predict(positions)
+    assert (shown.high - shown.low).min() > 0.11
+    assert ((shown.low < mean) & (mean < shown.high)).all()
+
+
 def test_steps_without_noise_are_fitted_with_a_band_that_holds_most_of_them() -> None:
     """As `cost`: deterministic, constant but for a jump at zero coefficients."""
     positions = np.array([[a, b] for a in (0.0, 0.5, 1.0, 1.5) for b in (0.0, 0.5, 1.0, 1.5)])

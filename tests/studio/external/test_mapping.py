@@ -117,6 +117,12 @@ def test_a_direction_that_a_file_lacks_can_be_said_and_no_other(tmp_path: Path) 
     assert "it is to minimize" in refusal(path, {"pick": "arc:acc"}, pick="minimize")
 
 
+def test_a_direction_other_than_the_one_a_file_says_is_refused(tmp_path: Path) -> None:
+    more = {"higher_is_better": {"arc": {"acc": True}}}
+    path = results(tmp_path / "results.json", {"acc,none": 0.5}, **more)
+    assert "the file says to maximize" in refusal(path, {"pick": "arc:acc"}, pick="minimize")
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "{", '{"results": {}}', '{"results": {"a": 1}}'])
 def test_a_file_that_is_no_results_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "results.json").write_text(text)

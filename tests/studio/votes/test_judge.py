@@ -255,3 +255,9 @@ def test_an_endpoint_that_is_none_or_not_safe_is_refused(
     with pytest.raises(BadInput, match=said) as caught:
         Judge(url, "m", "JUDGE_TEST_KEY")
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -3.0, 1e9])
+def test_a_wait_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(BadInput, match="no number of seconds"):
+        Judge("http://127.0.0.1:8000/v1", "m", "JUDGE_TEST_KEY", seconds)
