@@ -93,9 +93,9 @@ class Noise:
         asked = dict(sorted(bound_on(every, bounds or {}).items()))
         what = tuple(over), tuple(asked.items())
         found: dict[Any, Known | None] = vars(measured).setdefault("_sure", {})
-        if what in found:
-            return found[what]
         with self._lock:
+            if what in found:
+                return found[what]
             if len(measured) and self._bench.known is not None:
                 self._waiting[what] = measured, tuple(over), asked
                 self._waiting.move_to_end(what)
@@ -113,15 +113,17 @@ class Noise:
                     self._running = False
                     return
                 what, (measured, over, bounds) = self._waiting.popitem(last=False)
+                done: dict[Any, Known | None] = vars(measured)["_sure"]
+                if what in done:  # asked for again while it was worked out
+                    continue
             try:
                 found = worked_out(self._bench, measured, over, bounds)
             except Exception:  # the page says nothing of noise; a closed store, say
                 log.exception("how sure the front is could not be worked out")
-                vars(measured)["_sure"][what] = None
+                done[what] = None
                 continue
-            vars(measured)["_sure"][what] = found
             with self._lock:
-                self._last[what] = found
+                done[what] = self._last[what] = found
                 self._last.move_to_end(what)
                 while len(self._last) > MOST_WAITING:
                     self._last.popitem(last=False)

@@ -16,6 +16,7 @@ from engine.export.plan import Plan, plan_export
 from engine.recipe import Recipe
 from studio.points.numbers import ONE, number
 from studio.points.view import Axis, Measured
+from studio.sweeps.stopped import refuse_stopped
 from studio.workbench import Workbench
 
 FRONT_SHOWN = 100
@@ -84,7 +85,12 @@ def score_table(
 
 
 def foretell(bench: Workbench, recipe: Recipe, adapter: bool) -> Plan:
-    """What an export of a resolved recipe will write."""
+    """What an export of a resolved recipe will write.
+
+    Raises:
+        BadInput: it cannot be exported, or a race stopped it before all of its rows were scored.
+    """
+    refuse_stopped(bench, recipe, "exported")
     shown = [
         CardScore(each.name, each.scorer, str(each.direction), "report", _PLACEHOLDER)
         for each in bench.objectives
