@@ -22,6 +22,7 @@ from engine.recipe import FrozenDict, Method, Names, find_method, read_yaml
 from engine.study_data import DATA_KEYS, PLAIN, DataOptions, data_options, data_place
 from engine.study_family import FAMILY_KEYS, RESERVED_NAMES, TOWERS, FamilySpec, wordings
 from engine.study_file import CHAT_KEYS, Reader, frozen, study_file
+from engine.study_members import combination, with_members
 from engine.study_reference import reference_paths
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Objective:
         data: a file of rows; None for scorers that need none (cost).
         direction: None until `engine.scoring` fills in the scorer's natural one.
         options: the scorer's own options, unchecked.
+        members: what a combination combines.
         report_fraction: share of the rows held back from exploring, by content hash.
         reading: how rows are read where the data are not in our own form.
         template_kwargs: variables of the chat template beside the messages.
@@ -83,6 +85,7 @@ class Objective:
     template_kwargs: Mapping[str, Any] = field(default_factory=FrozenDict)
     answer_after: str = ""
     options: Mapping[str, Any] = field(default_factory=FrozenDict)
+    members: tuple[Objective, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", FrozenDict(self.options))
@@ -162,13 +165,11 @@ class _StudyReader(Reader):
         data = self.mapping(data, where)
         if not data:
             return None
+        data = combination(self, data, where)
         for key in ("name", "scorer"):
             if not isinstance(data.get(key), str):
-                self.problem(
-                    where,
-                    f"the key {key!r} is missing",
-                    "Every objective needs a name and a scorer.",
-                )
+                what = f"the key {key!r} is missing"
+                self.problem(where, what, "Every objective needs a name and a scorer.")
                 return None
         name = data["name"]
         where = f"objective {name}"
@@ -270,11 +271,11 @@ def study_of_document(data: Any, path: Path) -> Study:
     family = reader.family(data["family"])
     rows = data.get("objectives")
     if not isinstance(rows, list) or not rows:
-        reader.problem(
-            "objectives", "no objectives are given", "List at least one: name, data, scorer."
-        )
+        fix = "List at least one: name, data, scorer."
+        reader.problem("objectives", "no objectives are given", fix)
         rows = []
-    objectives = [each for index, row in enumerate(rows) if (each := reader.objective(row, index))]
+    items = [each for index, row in enumerate(rows) if (each := reader.objective(row, index))]
+    objectives = with_members(items, reader)
     seen: set[str] = set()
     for each in objectives:
         if each.name in seen:

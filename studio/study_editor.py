@@ -18,8 +18,10 @@ from engine.errors import BadInput, Problem
 from engine.family.compatibility import Family
 from engine.recipe import read_yaml
 from engine.scoring.data import limited, read_file
-from engine.scoring.registry import SCORERS, Scorer, find_scorer
+from engine.scoring.registry import OF, SCORERS, Scorer, check_objective, find_scorer
 from engine.study import OBJECTIVE_KEYS, Objective, Study
+from engine.study_file import Reader
+from engine.study_members import COMBINATION, with_members
 from studio.objective_fields import FORM, problems_of
 from studio.points.view import Axis, Measured
 
@@ -43,7 +45,10 @@ READS = {
 def scorers() -> list[str]:
     """Names to choose from: those that read an answer, then probabilities, then what needs no
     data; of each the shares of examples first."""
-    order = ("text", "samples", "choice", "likelihood", "kl", "strength", "size", "votes", "none")
+    order = (
+        "text", "samples", "choice", "likelihood", "kl", "strength", "size", "votes", "combined",
+        "none",
+    )  # fmt: skip
 
     def place(name: str) -> tuple[int, bool]:
         return order.index(SCORERS[name].kind), not SCORERS[name].proportion
@@ -76,7 +81,8 @@ def text_of(texts: Sequence[str]) -> str:
 def item_of(path: Path, name: str) -> dict[str, Any]:
     """An item of `objectives:` as the file has it; {} if there is none of this name."""
     found = (each for each in read_yaml(path)["objectives"] if each.get("name") == name)
-    return dict(next(found, {}))
+    item = dict(next(found, {}))
+    return {"scorer": COMBINATION, **item} if "combine" in item else item
 
 
 def kept_of(item: Mapping[str, Any], scorer: Scorer) -> dict[str, Any]:
@@ -97,7 +103,7 @@ def document_of(values: Mapping[str, Any]) -> dict[str, Any]:
     scorer = find_scorer(str(values["scorer"]))
     options = {each.name: each.default for each in scorer.options}
     found: dict[str, Any] = {"name": str(values["name"]).strip()}
-    without = scorer.exact or scorer.kind == "votes"
+    without = scorer.exact or scorer.kind in OF
     if not without or (scorer.kind == "none" and values.get("data")):
         found["data"] = str(values.get("data") or "").strip()
     found["scorer"] = scorer.name
@@ -152,6 +158,13 @@ def check_document(
         problems.insert(0, Problem(where, what, "Rename one."))
     if problems or objective is None:
         raise BadInput(*problems)
+    if objective.scorer == COMBINATION:
+        reader = Reader(study.path)
+        others = [each for each in study.objectives if each.name not in (instead, name)]
+        *_, objective = with_members([*others, objective], reader)
+        if reader.problems:
+            raise BadInput(*reader.problems)
+        objective = check_objective(objective, study.path)
     return objective, _count(objective)
 
 

@@ -27,6 +27,7 @@ from engine.recipe import Recipe, find_method, point_id, resolve, unmerged
 from engine.scoring.harmful import names_in
 from engine.study import Objective, Study
 from engine.worker.messages import Job, Priority
+from studio.combining import refresh
 from studio.points.arrivals import Arrivals
 from studio.points.held import Held
 from studio.points.remarks import Remarks, names_of
@@ -112,7 +113,7 @@ class Workbench:
             if self.opened is not None and not self._singles_asked:
                 self._singles_asked = True
                 self._score_singles()
-        self.store.refresh()
+        refresh(self)
 
     def take_opened(self, result: Mapping[str, Any]) -> None:
         """Take what the job "open" says."""

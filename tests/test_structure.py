@@ -31,6 +31,7 @@ FLOORS = (
         "engine.study",
         "engine.study_data",
         "engine.study_family",
+        "engine.study_members",
         "engine.study_reference",
         "engine.study_file",
         "engine.recipe",

@@ -16,6 +16,7 @@ from engine.front.table import point_document
 from engine.recipe import Recipe, point_id
 from engine.scoring.intervals import with_intervals
 from engine.study_file import variables_of
+from studio.combining import refresh
 
 
 def generate(args: SimpleNamespace) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def documents_of(
     session: Session, split: str, objectives: Sequence[str], only: Collection[str]
 ) -> dict[str, dict[str, Any]]:
     """Point id -> JSON document of each given point, with its scores on the given objectives."""
-    session.store.refresh()
+    refresh(session)
     documents = {}
     for point in session.points(only, split):
         document = point_document(point)

@@ -20,6 +20,7 @@ from engine.jobs.local import LocalExecutor
 from engine.recipe import Recipe, read_recipe, recipe_from_dict, resolve
 from engine.scoring.objectives import copies_notes, prepare
 from engine.study import load_study
+from studio.combining import save_combinations
 from studio.remembered import keys_before
 from studio.workbench import Opened, Workbench
 
@@ -79,6 +80,7 @@ class Session(Workbench):
         )
         super().__init__(study, objectives, family, args.workspace, store, engine)
         self.args = args
+        save_combinations(self)
 
     def __enter__(self) -> Session:
         return self
@@ -153,7 +155,9 @@ class Session(Workbench):
             for event in handle.events():
                 if event.kind == "progress":
                     progress.job(event.data)
-            return handle.result()
+            result = handle.result()
+        save_combinations(self)
+        return result
 
 
 @contextlib.contextmanager

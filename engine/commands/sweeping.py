@@ -17,6 +17,7 @@ from engine.errors import bad
 from engine.recipe import Recipe, resolve
 from engine.search.designs import design
 from engine.search.strategies import STRATEGIES, is_search
+from engine.study_members import measured_of
 from engine.worker.messages import Event
 from studio.sweeps import queue, searching
 from studio.sweeps.sweep import Sweep, recipes_of
@@ -231,13 +232,12 @@ class _Printed:
     def __init__(
         self, session: Session, recipes: Sequence[Recipe], objectives: Sequence[str]
     ) -> None:
-        self.session, self.objectives = session, objectives
+        self.session, self.objectives, self.failed = session, objectives, 0
         opened = session.opened
         assert opened is not None
         self.family = opened.family
         self.waiting: dict[str, Recipe] = {}
         self.missing: dict[str, set[str]] = {}
-        self.failed = 0
         self.add(recipes)
 
     def add(self, recipes: Sequence[Recipe]) -> None:
@@ -247,7 +247,8 @@ class _Printed:
         opened = self.session.opened
         assert opened is not None
         there = frozenset(self.session.have(recipes))
-        prints = [opened.objectives[name] for name in self.objectives]
+        own = measured_of(self.session.study.select(list(self.objectives)))
+        prints = [opened.objectives[each.name] for each in own]
         new = {self.session.point_id(each): each for each in recipes}
         self.waiting |= new
         self.missing |= {
@@ -295,6 +296,4 @@ class _Printed:
                 yield document
 
     def _documents(self, points: Sequence[str]) -> dict[str, dict[str, Any]]:
-        if not points:
-            return {}
-        return documents_of(self.session, "explore", self.objectives, points)
+        return documents_of(self.session, "explore", self.objectives, points) if points else {}

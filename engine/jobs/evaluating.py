@@ -38,6 +38,7 @@ from engine.scoring.registry import check_objective
 from engine.scoring.scores import Score
 from engine.scoring.sweeping import evaluate_group, grouped
 from engine.study import Objective, Split, Study
+from engine.study_members import measured_of
 from engine.worker.messages import is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -117,11 +118,10 @@ class Evaluation:
     ) -> None:
         self.opened = opened
         self.limits = limits
-        self.objectives = parts.cut(objectives, limits)
-        self.split = split
-        self.have = have
+        self.objectives = parts.cut(measured_of(objectives), limits)
+        self.split, self.have = split, have
         self.numerics = str(opened.composer.numerics)
-        whole = _fingerprints(objectives, opened)
+        whole = _fingerprints([*objectives, *measured_of(objectives)], opened)
         self.fingerprints = parts.fingerprints(whole, limits)
         self._blobs = blobs
         self._begun = Beginnings(blobs, begun, whole, split, self.numerics)
@@ -273,10 +273,9 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 def checked_objectives(study: Study, names: Sequence[str] | None) -> list[Objective]:
     """Objectives by name, all if none is named, with direction and options filled in."""
-    chosen = study.select(list(names) if names else None)
     problems: list[Problem] = []
     found = []
-    for each in chosen:
+    for each in study.select(list(names) if names else None):
         try:
             found.append(check_objective(each, study.path))
         except BadInput as error:

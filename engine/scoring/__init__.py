@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from engine.scoring import abstaining as abstaining
 from engine.scoring import calibration as calibration
+from engine.scoring import combining as combining
 from engine.scoring import diversity as diversity
 from engine.scoring import exported as exported
 from engine.scoring import likelihood as likelihood

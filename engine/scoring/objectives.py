@@ -87,6 +87,9 @@ def objective_fingerprint(objective: Objective, tokenizer_files_hash: str) -> st
         whole["template_kwargs"] = objective.template_kwargs
     if objective.answer_after:
         whole["answer_after"] = objective.answer_after
+    if objective.members:
+        prints = [objective_fingerprint(each, tokenizer_files_hash) for each in objective.members]
+        whole["options"] = {"combine": objective.options["combine"], "of": sorted(prints)}
     text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -181,6 +184,26 @@ def _asked(objective: Objective, text: LightText | None) -> list[Problem]:
     return problems
 
 
+def _asked_twice(objective: Objective, path: Path) -> list[Problem]:
+    """Questions that members of a combination share in files of their own: their errors would be
+    neither paired nor independent."""
+    problems: list[Problem] = []
+    seen: dict[tuple[object, ...], tuple[str, set[str]]] = {}
+    for each in objective.members:
+        own = each.data, each.reading, each.limit, each.report_fraction, each.report_data
+        try:
+            questions = {row.question for row in read_rows(each, "explore")}
+        except BadInput:
+            continue  # said of the member itself
+        for other, taken in (found for rows, found in seen.items() if rows != own):
+            if both := len(questions & taken):
+                what = f"{other} and {each.name} ask {both} of the same questions in different data"
+                fix = "Give both the same data, limit and report_fraction."
+                problems.append(Problem(f"{path}: objective {objective.name}: of", what, fix))
+        seen.setdefault(own, (each.name, questions))
+    return problems
+
+
 def prepare(
     study: Study, *, chat_template: bool = True, text: LightText | None = None
 ) -> tuple[Objective, ...]:
@@ -207,6 +230,7 @@ def prepare(
         if study.family.experts:
             problems.extend(_named(checked, study))
         problems.extend(_problems(checked, chat_template, study.path, text))
+        problems.extend(_asked_twice(checked, study.path))
     if text is not None:
         problems = [*text.problems, *problems]
     if problems:

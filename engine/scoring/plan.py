@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from engine.decoding.inputs import NONE_OWN, Fused, check_ids, rows_of
-from engine.errors import BadInput, Problem
+from engine.errors import BadInput, Problem, bad
 from engine.scoring.data import Row, data_file, read_rows
 from engine.scoring.encoding import Encoder, Halves, Ids, TextCodec, encoder
 from engine.scoring.own_words import encoders, shared_space
@@ -107,6 +107,9 @@ def _problems(model: Fused, task: Task, split: Split) -> list[Problem]:
 def _task(model: Scored, objective: Objective, split: Split) -> Task:
     objective = check_objective(objective)
     scorer = find_scorer(objective.scorer)
+    if scorer.kind == "combined":
+        what = "it is worked out from the scores of others"
+        raise bad(f"objective {objective.name}", what, "Score the objectives that it combines.")
     rows, codec = read_rows(objective, split), encoder(model.text)
     own = encoders(model.own)
 

@@ -7,6 +7,7 @@ from engine.scoring.registry import find_scorer
 from engine.study import Objective
 
 RELATIVE = "it is relative to the family's models, and a reference is none of them"
+COMBINED = "it combines others, of which each reference has its own scores"
 OTHER_TOKENS = "its tokenizer is another, and losses per token of another tokenizer do not compare"
 
 
@@ -21,5 +22,7 @@ def unmeasured_on(
     scorer = find_scorer(objective.scorer)
     if scorer.tampers or scorer.kind in ("kl", "strength", "none", "size"):
         return RELATIVE
+    if scorer.kind == "combined":
+        return COMBINED
     same = own is not None and family is not None and dict(own.tokens) == dict(family.tokens)
     return "" if same or scorer.kind != "likelihood" else OTHER_TOKENS

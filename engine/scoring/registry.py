@@ -17,6 +17,7 @@ What the observation is depends on the kind:
     strength    strengths chosen for each of its tokens, summed         sequence of floats
     size        the tensors that an export holds                       exported.Stored
     votes       nothing: votes are counted elsewhere (voted.py)         float
+    combined    nothing: worked out of other scores (combining.py)      float
     none        parameters run per generated token ÷ the base's        float
                 (with data: for each row's tokens, where a mixture's models may rest)
 """
@@ -34,9 +35,12 @@ from engine.method import OURS
 from engine.parameter import Parameter, parameters_of
 from engine.recipe import FrozenDict
 from engine.registry import Registry
+from engine.scoring.members import member_problems
 from engine.study import OBJECTIVE_KEYS, Direction, Objective
 
-Kind = Literal["text", "likelihood", "choice", "samples", "kl", "strength", "size", "votes", "none"]
+Kind = Literal[
+    "text", "likelihood", "choice", "samples", "kl", "strength", "size", "votes", "combined", "none"
+]
 Mean = Literal["proportion", "mean", "perplexity", "balanced", "calibration"]
 Needs = Literal["nothing", "prompt", "target", "choices"]
 
@@ -221,6 +225,10 @@ def scorer(
     return register
 
 
+OF: Mapping[str, str] = {"size": "shapes", "votes": "votes", "combined": "other scores"}
+"""Kind -> what a score without data is counted from."""
+
+
 def find_scorer(name: str, where: str = "objective") -> Scorer:
     """The scorer of this name; raises `BadInput` with near matches."""
     return SCORERS.find(name, where)
@@ -245,9 +253,9 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
         if objective.report_data is not None and objective.data is None:
             what = f"{found.name} is given data for the report alone"
             problems.append(Problem(f"{where}: report_data", what, "Give data too, or neither."))
-    elif found.kind in ("size", "votes"):
+    elif found.kind in OF:
         if objective.data is not None or objective.report_data is not None:
-            of = "votes" if found.kind == "votes" else "shapes"
+            of = OF[found.kind]
             what = f"{found.name} is counted from {of} and reads no data"
             problems.append(Problem(f"{where}: data", what, "Remove data."))
     elif objective.data is None:
@@ -266,5 +274,9 @@ def check_objective(objective: Objective, path: object = "study") -> Objective:
         problems.append(Problem(f"{where}: temperature", what, "Set temperature, to 1 say."))
     if problems:
         raise BadInput(*problems)
-    direction = objective.direction or found.direction
-    return dataclasses.replace(objective, direction=direction, options=options)
+    members = tuple(check_objective(each, path) for each in objective.members)
+    direction = objective.direction or (members[0] if members else found).direction
+    scored = [(each, find_scorer(each.scorer)) for each in members]
+    if problems := member_problems(scored, str(direction), where):
+        raise BadInput(*problems)
+    return dataclasses.replace(objective, direction=direction, options=options, members=members)

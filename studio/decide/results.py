@@ -27,6 +27,9 @@ def kind_of(objective: Objective) -> Kind:
 def rows_of(objective: Objective) -> str:
     """A name of an objective's rows: the same for objectives that are measured on the same ones."""
     each = objective
+    if each.members:
+        own = list(dict.fromkeys(map(rows_of, each.members)))
+        return own[0] if len(own) == 1 else repr(own)
     return repr((each.data, each.reading, each.limit, each.report_fraction, each.report_data))
 
 

@@ -63,8 +63,9 @@ class Race:
         self._bench, self._threshold = bench, threshold
         self._objectives = [each for each in bench.objectives if each.name in set(objectives)]
         for each in self._objectives:
-            if find_scorer(each.scorer).kind == "votes":
-                what = f"{each.name} is scored by people, after the sweep"
+            if (kind := find_scorer(each.scorer).kind) in ("votes", "combined"):
+                by = "by people, after the sweep" if kind == "votes" else "once its members are"
+                what = f"{each.name} is scored {by}"
                 raise bad("--race", what, "Name the other objectives: --objectives.")
         opened = bench.opened
         assert opened is not None

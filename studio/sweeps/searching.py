@@ -25,6 +25,7 @@ from engine.scoring.registry import find_scorer
 from engine.search.strategies import GET_GP, is_search
 from engine.search.suggest import STILL
 from engine.study import Objective
+from studio.combining import refresh
 from studio.points.predicting import on_surface, sums_of
 from studio.points.view import Measured, PointLike, measure
 from studio.workbench import Workbench
@@ -147,7 +148,7 @@ def payload_of(
     """
     known = bench.opened
     assert known is not None
-    bench.store.refresh()
+    refresh(bench)
     prints = {name: known.objectives[name] for name in objectives}
     points = bench.store.points(known.family, prints, "explore", known.numerics)
     points.sort(key=lambda each: each.id)

@@ -115,3 +115,28 @@ def test_points_that_lack_a_score_and_those_of_them_on_the_front() -> None:
     assert adding.lacking(found, singles=False) == [2, 3]
     assert adding.on_front(found, axes, [0, 2, 3, 4]) == [0, 2]
     assert adding.on_front(found, axes[2:], [0, 2]) == [] and adding.on_front(found, axes, []) == []
+
+
+def test_the_form_checks_a_combination_with_the_members_of_its_study(
+    family: FamilyFiles, opened: Family
+) -> None:
+    path = family.study("terse", name="both")
+    said = yaml.safe_load(path.read_text())
+    both = {"name": "both", "combine": "worst", "of": ["exact", "contains"]}
+    keys = {"data": "data/exact.jsonl", "max_new_tokens": 4}
+    said["objectives"] = [
+        {"name": "exact", "scorer": "exact_match", **keys},
+        {"name": "contains", "scorer": "contains", **keys},
+        {"name": "long", "scorer": "length", **keys},
+        both,
+    ]
+    path.write_text(yaml.safe_dump(said))
+    study = load_study(path)
+    item = adding.item_of(path, "both")
+    assert item["scorer"] == "combination"
+    found, counted = adding.check_document(item, study, opened, "both")
+    assert found.direction == "maximize" and not counted.explore
+    with pytest.raises(BadInput, match="several units"):
+        adding.check_document({**item, "of": ["exact", "long"]}, study, opened, "both")
+    with pytest.raises(BadInput, match="no objective named 'more'"):
+        adding.check_document({**item, "of": ["exact", "more"]}, study, opened, "both")

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from engine.scoring.registry import Scorer, find_scorer
+from engine.scoring.registry import OF, Scorer, find_scorer
 from pages.panels.models import data_form, wrong
 from studio.browsing import DATA
 from studio.glossary import WORDS
@@ -132,14 +132,14 @@ def fields(
     st.text(scorer_text(name))
     without = scorer.kind == "none"
     values["data"] = ""
-    if scorer.kind not in ("size", "votes"):
+    if scorer.kind not in OF:
         values["data"] = browse.field(
             "Data file (optional)" if without else "Data file", f"{key}:data", endings=DATA,
             value=start.get("data", ""), placeholder="/data/questions.jsonl",
             help=OVER if without else FORMATS,
         )  # fmt: skip
     places["data"] = st.container()
-    asked = not (scorer.exact or scorer.kind == "votes") or bool(values["data"].strip())
+    asked = not (scorer.exact or scorer.kind in OF) or bool(values["data"].strip())
     place = st.container()
     for each in scorer.options:
         texts = each.kind == "texts"

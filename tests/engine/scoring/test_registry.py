@@ -27,7 +27,7 @@ def test_every_scorer_of_the_interface_is_registered() -> None:
     assert set(SCORERS) == {
         "exact_match", "contains", "regex", "refusal", "choice", "nll", "perplexity", "kl_to_base",
         "strength", "cost", "length", "distinct_n", "self_bleu", "ece", "abstention",
-        "kl_to", "tamper", "bits", "votes",
+        "kl_to", "tamper", "bits", "votes", "combination",
     }  # fmt: skip
 
 
