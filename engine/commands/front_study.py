@@ -28,7 +28,7 @@ def measured_table(session: Session) -> tuple[Table, dict[str, Range] | None]:
 
     def document(row: int) -> dict[str, Any]:
         (point,) = session.points([ids[row]])
-        found = point_document(point)
+        found = point_document(point) | ({} if failed[row] else {"error": None})
         return {**found, "scores": with_intervals(found["scores"], session.scorers)}
 
     ids = found.ids.tolist()
@@ -36,6 +36,9 @@ def measured_table(session: Session) -> tuple[Table, dict[str, Range] | None]:
     if found.errors:
         failed = np.fromiter(map(found.errors.__contains__, ids), bool, len(ids))
     maximize = as_maximize(tuple(directions.values()))
+    # votes come later, by people: a point is no failure for want of them
+    counted = [each.scorer != "votes" for each in session.objectives]
+    failed &= ~np.isfinite(found.table[0][:, counted]).all(axis=1)
     mean, stderr, n = found.table
     error = errors([kind_of(each) for each in session.objectives], mean, stderr, n)
     names, prints, numerics = tuple(directions), known.objectives, known.numerics

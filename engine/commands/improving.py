@@ -13,6 +13,7 @@ from engine.front.bounds import Bounds
 from engine.front.criteria import Criteria
 from engine.front.preference import Range
 from engine.front.table import Table, recommend_report
+from engine.recipe import find_method
 from studio.decide.front import front_over
 from studio.decide.improving import STEPS, payload, sentences
 from studio.points.view import axes_of
@@ -33,8 +34,10 @@ def improved(
     where that began and ended.
 
     Raises:
-        BadInput: no point of the method has coefficients to move.
+        BadInput: no method has that name, or none of its points coefficients to move.
     """
+    if args.method is not None:
+        find_method(args.method)
     session.open()
     table, ranges = again()
     measured = session.measured()

@@ -106,11 +106,9 @@ def _searched(
     objectives = _opened(session)
     sweep = _same_search(session, designs, objectives, options)
     points = searching.budget(designs)
-    if sweep is None:
+    if sweep is None or not queue.resume(session, sweep, points):
         state = searching.state_of(options)
         sweep = queue.enqueue(session, designs, (), objectives, {}, state)
-    else:
-        queue.resume(session, sweep, points)
     printed = _Printed(session, (), objectives)
     told = 0
 

@@ -96,8 +96,9 @@ def enqueue(
     return sweep
 
 
-def resume(bench: Workbench, sweep: Sweep, points: int = 0) -> None:
-    """Back to the end of the queue, to measure what is missing.
+def resume(bench: Workbench, sweep: Sweep, points: int = 0) -> bool:
+    """Back to the end of the queue, to measure what is missing; False where another process has
+    taken it first.
 
     Args:
         points: that a search may have; one that is done goes on if they are more than it had.
@@ -106,14 +107,17 @@ def resume(bench: Workbench, sweep: Sweep, points: int = 0) -> None:
     assert found is not None
     with found.lock:
         done = sweep.search is not None and sweep.state == "done" and points > sweep.count
-        if not (done or sweep in found.resumable) or not found.take(sweep):
-            return
+        if not (done or sweep in found.resumable):
+            return True
+        if not found.take(sweep):
+            return False
         if sweep.search is not None:
             sweep.count = max(points, sweep.count)
-            sweep.search |= {"why": "", "calm": 0}
+            sweep.search |= {"why": ""} | ({"calm": 0} if done else {})
         sweep.state, sweep.reason = "waiting", ""
         write(bench, sweep)
     advance(bench)
+    return True
 
 
 def same(

@@ -15,6 +15,9 @@ from ui import jobs, news
 
 LOOK_SECONDS = 0.5
 
+Actions = Mapping[str, Callable[[Workbench, Sweep], object]]
+"""Label -> what is done to a sweep."""
+
 
 def panel(bench: Workbench) -> None:
     """A fixed height, so that nothing below moves."""
@@ -39,7 +42,7 @@ def panel(bench: Workbench) -> None:
                 _line(bench, sweep, f"{sweep.state} in another process, {points}", {})
             for sweep in resumable:
                 points = f"{there(bench, sweep)} of {counted(sweep.count, 'point')}"
-                actions = {"Resume": sweeping.resume, "Dismiss": sweeping.dismiss}
+                actions: Actions = {"Resume": sweeping.resume, "Dismiss": sweeping.dismiss}
                 _line(bench, sweep, f"{STATES[sweep.state]}, {points}", actions)
                 if sweep.reason:
                     st.code(sweep.reason, language=None, wrap_lines=True)
@@ -78,7 +81,7 @@ def _line(
     bench: Workbench,
     sweep: Sweep,
     stands: str,
-    actions: Mapping[str, Callable[[Workbench, Sweep], None]],
+    actions: Actions,
 ) -> None:
     """A sweep that does not run, and what can be done with it."""
     with st.container(horizontal=True, vertical_alignment="center"):

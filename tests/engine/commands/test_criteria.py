@@ -85,3 +85,5 @@ def test_a_study_says_them_for_every_call(files: FamilyFiles, tmp_path: Path) ->
     assert "utility" not in recommended("--weight", "more=1")
     more = recommended("--weight", "more=1", "--objectives", "more", "--constraint", "more >= 8")
     assert [each["name"] for each in more["unmet"]] == ["pick", "more"]
+    unknown = headless.run(tmp_path, "recommend", study, "--optimise", "--method", "nope")
+    assert unknown.code == 2 and "there is no method" in unknown.err

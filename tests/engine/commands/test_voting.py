@@ -90,6 +90,10 @@ def test_votes_are_an_objective_and_propose_the_next_pair(
     assert measured.code == 0, measured.err  # what has no votes yet has not failed
     assert all(each["scores"]["liked"]["mean"] is None for each in measured.document["points"])
     ids = [each["id"] for each in measured.document["points"]]
+    unasked = headless.run(tmp_path, "front", study).document
+    assert unasked["failed"] == 0 and unasked["incomplete"] == len(ids) == unasked["points"]
+    words = ("recommend", study, "--objectives", "exact", "--weight", "exact=1")
+    assert headless.run(tmp_path, *words).document["point"]["error"] is None
     endpoint.replies = [says("[[tie]]"), says("[[B]]")]
     ran = headless.run(
         tmp_path, "judge", study, "--recipe", *recipes[:2], "--endpoint", endpoint.url,

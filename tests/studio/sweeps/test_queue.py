@@ -197,8 +197,8 @@ def test_only_one_process_resumes_a_sweep(bench: Workbench, service: toy.Service
         there_too = sweeping.queue(shell)
         assert there_too is not None
         [same] = there_too.resumable
-        sweeping.resume(shell, same)
-        sweeping.resume(bench, first)  # it has not looked since
+        assert sweeping.resume(shell, same)
+        assert not sweeping.resume(bench, first)  # it has not looked since
         assert same.state == "running" and first.elsewhere
         sweeping.advance(bench)
         assert first.elsewhere and first.state == "running"
