@@ -18,7 +18,6 @@ import torch
 
 from engine.errors import bad, first_line
 from engine.family.checkpoint import Checkpoint, is_computed
-from engine.family.pages import keep_pages
 from engine.family.placed import (
     UNFIT,
     misfits_of,
@@ -115,7 +114,6 @@ def load_module(
     model.eval().requires_grad_(False)
     keep_apart(model, checkpoint)
     placement = place_stored(model, checkpoint) if mapped else Placement({}, ())
-    keep_pages()
     quicken(model)
     return model.to(device), placement
 
