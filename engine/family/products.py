@@ -8,6 +8,8 @@ microseconds more than MKL's, so that small products stay where they are. Sums d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -59,4 +61,18 @@ def quicken(module: Any) -> None:
     """Let every plain linear layer of a module be a `Linear`."""
     for each in module.modules():
         if type(each) is nn.Linear:
+            each.__class__ = Linear
+
+
+@contextmanager
+def as_torch_made_it(module: Any) -> Iterator[None]:
+    """Let the layers of a module be torch's for as long as peft looks at them: some of its adapters
+    go onto that very class alone."""
+    ours: list[nn.Module] = [each for each in module.modules() if type(each) is Linear]
+    for each in ours:
+        each.__class__ = nn.Linear
+    try:
+        yield
+    finally:
+        for each in ours:
             each.__class__ = Linear

@@ -25,6 +25,7 @@ from engine.family.adapter import FILE
 from engine.family.checkpoint import Checkpoint
 from engine.family.compatibility import Family
 from engine.family.depth import NOT_LOOKED, Depth
+from engine.family.products import as_torch_made_it
 from engine.merging.peft_layers import add_plain, lora_config, lora_layers, quietly
 from engine.merging.stacked import Rows, Stacked, factors_of
 from engine.recipe import Recipe, find_method
@@ -42,7 +43,7 @@ def plain_adapter(module: PreTrainedModel, place: Path) -> PreTrainedModel:
     """
     from peft import PeftModel
 
-    with quietly():
+    with quietly(), as_torch_made_it(module):
         wrapped = PeftModel.from_pretrained(module, str(place), is_trainable=False)
     wrapped.eval()
     return cast("PreTrainedModel", wrapped.base_model.model)

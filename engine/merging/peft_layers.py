@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from engine.errors import BadInput, bad
 from engine.family.adapter_patterns import pattern_problems
 from engine.family.checkpoint import Checkpoint
+from engine.family.products import as_torch_made_it
 from engine.family.text import first_line
 from engine.family.ties import EMBEDDINGS
 from engine.family.weights import Reader
@@ -101,7 +102,7 @@ def add_plain(
         layers[live] = pair
     config = lora_config({live: (pair.rank, float(pair.rank)) for live, pair in layers.items()})
     try:
-        with quietly():
+        with quietly(), as_torch_made_it(model):
             if isinstance(onto, PeftModel):
                 wrapped = onto
                 wrapped.add_adapter(name, config)
@@ -172,7 +173,7 @@ def attach(module: PreTrainedModel, expert: Checkpoint) -> PeftModel:
     where = f"{expert.name} ({expert.path})"
     rows = resized_rows(expert)
     try:
-        with quietly(), torch.random.fork_rng(devices=[]):
+        with quietly(), as_torch_made_it(module), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             now = len(cast("Tensor", module.get_input_embeddings().weight))
             if rows is not None and rows != now:

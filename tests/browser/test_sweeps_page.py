@@ -58,7 +58,7 @@ def test_sweeps_run_wait_stop_and_go_on(app: Served, chrome: Browser) -> None:
     assert volumes == sorted(volumes) and volumes[-1] > 0
 
     give(page, "Points per method", 3)
-    give(page, "Sobol seed", 7)
+    give(page, "Seed", 7)
     press(page, "Estimate")
     page.get_by_text(re.compile(r"^2 new points \(1 already measured\)\. About ")).wait_for()
     press(page, "Start")
