@@ -48,6 +48,7 @@ def bind(page: Page, objective: str, end: str, value: float) -> None:
 
 
 def picked(page: Page) -> str:
+    expect(page.locator(".picked")).to_have_count(1)  # that of the hidden tab has left
     return str(page.locator(".picked").get_attribute("data-point"))
 
 

@@ -73,6 +73,7 @@ def test_from_the_address_to_an_export_by_keyboard(shipped: Served, chrome: Brow
     expect(weight).to_be_disabled()
 
     tab_to(page, "slider", "Preference between facts, refusals, fluency")
+    expect(page.locator(".picked")).to_have_count(1)  # that of the hidden tab has left
     before = page.locator(".picked").get_attribute("data-point")
     for _ in range(FAR):
         page.keyboard.press("ArrowUp")

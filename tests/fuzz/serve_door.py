@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,9 @@ def ask(app: ASGIApp, path: str, body: bytes) -> Answered:
         }  # fmt: skip
         await app(scope, receive, send)
 
-    asyncio.run(asked())
+    # in a thread of its own: a browser's driver keeps a loop running in the one of the tests
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asked()).result()
     start, *rest = sent
     kind = dict(start["headers"]).get(b"content-type", b"").decode()
     return Answered(start["status"], kind, b"".join(each.get("body", b"") for each in rest))
