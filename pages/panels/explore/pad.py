@@ -11,9 +11,12 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from engine.front.preference import RHO, TIE
 from studio.decide.front import Front
@@ -136,3 +139,17 @@ def picked_data(
 def picked(data: Mapping[str, Any]) -> None:
     """Show the pick and mark it on the chart."""
     _picked(key="picked", data=dict(data))
+
+
+def parts() -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """What stands above the pick, the pick, and what stands below it. It has one place whether the
+    panel is open or not: drawn in another, the browser would have it twice."""
+    with st.container(key="preference_panel", gap="xsmall"):
+        return st.container(gap="xsmall"), st.container(), st.container(gap="xsmall")
+
+
+def alone(found: Pick) -> Front:
+    """The pick as all that there is to choose among: weights do not move it."""
+    place = slice(found.place, found.place + 1)
+    front = found.front
+    return replace(front, rows=front.rows[place], values=front.values[place])

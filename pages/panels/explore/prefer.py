@@ -13,7 +13,7 @@ focus stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -202,13 +202,6 @@ def _front(measured: Measured, found: Front, axes: Sequence[Axis]) -> None:
         pad.pad([axis.name for axis in axes], key=key, on_move=lambda: _moved(axes, key))
 
 
-def _alone(found: Pick) -> Front:
-    """The pick as all that there is to choose among: weights do not move it."""
-    place = slice(found.place, found.place + 1)
-    front = found.front
-    return replace(front, rows=front.rows[place], values=front.values[place])
-
-
 def _show(measured: Measured, axes: Sequence[Axis], found: Pick, now: Preference) -> None:
     """The pick in words and its mark on the chart."""
     told = _told(axes)
@@ -229,7 +222,8 @@ def mark(
     except BadInput:  # a utility without a value: the panel says so once it is open
         return
     if found is not None:
-        _show(measured, axes, found, now)
+        with pad.parts()[1]:
+            _show(measured, axes, found, now)
 
 
 def panel(
@@ -251,7 +245,8 @@ def panel(
         asked: constraints, trades and utility; with a utility there are no weights.
         wish: draws where these are asked for.
     """
-    with st.container(key="preference_panel", gap="xsmall"):
+    above, place, below = pad.parts()
+    with above:
         if asked.utility is not None:
             now = preference(axes)
             st.text("Weights do not count: the pick has the largest utility.")
@@ -269,12 +264,14 @@ def panel(
             st.text(f"Nothing to pick from yet: no point has a score for all of {missing}.")
             return None
         if asked.utility is not None:
-            pad.front(pad.packed(measured, _alone(found)), key=_key("front", axes, ""))
+            pad.front(pad.packed(measured, pad.alone(found)), key=_key("front", axes, ""))
             value = utility_text(measured, asked.utility, found.row)
             st.text(f"Utility {value}: the largest on the front.")
         else:
             _front(measured, found.front, axes)
+    with place:
         _show(measured, axes, found, now)
+    with below:
         with st.container(key="unmet", gap=None):
             for sentence in unmet_words(found, caution.worse()):
                 st.text(sentence)
